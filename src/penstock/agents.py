@@ -1,0 +1,212 @@
+"""Agents: what shapes they may have, and how each is called.
+
+An agent is ``async def agent(ctx)``. These shapes are accepted too, and which one an agent has is
+decided once, from its signature, before the first run:
+
+- ``def agent(ctx)``: runs in a worker thread;
+- parameters by name, any of `PARAMETERS`: ``async def agent(problem, seed)``;
+- an object with a ``run`` method of either shape; a class, of which each run gets an instance;
+- ``per_condition(builder)``: a function from a condition to an agent, called for each run.
+
+A plain function with one parameter of another name could be an agent or a builder: it is refused
+until `agent` or `per_condition` says which it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from penstock.context import RunContext
+from penstock.errors import BindingError
+from penstock.study.problem import Problem
+
+__all__ = ["PARAMETERS", "BoundAgent", "agent", "bind_agent", "per_condition"]
+
+BoundAgent = Callable[[RunContext], Awaitable[Any]]
+
+
+class _Marked:
+    """A function whose author said what it is."""
+
+    def __init__(self, function: Callable[..., Any], *, is_builder: bool) -> None:
+        self.function = function
+        self.is_builder = is_builder
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+def agent(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that a function of one parameter is an agent and takes the `RunContext`."""
+    return _Marked(function, is_builder=False)
+
+
+def per_condition(builder: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that a function takes a `Condition` and returns an agent; it is called for each run."""
+    return _Marked(builder, is_builder=True)
+
+
+def _native(problem: Problem) -> Any:
+    return problem.payload.get("problem_object", problem)
+
+
+PARAMETERS: Mapping[str, Callable[[RunContext], Any]] = {
+    "ctx": lambda ctx: ctx,
+    "context": lambda ctx: ctx,
+    "problem": lambda ctx: _native(ctx.problem),
+    "problem_packet": lambda ctx: ctx.problem,
+    "brief": lambda ctx: ctx.problem.brief,
+    "condition": lambda ctx: ctx.condition,
+    "run_spec": lambda ctx: ctx.spec,
+    "seed": lambda ctx: ctx.seed,
+    "rng": lambda ctx: ctx.rng,
+    "prompt": lambda ctx: ctx.problem.payload.get("problem_object", ctx.problem.brief),
+    "input": lambda ctx: ctx.problem.payload.get("problem_object", ctx.problem.brief),
+    "request_id": lambda ctx: ctx.spec.run_id,
+    "dependencies": lambda ctx: {
+        "problem_packet": ctx.problem,
+        "run_spec": ctx.spec,
+        "condition": ctx.condition,
+        "seed": ctx.seed,
+        "problem": _native(ctx.problem),
+    },
+}
+"""Parameters an agent may ask for by name, and what each receives."""
+
+
+def bind_agent(name: str, target: Any, threads: anyio.CapacityLimiter) -> BoundAgent:
+    """Decide how an agent is called.
+
+    Args:
+        name: The agent's name in the study, for errors.
+        target: The agent, in one of the shapes of this module.
+        threads: Bounds the worker threads of agents that are plain functions.
+
+    Raises:
+        BindingError: it has no shape that can be called, or could have two.
+    """
+    if isinstance(target, _Marked) and target.is_builder:
+        return _built_per_run(name, target.function, threads)
+
+    if inspect.isclass(target):
+        _check_needs_nothing(name, target)
+        return _built_per_run(name, lambda _: target(), threads)
+
+    function = target.function if isinstance(target, _Marked) else target
+    run = getattr(function, "run", None)
+    function = run if callable(run) else function
+    if not callable(function):
+        raise BindingError(
+            f"agent {name!r} is {target!r}, which can neither be called nor has a `run` method"
+        )
+
+    arguments = _arguments(name, function, is_agent=isinstance(target, _Marked) or callable(run))
+    if _is_async(function):
+
+        async def call(ctx: RunContext) -> Any:
+            return await function(*arguments.by_position(ctx), **arguments.by_name(ctx))
+
+        return call
+
+    async def call_in_thread(ctx: RunContext) -> Any:
+        ready = partial(function, *arguments.by_position(ctx), **arguments.by_name(ctx))
+        answer = await anyio.to_thread.run_sync(ready, limiter=threads, abandon_on_cancel=True)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    return call_in_thread
+
+
+class _Arguments(NamedTuple):
+    """What an agent asked for, by position and by name."""
+
+    positional: tuple[Callable[[RunContext], Any], ...] = ()
+    named: tuple[tuple[str, Callable[[RunContext], Any]], ...] = ()
+
+    def by_position(self, ctx: RunContext) -> list[Any]:
+        return [get(ctx) for get in self.positional]
+
+    def by_name(self, ctx: RunContext) -> dict[str, Any]:
+        return {name: get(ctx) for name, get in self.named}
+
+
+def _arguments(name: str, function: Callable[..., Any], *, is_agent: bool) -> _Arguments:
+    parameters = _parameters(name, function)
+    required = [p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
+    if len(required) == 1 and required[0].name not in PARAMETERS:
+        (only,) = required
+        takes_context = only.annotation in (RunContext, "RunContext", "ps.RunContext")
+        if not (is_agent or takes_context or _is_async(function)):
+            raise BindingError(
+                f"agent {name!r}: `{_signature(function)}` could be an agent or a builder of "
+                f"agents; name the parameter `ctx` if it is an agent, or say which it is with "
+                f"agent(...) or per_condition(...)"
+            )
+
+        return _Arguments(positional=(PARAMETERS["ctx"],))
+
+    unknown = [p.name for p in required if p.name not in PARAMETERS]
+    if unknown:
+        raise BindingError(
+            f"agent {name!r}: `{_signature(function)}` asks for {', '.join(unknown)}; "
+            f"an agent may ask for: {', '.join(PARAMETERS)}"
+        )
+
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in PARAMETERS]
+    named = [p.name for p in parameters if p.kind in _BY_NAME and p.name in PARAMETERS]
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        named = list(PARAMETERS)
+
+    return _Arguments(
+        tuple(PARAMETERS[p.name] for p in positional),
+        tuple((name, PARAMETERS[name]) for name in named),
+    )
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def _built_per_run(
+    name: str, builder: Callable[..., Any], threads: anyio.CapacityLimiter
+) -> BoundAgent:
+    async def call(ctx: RunContext) -> Any:
+        built = builder(ctx.condition)
+        target = await built if inspect.isawaitable(built) else built
+        return await bind_agent(name, target, threads)(ctx)
+
+    return call
+
+
+def _check_needs_nothing(name: str, target: type) -> None:
+    needed = [p.name for p in _parameters(name, target) if p.default is p.empty]
+    if needed:
+        raise BindingError(
+            f"agent {name!r} is the class {target.__qualname__}, which needs "
+            f"{', '.join(needed)}; bind an instance, or per_condition(builder)"
+        )
+
+
+def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError) as error:
+        raise BindingError(
+            f"agent {name!r}: the signature of {function!r} cannot be read; "
+            "wrap it in a function of your own"
+        ) from error
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__name__', type(function).__name__)}{inspect.signature(function)}"
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
+    )

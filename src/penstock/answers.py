@@ -1,0 +1,170 @@
+"""What agents return, brought to one form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.errors import OutputError
+from penstock.study.fact import EMPTY, Fact
+
+__all__ = ["AgentResult", "as_agent_result"]
+
+
+class AgentResult(Fact):
+    """An agent's answer with what belongs to it; plain text or a mapping is a short form.
+
+    Args:
+        outputs: The answer.
+        metrics: What the agent measured; ``cost_usd``, ``input_tokens`` and ``output_tokens``
+            have columns of their own.
+        events: What happened inside, as mappings with the columns of ``events.csv``.
+        metadata: Who answered: ``model_name``, ``model_provider``, ``request_id``, ...
+        trace_refs: Files with the agent's own traces.
+        success: False where the agent says that it failed; what it carries is kept.
+        error: What it says went wrong.
+    """
+
+    outputs: Mapping[str, Any] = EMPTY
+    metrics: Mapping[str, Any] = EMPTY
+    events: Sequence[Mapping[str, Any]] = ()
+    metadata: Mapping[str, Any] = EMPTY
+    trace_refs: Sequence[str] = ()
+    success: bool = True
+    error: str | None = None
+
+
+_FIELDS = frozenset({"output", "outputs", "metrics", "events", "metadata", "trace_refs"})
+_USAGE = {
+    "input_tokens": ("input_tokens", "prompt_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens"),
+    "total_tokens": ("total_tokens",),
+}
+
+
+def as_agent_result(answer: Any) -> AgentResult:
+    """Bring what an agent returned to one form.
+
+    Text becomes ``{"text": ...}``. A mapping that has any of the fields of `AgentResult` is read
+    as one; any other mapping is the outputs. An object with ``success``, ``output`` and
+    ``metadata`` is read by its attributes.
+
+    Raises:
+        OutputError: it is none of these.
+    """
+    if isinstance(answer, AgentResult):
+        return answer
+
+    if isinstance(answer, str):
+        return AgentResult(outputs={"text": answer})
+
+    if isinstance(answer, Mapping):
+        return _from_mapping(answer) if _FIELDS & answer.keys() else AgentResult(outputs=answer)
+
+    if hasattr(answer, "success") and hasattr(answer, "output") and hasattr(answer, "metadata"):
+        return _from_execution_result(answer)
+
+    if answer is None:
+        raise OutputError("output", "the agent returned None; return its answer")
+
+    return AgentResult(outputs={"value": answer})
+
+
+def _from_mapping(answer: Mapping[str, Any]) -> AgentResult:
+    outputs = answer.get("outputs", answer.get("output"))
+    if outputs is None:
+        outputs = {key: value for key, value in answer.items() if key not in _FIELDS}
+    elif not isinstance(outputs, Mapping):
+        outputs = {"text": outputs} if isinstance(outputs, str) else {"value": outputs}
+
+    events = answer.get("events") or ()
+    return AgentResult(
+        outputs=outputs,
+        metrics=_mapping(answer, "metrics"),
+        events=tuple(event for event in events if isinstance(event, Mapping)),
+        metadata=_mapping(answer, "metadata"),
+        trace_refs=_refs(answer.get("trace_refs")),
+    )
+
+
+def _mapping(answer: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    value = answer.get(field) or {}
+    if not isinstance(value, Mapping):
+        raise OutputError(field, f"a mapping was expected, not {type(value).__name__}")
+
+    return value
+
+
+def _refs(refs: Any) -> tuple[str, ...]:
+    return (refs,) if isinstance(refs, str) else tuple(str(ref) for ref in refs or ())
+
+
+def _from_execution_result(answer: Any) -> AgentResult:
+    output = (
+        answer.output if isinstance(answer.output, Mapping) else {"final_output": answer.output}
+    )
+    metadata = answer.metadata if isinstance(answer.metadata, Mapping) else {}
+    response = _response(answer, output)
+    metadata = {**response, **metadata}
+    trace_refs = _refs(metadata.get("trace_refs")) or _refs(metadata.get("trace_path"))
+    error = getattr(answer, "error", None) or output.get("error") or metadata.get("error")
+    return AgentResult(
+        outputs=_final_output(output),
+        metrics={
+            **_usage(output.get("usage") or metadata.get("usage")),
+            **_mapping(output, "metrics"),
+        },
+        events=tuple(event for event in output.get("events") or () if isinstance(event, Mapping)),
+        metadata=metadata,
+        trace_refs=trace_refs,
+        success=bool(answer.success),
+        error=None if error is None else str(error),
+    )
+
+
+def _final_output(output: Mapping[str, Any]) -> Mapping[str, Any]:
+    final = output.get("final_output")
+    if isinstance(final, Mapping):
+        return final
+
+    if isinstance(final, str):
+        return {"text": final}
+
+    if final is not None:
+        return {"final_output": final}
+
+    for key in ("text", "model_text"):
+        if isinstance(output.get(key), str):
+            return {"text": output[key]}
+
+    return {key: value for key, value in output.items() if key not in {"metrics", "events"}}
+
+
+def _response(answer: Any, output: Mapping[str, Any]) -> dict[str, Any]:
+    response = getattr(answer, "model_response", None) or output.get("model_response")
+    names = {"model_name": ("model", "model_name"), "model_provider": ("provider",)}
+    found: dict[str, Any] = {}
+    for name, keys in names.items():
+        for key in keys:
+            value = (
+                response.get(key) if isinstance(response, Mapping) else getattr(response, key, None)
+            )
+            if isinstance(value, str):
+                found.setdefault(name, value)
+
+    return found
+
+
+def _usage(usage: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, keys in _USAGE.items():
+        for key in keys:
+            value = _attribute(usage, key)
+            if isinstance(value, (int, float)):
+                found.setdefault(name, value)
+
+    return found
+
+
+def _attribute(source: Any, name: str) -> Any:
+    return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)

@@ -1,0 +1,182 @@
+"""The run context: the one thing an agent receives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import anyio
+import numpy as np
+import structlog
+
+from penstock.encoding import encode
+from penstock.errors import BindingError, OutputError, UnstableValueError
+from penstock.results import Observation, ObservationLevel, timestamp
+from penstock.study.conditions import Condition
+from penstock.study.frozen import frozen_json
+from penstock.study.identity import hash_identifier
+from penstock.study.plan import RunSpec
+from penstock.study.problem import Problem
+
+__all__ = ["RunContext"]
+
+
+class RunContext:
+    """A run under way: what it is about, its randomness, and where it reports.
+
+    Attributes:
+        spec: The run as it was planned.
+        problem: What is to be solved.
+        condition: The treatment combination; ``ctx.condition["tone"]`` is a factor's value.
+        attempt: Which try this is, from 1.
+        planned_order: The run's place in the order in which runs were to be started, from 0.
+        started_order: Its place among the attempts of this session as they started, from 1.
+        metrics: What `record` has gathered.
+        observations: What `observe` has gathered.
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        problem: Problem,
+        condition: Condition,
+        attempt: int = 1,
+        *,
+        planned_order: int = 0,
+        started_order: int = 0,
+        limiters: Mapping[str, anyio.CapacityLimiter] | None = None,
+        on_observe: Callable[[Observation], None] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.problem = problem
+        self.condition = condition
+        self.attempt = attempt
+        self.planned_order = planned_order
+        self.started_order = started_order
+        self.metrics: dict[str, Any] = {}
+        self.observations: list[Observation] = []
+        self._limiters = limiters or {}
+        self._on_observe = on_observe
+
+    @property
+    def seed(self) -> int:
+        """The run's own seed, the same whenever and wherever it runs."""
+        return self.spec.seed
+
+    @cached_property
+    def rng(self) -> np.random.Generator:
+        """Random numbers of this run's own: equal in every attempt, at any concurrency."""
+        return np.random.default_rng(self.spec.seed)
+
+    @cached_property
+    def log(self) -> Any:
+        """A structlog logger bound to this run."""
+        return structlog.get_logger("penstock.agent").bind(
+            run_id=self.spec.run_id, agent_id=self.spec.agent_id, attempt=self.attempt
+        )
+
+    def limiter(self, name: str) -> anyio.CapacityLimiter:
+        """Give a limit that all runs of the study share: ``async with ctx.limiter("api"): ...``.
+
+        Raises:
+            BindingError: the runner was given no limit of that name.
+        """
+        try:
+            return self._limiters[name]
+        except KeyError:
+            known = ", ".join(self._limiters) or "none"
+            raise BindingError(
+                f"no limit is named {name!r} (known: {known}); "
+                f"pass limits={{{name!r}: 10}} to the runner"
+            ) from None
+
+    def record(self, **metrics: Any) -> None:
+        """Add to this run's metrics: numbers add up, anything else is replaced.
+
+        ``cost_usd``, ``input_tokens`` and ``output_tokens`` have columns of their own. What was
+        recorded is kept when the attempt fails.
+
+        Raises:
+            OutputError: a value has no stable JSON form, or one of the three is no number.
+        """
+        for name, value in metrics.items():
+            plain = _plain_metric(name, value)
+            known = self.metrics.get(name)
+            adds_up = isinstance(plain, (int, float)) and isinstance(known, (int, float))
+            self.metrics[name] = known + plain if adds_up else plain
+
+    def observe(
+        self,
+        event_type: str,
+        text: str = "",
+        *,
+        level: ObservationLevel | str = ObservationLevel.STEP,
+        actor_id: str = "agent",
+        **meta: Any,
+    ) -> None:
+        """Report something that happened inside the run: a row of ``events.csv``.
+
+        Args:
+            event_type: What it was: ``tool_call``, ``assistant_output``, ...
+            text: What was said.
+            level: What it is about.
+            actor_id: Who did it.
+            **meta: Anything else that has a JSON form.
+        """
+        self.observe_mapping(
+            {
+                "event_type": event_type,
+                "text": text,
+                "level": level,
+                "actor_id": actor_id,
+                "meta_json": meta,
+            }
+        )
+
+    def observe_mapping(self, fields: Mapping[str, Any]) -> None:
+        """Report something given as a mapping with the columns of ``events.csv``."""
+        observation = _make_observation(self.spec, len(self.observations), fields)
+        self.observations.append(observation)
+        if self._on_observe is not None:
+            self._on_observe(observation)
+
+
+def _plain_metric(name: str, value: Any) -> Any:
+    if type(value) in (int, float):
+        return value
+
+    if name in _AMOUNTS and (isinstance(value, str) or not hasattr(value, "__float__")):
+        raise OutputError(f"metrics.{name}", f"{value!r} is no number")
+
+    try:
+        return frozen_json(value, f"metrics.{name}")
+    except UnstableValueError as error:
+        raise OutputError(error.path, error.reason) from None
+
+
+_AMOUNTS = frozenset({"cost_usd", "input_tokens", "output_tokens"})
+
+
+def _make_observation(spec: RunSpec, index: int, fields: Mapping[str, Any]) -> Observation:
+    """Fill in what an observation leaves out: when, who, in which run, under which id."""
+    event_type = str(fields.get("event_type") or "event")
+    identity = {"run_id": spec.run_id, "index": index, "event_type": event_type}
+    meta = fields.get("meta_json")
+    return Observation(
+        timestamp=str(fields.get("timestamp") or timestamp()),
+        record_id=str(fields.get("record_id") or hash_identifier("evt", identity)),
+        text=str(fields.get("text") or ""),
+        session_id=str(fields.get("session_id") or spec.run_id),
+        actor_id=str(fields.get("actor_id") or "agent"),
+        event_type=event_type,
+        meta_json=meta if isinstance(meta, str) else encode(meta or {}, "event.meta_json"),
+        level=ObservationLevel(fields.get("level") or ObservationLevel.STEP),
+        study_id=spec.study_id,
+        run_id=spec.run_id,
+        condition_id=spec.condition_id,
+        **{name: str(fields[name]) for name in _LINKS if fields.get(name) is not None},
+    )
+
+
+_LINKS = ("trial_id", "step_id", "tool_name", "evaluation_id")

@@ -1,0 +1,58 @@
+"""JSON for what agents return: fast where it is plain, faithful or refused where it is not.
+
+orjson writes the common case. It would write NaN and infinities as ``null`` and refuses lone
+surrogates, large whole numbers and keys that are not text; for those the standard library takes
+over, so that what is read back is what was returned.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+
+from penstock.errors import OutputError, UnstableValueError
+from penstock.study.frozen import frozen_json
+
+__all__ = ["decode", "encode"]
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+
+
+def encode(value: Any, path: str = "output") -> str:
+    """Write a value as JSON text.
+
+    Args:
+        value: Plain values; numpy, dataclasses and pydantic models become plain values.
+        path: What the value is called in an error.
+
+    Raises:
+        OutputError: a part of the value cannot be stored; it names that part's path.
+    """
+    try:
+        data = orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except (TypeError, RecursionError):
+        return _encode_faithfully(value, path)
+
+    # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell.
+    return _encode_faithfully(value, path) if b"null" in data else data.decode()
+
+
+def decode(text: str) -> Any:
+    """Read what `encode` wrote."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
+def _plain(value: Any) -> Any:
+    return frozen_json(value)
+
+
+def _encode_faithfully(value: Any, path: str) -> str:
+    try:
+        return json.dumps(frozen_json(value, path), separators=(",", ":"))
+    except UnstableValueError as error:
+        raise OutputError(error.path, error.reason) from None

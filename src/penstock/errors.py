@@ -1,0 +1,146 @@
+"""What can go wrong, as one tree. Every error writes its own sentence: what, where, what to do.
+
+PenstockError
+├─ ValidationError (ValueError)        a study that cannot run as declared: all of it at once
+│   └─ StudyFileError                  a study file: each line names its path in the file
+├─ UnstableValueError (ValueError)     a value that has no stable JSON form
+├─ ExpressionError (ValueError)        a constraint that cannot be evaluated
+├─ BindingError (TypeError)            an agent, problem or evaluator that cannot be bound
+├─ StoreError (OSError)                the study's directory or its study.sqlite
+│   ├─ DirectoryInUseError             another process or runner holds it
+│   ├─ ForeignDirectoryError           it holds another study, or something else
+│   └─ SchemaError                     written by a version of penstock we cannot read
+├─ SubscriberError (RuntimeError)      a critical subscriber failed
+├─ RunningLoopError (RuntimeError)     run_study called where an event loop already runs
+└─ RunFault                            why one attempt at a run failed (kept, never raised out)
+├─ AttemptTimeoutError (TimeoutError)
+├─ OutputError (TypeError)         what the agent returned cannot be stored
+├─ AgentReportedFailure            the agent's own result says that it failed
+└─ SkipRun                         raised by an agent: this run does not apply
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = [
+    "AgentReportedFailure",
+    "AttemptTimeoutError",
+    "BindingError",
+    "DirectoryInUseError",
+    "ExpressionError",
+    "ForeignDirectoryError",
+    "OutputError",
+    "PenstockError",
+    "RunFault",
+    "RunningLoopError",
+    "SchemaError",
+    "SkipRun",
+    "StoreError",
+    "StudyFileError",
+    "SubscriberError",
+    "UnstableValueError",
+    "ValidationError",
+]
+
+
+class PenstockError(Exception):
+    """The root of every error that penstock raises."""
+
+
+class ValidationError(PenstockError, ValueError):
+    """A study that cannot run as declared; ``errors`` lists everything that is wrong."""
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(self.errors))
+
+
+class StudyFileError(ValidationError):
+    """A study file that cannot be read; each error names its place in the file."""
+
+    def __init__(self, path: Path, errors: Sequence[str]) -> None:
+        super().__init__(errors)
+        self.path = path
+
+    def __str__(self) -> str:
+        if len(self.errors) == 1:
+            return f"{self.path}: {self.errors[0]}"
+
+        listed = "\n".join(f"  {error}" for error in self.errors)
+        return f"{self.path}: {len(self.errors)} errors\n{listed}"
+
+
+class UnstableValueError(PenstockError, ValueError):
+    """A value that has no stable JSON form, so no id could be made from it twice alike."""
+
+    def __init__(self, path: str, value: object, reason: str) -> None:
+        self.path, self.reason = path, f"{reason} ({type(value).__name__})"
+        kind = type(value).__name__
+        super().__init__(
+            f"the value at {path} ({kind}) cannot be part of a study: {reason}; "
+            "use text, numbers, true or false, null, lists or mappings"
+        )
+
+
+class ExpressionError(PenstockError, ValueError):
+    """A constraint that cannot be evaluated for a condition."""
+
+
+class BindingError(PenstockError, TypeError):
+    """An agent, problem or evaluator that cannot be bound to what it names."""
+
+
+class StoreError(PenstockError, OSError):
+    """A study's directory or its store cannot be used."""
+
+
+class DirectoryInUseError(StoreError):
+    """Another process, or another runner of this one, holds the study's directory."""
+
+
+class ForeignDirectoryError(StoreError):
+    """The directory holds another study, or a file that is not a store of ours."""
+
+
+class SchemaError(StoreError):
+    """The store was written in a layout that this version cannot read."""
+
+
+class SubscriberError(PenstockError, RuntimeError):
+    """A critical subscriber failed; what was saved before is safe."""
+
+
+class RunningLoopError(PenstockError, RuntimeError):
+    """A blocking call was made where an event loop is already running."""
+
+
+class RunFault(PenstockError):  # noqa: N818 - a family of reasons, never raised itself
+    """Why one attempt at a run failed, where the reason is ours and not the agent's."""
+
+
+class AttemptTimeoutError(RunFault, TimeoutError):
+    """An attempt took longer than ``timeout_s``."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"the agent did not answer within timeout_s={timeout_s:g} seconds")
+
+
+class OutputError(RunFault, TypeError):
+    """What an agent returned or recorded cannot be stored."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        super().__init__(f"the value at {path} cannot be stored: {reason}")
+
+
+class AgentReportedFailure(RunFault):
+    """An agent returned a result that says it failed; what the result carries is kept."""
+
+    def __init__(self, error: str | None) -> None:
+        super().__init__(error or "the agent's result says success=False and not why")
+
+
+class SkipRun(RunFault):
+    """Raise it in an agent to say that this run does not apply; it is kept as skipped."""

@@ -1,0 +1,192 @@
+"""One attempt at a run: call the agent, keep its answer, score it.
+
+Whatever is raised on the way becomes a typed failure that keeps all that was gathered before.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Any
+
+import anyio
+
+from penstock.agents import BoundAgent
+from penstock.answers import AgentResult, as_agent_result
+from penstock.context import RunContext
+from penstock.encoding import encode
+from penstock.errors import AgentReportedFailure, AttemptTimeoutError, SkipRun
+from penstock.evaluators import BoundEvaluator
+from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
+from penstock.scheduler import is_being_cancelled
+from penstock.study.hypotheses import Outcome
+
+__all__ = ["execute"]
+
+
+async def execute(
+    ctx: RunContext,
+    agent: BoundAgent,
+    evaluators: Iterable[BoundEvaluator] = (),
+    *,
+    timeout_s: float | None = None,
+    outcomes: Iterable[Outcome] = (),
+) -> RunResult:
+    """Make one attempt at a run and give its result, whatever the agent or an evaluator does.
+
+    Args:
+        ctx: The run.
+        agent: Answers the problem.
+        evaluators: Score the answer.
+        timeout_s: How long the agent may take, in seconds; evaluators are not counted.
+        outcomes: The study's outcomes; the primary one says what the primary outcome is.
+
+    Raises:
+        BaseException: only where the run is cancelled from outside.
+    """
+    attempt = _Attempt(ctx)
+    started_at, start = datetime.now(UTC), perf_counter()
+    try:
+        answer = await _answer(agent, ctx, timeout_s)
+    except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
+        latency_s = perf_counter() - start
+        attempt.fail(error)
+    else:
+        latency_s = perf_counter() - start
+        await attempt.keep(answer, evaluators)
+
+    return RunResult(
+        spec=ctx.spec,
+        status=attempt.status,
+        attempt=ctx.attempt,
+        planned_order=ctx.planned_order,
+        started_order=ctx.started_order,
+        started_at=started_at,
+        ended_at=datetime.now(UTC),
+        latency_s=latency_s,
+        outputs_json=attempt.outputs_json,
+        metrics=attempt.metrics(latency_s, outcomes),
+        evaluations=attempt.evaluations,
+        observations=ctx.observations,
+        trace_refs=attempt.answer.trace_refs,
+        provenance={"problem_family": ctx.problem.family, **attempt.answer.metadata},
+        error=attempt.error,
+    )
+
+
+async def _answer(agent: BoundAgent, ctx: RunContext, timeout_s: float | None) -> Any:
+    if timeout_s is None:
+        return await agent(ctx)
+
+    with anyio.move_on_after(timeout_s) as scope:
+        return await agent(ctx)
+
+    if scope.cancelled_caught:
+        raise AttemptTimeoutError(timeout_s)
+
+    raise AssertionError("unreachable")  # pragma: no cover - the scope returns or was cancelled
+
+
+class _Attempt:
+    """What an attempt has gathered so far; kept whatever happens next."""
+
+    def __init__(self, ctx: RunContext) -> None:
+        self.ctx = ctx
+        self.stage = RunStage.AGENT
+        self.status = RunStatus.SUCCESS
+        self.answer = AgentResult()
+        self.outputs_json = "{}"
+        self.evaluations: Sequence[Evaluation] = ()
+        self.error: RunError | None = None
+
+    async def keep(self, answer: Any, evaluators: Iterable[BoundEvaluator]) -> None:
+        """Keep the agent's answer and score it."""
+        try:
+            self.stage = RunStage.OUTPUT
+            self.answer = as_agent_result(answer)
+            self.outputs_json = encode(self.answer.outputs)
+            encode(self.answer.metadata, "metadata")
+            self.ctx.record(**self.answer.metrics)
+            for event in self.answer.events:
+                self.ctx.observe_mapping(event)
+
+            if not self.answer.success:
+                self.stage = RunStage.AGENT
+                raise AgentReportedFailure(self.answer.error)  # noqa: TRY301 - kept as any other
+
+            self.stage = RunStage.EVALUATOR
+            for evaluate in evaluators:
+                self.evaluations = (
+                    *self.evaluations,
+                    *await evaluate(self.ctx, self.answer.outputs),
+                )
+        except BaseException as error:  # noqa: BLE001 - an evaluator may raise anything at all
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Turn what was raised into a typed failure; a cancellation from outside goes on."""
+        if is_being_cancelled():
+            raise error
+
+        if isinstance(error, SkipRun):
+            self.status = RunStatus.SKIPPED
+        else:
+            self.status = RunStatus.FAILED
+
+        worth_another = self.stage is RunStage.AGENT and isinstance(error, Exception)
+        self.error = RunError(
+            kind=type(error).__name__,
+            message=_message(error),
+            stage=self.stage,
+            retryable=bool(getattr(error, "retryable", worth_another)) and worth_another,
+            traceback="".join(traceback.format_exception(error)),
+        )
+
+    def metrics(self, latency_s: float, outcomes: Iterable[Outcome]) -> Mapping[str, Any]:
+        """Gather the metrics of the run, those that every run has included."""
+        recorded = self.ctx.metrics
+        events = [observation.event_type for observation in self.ctx.observations]
+        metrics = {
+            "tool_call_count": events.count("tool_call"),
+            "step_event_count": sum(event in _STEP_EVENTS for event in events) if events else 1,
+            "unique_actor_count": len({each.actor_id for each in self.ctx.observations}) or 1,
+            "latency_s": latency_s,
+            "cost_usd": 0.0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+            **recorded,
+        }
+        if "primary_outcome" not in metrics:
+            primary = _primary_outcome(self.evaluations, metrics, outcomes)
+            if primary is not None:
+                metrics["primary_outcome"] = primary
+
+        return metrics
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as unreadable:  # noqa: BLE001 - an agent's error may be broken itself
+        return f"(its message cannot be read: {type(unreadable).__name__})"
+
+
+_STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
+
+
+def _primary_outcome(
+    evaluations: Sequence[Evaluation], metrics: Mapping[str, Any], outcomes: Iterable[Outcome]
+) -> Any:
+    """Follow the declared primary outcome; where none is declared, the first score."""
+    declared = next((outcome for outcome in outcomes if outcome.primary), None)
+    if declared is None:
+        return evaluations[0].metric_value if evaluations else None
+
+    if declared.source_table == "evaluations":
+        return next(
+            (row.metric_value for row in evaluations if row.metric_name == declared.column), None
+        )
+
+    return metrics.get(declared.column)

@@ -1,0 +1,191 @@
+"""A run's way from its plan through its attempts to its result, said on the bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from threading import get_ident
+from typing import Any
+
+import anyio
+import anyio.from_thread
+
+from penstock.binding import Bindings
+from penstock.bus import EventBus
+from penstock.context import RunContext
+from penstock.events import (
+    Event,
+    RunFailed,
+    RunObserved,
+    RunRetried,
+    RunSkipped,
+    RunStarted,
+    RunSucceeded,
+)
+from penstock.execute import execute
+from penstock.results import Observation, RunResult, RunStatus, StudySummary
+from penstock.retry import Retry
+from penstock.study.plan import Plan
+
+__all__ = ["Announcer", "Job", "Lifecycle", "Tally"]
+
+_FINISHED = {
+    RunStatus.SUCCESS: RunSucceeded,
+    RunStatus.FAILED: RunFailed,
+    RunStatus.SKIPPED: RunSkipped,
+}
+
+
+@dataclass(slots=True)
+class Job:
+    """A run in hand: its position in the plan, its place in the order, how often it was tried."""
+
+    position: int
+    planned_order: int
+    earlier_attempts: int = 0
+    tries: int = 0
+
+
+class Announcer:
+    """Numbers and dates events and publishes them; one that nobody hears is not even made."""
+
+    def __init__(self, bus: EventBus, study_id: str) -> None:
+        self._bus = bus
+        self._study_id = study_id
+        self._seq = count(1)
+
+    def __call__(self, kind: type[Event], **fields: Any) -> None:
+        """Say that something happened: a class of events, and the fields of its own."""
+        seq = next(self._seq)
+        if self._bus.hears(kind):
+            self._bus.publish(
+                kind(seq=seq, at=datetime.now(UTC), study_id=self._study_id, **fields)
+            )
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of this session, kept as runs go."""
+
+    started: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    retried: int = 0
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    def count(self, result: RunResult, *, retried: bool = False) -> None:
+        """Count an attempt that is over."""
+        if retried:
+            self.retried += 1
+        elif result.status is RunStatus.SUCCESS:
+            self.succeeded += 1
+        elif result.status is RunStatus.FAILED:
+            self.failed += 1
+        else:
+            self.skipped += 1
+
+        metrics = result.metrics
+        self.cost_usd += float(metrics.get("cost_usd") or 0)
+        self.input_tokens += int(metrics.get("input_tokens") or 0)
+        self.output_tokens += int(metrics.get("output_tokens") or 0)
+
+    def summary(self, study_id: str, **counts: int) -> StudySummary:
+        """State the counts as a fact."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return StudySummary(study_id=study_id, **fields, **counts)
+
+
+class Lifecycle:
+    """Does jobs for the scheduler: makes the run, tries it, says what happened.
+
+    Args:
+        plan: Where runs come from.
+        bindings: What its names stand for.
+        announce: Says events.
+        timeout_s: How long an agent may take in one attempt.
+        retry: Which failures are worth another attempt.
+        max_failures: Stop the study when more runs than this have failed.
+        limits: How many runs at once may hold each named limit.
+        stop: Called with the reason when the study is to stop.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        bindings: Bindings,
+        announce: Announcer,
+        *,
+        timeout_s: float | None,
+        retry: Retry,
+        max_failures: int | None,
+        limits: Mapping[str, int],
+        stop: Callable[[str], None],
+    ) -> None:
+        self.tally = Tally()
+        self._plan = plan
+        self._bindings = bindings
+        self._announce = announce
+        self._timeout_s = timeout_s
+        self._retry = retry
+        self._max_failures = max_failures
+        self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
+        self._stop = stop
+        self._outcomes = plan.study.outcomes
+        self._thread = get_ident()
+
+    async def __call__(self, job: Job) -> float | None:
+        """Make one attempt; give the seconds to wait before another, or None when all is over."""
+        spec = self._plan.at(job.position)
+        job.tries += 1
+        attempt = job.earlier_attempts + job.tries
+        self.tally.started += 1
+        self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=attempt)
+        ctx = RunContext(
+            spec,
+            self._bindings.problems[spec.problem_id],
+            self._plan.condition_of(spec),
+            attempt,
+            planned_order=job.planned_order,
+            started_order=self.tally.started,
+            limiters=self._limiters,
+            on_observe=self._observed,
+        )
+        result = await execute(
+            ctx,
+            self._bindings.agents[spec.agent_id],
+            self._bindings.evaluators[spec.problem_id],
+            timeout_s=self._timeout_s,
+            outcomes=self._outcomes,
+        )
+        return self._settle(job, result)
+
+    def _settle(self, job: Job, result: RunResult) -> float | None:
+        wait_s = None
+        if result.status is RunStatus.FAILED:
+            wait_s = self._retry.next_wait_s(result, job.tries)
+
+        self.tally.count(result, retried=wait_s is not None)
+        if wait_s is not None:
+            self._announce(RunRetried, run_id=result.run_id, result=result, wait_s=wait_s)
+            return wait_s
+
+        self._announce(_FINISHED[result.status], run_id=result.run_id, result=result)
+        if self._max_failures is not None and self.tally.failed > self._max_failures:
+            self._stop(
+                f"{self.tally.failed} failed runs are more than max_failures={self._max_failures}; "
+                f"the last one: {result.run_id}: {result.error}"
+            )
+
+        return None
+
+    def _observed(self, observation: Observation) -> None:
+        if get_ident() != self._thread:  # an agent in a worker thread: the bus is the loop's
+            anyio.from_thread.run_sync(self._observed, observation)
+            return
+
+        self._announce(RunObserved, run_id=observation.run_id, observation=observation)

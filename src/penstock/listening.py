@@ -1,0 +1,110 @@
+"""Subscribers at work: each in a task of its own; whoever raises is switched off, not the study."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import anyio
+from anyio.abc import TaskGroup
+
+from penstock.bus import EventBus, EventStream, Subscriber
+from penstock.errors import SubscriberError
+from penstock.events import Event, SubscriberFailed
+
+__all__ = ["Listener", "Listeners", "one_by_one"]
+
+
+class Listener(NamedTuple):
+    """A subscriber and what it listens to."""
+
+    subscriber: Subscriber
+    types: tuple[type[Event], ...] = ()
+    critical: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the subscriber is called in events and logs."""
+        function = self.subscriber
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        return f"{function.__module__}.{name.partition('.<locals>')[0]}"
+
+
+class _AtWork(NamedTuple):
+    stream: EventStream
+    done: anyio.Event
+
+
+class Listeners:
+    """The subscribers of one study while it runs.
+
+    Args:
+        bus: Where they listen.
+        announce: Says `SubscriberFailed`.
+        on_critical: Called when a critical subscriber has failed.
+    """
+
+    def __init__(
+        self, bus: EventBus, announce: Callable[..., None], on_critical: Callable[[str], None]
+    ) -> None:
+        self.failure: SubscriberError | None = None
+        self._bus = bus
+        self._announce = announce
+        self._on_critical = on_critical
+        self._at_work: dict[Listener, _AtWork] = {}
+
+    def start(self, group: TaskGroup, listener: Listener) -> None:
+        """Let a subscriber begin; it hears everything from here on."""
+        at_work = _AtWork(self._bus.open(*listener.types, name=listener.name), anyio.Event())
+        self._at_work[listener] = at_work
+        group.start_soon(self._listen, listener, at_work, name=listener.name)
+
+    async def finish(self, *listeners: Listener) -> None:
+        """Close the streams of these subscribers (of all, without any) and wait for their ends."""
+        waited_for = [self._at_work[each] for each in listeners or self._at_work]
+        for stream, _ in waited_for:
+            stream.close()
+
+        for _, done in waited_for:
+            await done.wait()
+
+    async def _listen(self, listener: Listener, at_work: _AtWork) -> None:
+        try:
+            await listener.subscriber(at_work.stream)
+        except Exception as error:  # noqa: BLE001 - a subscriber is anyone's code
+            self._report(listener, error)
+        finally:
+            at_work.stream.close()
+            at_work.done.set()
+
+    def _report(self, listener: Listener, error: Exception) -> None:
+        said = f"{type(error).__name__}: {error}"
+        self._announce(
+            SubscriberFailed,
+            subscriber=listener.name,
+            error=said,
+            critical=listener.critical,
+            traceback="".join(traceback.format_exception(error)),
+        )
+        if listener.critical and self.failure is None:
+            self.failure = SubscriberError(
+                f"{listener.name} failed, and the study cannot go on without it: {said}"
+            )
+            self.failure.__cause__ = error
+            self._on_critical(str(self.failure))
+
+
+def one_by_one(function: Callable[[Any], Any]) -> Subscriber:
+    """Make a subscriber of a plain or async function that takes one event."""
+
+    async def subscriber(stream: EventStream) -> None:
+        async for event in stream:
+            answer = function(event)
+            if inspect.isawaitable(answer):
+                await answer
+
+    subscriber.__module__ = getattr(function, "__module__", __name__)
+    subscriber.__qualname__ = getattr(function, "__qualname__", type(function).__name__)
+    return subscriber

@@ -1,0 +1,213 @@
+"""What came of runs: results, observations, evaluations, and the summary of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from penstock.encoding import decode
+from penstock.study.fact import EMPTY, Fact
+from penstock.study.plan import RunSpec
+
+__all__ = [
+    "Evaluation",
+    "Observation",
+    "ObservationLevel",
+    "RunError",
+    "RunResult",
+    "RunStage",
+    "RunStatus",
+    "StudySummary",
+    "timestamp",
+]
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class RunStage(StrEnum):
+    """In which part of a run it failed."""
+
+    PROBLEM = "problem"
+    AGENT = "agent"
+    OUTPUT = "output"
+    EVALUATOR = "evaluator"
+
+
+class ObservationLevel(StrEnum):
+    """What an observation is about."""
+
+    STUDY = "study"
+    RUN = "run"
+    TRIAL = "trial"
+    STEP = "step"
+    TOOL_CALL = "tool-call"
+    EVALUATION = "evaluation"
+
+
+class RunError(Fact):
+    """Why an attempt failed.
+
+    Args:
+        kind: The error's class.
+        message: What it said.
+        stage: In which part of the run it was raised.
+        retryable: Whether the study's `Retry` would try again after it.
+        traceback: Where it was raised; kept in the store, not in the artifacts.
+    """
+
+    kind: str
+    message: str
+    stage: RunStage
+    retryable: bool = False
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Observation(Fact):
+    """Something an agent did inside a run: a row of ``events.csv``."""
+
+    timestamp: str
+    record_id: str
+    text: str | None
+    session_id: str
+    actor_id: str
+    event_type: str
+    meta_json: str
+    level: ObservationLevel = ObservationLevel.STEP
+    study_id: str
+    run_id: str
+    condition_id: str
+    trial_id: str | None = None
+    step_id: str | None = None
+    tool_name: str | None = None
+    evaluation_id: str | None = None
+
+
+class Evaluation(Fact):
+    """One score of one run: a row of ``evaluations.csv``."""
+
+    run_id: str
+    evaluator_id: str = "problem_evaluator"
+    metric_name: str = "score"
+    metric_value: float | int | bool | str | None = None
+    metric_unit: str = "unitless"
+    aggregation_level: str = "run"
+    notes_json: str = "{}"
+
+
+class RunResult(Fact):
+    """A run that is over, or one failed attempt of a run that is tried again.
+
+    Args:
+        spec: The run as it was planned.
+        attempt: Which try this was, from 1.
+        planned_order: The run's place in the order in which runs were to be started, from 0.
+        started_order: Its place among the attempts of its session as they started, from 1.
+        outputs_json: What the agent returned, as the JSON text that is stored.
+        metrics: What was measured, by name.
+        cost_usd: What the attempt cost, in US dollars.
+        latency_s: How long the attempt took, in seconds of a monotonic clock.
+        provenance: Who answered: the model's name and provider, ids of the provider's requests.
+    """
+
+    spec: RunSpec
+    status: RunStatus
+    attempt: int
+    planned_order: int = 0
+    started_order: int = 0
+    started_at: datetime
+    ended_at: datetime
+    latency_s: float
+    outputs_json: str = "{}"
+    metrics: Mapping[str, Any] = EMPTY
+    evaluations: Sequence[Evaluation] = ()
+    observations: Sequence[Observation] = ()
+    trace_refs: Sequence[str] = ()
+    provenance: Mapping[str, Any] = EMPTY
+    error: RunError | None = None
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Any]:
+        """What the agent returned, as it is stored."""
+        outputs: Mapping[str, Any] = decode(self.outputs_json)
+        return outputs
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.spec.run_id
+
+    @property
+    def run_spec(self) -> RunSpec:
+        """The run as it was planned."""
+        return self.spec
+
+    @property
+    def cost_usd(self) -> float:
+        """What the attempt cost, in US dollars."""
+        return float(self.metrics.get("cost_usd") or 0.0)
+
+    @property
+    def error_info(self) -> str | None:
+        """What went wrong, as ``Class: message``."""
+        return None if self.error is None else str(self.error)
+
+    @property
+    def primary_outcome(self) -> Any:
+        """The value of the study's primary outcome in this run."""
+        return self.metrics.get("primary_outcome")
+
+
+class StudySummary(Fact):
+    """Where a study stands: counts of runs, and what they have cost so far.
+
+    Args:
+        planned: Runs in the plan.
+        restored: Runs of the plan that were kept from earlier sessions.
+        started: Attempts started in this session.
+        in_flight: Attempts under way.
+        succeeded: Runs that succeeded in this session.
+        failed: Runs that failed in this session, after their last attempt.
+        skipped: Runs whose agent said that they do not apply.
+        retried: Attempts that failed and were, or will be, tried again.
+        cost_usd: Cost of all attempts of this session, in US dollars.
+    """
+
+    study_id: str
+    planned: int = 0
+    restored: int = 0
+    started: int = 0
+    in_flight: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    retried: int = 0
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def done(self) -> int:
+        """Runs that have a result, from this session or an earlier one."""
+        return self.restored + self.succeeded + self.failed + self.skipped
+
+    @property
+    def remaining(self) -> int:
+        """Runs of the plan that have no result yet."""
+        return self.planned - self.done
+
+
+def timestamp(at: datetime | None = None) -> str:
+    """Write a moment (now, where none is given) in UTC as ISO 8601 with microseconds."""
+    return (at or datetime.now(UTC)).isoformat(timespec="microseconds")

@@ -1,0 +1,361 @@
+"""The runner: where plan, scheduler, bus, store and subscribers meet, and in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import anyio
+
+from penstock.binding import Bindings, bind_study
+from penstock.bus import EventBus, EventStream, Subscriber
+from penstock.errors import PenstockError, ValidationError
+from penstock.events import (
+    Event,
+    LimitChanged,
+    StudyFinished,
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+)
+from penstock.lifecycle import Announcer, Job, Lifecycle
+from penstock.listening import Listener, Listeners, one_by_one
+from penstock.results import StudySummary
+from penstock.retry import Retry
+from penstock.scheduler import Scheduler
+from penstock.store.lock import hold_directory
+from penstock.store.writer import Restored, Store, open_store
+from penstock.study.conditions import Condition
+from penstock.study.model import Study
+from penstock.study.order import execution_order
+from penstock.study.plan import Plan, plan
+from penstock.study.validation import declaration_errors
+from penstock.subscribers import checkpoint, export, log, progress
+
+__all__ = ["RunnerOptions", "StudyRunner"]
+
+_PATIENCE_S = 1.0
+"""How long a subscriber may hold runs back before the study says so."""
+
+Function = TypeVar("Function", bound=Callable[[Any], Any])
+
+
+class RunnerOptions(TypedDict, total=False):
+    """What can be said about how a study is run, written once; all of it is optional.
+
+    Keys:
+        agent_bindings: Agents by name, beside those the study declares.
+        problem_registry: Problems by id, beside those the study declares.
+        conditions: Conditions to use in place of those the study's design makes.
+        parallelism: Runs in flight at once; the run budget's where not given.
+        checkpoint: Sync results to the disk as they come. Without it a crash of the machine (not
+            one of the process) can lose the last runs.
+        show_progress: Whether progress is shown on stderr; where a terminal is, if not given.
+        output_dir: Where results go, in place of the study's own ``output_dir``.
+        subscribers: Coroutine functions over a stream of events; each hears all events.
+        timeout_s: How long an agent may take in one attempt, in seconds.
+        retry: Which failures are worth another attempt.
+        max_failures: Stop the study when more runs than this have failed.
+        fail_fast: Stop the study at the first failed run; the run budget's where not given.
+        limits: Name -> how many runs may hold that limit at once (`RunContext.limiter`).
+        fresh: Move an earlier output directory aside and start from nothing.
+        grace_s: How long runs in flight may go on after a cancellation, in seconds.
+    """
+
+    agent_bindings: Mapping[str, Any] | None
+    problem_registry: Mapping[str, Any] | None
+    conditions: Sequence[Condition] | None
+    parallelism: int | None
+    checkpoint: bool
+    show_progress: bool | None
+    output_dir: Path | str | None
+    subscribers: Sequence[Subscriber]
+    timeout_s: float | None
+    retry: Retry | None
+    max_failures: int | None
+    fail_fast: bool | None
+    limits: Mapping[str, int] | None
+    fresh: bool
+    grace_s: float
+
+
+class StudyRunner:
+    """Runs a study inside an event loop; everything belongs to the instance, so many can run.
+
+    A study is run until every run of the plan has a result. What an earlier session left in the
+    output directory is kept: what succeeded is not run again, what failed is.
+
+    Args:
+        study: What to run.
+        agent_bindings, problem_registry, conditions, parallelism, checkpoint, show_progress,
+            output_dir, subscribers, timeout_s, retry, max_failures, fail_fast, limits, fresh,
+            grace_s: See `RunnerOptions`.
+
+    Raises:
+        ValidationError: the study cannot be run as declared; everything that is wrong.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        *,
+        agent_bindings: Mapping[str, Any] | None = None,
+        problem_registry: Mapping[str, Any] | None = None,
+        conditions: Sequence[Condition] | None = None,
+        parallelism: int | None = None,
+        checkpoint: bool = True,
+        show_progress: bool | None = None,
+        output_dir: Path | str | None = None,
+        subscribers: Sequence[Subscriber] = (),
+        timeout_s: float | None = None,
+        retry: Retry | None = None,
+        max_failures: int | None = None,
+        fail_fast: bool | None = None,
+        limits: Mapping[str, int] | None = None,
+        fresh: bool = False,
+        grace_s: float = 10.0,
+    ) -> None:
+        concurrency = study.run_budget.parallelism if parallelism is None else parallelism
+        if concurrency < 1:
+            raise ValidationError(["parallelism must be >= 1."])
+
+        self.study = study
+        self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
+        self.bus = EventBus()
+        self.plan, self._bindings = self._prepare(agent_bindings, problem_registry, conditions)
+        self._announce = Announcer(self.bus, study.study_id)
+        self._listeners = Listeners(self.bus, self._announce, self.stop)
+        self._subscribed = [Listener(subscriber) for subscriber in subscribers]
+        self._durable = checkpoint
+        self._show_progress = show_progress
+        self._fresh = fresh
+        self._grace_s = grace_s
+        fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
+        self._lifecycle = Lifecycle(
+            self.plan,
+            self._bindings,
+            self._announce,
+            timeout_s=timeout_s,
+            retry=retry or Retry(),
+            max_failures=0 if fail_fast else max_failures,
+            limits=limits or {},
+            stop=self.stop,
+        )
+        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
+        self._restored = 0
+        self._stopped_because: str | None = None
+        self._begun = False
+
+    @property
+    def summary(self) -> StudySummary:
+        """Where the study stands now."""
+        return self._lifecycle.tally.summary(
+            self.study.study_id,
+            planned=len(self.plan),
+            restored=self._restored,
+            in_flight=self._scheduler.in_flight,
+        )
+
+    @property
+    def concurrency(self) -> int:
+        """How many runs may be in flight at once; may be set while the study runs."""
+        return self._scheduler.limit
+
+    @concurrency.setter
+    def concurrency(self, limit: int) -> None:
+        if limit < 1:
+            raise ValidationError([f"concurrency must be >= 1, not {limit}"])
+
+        self._scheduler.limit = limit
+        self._announce(LimitChanged, limit=limit, reason="set by the host")
+
+    def subscribe(
+        self, subscriber: Subscriber, *types: type[Event], critical: bool = False
+    ) -> None:
+        """Let a subscriber hear the study: every event, in order; the study waits for it.
+
+        Args:
+            subscriber: A coroutine function over a stream of events.
+            types: Classes of events; all, without any.
+            critical: Whether the study stops, and `run` raises, when the subscriber fails.
+        """
+        if self._begun:
+            raise PenstockError("the study has begun; subscribe before it, or use watch()")
+
+        self._subscribed.append(Listener(subscriber, types, critical))
+
+    def on(self, *types: type[Event]) -> Callable[[Function], Function]:
+        """Decorate a plain or async function that takes one event: ``@runner.on(RunFailed)``."""
+
+        def decorate(function: Function) -> Function:
+            self.subscribe(one_by_one(function), *types)
+            return function
+
+        return decorate
+
+    def watch(self, *types: type[Event], size: int = 1024) -> AbstractContextManager[EventStream]:
+        """Listen from now on without ever holding the study up: ``with runner.watch() as stream``.
+
+        Args:
+            types: Classes of events; all, without any.
+            size: How many unread events are kept; the oldest are dropped and counted.
+        """
+        return self.bus.open(*types, size=size, lossy=True, name="watch")
+
+    def stop(self, reason: str = "stopped by the host") -> None:
+        """Start no more runs; those in flight end, and everything is saved and exported."""
+        if self._stopped_because is None:
+            self._stopped_because = reason
+            self._announce(StudyStopping, reason=reason)
+            self._scheduler.stop()
+
+    def cancel(self, reason: str = "cancelled by the host") -> None:
+        """Stop, and cancel the runs in flight too; they run again in the next session."""
+        self.stop(reason)
+        self._scheduler.cancel()
+
+    async def run(self) -> StudySummary:
+        """Run what is missing, and return where the study stands then.
+
+        Cancelling the scope of this call stops the study: runs in flight may end within
+        ``grace_s``, then they are cancelled; what is there is saved and exported.
+
+        Raises:
+            StoreError: the output directory cannot be used.
+            SubscriberError: a critical subscriber failed.
+        """
+        if self._begun:
+            raise PenstockError("this runner has run; make another, it will go on from there")
+
+        self._begun = True
+        failures: list[BaseException] = []
+        ended = anyio.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._run_shielded, failures, ended)
+            try:
+                await ended.wait()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._wind_down(ended)
+
+        if failures:
+            raise failures[0]
+
+        return self.summary
+
+    async def _run_shielded(self, failures: list[BaseException], ended: anyio.Event) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._run()
+            except Exception as error:  # noqa: BLE001 - raised again, by run()
+                failures.append(error)
+            finally:
+                ended.set()
+
+    async def _wind_down(self, ended: anyio.Event) -> None:
+        """See to it that the study ends: by itself, then by cancelling what is in flight."""
+        if ended.is_set():
+            return
+
+        self.stop("cancelled by the host")
+        with anyio.move_on_after(self._grace_s):
+            await ended.wait()
+
+        if not ended.is_set():
+            self._scheduler.cancel()
+            await ended.wait()
+
+    async def _run(self) -> None:
+        if self._fresh:
+            _move_aside(self.output_dir)
+
+        async with open_store(self.output_dir, durable=self._durable) as store:
+            restored = await store.begin(self.plan)
+            self._restored = restored.kept
+            try:
+                await self._run_with(store, restored)
+            finally:
+                await store.end(self._ending())
+
+        if self._listeners.failure is not None:
+            raise self._listeners.failure
+
+    async def _run_with(self, store: Store, restored: Restored) -> None:
+        saving = Listener(
+            checkpoint.checkpoint(store, self._announce), checkpoint.EVENTS, critical=True
+        )
+        exporting = Listener(export.export(self.output_dir), export.EVENTS, critical=True)
+        listeners = [saving, exporting, Listener(log.log, log.EVENTS), *self._subscribed]
+        if progress.is_shown(self._show_progress, len(self.plan) - self._restored):
+            listeners.append(Listener(progress.progress(), progress.EVENTS))
+
+        failure: Exception | None = None
+        async with anyio.create_task_group() as group:
+            for listener in listeners:
+                self._listeners.start(group, listener)
+
+            self._announce(StudyStarted, planned=len(self.plan), restored=self._restored)
+            try:
+                await self._scheduler.run(self._jobs(restored))
+            except Exception as error:  # noqa: BLE001 - raised below, when all is saved
+                failure = error
+
+            await self._listeners.finish(saving)
+            self._announce(StudyFinished, summary=self.summary)
+            await self._listeners.finish()
+            self.bus.close()
+
+        if failure is not None:
+            raise failure
+
+    def _jobs(self, restored: Restored) -> Iterator[Job]:
+        for planned_order, position in enumerate(execution_order(self.plan)):
+            if not restored.done[position]:
+                yield Job(position, planned_order, restored.attempts.get(position, 0))
+
+    def _gate(self) -> Awaitable[None] | None:
+        laggard = self.bus.laggard()
+        return None if laggard is None else self._held_back_by(laggard)
+
+    async def _held_back_by(self, laggard: EventStream) -> None:
+        with anyio.move_on_after(_PATIENCE_S):
+            await self.bus.ready()
+            return
+
+        self._announce(StudyWaiting, subscriber=laggard.name, behind=len(laggard))
+        await self.bus.ready()
+
+    def _ending(self) -> str:
+        if self._stopped_because is not None:
+            return f"stopped: {self._stopped_because}"
+
+        return "complete" if self.summary.remaining == 0 else "failed"
+
+    def _prepare(
+        self,
+        agents: Mapping[str, Any] | None,
+        problems: Mapping[str, Any] | None,
+        conditions: Sequence[Condition] | None,
+    ) -> tuple[Plan, Bindings]:
+        errors = declaration_errors(self.study)
+        try:
+            planned = plan(self.study, conditions)
+            bindings = bind_study(planned, agents=agents, problems=problems)
+        except ValidationError as error:
+            raise ValidationError([*errors, *error.errors]) from error
+
+        if errors:
+            raise ValidationError(errors)
+
+        return planned, bindings
+
+
+def _move_aside(directory: Path) -> None:
+    """Rename an earlier output directory; nothing is ever deleted."""
+    if directory.exists():
+        with hold_directory(directory):
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            directory.rename(directory.with_name(f"{directory.name}.{stamp}"))

@@ -1,0 +1,52 @@
+"""One writer per directory: a lock of the operating system, which a crash releases by itself."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import filelock
+
+from penstock.errors import DirectoryInUseError
+
+__all__ = ["hold_directory"]
+
+
+@contextmanager
+def hold_directory(directory: Path) -> Iterator[None]:
+    """Hold a study's directory; nobody else can run a study in it meanwhile.
+
+    Raises:
+        DirectoryInUseError: it is held; the error names the holder's process and host.
+    """
+    lock = filelock.FileLock(directory / ".lock", is_singleton=False, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise DirectoryInUseError(
+            f"{directory} is in use by {_holder(directory)}; wait for it, stop it, or run in "
+            "another directory (output_dir)"
+        ) from None
+
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(directory: Path) -> str:
+    try:
+        uri = f"{(directory / 'study.sqlite').absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            row = connection.execute(
+                "SELECT pid, host, started_at FROM session ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+    except sqlite3.Error:
+        row = None
+
+    if row is None:
+        return "another process that has just started"
+
+    return "process {} on host {} since {}".format(*row)

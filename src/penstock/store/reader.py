@@ -1,0 +1,210 @@
+"""The reading side of the store: read-only, at any time, never in the writer's way."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Self
+
+from penstock.encoding import decode
+from penstock.errors import StoreError
+from penstock.results import Evaluation, Observation, RunResult
+from penstock.store.rows import result_from_row
+from penstock.store.schema import APPLICATION_ID, EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.study.plan import RunSpec
+
+__all__ = ["StoreReader"]
+
+_CHUNK = 500
+
+
+class StoreReader:
+    """Reads the ``study.sqlite`` of a directory, also while a study writes it.
+
+    Args:
+        directory: The study's output directory.
+
+    Raises:
+        StoreError: there is no store in it, or it is something else.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        path = directory / "study.sqlite"
+        if not path.is_file():
+            raise StoreError(f"{directory} holds no study: there is no {path.name} in it")
+
+        try:
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            self._connection.row_factory = sqlite3.Row
+            (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{path} cannot be read: {error}") from error
+
+        if application_id != APPLICATION_ID:
+            raise StoreError(f"{path} is an SQLite file of something else")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @property
+    def study_id(self) -> str:
+        """The id of the study."""
+        return str(self.definition()["study_id"])
+
+    def definition(self) -> dict[str, Any]:
+        """Give the study as it was last run, as plain values."""
+        row = self._connection.execute("SELECT definition FROM study").fetchone()
+        if row is None:
+            raise StoreError(f"{self.directory}: the study was created and never begun")
+
+        definition: dict[str, Any] = decode(row[0])
+        return definition
+
+    def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
+        """Run a query and give its rows one by one."""
+        with closing(self._connection.execute(query, parameters)) as cursor:
+            yield from cursor
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """See the store as it is now, whatever is written meanwhile."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.rollback()
+
+    def copy_to(self, path: Path) -> None:
+        """Write a copy of the store."""
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(path)) as copy:
+            self._connection.backup(copy)
+
+    def problems(self) -> Iterator[str]:
+        """Give the problems that the study declares, each as JSON."""
+        for row in self.rows("SELECT definition FROM problem ORDER BY position"):
+            yield row["definition"]
+
+    def count(self) -> int:
+        """How many runs of the plan have a result."""
+        query = "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL"
+        (count,) = self._connection.execute(query).fetchone()
+        return int(count)
+
+    def status_counts(self) -> dict[str, int]:
+        """How many runs of the plan ended in which way."""
+        return {
+            row["status"]: row["n"]
+            for row in self.rows(
+                "SELECT status, count(*) AS n FROM attempt "
+                "WHERE final AND position IS NOT NULL GROUP BY status ORDER BY status"
+            )
+        }
+
+    def results(self, start: int = 0, stop: int | None = None) -> Iterator[RunResult]:
+        """Give results in plan order, a chunk in memory at a time.
+
+        Args:
+            start: How many results to pass over.
+            stop: Where to end; None means at the last.
+        """
+        study_id = self.study_id
+        after = self._position_before(start)
+        left = -1 if stop is None else max(0, stop - start)
+        while left:
+            size = _CHUNK if left < 0 else min(_CHUNK, left)
+            chunk = list(
+                self.rows(
+                    "SELECT attempt.*, metadata ->> '$.fingerprint' AS condition_fingerprint "
+                    "FROM attempt LEFT JOIN condition USING (condition_id) "
+                    "WHERE final AND attempt.position > ? ORDER BY attempt.position LIMIT ?",
+                    (after, size),
+                )
+            )
+            yield from self._with_details(chunk, study_id)
+            if len(chunk) < size:
+                return
+
+            after = chunk[-1]["position"]
+            left = left - size if left > 0 else left
+
+    def run_rows(self) -> Iterator[dict[str, Any]]:
+        """Give a mapping per run: the columns of ``runs.csv``, its assignments and its metrics."""
+        query = (
+            f"SELECT {', '.join(f'runs.{name}' for name in RUN_COLUMNS)}, "  # noqa: S608
+            "metrics, factors, blocks FROM runs JOIN condition USING (condition_id)"
+        )
+        for row in self.rows(query):
+            cells = dict(row)
+            metrics, factors, blocks = (
+                decode(cells.pop(name)) for name in ("metrics", "factors", "blocks")
+            )
+            yield {**metrics, **blocks, **factors, **cells}
+
+    def _position_before(self, start: int) -> int:
+        if start <= 0:
+            return -1
+
+        row = self._connection.execute(
+            "SELECT position FROM attempt WHERE final AND position IS NOT NULL "
+            "ORDER BY position LIMIT 1 OFFSET ?",
+            (start - 1,),
+        ).fetchone()
+        return int(row[0]) if row is not None else 2**62
+
+    def _with_details(self, attempts: list[sqlite3.Row], study_id: str) -> Iterator[RunResult]:
+        ids = [row["id"] for row in attempts]
+        observations = self._details("observation", ids)
+        evaluations = self._details("evaluation", ids)
+        for row in attempts:
+            result = result_from_row(dict(row), study_id)
+            yield result.model_copy(
+                update={
+                    "observations": [
+                        _observation(each, result) for each in observations.get(row["id"], ())
+                    ],
+                    "evaluations": [
+                        Evaluation(
+                            run_id=result.run_id,
+                            **{name: each[name] for name in EVALUATION_COLUMNS if name != "run_id"},
+                        )
+                        for each in evaluations.get(row["id"], ())
+                    ],
+                }
+            )
+
+    def _details(self, table: str, ids: list[int]) -> dict[int, list[sqlite3.Row]]:
+        marks = ", ".join("?" * len(ids))
+        found = self.rows(
+            f"SELECT * FROM {table} WHERE attempt_id IN ({marks}) "  # noqa: S608 - our own names
+            "ORDER BY attempt_id, number",
+            tuple(ids),
+        )
+        return {key: list(rows) for key, rows in groupby(found, itemgetter("attempt_id"))}
+
+
+def _observation(row: sqlite3.Row, result: RunResult) -> Observation:
+    spec: RunSpec = result.spec
+    fields = {name: row[name] for name in EVENT_COLUMNS if name in row.keys()}  # noqa: SIM118
+    if fields["text"] is None:
+        text = result.outputs.get("text")
+        fields["text"] = text if isinstance(text, str) else ""
+
+    return Observation(
+        **{**fields, "session_id": fields["session_id"] or spec.run_id},
+        study_id=spec.study_id,
+        run_id=spec.run_id,
+        condition_id=spec.condition_id,
+    )

@@ -1,0 +1,232 @@
+"""Facts as rows of the store, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from penstock.encoding import decode, encode
+from penstock.errors import UnstableValueError
+from penstock.results import RunError, RunResult, RunStage, RunStatus, timestamp
+from penstock.store.schema import EVENT_COLUMNS
+from penstock.study.conditions import Condition
+from penstock.study.identity import hash_identifier, stable_json_dumps
+from penstock.study.plan import RunSpec
+from penstock.study.problem import Problem
+
+__all__ = [
+    "ATTEMPT_COLUMNS",
+    "INSERT_ATTEMPT",
+    "INSERT_EVALUATION",
+    "INSERT_OBSERVATION",
+    "SUPERSEDE",
+    "attempt_row",
+    "condition_row",
+    "evaluation_rows",
+    "observation_rows",
+    "problem_row",
+    "result_from_row",
+    "without_surrogates",
+]
+
+ATTEMPT_COLUMNS = (
+    "id",
+    "position",
+    "final",
+    "session_id",
+    "number",
+    "planned_order",
+    "started_order",
+    "run_id",
+    "condition_id",
+    "problem_id",
+    "agent_id",
+    "replicate",
+    "seed",
+    "status",
+    "started_at",
+    "ended_at",
+    "latency_s",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "primary_outcome",
+    "outputs",
+    "metrics",
+    "provenance",
+    "trace_refs",
+    "error_kind",
+    "error_message",
+    "error_stage",
+    "error_retryable",
+    "traceback",
+)
+_OBSERVED = tuple(
+    name for name in EVENT_COLUMNS if name not in ("study_id", "run_id", "condition_id")
+)
+
+
+def _insert(table: str, columns: int) -> str:
+    return f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - our own names
+
+
+INSERT_ATTEMPT = _insert("attempt", len(ATTEMPT_COLUMNS))
+SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
+INSERT_OBSERVATION = _insert("observation", 2 + len(_OBSERVED))
+INSERT_EVALUATION = _insert("evaluation", 8)
+
+
+def attempt_row(
+    attempt_id: int, session_id: int, result: RunResult, *, final: bool
+) -> tuple[Any, ...]:
+    """Write an attempt as a row of ``attempt``, its values in the order of `ATTEMPT_COLUMNS`."""
+    spec, metrics, error = result.spec, result.metrics, result.error
+    failure: tuple[Any, ...] = (None,) * 5
+    if error is not None:
+        failure = (error.kind, error.message, error.stage, error.retryable, error.traceback)
+
+    return (
+        attempt_id,
+        spec.position,
+        final,
+        session_id,
+        result.attempt,
+        result.planned_order,
+        result.started_order,
+        spec.run_id,
+        spec.condition_id,
+        spec.problem_id,
+        spec.agent_id,
+        spec.replicate,
+        spec.seed,
+        result.status,
+        timestamp(result.started_at),
+        timestamp(result.ended_at),
+        result.latency_s,
+        metrics["input_tokens"],
+        metrics["output_tokens"],
+        metrics["cost_usd"],
+        _cell(metrics.get("primary_outcome")),
+        result.outputs_json,
+        encode(metrics),
+        encode(result.provenance),
+        encode(result.trace_refs),
+        *failure,
+    )
+
+
+def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+    """Write what an agent reported; where it reported nothing, its answer is the one event.
+
+    The answer's text is not written twice: the view takes it from the outputs.
+    """
+    observed = [
+        (attempt_id, number, *(getattr(each, name) for name in _OBSERVED))
+        for number, each in enumerate(result.observations)
+    ]
+    if observed or result.status is not RunStatus.SUCCESS:
+        return observed
+
+    return [_answer_row(attempt_id, result)]
+
+
+def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
+    event = {
+        "timestamp": timestamp(result.ended_at),
+        "record_id": hash_identifier("evt", {"run_id": result.run_id, "index": 0}),
+        "actor_id": "agent",
+        "event_type": "assistant_output",
+        "meta_json": '{"auto_generated":true}',
+        "level": "step",
+    }
+    return (attempt_id, 0, *map(event.get, _OBSERVED))
+
+
+def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+    """Write the scores of an attempt."""
+    return [
+        (
+            attempt_id,
+            number,
+            each.evaluator_id,
+            each.metric_name,
+            _cell(each.metric_value),
+            each.metric_unit,
+            each.aggregation_level,
+            each.notes_json,
+        )
+        for number, each in enumerate(result.evaluations)
+    ]
+
+
+def condition_row(position: int, condition: Condition) -> tuple[Any, ...]:
+    """Write a condition."""
+    return (
+        position,
+        condition.condition_id,
+        condition.admissible,
+        encode(condition.constraint_messages),
+        stable_json_dumps(condition.factor_assignments),
+        stable_json_dumps(condition.block_assignments),
+        stable_json_dumps(condition.metadata),
+    )
+
+
+def problem_row(position: int, problem: Problem) -> tuple[Any, ...]:
+    """Write a problem; where its payload holds an object that no file can hold, without it."""
+    try:
+        definition = stable_json_dumps(problem.model_dump())
+    except UnstableValueError:
+        definition = stable_json_dumps(problem.model_dump(exclude={"payload"}))
+
+    return (position, problem.problem_id, definition)
+
+
+def result_from_row(row: Mapping[str, Any], study_id: str) -> RunResult:
+    """Read an attempt back."""
+    error = None
+    if row["error_kind"] is not None:
+        error = RunError(
+            kind=row["error_kind"],
+            message=row["error_message"],
+            stage=RunStage(row["error_stage"]),
+            retryable=bool(row["error_retryable"]),
+            traceback=row["traceback"],
+        )
+
+    return RunResult(
+        spec=RunSpec(
+            study_id=study_id,
+            **{name: row[name] for name in RunSpec.model_fields if name in row},
+        ),
+        status=RunStatus(row["status"]),
+        attempt=row["number"],
+        planned_order=row["planned_order"],
+        started_order=row["started_order"],
+        started_at=datetime.fromisoformat(row["started_at"]),
+        ended_at=datetime.fromisoformat(row["ended_at"]),
+        latency_s=row["latency_s"],
+        outputs_json=row["outputs"],
+        metrics=decode(row["metrics"]),
+        provenance=decode(row["provenance"]),
+        trace_refs=decode(row["trace_refs"]),
+        error=error,
+    )
+
+
+def without_surrogates(values: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
+    r"""Write lone surrogates, which are not Unicode text, as ``\udXXX``."""
+    for row in values:
+        yield tuple(
+            cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
+            for cell in row
+        )
+
+
+def _cell(value: Any) -> Any:
+    """What SQLite keeps as it is; true and false as text, for it would make them 1 and 0."""
+    if value is None or type(value) in (int, float, str):
+        return value
+
+    return str(value) if isinstance(value, bool) else encode(value)

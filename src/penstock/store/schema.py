@@ -1,0 +1,222 @@
+"""The layout of ``study.sqlite``, and the views that any SQL tool can read while a study runs.
+
+    study        one row: the study, the plan's fingerprint, when it was made
+    session      one row per launch: who, where, when, how it ended
+    condition    the conditions of the current plan, in design order
+    problem      the problems that the study declares
+    attempt      every attempt at every run; ``final`` marks the one that is the run's result
+    observation  what agents reported, by attempt
+    evaluation   scores, by attempt
+
+The views ``conditions``, ``runs``, ``events``, ``evaluations`` have the columns of the files of
+the same names; ``attempts`` shows every attempt with its cost and error.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "APPLICATION_ID",
+    "EVALUATION_COLUMNS",
+    "EVENT_COLUMNS",
+    "RUN_COLUMNS",
+    "SCHEMA",
+    "SCHEMA_VERSION",
+]
+
+APPLICATION_ID = 0x50454E53
+"""``PENS``: marks an SQLite file as ours."""
+
+SCHEMA_VERSION = 1
+"""Kept in ``PRAGMA user_version``."""
+
+RUN_COLUMNS = (
+    "study_id",
+    "condition_id",
+    "run_id",
+    "problem_id",
+    "problem_family",
+    "agent_id",
+    "agent_kind",
+    "pattern_name",
+    "model_name",
+    "seed",
+    "replicate",
+    "status",
+    "start_time",
+    "end_time",
+    "latency_s",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "primary_outcome",
+    "trace_path",
+    "manifest_path",
+    "error_info",
+)
+"""The columns of ``runs.csv``."""
+
+EVENT_COLUMNS = (
+    "timestamp",
+    "record_id",
+    "text",
+    "session_id",
+    "actor_id",
+    "event_type",
+    "meta_json",
+    "level",
+    "study_id",
+    "run_id",
+    "condition_id",
+    "trial_id",
+    "step_id",
+    "tool_name",
+    "evaluation_id",
+)
+"""The columns of ``events.csv``."""
+
+EVALUATION_COLUMNS = (
+    "run_id",
+    "evaluator_id",
+    "metric_name",
+    "metric_value",
+    "metric_unit",
+    "aggregation_level",
+    "notes_json",
+)
+"""The columns of ``evaluations.csv``."""
+
+_OBSERVED = ", ".join(
+    f"{name} TEXT" for name in EVENT_COLUMNS if name not in {"study_id", "run_id", "condition_id"}
+)
+
+SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+
+CREATE TABLE study (
+    study_id TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    definition TEXT NOT NULL,       -- the study as JSON
+    fingerprint TEXT NOT NULL       -- of the plan that `attempt.position` counts in
+);
+
+CREATE TABLE session (
+    id INTEGER PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at TEXT,
+    ending TEXT,                    -- NULL where it was killed
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    version TEXT NOT NULL
+);
+
+CREATE TABLE condition (
+    position INTEGER PRIMARY KEY,
+    condition_id TEXT NOT NULL,
+    admissible INTEGER NOT NULL,
+    constraint_messages TEXT NOT NULL,
+    factors TEXT NOT NULL,
+    blocks TEXT NOT NULL,
+    metadata TEXT NOT NULL
+);
+
+CREATE TABLE problem (
+    position INTEGER PRIMARY KEY,
+    problem_id TEXT NOT NULL,
+    definition TEXT NOT NULL        -- the problem as JSON
+);
+
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY,
+    position INTEGER,               -- in the plan; NULL where the plan no longer holds the run
+    final INTEGER NOT NULL,         -- 1: this attempt is the run's result
+    session_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,        -- of the attempt, from 1
+    planned_order INTEGER NOT NULL,
+    started_order INTEGER NOT NULL,
+    run_id TEXT NOT NULL,
+    condition_id TEXT NOT NULL,
+    problem_id TEXT NOT NULL,
+    agent_id TEXT NOT NULL,
+    replicate INTEGER NOT NULL,
+    seed INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    started_at TEXT NOT NULL,
+    ended_at TEXT NOT NULL,
+    latency_s REAL NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cost_usd REAL NOT NULL,
+    primary_outcome,
+    outputs TEXT NOT NULL,          -- JSON, as are the next three
+    metrics TEXT NOT NULL,
+    provenance TEXT NOT NULL,
+    trace_refs TEXT NOT NULL,
+    error_kind TEXT,
+    error_message TEXT,
+    error_stage TEXT,
+    error_retryable INTEGER,
+    traceback TEXT
+);
+CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;
+
+CREATE TABLE observation (
+    attempt_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    {_OBSERVED},
+    PRIMARY KEY (attempt_id, number)
+) WITHOUT ROWID;
+
+CREATE TABLE evaluation (
+    attempt_id INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    evaluator_id TEXT NOT NULL,
+    metric_name TEXT NOT NULL,
+    metric_value,
+    metric_unit TEXT NOT NULL,
+    aggregation_level TEXT NOT NULL,
+    notes_json TEXT NOT NULL,
+    PRIMARY KEY (attempt_id, number)
+) WITHOUT ROWID;
+
+CREATE VIEW conditions AS
+SELECT study.study_id, condition_id, admissible, constraint_messages,
+       metadata AS assignment_meta_json, factors, blocks
+FROM condition, study ORDER BY position;
+
+CREATE VIEW runs AS
+SELECT study.study_id, condition_id, run_id, problem_id,
+       coalesce(provenance ->> '$.problem_family', 'unknown') AS problem_family,
+       agent_id,
+       coalesce(provenance ->> '$.agent_kind', 'unknown') AS agent_kind,
+       coalesce(provenance ->> '$.pattern_name', 'unknown') AS pattern_name,
+       coalesce(provenance ->> '$.model_name', 'unknown') AS model_name,
+       seed, replicate, status, started_at AS start_time, ended_at AS end_time, latency_s,
+       input_tokens, output_tokens, cost_usd, primary_outcome,
+       coalesce(trace_refs ->> '$[0]', '') AS trace_path,
+       'manifest.json' AS manifest_path,
+       error_kind || ': ' || error_message AS error_info,
+       position, planned_order, started_order, number AS attempts, outputs, metrics
+FROM attempt, study WHERE final AND position IS NOT NULL ORDER BY position;
+
+CREATE VIEW events AS
+SELECT o.timestamp, o.record_id,
+       coalesce(o.text, a.outputs ->> '$.text', '') AS text,
+       coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
+       o.level, study.study_id, a.run_id, a.condition_id,
+       o.trial_id, o.step_id, o.tool_name, o.evaluation_id
+FROM attempt a JOIN observation o ON o.attempt_id = a.id, study
+WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, o.number;
+
+CREATE VIEW evaluations AS
+SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,
+       e.aggregation_level, e.notes_json
+FROM attempt a JOIN evaluation e ON e.attempt_id = a.id
+WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, e.number;
+
+CREATE VIEW attempts AS
+SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, latency_s, status,
+       cost_usd, input_tokens, output_tokens,
+       error_kind, error_message, error_stage, error_retryable
+FROM attempt ORDER BY id;
+"""  # noqa: S608 - our own names

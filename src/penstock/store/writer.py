@@ -1,0 +1,304 @@
+"""The writing side of the store: results in groups, each group durable when `save` returns."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import aiosqlite
+import anyio
+
+from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
+from penstock.results import RunResult, RunStatus, timestamp
+from penstock.store import rows
+from penstock.store.lock import hold_directory
+from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from penstock.study.identity import hash_identifier, stable_json_dumps
+from penstock.study.plan import Plan
+
+__all__ = ["Restored", "Store", "open_store"]
+
+_BUSY_TIMEOUT_S = 30.0
+
+
+class Restored(NamedTuple):
+    """What an earlier session left: which runs need no more doing."""
+
+    done: bytearray
+    """One byte for each position of the plan: 1 where the run has a result that is kept."""
+
+    attempts: dict[int, int]
+    """Position -> attempts made, for runs that failed and run again."""
+
+    @property
+    def kept(self) -> int:
+        """How many runs are kept."""
+        return self.done.count(1)
+
+
+@asynccontextmanager
+async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[Store]:
+    """Open the store of a directory for writing, and hold the directory while it is open.
+
+    Args:
+        directory: Where ``study.sqlite`` is, or will be.
+        durable: Sync every group to the disk. Without it a crash of the machine (not one of the
+            process) can lose the last runs.
+
+    Raises:
+        DirectoryInUseError: another process or runner holds the directory.
+        ForeignDirectoryError: ``study.sqlite`` is not ours.
+        SchemaError: it was written by a newer version.
+    """
+    path = directory / "study.sqlite"
+    if not path.exists() and (directory / "manifest.json").exists():
+        raise ForeignDirectoryError(
+            f"{directory} holds the results of another tool (manifest.json and no study.sqlite); "
+            "run in another directory (output_dir), or move the old one aside with fresh"
+        )
+
+    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
+    with hold_directory(directory):
+        connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        try:
+            async with connection:
+                await _prepare(connection, path, durable=durable)
+                store = Store(connection, path)
+                yield store
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: {error}; what was saved before is kept") from error
+
+
+async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: bool) -> None:
+    try:
+        (application_id,) = await _row(connection, "PRAGMA application_id")
+        (schema_version,) = await _row(connection, "PRAGMA user_version")
+        (tables,) = await _row(connection, "SELECT count(*) FROM sqlite_master")
+    except sqlite3.DatabaseError as error:
+        raise ForeignDirectoryError(
+            f"{path} is not a store that can be read ({error}); move it away, or run in another "
+            "directory (output_dir)"
+        ) from error
+
+    if tables and application_id != APPLICATION_ID:
+        raise ForeignDirectoryError(
+            f"{path} is an SQLite file of something else; run in another directory (output_dir)"
+        )
+
+    if schema_version > SCHEMA_VERSION:
+        raise SchemaError(
+            f"{path} has layout {schema_version}, and this version of penstock reads up to "
+            f"{SCHEMA_VERSION}; upgrade penstock"
+        )
+
+    # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
+    await connection.execute("PRAGMA page_size = 16384")
+    await connection.execute("PRAGMA journal_mode = WAL")
+    await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    if not tables:
+        await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+
+
+async def _row(connection: aiosqlite.Connection, query: str) -> sqlite3.Row:
+    async with connection.execute(query) as cursor:
+        (row,) = await cursor.fetchall()
+        return row
+
+
+class Store:
+    """The open ``study.sqlite`` of one study; used by one task at a time.
+
+    Args:
+        connection: The open connection.
+        path: The file.
+    """
+
+    def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+        self._session_id = 0
+        self._next_id = 1
+
+    async def begin(self, plan: Plan) -> Restored:
+        """Start a session: note who writes, and find what earlier sessions left.
+
+        Raises:
+            ForeignDirectoryError: the directory holds another study, or this one with other
+                seeds.
+        """
+        study, fingerprint = plan.study, _fingerprint(plan)
+        async with self._transaction():
+            known = await self._all("SELECT study_id, fingerprint FROM study")
+            if not known:
+                await self._execute(
+                    "INSERT INTO study VALUES (?, ?, ?, ?)",
+                    (study.study_id, timestamp(), _definition(plan), fingerprint),
+                )
+            elif known[0][0] != study.study_id:
+                raise ForeignDirectoryError(
+                    f"{self.path.parent} holds study {known[0][0]!r}, not {study.study_id!r}; "
+                    "run in another directory (output_dir), or move the old one aside with fresh"
+                )
+
+            if not known or known[0][1] != fingerprint:
+                await self._adopt(plan, fingerprint)
+
+            self._session_id = await self._note_session()
+
+        (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
+        self._next_id = last + 1
+        return await self._restored(len(plan))
+
+    async def end(self, ending: str) -> None:
+        """Note how the session ended."""
+        await self._execute(
+            "UPDATE session SET ended_at = ?, ending = ? WHERE id = ?",
+            (timestamp(), ending, self._session_id),
+        )
+
+    async def save(self, results: Sequence[tuple[RunResult, bool]]) -> None:
+        """Save attempts in one transaction; when this returns they survive a crash.
+
+        Args:
+            results: Each attempt, and whether it is its run's result.
+        """
+        attempts, observations, evaluations, superseded = [], [], [], []
+        for attempt_id, (result, final) in enumerate(results, start=self._next_id):
+            attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
+            observations += rows.observation_rows(attempt_id, result)
+            evaluations += rows.evaluation_rows(attempt_id, result)
+            if final and result.attempt > 1:
+                superseded.append((result.spec.position,))
+
+        async with self._transaction():
+            if superseded:
+                await self._many(
+                    "UPDATE attempt SET final = 0 WHERE final AND position = ?", superseded
+                )
+
+            await self._many(rows.INSERT_ATTEMPT, attempts)
+            await self._many(rows.INSERT_OBSERVATION, observations)
+            await self._many(rows.INSERT_EVALUATION, evaluations)
+
+        self._next_id += len(results)
+
+    async def _adopt(self, plan: Plan, fingerprint: str) -> None:
+        """Take over a plan: write its conditions, and move stored runs to their new positions."""
+        await self._execute("DELETE FROM condition", ())
+        await self._execute("DELETE FROM problem", ())
+        await self._many(
+            "INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [rows.condition_row(i, condition) for i, condition in enumerate(plan.conditions)],
+        )
+        await self._many(
+            "INSERT INTO problem VALUES (?, ?, ?)",
+            [rows.problem_row(i, problem) for i, problem in enumerate(plan.study.problems)],
+        )
+        await self._execute(
+            "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, _definition(plan))
+        )
+        stored = {
+            run_id: (attempt_id, seed)
+            for attempt_id, run_id, seed in await self._all(
+                "SELECT id, run_id, seed FROM attempt WHERE final"
+            )
+        }
+        if not stored:
+            return
+
+        moved = []
+        for spec in plan:
+            attempt_id, seed = stored.get(spec.run_id, (None, spec.seed))
+            if seed != spec.seed:
+                raise ForeignDirectoryError(
+                    f"{self.path.parent} holds runs of this study made with another seed policy; "
+                    "restore base_seed, run in another directory (output_dir), or move the old "
+                    "one aside with fresh"
+                )
+
+            if attempt_id is not None:
+                moved.append((spec.position, attempt_id))
+
+        await self._execute("UPDATE attempt SET position = NULL", ())
+        await self._many("UPDATE attempt SET position = ? WHERE id = ?", moved)
+
+    async def _note_session(self) -> int:
+        cursor = await self._connection.execute(
+            "INSERT INTO session (started_at, pid, host, version) VALUES (?, ?, ?, ?)",
+            (timestamp(), os.getpid(), socket.gethostname(), version("penstock")),
+        )
+        return int(cursor.lastrowid or 0)
+
+    async def _restored(self, planned: int) -> Restored:
+        restored = Restored(bytearray(planned), {})
+        query = "SELECT position, status, number FROM attempt WHERE final AND position IS NOT NULL"
+        async with self._connection.execute(query) as cursor:
+            while chunk := await cursor.fetchmany(10_000):
+                for position, status, number in chunk:
+                    if status == RunStatus.FAILED:
+                        restored.attempts[position] = number
+                    else:
+                        restored.done[position] = 1
+
+        return restored
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        """All or nothing, also where the task is cancelled in the middle."""
+        with anyio.CancelScope(shield=True):
+            await self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                await self._connection.execute("COMMIT")
+            except BaseException:
+                await self._connection.execute("ROLLBACK")
+                raise
+
+    async def _execute(self, query: str, parameters: Iterable[Any]) -> None:
+        await self._connection.execute(query, tuple(parameters))
+
+    async def _many(self, query: str, values: Sequence[Sequence[Any]]) -> None:
+        if not values:
+            return
+
+        try:
+            await self._connection.executemany(query, values)
+        except UnicodeEncodeError:  # half a surrogate pair: SQLite keeps UTF-8 only
+            await self._connection.executemany(query, rows.without_surrogates(values))
+
+    async def _all(self, query: str) -> list[Any]:
+        return list(await self._connection.execute_fetchall(query))
+
+
+def _fingerprint(plan: Plan) -> str:
+    """Hash what a position of the plan means, which is what stored positions depend on."""
+    lists: dict[tuple[str, ...], int] = {}  # thousands of cells may share one list of problems
+    cells = [
+        [
+            cell.condition.condition_id,
+            cell.replicates,
+            lists.setdefault(cell.agents, len(lists)),
+            lists.setdefault(cell.problems, len(lists)),
+        ]
+        for cell in plan.cells
+    ]
+    return hash_identifier(
+        "plan",
+        {
+            "study_id": plan.study.study_id,
+            "seeds": plan.study.seed_policy.model_dump(mode="json"),
+            "conditions": [condition.condition_id for condition in plan.conditions],
+            "cells": cells,
+            "lists": list(lists),
+        },
+    )
+
+
+def _definition(plan: Plan) -> str:
+    return stable_json_dumps(plan.study.to_dict(problems=False))

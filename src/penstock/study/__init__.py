@@ -1,0 +1,1 @@
+"""A study as a value: what is declared, the conditions it makes, the runs it plans."""

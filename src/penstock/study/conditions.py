@@ -1,0 +1,192 @@
+"""Conditions: the treatment combinations of a study, each with the constraints it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from penstock.errors import ExpressionError, ValidationError
+from penstock.study.expressions import compile_expression
+from penstock.study.fact import EMPTY, Fact
+from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
+from penstock.study.frozen import FrozenDict, frozen_json
+from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
+from penstock.study.model import Study
+from penstock.study.references import load_reference
+
+__all__ = ["Condition", "DesignRow", "make_conditions"]
+
+
+class Condition(Fact):
+    """One treatment combination: ``condition["tone"]`` is a factor's or block's value.
+
+    Args:
+        condition_id: A hash of the assignments, and of nothing else.
+        constraint_messages: The constraints it breaks, ``"{constraint_id}: {description}"``.
+        admissible: Whether it gets runs; an inadmissible one is listed in the artifacts only.
+        replicates: How often the design holds it; multiplies the study's replicates.
+    """
+
+    condition_id: str
+    factor_assignments: Mapping[str, Any]
+    block_assignments: Mapping[str, Any] = EMPTY
+    metadata: Mapping[str, Any] = EMPTY
+    admissible: bool = True
+    constraint_messages: tuple[str, ...] = ()
+    replicates: int = 1
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.factor_assignments:
+            return self.factor_assignments[name]
+
+        try:
+            return self.block_assignments[name]
+        except KeyError:
+            known = [*self.factor_assignments, *self.block_assignments]
+            raise KeyError(
+                f"{name!r} is no factor or block of this condition; known: {', '.join(known)}"
+            ) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Give a factor's or block's value, or a default where there is none of that name."""
+        return self.factor_assignments.get(name, self.block_assignments.get(name, default))
+
+    @property
+    def fingerprint(self) -> str:
+        """The assignments as canonical JSON."""
+        return str(self.metadata["fingerprint"])
+
+
+class DesignRow(NamedTuple):
+    """One row of a design, before constraints are held against it."""
+
+    factors: Mapping[str, Any]
+    blocks: Mapping[str, Any]
+    metadata: Mapping[str, Any] = EMPTY
+
+
+def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
+    """Turn design rows into conditions; equal rows are one condition with more replicates.
+
+    Raises:
+        ValidationError: constraints that cannot be evaluated, each with the first condition at
+            which it failed.
+    """
+    rules = _Rules(study.constraints, study)
+    baselines = _Baselines(study.factors)
+    conditions: dict[str, Condition] = {}
+    for row in rows:
+        factors, blocks = frozen_json(row.factors), frozen_json(row.blocks)
+        fingerprint = assignment_fingerprint(factors, blocks)
+        known = conditions.get(fingerprint)
+        if known is not None:
+            repeated = {"replicates": known.replicates + 1}
+            conditions[fingerprint] = known.model_copy(update=repeated)
+            continue
+
+        admissible, messages = rules.hold(factors, blocks)
+        conditions[fingerprint] = Condition(
+            condition_id=condition_id(fingerprint),
+            factor_assignments=factors,
+            block_assignments=blocks,
+            metadata=FrozenDict(
+                {"fingerprint": fingerprint, **baselines.of(factors), **row.metadata}
+            ),
+            admissible=admissible,
+            constraint_messages=messages,
+        )
+
+    rules.raise_failures()
+    return list(conditions.values())
+
+
+class _Rules:
+    """The study's constraints, compiled once; what cannot be evaluated is gathered."""
+
+    def __init__(self, constraints: Iterable[Constraint], study: Study) -> None:
+        self._failures: dict[str, str] = {}
+        self._rules: list[tuple[Constraint, list[Callable[..., Any]]]] = []
+        for constraint in constraints:
+            try:
+                self._rules.append((constraint, list(_tests(constraint, study))))
+            except (ExpressionError, ImportError, AttributeError, TypeError) as error:
+                self._failures[constraint.constraint_id] = str(error)
+
+    def hold(
+        self, factors: Mapping[str, Any], blocks: Mapping[str, Any]
+    ) -> tuple[bool, tuple[str, ...]]:
+        admissible, messages = True, []
+        for constraint, tests in self._rules:
+            try:
+                held = all(test(factors, blocks) for test in tests)
+            except Exception as error:  # noqa: BLE001 - a user's constraint may raise anything
+                self._failures.setdefault(
+                    constraint.constraint_id,
+                    f"{error} (at factors={dict(factors)}, blocks={dict(blocks)})",
+                )
+                continue
+
+            if not held:
+                messages.append(f"{constraint.constraint_id}: {constraint.description}")
+                admissible &= constraint.severity is not ConstraintSeverity.ERROR
+
+        return admissible, tuple(messages)
+
+    def raise_failures(self) -> None:
+        if self._failures:
+            raise ValidationError(
+                [f"Constraint '{name}': {failure}" for name, failure in self._failures.items()]
+            )
+
+
+def _tests(constraint: Constraint, study: Study) -> Iterator[Callable[..., Any]]:
+    if constraint.expression is not None:
+        evaluate = compile_expression(constraint.expression)
+        yield lambda factors, blocks: evaluate(
+            {"factors": factors, "blocks": blocks, **factors, **blocks}
+        )
+
+    if constraint.callable_ref is not None:
+        function = load_reference(constraint.callable_ref, study.base_dir)
+        yield lambda factors, blocks: function(dict(factors), dict(blocks))
+
+
+class _Baselines:
+    """Which levels are baselines or have a role, looked up by value."""
+
+    def __init__(self, factors: Iterable[Factor]) -> None:
+        self._levels: dict[str, dict[str, Level]] = {
+            factor.name: {stable_json_dumps(level.value): level for level in factor.levels}
+            for factor in factors
+            if any(_is_marked(level) for level in factor.levels)
+        }
+
+    def of(self, factors: Mapping[str, Any]) -> dict[str, Any]:
+        axes: dict[str, Any] = {}
+        for name, levels in self._levels.items():
+            level = levels.get(stable_json_dumps(factors.get(name)))
+            if level is not None and _is_marked(level):
+                axes[name] = {
+                    "value": level.value,
+                    "level_name": level.name,
+                    "label": level.label,
+                    "role": level.metadata.get("role"),
+                    "is_baseline": bool(level.metadata.get("is_baseline", False)),
+                }
+
+        if not axes:
+            return {}
+
+        baseline = [name for name, axis in axes.items() if axis["is_baseline"]]
+        return {
+            "condition_label": " | ".join(axis["label"] for axis in axes.values()),
+            "comparison_axes": axes,
+            "comparison_baseline": {
+                "is_baseline_condition": len(baseline) == len(axes),
+                "axes": baseline,
+            },
+        }
+
+
+def _is_marked(level: Level) -> bool:
+    return "is_baseline" in level.metadata or "role" in level.metadata

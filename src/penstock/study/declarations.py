@@ -1,0 +1,135 @@
+"""What a study names beside its design: its agents and its evaluators."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Self
+
+from pydantic import ValidationInfo, field_validator, model_serializer, model_validator
+
+from penstock.study.fact import Declaration, Flag, Number, Text
+
+__all__ = [
+    "AgentDeclaration",
+    "ContainsOptions",
+    "EvaluatorDeclaration",
+    "ExactOptions",
+    "NumberOptions",
+    "RegexOptions",
+]
+
+
+class _OneOf(Declaration):
+    """Exactly one of the fields is set; in a file, plain text is short for one of them."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            kinds = ", ".join(f"`{name}`" for name in type(self).model_fields)
+            raise ValueError(f"say exactly one of {kinds}")
+
+        return self
+
+    @model_serializer
+    def _only_what_is_set(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class AgentDeclaration(_OneOf):
+    """Where an agent comes from: ``module:attr`` or ``file.py:attr`` (short for ``call``)."""
+
+    call: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        return {"call": data} if isinstance(data, str) else data
+
+    @field_validator("call")
+    @classmethod
+    def _is_reference(cls, ref: str | None) -> str | None:
+        return _reference(ref)
+
+
+class ExactOptions(Declaration):
+    """The answer is the expected text, white space at both ends apart."""
+
+    ignore_case: Flag = False
+
+
+class ContainsOptions(Declaration):
+    """The answer contains the expected text."""
+
+    ignore_case: Flag = False
+
+
+class RegexOptions(Declaration):
+    """The answer has a match of the pattern (where none is given, of the expected text)."""
+
+    pattern: Text | None = None
+    ignore_case: Flag = False
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        return _compiled(pattern)
+
+
+class NumberOptions(Declaration):
+    """The last match of the pattern is the expected number.
+
+    Thousands separators and currency signs are dropped; a pattern with a group means the group;
+    two numbers are equal where they differ by no more than ``tolerance``.
+    """
+
+    pattern: Text = r"[-+]?\D{0,2}\d[\d,_ ]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
+    tolerance: Number = 1e-9
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        return _compiled(pattern)
+
+
+class EvaluatorDeclaration(_OneOf):
+    """How answers are scored: a built-in evaluator with its options, or a function.
+
+    In a file, ``exact`` is short for ``{exact: {}}`` and ``module:attr`` for
+    ``{call: module:attr}``.
+    """
+
+    exact: ExactOptions | None = None
+    contains: ContainsOptions | None = None
+    regex: RegexOptions | None = None
+    number: NumberOptions | None = None
+    call: Text | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, data: Any) -> Any:
+        if not isinstance(data, str):
+            return data
+
+        return {"call": data} if ":" in data else {data: {}}
+
+    @field_validator("call")
+    @classmethod
+    def _is_reference(cls, ref: str | None, _info: ValidationInfo) -> str | None:
+        return _reference(ref)
+
+
+def _reference(ref: str | None) -> str | None:
+    if ref is not None and not re.fullmatch(r"[^:]+:[A-Za-z_][\w.]*", ref):
+        raise ValueError(f"{ref!r} is no reference; write `module:name` or `file.py:name`")
+
+    return ref
+
+
+def _compiled(pattern: str | None) -> str | None:
+    if pattern is not None:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+
+    return pattern

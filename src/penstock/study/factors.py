@@ -1,0 +1,119 @@
+"""What a study varies: factors with their levels, blocks, and constraints between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from penstock.study.fact import EMPTY, Declaration, JsonMapping, JsonValue, Name, Text
+
+__all__ = ["Block", "Constraint", "ConstraintSeverity", "Factor", "FactorKind", "Level"]
+
+
+class FactorKind(StrEnum):
+    """What role a factor plays in the design."""
+
+    MANIPULATED = "manipulated"
+    MEASURED = "measured"
+    BLOCKED = "blocked"
+    NUISANCE = "nuisance"
+
+
+class ConstraintSeverity(StrEnum):
+    """Whether a violated constraint excludes a condition or only marks it."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Level(Declaration):
+    """One value a factor can take; in a file, a bare value is a level named by it."""
+
+    name: Name
+    value: JsonValue
+    label: Text | None = None
+    metadata: JsonMapping = EMPTY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, data: Any) -> Any:
+        if isinstance(data, bool):
+            data = {"name": str(data).lower(), "value": data}
+        elif isinstance(data, (str, int, float)):
+            data = {"name": str(data), "value": data}
+
+        if isinstance(data, Mapping) and data.get("label") is None:
+            data = {**data, "label": data.get("name")}
+
+        return data
+
+
+class Factor(Declaration):
+    """A variable of the design, with the levels it can take."""
+
+    name: Name
+    description: Text = ""
+    kind: FactorKind = FactorKind.MANIPULATED
+    levels: tuple[Level, ...] = ()
+    dtype: Text | None = None
+    default: JsonValue = None
+    metadata: JsonMapping = EMPTY
+
+    @model_validator(mode="after")
+    def _has_distinct_levels(self) -> Self:
+        if not self.levels and self.default is None:
+            raise ValueError(
+                f"Factor '{self.name}' must declare at least one level or a default value."
+            )
+
+        names = {level.name for level in self.levels}
+        if len(names) < len(self.levels):
+            raise ValueError(f"Factor '{self.name}' has duplicate level names.")
+
+        return self
+
+    def values(self) -> tuple[Any, ...]:
+        """List the values of the levels, or the default where there are none."""
+        return tuple(level.value for level in self.levels) or (self.default,)
+
+
+class Block(Declaration):
+    """A variable that groups runs and is crossed with every condition."""
+
+    name: Name
+    levels: tuple[JsonValue, ...]
+    metadata: JsonMapping = EMPTY
+
+    @field_validator("levels")
+    @classmethod
+    def _has_levels(cls, levels: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        if not levels:
+            name = info.data.get("name", "")
+            raise ValueError(f"Block '{name}' must contain at least one level.")
+
+        return levels
+
+
+class Constraint(Declaration):
+    """A rule over factors and blocks; a condition that breaks it gets no runs.
+
+    ``expression`` is a Boolean expression over the names of factors and blocks; ``callable_ref``
+    names a function ``module:attr`` called with both mappings. Where both are given both must
+    hold. Severity ``warning`` notes the message and lets the condition run.
+    """
+
+    constraint_id: Name
+    description: Text
+    expression: Text | None = None
+    callable_ref: Text | None = None
+    severity: ConstraintSeverity = ConstraintSeverity.ERROR
+
+    @model_validator(mode="after")
+    def _says_a_rule(self) -> Self:
+        if self.expression is None and self.callable_ref is None:
+            raise ValueError("Constraint must define either `expression` or `callable_ref`.")
+
+        return self

@@ -1,0 +1,179 @@
+"""Study files: reading ``study.yaml`` or ``.json`` into a `Study`, and writing one back."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.representer import SafeRepresenter
+
+from penstock.errors import StudyFileError
+from penstock.study.legacy import drop_legacy_keys
+from penstock.study.model import Study
+from penstock.study.problem_files import ProblemFile, read_problems
+
+__all__ = ["dump_yaml", "load_study"]
+
+
+def load_study(path: Path | str) -> Study:
+    """Read a study from a ``.yaml``, ``.yml`` or ``.json`` file.
+
+    The file is read as YAML 1.2, where ``no`` and ``off`` are texts. Paths in it are relative to
+    the file's folder.
+
+    Raises:
+        StudyFileError: everything that is wrong with the file, each with its path in the file
+            and, for a name that is not known, the likely meant one.
+    """
+    path = Path(path).absolute()
+    payload = _read(path)
+    errors: list[str] = drop_legacy_keys(payload)
+    if isinstance(payload.get("problems"), dict):
+        try:
+            source = ProblemFile.model_validate(payload["problems"])
+            payload["problems"] = read_problems(path.parent / source.file, source)
+        except pydantic.ValidationError as error:
+            errors += _sentences(error, ProblemFile, "problems")
+            del payload["problems"]
+        except (OSError, ValueError) as error:
+            errors.append(f"problems: {error}")
+            del payload["problems"]
+
+    try:
+        study = Study.model_validate({**payload, "base_dir": path.parent})
+    except pydantic.ValidationError as error:
+        errors += _sentences(error, Study)
+
+    if errors:
+        raise StudyFileError(path, errors)
+
+    return study
+
+
+def dump_yaml(value: Any) -> str:
+    """Write plain values as YAML that YAML 1.1 and 1.2 readers understand alike."""
+    text = StringIO()
+    _Yaml().dump(value, text)
+    return text.getvalue()
+
+
+class _Constructor(SafeConstructor):
+    """YAML 1.2's core types: a date or a lone ``=`` is text."""
+
+
+for _tag in ("timestamp", "value"):
+    _Constructor.add_constructor(f"tag:yaml.org,2002:{_tag}", SafeConstructor.construct_yaml_str)
+
+
+class _Representer(SafeRepresenter):
+    """Quotes what a YAML 1.1 reader would take for a flag, a time or a number."""
+
+    def text(self, text: str) -> Any:
+        style = None if _PLAIN.fullmatch(text) and text.lower() not in _FLAGS else '"'
+        return self.represent_scalar(
+            "tag:yaml.org,2002:str", text, style="|" if "\n" in text else style
+        )
+
+    def number(self, number: float) -> Any:
+        node = self.represent_float(number)
+        if "." not in node.value:
+            node.value = node.value.replace("e", ".0e")
+
+        return node
+
+
+_PLAIN = re.compile(r"[A-Za-z_](?:[\w ./+-]*[\w./+-])?")
+_FLAGS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
+_Representer.add_representer(str, _Representer.text)
+_Representer.add_representer(float, _Representer.number)
+_Representer.add_multi_representer(dict, SafeRepresenter.represent_dict)
+_Representer.add_multi_representer(list, SafeRepresenter.represent_list)
+
+
+class _Yaml(YAML):
+    def __init__(self) -> None:
+        super().__init__(typ="safe", pure=True)
+        self.Constructor = _Constructor
+        self.Representer = _Representer
+        self.default_flow_style = False
+        self.allow_unicode = True
+        self.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # inferred None
+        self.width = 100
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if path.suffix.lower() not in {".yaml", ".yml", ".json"}:
+        raise StudyFileError(path, ["Study file must end with .yaml/.yml or .json."])
+
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        payload = json.loads(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
+    except OSError as error:
+        raise StudyFileError(path, [f"cannot be read: {error.strerror}"]) from error
+    except YAMLError as error:
+        raise StudyFileError(path, [f"is not YAML: {' '.join(str(error).split())}"]) from error
+    except ValueError as error:
+        raise StudyFileError(path, [f"cannot be read: {error}"]) from error
+
+    if not isinstance(payload, dict):
+        raise StudyFileError(path, ["holds no study: its top must be a mapping (`study_id: ...`)"])
+
+    return payload
+
+
+def _sentences(
+    error: pydantic.ValidationError, model: type[pydantic.BaseModel], root: str = ""
+) -> Iterator[str]:
+    """Write each error with its path in the file and, for an unknown key, the likely meant one."""
+    for detail in error.errors(include_url=False):
+        place = _place(root, detail["loc"])
+        if detail["type"] == "extra_forbidden":
+            key = str(detail["loc"][-1])
+            near = difflib.get_close_matches(key, _fields_at(model, detail["loc"][:-1]), n=1)
+            hint = f"; did you mean `{near[0]}`?" if near else ""
+            yield f"{place}: unknown key{hint}"
+        elif detail["type"] == "missing":
+            yield f"{place}: is required"
+        else:
+            message = detail["msg"].removeprefix("Value error, ")
+            got = "" if isinstance(detail["input"], Mapping) else f" (got {detail['input']!r})"
+            yield f"{place}: {message}{got if detail['type'] != 'value_error' else ''}"
+
+
+def _place(root: str, loc: Sequence[int | str]) -> str:
+    place = root
+    for part in loc:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
+
+    return place or "$"
+
+
+def _fields_at(model: Any, loc: Sequence[int | str]) -> list[str]:
+    """List the keys that are known at a place: follow the path through the models' types."""
+    for part in loc:
+        annotation = model.model_fields[part].annotation if _has_field(model, part) else model
+        model = next(_models_in(annotation), model)
+
+    return list(model.model_fields)
+
+
+def _has_field(model: Any, part: int | str) -> bool:
+    return isinstance(part, str) and part in model.model_fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        yield annotation
+    elif get_origin(annotation) in {Union, UnionType} or get_args(annotation):
+        for argument in get_args(annotation):
+            yield from _models_in(argument)

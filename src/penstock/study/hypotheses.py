@@ -1,0 +1,126 @@
+"""What a study expects and how it will be judged: hypotheses, outcomes, analysis plans."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import field_validator
+
+from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Text
+
+__all__ = [
+    "AnalysisPlan",
+    "Contrast",
+    "Hypothesis",
+    "HypothesisDirection",
+    "HypothesisKind",
+    "Mediator",
+    "Moderator",
+    "Outcome",
+]
+
+
+class HypothesisKind(StrEnum):
+    """What sort of claim a hypothesis makes."""
+
+    EFFECT = "effect"
+    MODERATION = "moderation"
+    MEDIATION = "mediation"
+    EQUIVALENCE = "equivalence"
+    ROBUSTNESS = "robustness"
+    EXPLORATORY = "exploratory"
+
+
+class HypothesisDirection(StrEnum):
+    """Which way the claimed effect points."""
+
+    GREATER = "greater"
+    LESS = "less"
+    DIFFERENT = "different"
+    EQUIVALENT = "equivalent"
+
+
+class Contrast(Declaration):
+    """Two levels or groups that a hypothesis compares."""
+
+    label: Text
+    left: Text
+    right: Text
+    operation: Text = "difference"
+
+
+class Moderator(Declaration):
+    """A variable that is claimed to change the size of an effect."""
+
+    name: Text
+    levels: tuple[Text, ...] = ()
+
+
+class Mediator(Declaration):
+    """A variable through which an effect is claimed to work."""
+
+    name: Text
+    description: Text = ""
+
+
+class Outcome(Declaration):
+    """What is measured: a column of a result table, and how it is aggregated."""
+
+    name: Name
+    source_table: Name
+    column: Name
+    aggregation: Text
+    derivation: Text | None = None
+    primary: Flag = False
+    expected_type: Text = "float"
+    missing_data_policy: Text = "drop"
+    description: Text = ""
+
+
+class Hypothesis(Declaration):
+    """A claim made before the study runs."""
+
+    hypothesis_id: Name
+    label: Name
+    statement: Name
+    kind: HypothesisKind = HypothesisKind.EFFECT
+    independent_vars: tuple[Text, ...] = ()
+    dependent_vars: tuple[Text, ...] = ()
+    moderators: tuple[Moderator, ...] = ()
+    mediators: tuple[Mediator, ...] = ()
+    contrast: Contrast | None = None
+    direction: HypothesisDirection = HypothesisDirection.DIFFERENT
+    minimum_effect_of_interest: float | None = None
+    notes: Text = ""
+
+
+class AnalysisPlan(Declaration):
+    """Which tests will be run on which hypotheses, decided before the data are seen."""
+
+    analysis_plan_id: Name
+    hypothesis_ids: tuple[Text, ...]
+    tests: tuple[Text, ...]
+    outcomes: tuple[Text, ...] = ()
+    covariates: tuple[Text, ...] = ()
+    random_effects: tuple[Text, ...] = ()
+    filters: JsonMapping = EMPTY
+    multiple_comparison_policy: Text = "none"
+    plots: tuple[Text, ...] = ()
+    export_tables: tuple[Text, ...] = ()
+    notes: Text = ""
+
+    @field_validator("hypothesis_ids")
+    @classmethod
+    def _names_a_hypothesis(cls, ids: tuple[str, ...]) -> tuple[str, ...]:
+        if not ids:
+            raise ValueError("AnalysisPlan.hypothesis_ids must contain at least one hypothesis ID.")
+
+        return ids
+
+    @field_validator("tests")
+    @classmethod
+    def _names_a_test(cls, tests: tuple[str, ...]) -> tuple[str, ...]:
+        if not tests:
+            raise ValueError("AnalysisPlan.tests must contain at least one test family.")
+
+        return tests

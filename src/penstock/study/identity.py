@@ -1,0 +1,96 @@
+"""Canonical JSON and what is derived from it: ids of conditions and runs, and seeds.
+
+The formulas are a contract: other tools compute the same ids from the same study, so a change
+here orphans every stored result. Nothing is ever hashed through ``str(obj)``: a value without a
+stable JSON form is refused, with the place where it stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from json.encoder import encode_basestring_ascii as quote
+from typing import Any
+
+from penstock.study.frozen import frozen_json
+
+__all__ = [
+    "assignment_fingerprint",
+    "condition_id",
+    "hash_identifier",
+    "run_id",
+    "run_seed",
+    "stable_json_dumps",
+]
+
+_SEED_MODULUS = 2**31 - 1
+
+
+def stable_json_dumps(value: Any) -> str:
+    """Write a value as canonical JSON: sorted keys, no spaces, ASCII only.
+
+    Raises:
+        UnstableValueError: a part of the value has no stable JSON form (a set, an object).
+    """
+    return json.dumps(frozen_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def hash_identifier(prefix: str, payload: Any) -> str:
+    """Name a payload by the first 48 bits of the SHA-256 of its canonical JSON."""
+    return _named(prefix, stable_json_dumps(payload))
+
+
+def assignment_fingerprint(factors: Mapping[str, Any], blocks: Mapping[str, Any]) -> str:
+    """Write a treatment combination as canonical JSON; equal text means equal condition."""
+    return stable_json_dumps({"factors": factors, "blocks": blocks})
+
+
+def condition_id(fingerprint: str) -> str:
+    """Name a condition by its fingerprint, and by nothing else."""
+    return _named("cond", fingerprint)
+
+
+def run_id(
+    study_id: str, condition_id: str, replicate: int, agent_id: str | None, problem_id: str | None
+) -> str:
+    """Name one planned run; ``replicate`` counts from 1.
+
+    The canonical JSON is written by hand here because a plan names millions of runs; a property
+    test holds it to `hash_identifier`.
+    """
+    return _named(
+        "run",
+        f'{{"agent_id":{_quoted(agent_id)},"condition_id":{quote(condition_id)},'
+        f'"problem_id":{_quoted(problem_id)},"replicate":{replicate},'
+        f'"study_id":{quote(study_id)}}}',
+    )
+
+
+def run_seed(
+    study_id: str,
+    condition_id: str,
+    replicate: int,
+    agent_id: str | None,
+    problem_id: str | None,
+    *,
+    base_seed: int,
+    strategy: str,
+    per_run_offset: int,
+) -> int:
+    """Derive a run's seed, a whole number in [0, 2**31 - 1), from what the run is."""
+    text = (
+        f'{{"base_seed":{base_seed},"condition_id":{quote(condition_id)},'
+        f'"per_run_offset":{per_run_offset},"replicate":{replicate},'
+        f'"salt":{quote(f"{agent_id}:{problem_id}")},"strategy":{quote(strategy)},'
+        f'"study_id":{quote(study_id)}}}'
+    )
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") % _SEED_MODULUS
+
+
+def _named(prefix: str, canonical: str) -> str:
+    return f"{prefix}-{sha256(canonical.encode()).hexdigest()[:12]}"
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else quote(text)

@@ -1,0 +1,126 @@
+"""How a study is carried out: its design, its budget of runs, its seeds, its order."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationInfo, field_validator
+
+from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Text, Whole
+
+__all__ = ["DesignKind", "DesignSpec", "RunBudget", "RunOrder", "SeedPolicy", "SeedStrategy"]
+
+_DESIGN_ALIASES = {
+    "full": "full_factorial",
+    "lhs": "latin_hypercube",
+    "frac2": "fractional_factorial_2level",
+}
+
+
+class DesignKind(StrEnum):
+    """How factor levels are combined into conditions."""
+
+    FULL_FACTORIAL = "full_factorial"
+    CONSTRAINED_FACTORIAL = "constrained_factorial"
+    CUSTOM_MATRIX = "custom_matrix"
+
+
+class DesignSpec(Declaration):
+    """Which design combines the factors, and its options.
+
+    Args:
+        kind: The design; ``full`` is short for ``full_factorial``.
+        randomize: Shuffle the list of conditions (the order of execution is `Study.run_order`).
+        counterbalance: Interleave the list of conditions with its reverse.
+        matrix_path: The file of a custom matrix (``.json`` or ``.csv``), beside the study file.
+    """
+
+    kind: DesignKind = DesignKind.FULL_FACTORIAL
+    replicates: Whole = 1
+    randomize: Flag = False
+    counterbalance: Flag = False
+    matrix_path: Text | None = None
+    n_samples: Whole | None = None
+    center_points: Whole = 0
+    block_randomization_key: Text | None = None
+    options: JsonMapping = EMPTY
+
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _known_kind(cls, kind: Any) -> Any:
+        name = _DESIGN_ALIASES.get(kind, kind) if isinstance(kind, str) else kind
+        if name not in tuple(DesignKind):
+            raise ValueError(f"Unsupported design kind: {kind!r} (one of: {', '.join(DesignKind)})")
+
+        return name
+
+    @field_validator("replicates", "n_samples")
+    @classmethod
+    def _at_least_one(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value < 1:
+            when = " when provided" if info.field_name == "n_samples" else ""
+            raise ValueError(f"DesignSpec.{info.field_name} must be >= 1{when}.")
+
+        return value
+
+    @field_validator("center_points")
+    @classmethod
+    def _not_negative(cls, value: int) -> int:
+        if value < 0:
+            raise ValueError("DesignSpec.center_points must be >= 0.")
+
+        return value
+
+
+class RunBudget(Declaration):
+    """How many runs, how many at once, and when to give up.
+
+    Args:
+        replicates: Runs of each condition x agent x problem.
+        max_runs: The most runs the plan may hold; a larger plan is an error before anything runs.
+        parallelism: Runs in flight at once.
+        fail_fast: Stop starting runs at the first one that failed.
+    """
+
+    replicates: Whole = 1
+    max_runs: Whole | None = None
+    parallelism: Whole = 1
+    fail_fast: Flag = False
+
+    @field_validator("replicates", "parallelism", "max_runs")
+    @classmethod
+    def _at_least_one(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value < 1:
+            when = " when provided" if info.field_name == "max_runs" else ""
+            raise ValueError(f"RunBudget.{info.field_name} must be >= 1{when}.")
+
+        return value
+
+
+class SeedStrategy(StrEnum):
+    """What a run's seed is derived from."""
+
+    CONDITION_REPLICATE = "condition_replicate"
+
+
+class SeedPolicy(Declaration):
+    """How each run gets its own seed; all three fields enter the hash."""
+
+    base_seed: Whole = 0
+    strategy: SeedStrategy = SeedStrategy.CONDITION_REPLICATE
+    per_run_offset: Whole = 9973
+
+
+class RunOrder(StrEnum):
+    """In which order runs are started; artifacts are in plan order whatever it is.
+
+    ``blocked``: randomised complete blocks in time, a block being one problem x one replicate
+    holding every condition and agent, each block with its own permutation. A provider that
+    drifts while the study runs then touches all conditions alike. ``shuffled``: one permutation
+    of the whole plan. ``as_designed``: the order of the plan.
+    """
+
+    BLOCKED = "blocked"
+    SHUFFLED = "shuffled"
+    AS_DESIGNED = "as_designed"

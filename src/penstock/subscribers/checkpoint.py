@@ -1,0 +1,44 @@
+"""Checkpoint: every attempt into the store, in groups; then it says that they are saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from penstock.bus import EventStream, Subscriber
+from penstock.events import RunFinished, RunRetried, RunsSaved
+from penstock.store.writer import Store
+
+__all__ = ["EVENTS", "checkpoint"]
+
+EVENTS = (RunFinished, RunRetried)
+
+_GROUP = 256
+_LINGER_S = 0.02
+
+
+def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
+    """Make the subscriber that keeps what was paid for.
+
+    A group is what arrived while the one before was written, at most 256 attempts; the first of
+    a group waits at most 20 ms for others.
+
+    Args:
+        store: Where attempts are saved.
+        announce: Says `RunsSaved` once a group survives a crash.
+    """
+
+    async def subscriber(stream: EventStream) -> None:
+        while events := await stream.batch(_GROUP, linger_s=_LINGER_S):
+            await store.save(
+                [
+                    (event.result, isinstance(event, RunFinished))
+                    for event in events
+                    if isinstance(event, (RunFinished, RunRetried))
+                ]
+            )
+            announce(
+                RunsSaved,
+                run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),
+            )
+
+    return subscriber

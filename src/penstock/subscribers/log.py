@@ -1,0 +1,89 @@
+"""Log: what matters of a study as structured log events; the host configures where they go."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import structlog
+
+from penstock.bus import EventStream
+from penstock.events import (
+    Event,
+    LimitChanged,
+    RunFailed,
+    RunRetried,
+    StudyFinished,
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+    SubscriberFailed,
+)
+
+__all__ = ["EVENTS", "log"]
+
+EVENTS = (
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+    StudyFinished,
+    RunRetried,
+    RunFailed,
+    LimitChanged,
+    SubscriberFailed,
+)
+
+
+async def log(stream: EventStream) -> None:
+    """Write a study's start, end, failures and retries to the ``penstock`` logger."""
+    logger = _logger()
+    async for event in stream:
+        _write(logger.bind(study_id=event.study_id), event)
+
+
+def _logger() -> Any:
+    """The host's logger; where it configured none, warnings and errors go to stderr."""
+    if structlog.is_configured():
+        return structlog.get_logger("penstock")
+
+    return structlog.wrap_logger(
+        structlog.PrintLogger(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+    )
+
+
+def _write(logger: Any, event: Event) -> None:
+    match event:
+        case StudyStarted():
+            logger.info("study.started", planned=event.planned, restored=event.restored)
+        case StudyStopping():
+            logger.warning("study.stopping", reason=event.reason)
+        case StudyWaiting():
+            logger.warning("study.waiting", subscriber=event.subscriber, behind=event.behind)
+        case StudyFinished():
+            logger.info("study.finished", **event.summary.model_dump(exclude={"study_id"}))
+        case RunRetried():
+            logger.warning(
+                "run.retried",
+                run_id=event.run_id,
+                attempt=event.result.attempt,
+                error=str(event.result.error),
+                wait_s=round(event.wait_s, 3),
+            )
+        case RunFailed():
+            logger.error(
+                "run.failed",
+                run_id=event.run_id,
+                agent_id=event.result.spec.agent_id,
+                problem_id=event.result.spec.problem_id,
+                error=str(event.result.error),
+            )
+        case LimitChanged():
+            logger.info("limit.changed", limit=event.limit, reason=event.reason)
+        case SubscriberFailed():
+            logger.error(
+                "subscriber.failed",
+                subscriber=event.subscriber,
+                error=event.error,
+                traceback=event.traceback,
+            )

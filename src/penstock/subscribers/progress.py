@@ -1,0 +1,177 @@
+"""Progress on stderr: a live line on a terminal, a plain line now and then anywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
+from time import monotonic
+from typing import TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from penstock.bus import EventStream, Subscriber
+from penstock.events import (
+    Event,
+    RunFailed,
+    RunFinished,
+    RunRetried,
+    RunsSaved,
+    RunStarted,
+    RunSucceeded,
+    StudyFinished,
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+)
+from penstock.results import RunResult
+
+__all__ = ["EVENTS", "is_shown", "progress"]
+
+EVENTS = (
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+    StudyFinished,
+    RunStarted,
+    RunRetried,
+    RunFinished,
+    RunsSaved,
+)
+
+_REFRESH_S = 0.1
+_PLAIN_EVERY_S = 10.0
+
+
+def is_shown(wanted: bool | None, pending: int) -> bool:  # noqa: FBT001 - the contract's name
+    """Tell whether progress is to be shown: as wanted, else where a person watches and waits."""
+    return wanted if wanted is not None else pending > 0 and sys.stderr.isatty()
+
+
+def progress(out: TextIO | None = None) -> Subscriber:
+    """Make the subscriber that shows how a study goes; a run counts as done when it is saved.
+
+    Args:
+        out: Where to show it; stderr where not given.
+    """
+
+    async def subscriber(stream: EventStream) -> None:
+        board = _Board()
+        with _display(out or sys.stderr) as show:
+            while events := await stream.batch(1024, linger_s=_REFRESH_S):
+                for event in events:
+                    board.count(event)
+
+                show(board)
+
+    return subscriber
+
+
+class _Board:
+    """What is shown: counts made from events alone."""
+
+    def __init__(self) -> None:
+        self.study_id = ""
+        self.planned = self.done = self.saved = 0
+        self.started = self.ended = 0
+        self.succeeded = self.failed = self.retried = 0
+        self.cost_usd = 0.0
+        self.tokens = 0
+        self.note = ""
+        self.is_over = False
+        self._begun = monotonic()
+
+    def count(self, event: Event) -> None:
+        match event:
+            case RunStarted():
+                self.started += 1
+            case RunFinished():
+                self._count_result(event.result)
+                self.succeeded += isinstance(event, RunSucceeded)
+                self.failed += isinstance(event, RunFailed)
+            case RunsSaved():
+                self.done += len(event.run_ids)
+                self.saved += len(event.run_ids)
+                self.note = "" if self.note.startswith("waiting") else self.note
+            case RunRetried():
+                self._count_result(event.result)
+                self.retried += 1
+            case StudyStarted():
+                self.study_id = event.study_id
+                self.planned, self.done = event.planned, event.restored
+            case StudyStopping():
+                self.note = f"stopping: {event.reason}"
+            case StudyWaiting():
+                self.note = f"waiting for {event.subscriber} ({event.behind} events behind)"
+            case StudyFinished():
+                self.is_over = True
+
+    def _count_result(self, result: RunResult) -> None:
+        self.ended += 1
+        self.cost_usd += result.cost_usd
+        self.tokens += int(result.metrics["input_tokens"] + result.metrics["output_tokens"])
+
+    def text(self) -> str:
+        """Say it in one line."""
+        elapsed = monotonic() - self._begun
+        rate = self.saved / elapsed if elapsed > 0 else 0.0
+        parts = [
+            f"{self.done:,}/{self.planned:,} done",
+            f"{self.started - self.ended:,} in flight",
+            f"{rate:,.1f} runs/s",
+        ]
+        if not self.is_over and rate > 0:
+            left = timedelta(seconds=round((self.planned - self.done) / rate))
+            parts.append(f"{left} left")
+
+        parts.append(f"{self.succeeded:,} succeeded, {self.failed:,} failed")
+        if self.retried:
+            parts.append(f"{self.retried:,} retried")
+
+        if self.tokens:
+            parts.append(f"{self.tokens:,} tokens")
+
+        if self.cost_usd:
+            parts.append(f"${self.cost_usd:,.4f}")
+
+        return " · ".join([*parts, self.note] if self.note else parts)
+
+
+def _display(out: TextIO) -> AbstractContextManager[Callable[[_Board], None]]:
+    return _terminal(out) if out.isatty() else _plain(out)
+
+
+@contextmanager
+def _terminal(out: TextIO) -> Iterator[Callable[[_Board], None]]:
+    console = Console(file=out)
+    with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
+
+        def show(board: _Board) -> None:
+            line = Table.grid(padding=(0, 1))
+            line.add_row(
+                board.study_id,
+                ProgressBar(total=max(1, board.planned), completed=board.done, width=24),
+            )
+            table = Table.grid()
+            table.add_row(line)
+            table.add_row(board.text(), style="dim")
+            live.update(table, refresh=True)
+
+        yield show
+
+
+@contextmanager
+def _plain(out: TextIO) -> Iterator[Callable[[_Board], None]]:
+    shown_at = -_PLAIN_EVERY_S
+
+    def show(board: _Board) -> None:
+        nonlocal shown_at
+        if board.is_over or monotonic() - shown_at >= _PLAIN_EVERY_S:
+            shown_at = monotonic()
+            print(f"{board.study_id}: {board.text()}", file=out, flush=True)
+
+    yield show
