@@ -1,0 +1,31 @@
+# The two commands that do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint docs bench clean
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable '.[dev,docs]'
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/penstock run docs/examples/quickstart/study.yaml
+	$(BIN)/python docs/examples/quickstart/table.py
+
+test: .venv/installed
+	$(BIN)/python -m pytest --cov --cov-report=
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/installed
+	$(BIN)/mkdocs build --strict
+
+bench: .venv/installed
+	$(BIN)/python benchmarks/overhead.py
+
+clean:
+	rm -rf .venv artifacts site
