@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from penstock.errors import OutputError
@@ -25,11 +25,11 @@ class AgentResult(Fact):
         error: What it says went wrong.
     """
 
-    outputs: Mapping[str, Any] = EMPTY
-    metrics: Mapping[str, Any] = EMPTY
-    events: Sequence[Mapping[str, Any]] = ()
-    metadata: Mapping[str, Any] = EMPTY
-    trace_refs: Sequence[str] = ()
+    outputs: dict[str, Any] = EMPTY
+    metrics: dict[str, Any] = EMPTY
+    events: tuple[dict[str, Any], ...] = ()
+    metadata: dict[str, Any] = EMPTY
+    trace_refs: tuple[str, ...] = ()
     success: bool = True
     error: str | None = None
 

@@ -69,7 +69,7 @@ async def execute(
         outputs_json=attempt.outputs_json,
         metrics=attempt.metrics(latency_s, outcomes),
         evaluations=attempt.evaluations,
-        observations=ctx.observations,
+        observations=tuple(ctx.observations),
         trace_refs=attempt.answer.trace_refs,
         provenance={"problem_family": ctx.problem.family, **attempt.answer.metadata},
         error=attempt.error,
@@ -89,6 +89,9 @@ async def _answer(agent: BoundAgent, ctx: RunContext, timeout_s: float | None) -
     raise AssertionError("unreachable")  # pragma: no cover - the scope returns or was cancelled
 
 
+_NO_ANSWER = AgentResult()
+
+
 class _Attempt:
     """What an attempt has gathered so far; kept whatever happens next."""
 
@@ -96,9 +99,9 @@ class _Attempt:
         self.ctx = ctx
         self.stage = RunStage.AGENT
         self.status = RunStatus.SUCCESS
-        self.answer = AgentResult()
+        self.answer = _NO_ANSWER
         self.outputs_json = "{}"
-        self.evaluations: Sequence[Evaluation] = ()
+        self.evaluations: tuple[Evaluation, ...] = ()
         self.error: RunError | None = None
 
     async def keep(self, answer: Any, evaluators: Iterable[BoundEvaluator]) -> None:
@@ -144,7 +147,7 @@ class _Attempt:
             traceback="".join(traceback.format_exception(error)),
         )
 
-    def metrics(self, latency_s: float, outcomes: Iterable[Outcome]) -> Mapping[str, Any]:
+    def metrics(self, latency_s: float, outcomes: Iterable[Outcome]) -> dict[str, Any]:
         """Gather the metrics of the run, those that every run has included."""
         recorded = self.ctx.metrics
         events = [observation.event_type for observation in self.ctx.observations]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -130,11 +130,11 @@ class RunResult(Fact):
     ended_at: datetime
     latency_s: float
     outputs_json: str = "{}"
-    metrics: Mapping[str, Any] = EMPTY
-    evaluations: Sequence[Evaluation] = ()
-    observations: Sequence[Observation] = ()
-    trace_refs: Sequence[str] = ()
-    provenance: Mapping[str, Any] = EMPTY
+    metrics: dict[str, Any] = EMPTY
+    evaluations: tuple[Evaluation, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    trace_refs: tuple[str, ...] = ()
+    provenance: dict[str, Any] = EMPTY
     error: RunError | None = None
 
     @cached_property

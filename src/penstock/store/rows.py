@@ -11,7 +11,7 @@ from penstock.errors import UnstableValueError
 from penstock.results import RunError, RunResult, RunStage, RunStatus, timestamp
 from penstock.store.schema import EVENT_COLUMNS
 from penstock.study.conditions import Condition
-from penstock.study.identity import hash_identifier, stable_json_dumps
+from penstock.study.identity import answer_event_id, stable_json_dumps
 from penstock.study.plan import RunSpec
 from penstock.study.problem import Problem
 
@@ -111,7 +111,7 @@ def attempt_row(
         result.outputs_json,
         encode(metrics),
         encode(result.provenance),
-        encode(result.trace_refs),
+        encode(result.trace_refs) if result.trace_refs else "[]",
         *failure,
     )
 
@@ -134,7 +134,7 @@ def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]
 def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
     event = {
         "timestamp": timestamp(result.ended_at),
-        "record_id": hash_identifier("evt", {"run_id": result.run_id, "index": 0}),
+        "record_id": answer_event_id(result.run_id),
         "actor_id": "agent",
         "event_type": "assistant_output",
         "meta_json": '{"auto_generated":true}',

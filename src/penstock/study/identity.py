@@ -16,6 +16,7 @@ from typing import Any
 from penstock.study.frozen import frozen_json
 
 __all__ = [
+    "answer_event_id",
     "assignment_fingerprint",
     "condition_id",
     "hash_identifier",
@@ -86,6 +87,11 @@ def run_seed(
         f'"study_id":{quote(study_id)}}}'
     )
     return int.from_bytes(sha256(text.encode()).digest()[:8], "big") % _SEED_MODULUS
+
+
+def answer_event_id(run_id: str) -> str:
+    """Name the one event of a run whose agent reported none: its answer."""
+    return _named("evt", f'{{"index":0,"run_id":{quote(run_id)}}}')
 
 
 def _named(prefix: str, canonical: str) -> str:

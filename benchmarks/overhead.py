@@ -1,0 +1,143 @@
+"""What penstock costs a run: CPU time of the whole pipeline beside what one would write by hand.
+
+All figures come from one process, so that their ratios hold on a noisy machine:
+
+    python benchmarks/overhead.py [--runs 100000] [--concurrency 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from time import process_time
+
+import anyio
+
+import penstock as ps
+
+ANSWER = "x" * 2000
+BATCH = 256
+
+
+def main() -> None:
+    arguments = _arguments()
+    runs, concurrency = arguments.runs, arguments.concurrency
+    measured = {
+        "anyio task group behind a CapacityLimiter": _cpu_us(_bare_anyio, runs, concurrency),
+        "raw sqlite3 executemany, batches of 256": _cpu_us(_raw_sqlite, runs, concurrency),
+        "penstock": _cpu_us(_penstock, runs, concurrency),
+        "penstock, 3 listeners": _cpu_us(_penstock_heard, runs, concurrency),
+    }
+    by_hand = sum(list(measured.values())[:2])
+    print(f"{runs:,} runs, {concurrency:,} in flight, results of {len(ANSWER):,} characters")
+    print(f"{'':44}{'CPU µs/run':>12}{'ratio':>8}")
+    for name, value in measured.items():
+        print(f"{name:44}{value:12.1f}{value / by_hand:8.2f}")
+
+    print(f"{'by hand (the first two)':44}{by_hand:12.1f}{1:8.2f}")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({"runs": runs, "cpu_us_per_run": measured}, indent=2))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100_000)
+    parser.add_argument("--concurrency", type=int, default=1_000)
+    parser.add_argument("--json", type=Path, help="also write the figures there")
+    return parser.parse_args()
+
+
+def _cpu_us(measure: Callable[[int, int, Path], None], runs: int, concurrency: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        gc.collect()
+        start = process_time()
+        measure(runs, concurrency, Path(folder))
+        return (process_time() - start) / runs * 1e6
+
+
+def _bare_anyio(runs: int, concurrency: int, _folder: Path) -> None:
+    async def one(limiter: anyio.CapacityLimiter, token: object) -> None:
+        try:
+            await agent(None)
+        finally:
+            limiter.release_on_behalf_of(token)
+
+    async def every() -> None:
+        limiter = anyio.CapacityLimiter(concurrency)
+        async with anyio.create_task_group() as group:
+            for _ in range(runs):
+                token = object()
+                await limiter.acquire_on_behalf_of(token)
+                group.start_soon(one, limiter, token)
+
+    anyio.run(every)
+
+
+def _raw_sqlite(runs: int, _concurrency: int, folder: Path) -> None:
+    def rows() -> Iterator[tuple[int, str]]:
+        for number in range(runs):
+            yield number, f'{{"text":"{ANSWER}"}}'
+
+    with closing(sqlite3.connect(folder / "raw.sqlite", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE result (id INTEGER PRIMARY KEY, outputs TEXT)")
+        batch: list[tuple[int, str]] = []
+        for row in rows():
+            batch.append(row)
+            if len(batch) == BATCH:
+                _insert(connection, batch)
+                batch = []
+
+        _insert(connection, batch)
+
+
+def _insert(connection: sqlite3.Connection, batch: list[tuple[int, str]]) -> None:
+    connection.execute("BEGIN")
+    connection.executemany("INSERT INTO result VALUES (?, ?)", batch)
+    connection.execute("COMMIT")
+
+
+async def agent(ctx: object) -> str:
+    return ANSWER
+
+
+def _penstock(runs: int, concurrency: int, folder: Path) -> None:
+    anyio.run(_runner(runs, concurrency, folder).run)
+
+
+def _penstock_heard(runs: int, concurrency: int, folder: Path) -> None:
+    runner = _runner(runs, concurrency, folder)
+
+    async def listen(stream: ps.EventStream) -> None:
+        while await stream.batch():
+            pass
+
+    for types in ((ps.RunFinished,), (ps.RunEvent,), ()):
+        runner.subscribe(listen, *types)
+
+    anyio.run(runner.run)
+
+
+def _runner(runs: int, concurrency: int, folder: Path) -> ps.StudyRunner:
+    study = ps.Study(
+        study_id="overhead",
+        title="Overhead",
+        factors=[ps.Factor(name="tone", levels=["terse", "polite"])],
+        agent_specs=("agent",),
+        problem_ids=("problem",),
+        run_budget=ps.RunBudget(replicates=runs // 2, parallelism=concurrency),
+    )
+    return ps.StudyRunner(
+        study, agent_bindings={"agent": agent}, output_dir=folder / "out", show_progress=False
+    )
+
+
+if __name__ == "__main__":
+    main()
