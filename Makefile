@@ -4,12 +4,16 @@ BIN := .venv/bin
 
 .PHONY: demo test lint docs bench clean
 
-.venv/installed: pyproject.toml
+.venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed: .venv/penstock
 	$(BIN)/pip install --quiet --editable '.[dev,docs]'
 	touch $@
 
-demo: .venv/installed
+demo: .venv/penstock
 	$(BIN)/penstock run docs/examples/quickstart/study.yaml
 	$(BIN)/python docs/examples/quickstart/table.py
 
