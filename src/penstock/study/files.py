@@ -20,7 +20,7 @@ from ruamel.yaml.representer import SafeRepresenter
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study
-from penstock.study.problem_files import ProblemFile, read_problems
+from penstock.study.problem_files import ProblemFile, expand_variables, read_problems
 
 __all__ = ["dump_yaml", "load_study"]
 
@@ -41,7 +41,8 @@ def load_study(path: Path | str) -> Study:
     if isinstance(payload.get("problems"), dict):
         try:
             source = ProblemFile.model_validate(payload["problems"])
-            payload["problems"] = read_problems(path.parent / source.file, source)
+            file = path.parent / expand_variables(source.file)
+            payload["problems"] = read_problems(file, source)
         except pydantic.ValidationError as error:
             errors += _sentences(error, ProblemFile, "problems")
             del payload["problems"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,14 @@ from typing import Any
 from penstock.study.fact import Declaration, Name, Text
 from penstock.study.problem import Problem
 
-__all__ = ["ProblemFile", "read_problems"]
+__all__ = ["ProblemFile", "expand_variables", "read_problems"]
 
 
 class ProblemFile(Declaration):
     """Where problems come from, and which column holds what.
 
     Args:
-        file: A ``.jsonl`` or ``.csv`` file.
+        file: A ``.jsonl`` or ``.csv`` file; ``${NAME}`` stands for an environment variable.
         id: The column of the problem's id.
         brief: The column of what an agent is told.
         family: The column of the problem's family.
@@ -30,6 +32,25 @@ class ProblemFile(Declaration):
     brief: Text = "brief"
     family: Text | None = None
     expected: Text | None = None
+
+
+def expand_variables(file: str) -> str:
+    """Put in the values of environment variables, each written ``${NAME}``.
+
+    Raises:
+        ValueError: a variable is not set.
+    """
+
+    def value(named: re.Match[str]) -> str:
+        if not (found := os.environ.get(named[1])):
+            raise ValueError(
+                f"the file {file!r} names the environment variable {named[1]}, which is not set; "
+                f"set it first, to an absolute path: `export {named[1]}=/...`"
+            )
+
+        return found
+
+    return re.sub(r"\$\{(\w+)\}", value, file)
 
 
 def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
