@@ -23,7 +23,7 @@ from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatu
 from penstock.scheduler import is_being_cancelled
 from penstock.study.hypotheses import Outcome
 
-__all__ = ["execute"]
+__all__ = ["execute", "rescore"]
 
 
 async def execute(
@@ -55,7 +55,10 @@ async def execute(
         attempt.fail(error)
     else:
         latency_s = perf_counter() - start
-        await attempt.keep(answer, evaluators)
+        attempt.keep(answer)
+
+    if attempt.error is None:
+        await attempt.score(evaluators)
 
     return RunResult(
         spec=ctx.spec,
@@ -73,6 +76,40 @@ async def execute(
         trace_refs=attempt.answer.trace_refs,
         provenance={"problem_family": ctx.problem.family, **attempt.answer.metadata},
         error=attempt.error,
+    )
+
+
+async def rescore(
+    ctx: RunContext,
+    earlier: RunResult,
+    evaluators: Iterable[BoundEvaluator],
+    *,
+    outcomes: Iterable[Outcome] = (),
+) -> RunResult:
+    """Score an answer that is already there; its agent is not called and costs nothing again.
+
+    Args:
+        ctx: The run.
+        earlier: The attempt that holds the answer.
+        evaluators: Score the answer.
+        outcomes: The study's outcomes.
+    """
+    attempt = _Attempt(ctx)
+    attempt.answer = AgentResult(outputs=dict(earlier.outputs))
+    await attempt.score(evaluators)
+    metrics = dict(earlier.metrics)
+    if metrics.get("primary_outcome") == _primary_outcome(earlier.evaluations, metrics, outcomes):
+        metrics.pop("primary_outcome", None)  # it came from the old scores, not from the agent
+
+    ctx.metrics.update(metrics)
+    return earlier.model_copy(
+        update={
+            "status": attempt.status,
+            "error": attempt.error,
+            "evaluations": attempt.evaluations,
+            "metrics": attempt.metrics(earlier.latency_s, outcomes) | metrics,
+            "is_rescored": True,
+        }
     )
 
 
@@ -104,8 +141,8 @@ class _Attempt:
         self.evaluations: tuple[Evaluation, ...] = ()
         self.error: RunError | None = None
 
-    async def keep(self, answer: Any, evaluators: Iterable[BoundEvaluator]) -> None:
-        """Keep the agent's answer and score it."""
+    def keep(self, answer: Any) -> None:
+        """Keep the agent's answer and what belongs to it."""
         try:
             self.stage = RunStage.OUTPUT
             self.answer = as_agent_result(answer)
@@ -118,8 +155,13 @@ class _Attempt:
             if not self.answer.success:
                 self.stage = RunStage.AGENT
                 raise AgentReportedFailure(self.answer.error)  # noqa: TRY301 - kept as any other
+        except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
+            self.fail(error)
 
-            self.stage = RunStage.EVALUATOR
+    async def score(self, evaluators: Iterable[BoundEvaluator]) -> None:
+        """Score the answer."""
+        self.stage = RunStage.EVALUATOR
+        try:
             for evaluate in evaluators:
                 self.evaluations = (
                     *self.evaluations,

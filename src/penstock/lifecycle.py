@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -24,7 +24,7 @@ from penstock.events import (
     RunStarted,
     RunSucceeded,
 )
-from penstock.execute import execute
+from penstock.execute import execute, rescore
 from penstock.results import Observation, RunResult, RunStatus, StudySummary
 from penstock.retry import Retry
 from penstock.study.plan import Plan
@@ -40,11 +40,15 @@ _FINISHED = {
 
 @dataclass(slots=True)
 class Job:
-    """A run in hand: its position in the plan, its place in the order, how often it was tried."""
+    """A run in hand: its position in the plan, its place in the order, how often it was tried.
+
+    ``is_answered`` says that an earlier session kept its answer, which only wants scoring.
+    """
 
     position: int
     planned_order: int
     earlier_attempts: int = 0
+    is_answered: bool = False
     tries: int = 0
 
 
@@ -89,6 +93,9 @@ class Tally:
         else:
             self.skipped += 1
 
+        if result.is_rescored:
+            return
+
         metrics = result.metrics
         self.cost_usd += float(metrics.get("cost_usd") or 0)
         self.input_tokens += int(metrics.get("input_tokens") or 0)
@@ -111,6 +118,7 @@ class Lifecycle:
         retry: Which failures are worth another attempt.
         max_failures: Stop the study when more runs than this have failed.
         limits: How many runs at once may hold each named limit.
+        recall: Gives the stored attempt of a run that only wants scoring.
         stop: Called with the reason when the study is to stop.
     """
 
@@ -124,6 +132,7 @@ class Lifecycle:
         retry: Retry,
         max_failures: int | None,
         limits: Mapping[str, int],
+        recall: Callable[[int], Awaitable[RunResult]],
         stop: Callable[[str], None],
     ) -> None:
         self.tally = Tally()
@@ -134,12 +143,14 @@ class Lifecycle:
         self._retry = retry
         self._max_failures = max_failures
         self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
+        self._recall = recall
         self._stop = stop
         self._outcomes = plan.study.outcomes
-        self._thread = get_ident()
+        self._thread: int | None = None
 
     async def __call__(self, job: Job) -> float | None:
         """Make one attempt; give the seconds to wait before another, or None when all is over."""
+        self._thread = get_ident()
         spec = self._plan.at(job.position)
         job.tries += 1
         attempt = job.earlier_attempts + job.tries
@@ -155,14 +166,21 @@ class Lifecycle:
             limiters=self._limiters,
             on_observe=self._observed,
         )
-        result = await execute(
+        return self._settle(job, await self._result(job, ctx))
+
+    async def _result(self, job: Job, ctx: RunContext) -> RunResult:
+        evaluators = self._bindings.evaluators[ctx.spec.problem_id]
+        if job.is_answered:
+            earlier = await self._recall(job.position)
+            return await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
+
+        return await execute(
             ctx,
-            self._bindings.agents[spec.agent_id],
-            self._bindings.evaluators[spec.problem_id],
+            self._bindings.agents[ctx.spec.agent_id],
+            evaluators,
             timeout_s=self._timeout_s,
             outcomes=self._outcomes,
         )
-        return self._settle(job, result)
 
     def _settle(self, job: Job, result: RunResult) -> float | None:
         wait_s = None

@@ -118,6 +118,7 @@ class RunResult(Fact):
         metrics: What was measured, by name.
         cost_usd: What the attempt cost, in US dollars.
         latency_s: How long the attempt took, in seconds of a monotonic clock.
+        is_rescored: Whether the answer is an earlier one that was scored again: it cost nothing.
         provenance: Who answered: the model's name and provider, ids of the provider's requests.
     """
 
@@ -136,6 +137,7 @@ class RunResult(Fact):
     trace_refs: tuple[str, ...] = ()
     provenance: dict[str, Any] = EMPTY
     error: RunError | None = None
+    is_rescored: bool = False
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:

@@ -23,7 +23,7 @@ from penstock.events import (
 )
 from penstock.lifecycle import Announcer, Job, Lifecycle
 from penstock.listening import Listener, Listeners, one_by_one
-from penstock.results import StudySummary
+from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
 from penstock.store.lock import hold_directory
@@ -62,6 +62,7 @@ class RunnerOptions(TypedDict, total=False):
         fail_fast: Stop the study at the first failed run; the run budget's where not given.
         limits: Name -> how many runs may hold that limit at once (`RunContext.limiter`).
         fresh: Move an earlier output directory aside and start from nothing.
+        rescore: Score the answers of earlier sessions again, without calling their agents.
         grace_s: How long runs in flight may go on after a cancellation, in seconds.
     """
 
@@ -79,6 +80,7 @@ class RunnerOptions(TypedDict, total=False):
     fail_fast: bool | None
     limits: Mapping[str, int] | None
     fresh: bool
+    rescore: bool
     grace_s: float
 
 
@@ -116,6 +118,7 @@ class StudyRunner:
         fail_fast: bool | None = None,
         limits: Mapping[str, int] | None = None,
         fresh: bool = False,
+        rescore: bool = False,
         grace_s: float = 10.0,
     ) -> None:
         concurrency = study.run_budget.parallelism if parallelism is None else parallelism
@@ -132,6 +135,8 @@ class StudyRunner:
         self._durable = checkpoint
         self._show_progress = show_progress
         self._fresh = fresh
+        self._rescore = rescore
+        self._store: Store | None = None
         self._grace_s = grace_s
         fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
@@ -142,6 +147,7 @@ class StudyRunner:
             retry=retry or Retry(),
             max_failures=0 if fail_fast else max_failures,
             limits=limits or {},
+            recall=self._recall,
             stop=self.stop,
         )
         self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
@@ -273,7 +279,8 @@ class StudyRunner:
             _move_aside(self.output_dir)
 
         async with open_store(self.output_dir, durable=self._durable) as store:
-            restored = await store.begin(self.plan)
+            self._store = store
+            restored = await store.begin(self.plan, rescore=self._rescore)
             self._restored = restored.kept
             try:
                 await self._run_with(store, restored)
@@ -314,7 +321,18 @@ class StudyRunner:
     def _jobs(self, restored: Restored) -> Iterator[Job]:
         for planned_order, position in enumerate(execution_order(self.plan)):
             if not restored.done[position]:
-                yield Job(position, planned_order, restored.attempts.get(position, 0))
+                yield Job(
+                    position,
+                    planned_order,
+                    restored.attempts.get(position, 0),
+                    position in restored.answered,
+                )
+
+    async def _recall(self, position: int) -> RunResult:
+        if self._store is None:
+            raise PenstockError("no answer can be recalled before the study has begun")
+
+        return await self._store.recall(position)
 
     def _gate(self) -> Awaitable[None] | None:
         laggard = self.bus.laggard()

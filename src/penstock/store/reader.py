@@ -12,10 +12,9 @@ from typing import Any, Self
 
 from penstock.encoding import decode
 from penstock.errors import StoreError
-from penstock.results import Evaluation, Observation, RunResult
+from penstock.results import RunResult
 from penstock.store.rows import result_from_row
-from penstock.store.schema import APPLICATION_ID, EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
-from penstock.study.plan import RunSpec
+from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS
 
 __all__ = ["StoreReader"]
 
@@ -120,25 +119,21 @@ class StoreReader:
             start: How many results to pass over.
             stop: Where to end; None means at the last.
         """
-        study_id = self.study_id
         after = self._position_before(start)
-        left = -1 if stop is None else max(0, stop - start)
-        while left:
-            size = _CHUNK if left < 0 else min(_CHUNK, left)
-            chunk = list(
-                self.rows(
-                    "SELECT attempt.*, metadata ->> '$.fingerprint' AS condition_fingerprint "
-                    "FROM attempt LEFT JOIN condition USING (condition_id) "
-                    "WHERE final AND attempt.position > ? ORDER BY attempt.position LIMIT ?",
-                    (after, size),
-                )
-            )
-            yield from self._with_details(chunk, study_id)
-            if len(chunk) < size:
+        left = self.count() if stop is None else stop - start
+        while left > 0:
+            chunk = self._results_after(after, min(_CHUNK, left))
+            if not chunk:
                 return
 
-            after = chunk[-1]["position"]
-            left = left - size if left > 0 else left
+            yield from chunk
+            after = chunk[-1].spec.position
+            left -= len(chunk)
+
+    def result_at(self, position: int) -> RunResult:
+        """Give the result at a position of the plan."""
+        (result,) = self._results_after(position - 1, 1)
+        return result
 
     def run_rows(self) -> Iterator[dict[str, Any]]:
         """Give a mapping per run: the columns of ``runs.csv``, its assignments and its metrics."""
@@ -164,26 +159,23 @@ class StoreReader:
         ).fetchone()
         return int(row[0]) if row is not None else 2**62
 
-    def _with_details(self, attempts: list[sqlite3.Row], study_id: str) -> Iterator[RunResult]:
+    def _results_after(self, position: int, most: int) -> list[RunResult]:
+        attempts = [
+            dict(row)
+            for row in self.rows(
+                "SELECT attempt.*, metadata ->> '$.fingerprint' AS condition_fingerprint, "
+                "study.study_id FROM attempt LEFT JOIN condition USING (condition_id), study "
+                "WHERE final AND attempt.position > ? ORDER BY attempt.position LIMIT ?",
+                (position, most),
+            )
+        ]
         ids = [row["id"] for row in attempts]
         observations = self._details("observation", ids)
         evaluations = self._details("evaluation", ids)
-        for row in attempts:
-            result = result_from_row(dict(row), study_id)
-            yield result.model_copy(
-                update={
-                    "observations": [
-                        _observation(each, result) for each in observations.get(row["id"], ())
-                    ],
-                    "evaluations": [
-                        Evaluation(
-                            run_id=result.run_id,
-                            **{name: each[name] for name in EVALUATION_COLUMNS if name != "run_id"},
-                        )
-                        for each in evaluations.get(row["id"], ())
-                    ],
-                }
-            )
+        return [
+            result_from_row(row, observations.get(row["id"], ()), evaluations.get(row["id"], ()))
+            for row in attempts
+        ]
 
     def _details(self, table: str, ids: list[int]) -> dict[int, list[sqlite3.Row]]:
         marks = ", ".join("?" * len(ids))
@@ -193,18 +185,3 @@ class StoreReader:
             tuple(ids),
         )
         return {key: list(rows) for key, rows in groupby(found, itemgetter("attempt_id"))}
-
-
-def _observation(row: sqlite3.Row, result: RunResult) -> Observation:
-    spec: RunSpec = result.spec
-    fields = {name: row[name] for name in EVENT_COLUMNS if name in row.keys()}  # noqa: SIM118
-    if fields["text"] is None:
-        text = result.outputs.get("text")
-        fields["text"] = text if isinstance(text, str) else ""
-
-    return Observation(
-        **{**fields, "session_id": fields["session_id"] or spec.run_id},
-        study_id=spec.study_id,
-        run_id=spec.run_id,
-        condition_id=spec.condition_id,
-    )

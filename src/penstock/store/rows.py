@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from penstock.encoding import decode, encode
 from penstock.errors import UnstableValueError
-from penstock.results import RunError, RunResult, RunStage, RunStatus, timestamp
-from penstock.store.schema import EVENT_COLUMNS
+from penstock.results import (
+    Evaluation,
+    Observation,
+    RunError,
+    RunResult,
+    RunStage,
+    RunStatus,
+    timestamp,
+)
+from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS
 from penstock.study.conditions import Condition
 from penstock.study.identity import answer_event_id, stable_json_dumps
 from penstock.study.plan import RunSpec
@@ -21,12 +29,14 @@ __all__ = [
     "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
     "SUPERSEDE",
+    "UPDATE_SCORES",
     "attempt_row",
     "condition_row",
     "evaluation_rows",
     "observation_rows",
     "problem_row",
     "result_from_row",
+    "score_cells",
     "without_surrogates",
 ]
 
@@ -72,6 +82,10 @@ def _insert(table: str, columns: int) -> str:
 
 
 INSERT_ATTEMPT = _insert("attempt", len(ATTEMPT_COLUMNS))
+UPDATE_SCORES = """
+UPDATE attempt SET status = ?, primary_outcome = ?, metrics = ?, error_kind = ?,
+    error_message = ?, error_stage = ?, error_retryable = ?, traceback = ? WHERE id = ?
+"""
 SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 INSERT_OBSERVATION = _insert("observation", 2 + len(_OBSERVED))
 INSERT_EVALUATION = _insert("evaluation", 8)
@@ -81,11 +95,7 @@ def attempt_row(
     attempt_id: int, session_id: int, result: RunResult, *, final: bool
 ) -> tuple[Any, ...]:
     """Write an attempt as a row of ``attempt``, its values in the order of `ATTEMPT_COLUMNS`."""
-    spec, metrics, error = result.spec, result.metrics, result.error
-    failure: tuple[Any, ...] = (None,) * 5
-    if error is not None:
-        failure = (error.kind, error.message, error.stage, error.retryable, error.traceback)
-
+    spec, metrics = result.spec, result.metrics
     return (
         attempt_id,
         spec.position,
@@ -112,8 +122,26 @@ def attempt_row(
         encode(metrics),
         encode(result.provenance),
         encode(result.trace_refs) if result.trace_refs else "[]",
-        *failure,
+        *_failure_cells(result),
     )
+
+
+def score_cells(result: RunResult) -> tuple[Any, ...]:
+    """Write what scoring an answer again changes, in the order of `UPDATE_SCORES`."""
+    return (
+        result.status,
+        _cell(result.metrics.get("primary_outcome")),
+        encode(result.metrics),
+        *_failure_cells(result),
+    )
+
+
+def _failure_cells(result: RunResult) -> tuple[Any, ...]:
+    error = result.error
+    if error is None:
+        return (None,) * 5
+
+    return (error.kind, error.message, error.stage, error.retryable, error.traceback)
 
 
 def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
@@ -183,8 +211,12 @@ def problem_row(position: int, problem: Problem) -> tuple[Any, ...]:
     return (position, problem.problem_id, definition)
 
 
-def result_from_row(row: Mapping[str, Any], study_id: str) -> RunResult:
-    """Read an attempt back."""
+def result_from_row(
+    row: Mapping[str, Any],
+    observed: Iterable[Mapping[str, Any]] = (),
+    scored: Iterable[Mapping[str, Any]] = (),
+) -> RunResult:
+    """Read an attempt back, with what its agent reported and how it was scored."""
     error = None
     if row["error_kind"] is not None:
         error = RunError(
@@ -196,10 +228,7 @@ def result_from_row(row: Mapping[str, Any], study_id: str) -> RunResult:
         )
 
     return RunResult(
-        spec=RunSpec(
-            study_id=study_id,
-            **{name: row[name] for name in RunSpec.model_fields if name in row},
-        ),
+        spec=RunSpec(**{name: row[name] for name in RunSpec.model_fields}),
         status=RunStatus(row["status"]),
         attempt=row["number"],
         planned_order=row["planned_order"],
@@ -209,9 +238,28 @@ def result_from_row(row: Mapping[str, Any], study_id: str) -> RunResult:
         latency_s=row["latency_s"],
         outputs_json=row["outputs"],
         metrics=decode(row["metrics"]),
+        evaluations=tuple(_evaluation(each, row) for each in scored),
+        observations=tuple(_observation(each, row) for each in observed),
         provenance=decode(row["provenance"]),
-        trace_refs=decode(row["trace_refs"]),
+        trace_refs=tuple(decode(row["trace_refs"])),
         error=error,
+    )
+
+
+def _evaluation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Evaluation:
+    cells = {name: row[name] for name in EVALUATION_COLUMNS if name != "run_id"}
+    return Evaluation(run_id=attempt["run_id"], **cells)
+
+
+def _observation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Observation:
+    cells = {name: row[name] for name in _OBSERVED}
+    if cells["text"] is None:
+        text = decode(attempt["outputs"]).get("text")
+        cells["text"] = text if isinstance(text, str) else ""
+
+    cells["session_id"] = cells["session_id"] or attempt["run_id"]
+    return Observation(
+        **cells, **{name: attempt[name] for name in ("study_id", "run_id", "condition_id")}
     )
 
 

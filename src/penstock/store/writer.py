@@ -15,9 +15,10 @@ import aiosqlite
 import anyio
 
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
-from penstock.results import RunResult, RunStatus, timestamp
+from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
 from penstock.store.lock import hold_directory
+from penstock.store.reader import StoreReader
 from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.plan import Plan
@@ -35,6 +36,9 @@ class Restored(NamedTuple):
 
     attempts: dict[int, int]
     """Position -> attempts made, for runs that failed and run again."""
+
+    answered: set[int]
+    """Positions of runs whose answer is kept and only wants scoring."""
 
     @property
     def kept(self) -> int:
@@ -70,7 +74,10 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
             async with connection:
                 await _prepare(connection, path, durable=durable)
                 store = Store(connection, path)
-                yield store
+                try:
+                    yield store
+                finally:
+                    store.close()
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}; what was saved before is kept") from error
 
@@ -124,9 +131,14 @@ class Store:
         self._connection = connection
         self._session_id = 0
         self._next_id = 1
+        self._reader: StoreReader | None = None
 
-    async def begin(self, plan: Plan) -> Restored:
+    async def begin(self, plan: Plan, *, rescore: bool = False) -> Restored:
         """Start a session: note who writes, and find what earlier sessions left.
+
+        Args:
+            plan: The plan of the session.
+            rescore: Whether answers that were scored are to be scored again.
 
         Raises:
             ForeignDirectoryError: the directory holds another study, or this one with other
@@ -153,7 +165,7 @@ class Store:
 
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
-        return await self._restored(len(plan))
+        return await self._restored(len(plan), rescore=rescore)
 
     async def end(self, ending: str) -> None:
         """Note how the session ended."""
@@ -169,7 +181,9 @@ class Store:
             results: Each attempt, and whether it is its run's result.
         """
         attempts, observations, evaluations, superseded = [], [], [], []
-        for attempt_id, (result, final) in enumerate(results, start=self._next_id):
+        rescored = [result for result, _ in results if result.is_rescored]
+        made = [each for each in results if not each[0].is_rescored]
+        for attempt_id, (result, final) in enumerate(made, start=self._next_id):
             attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
             observations += rows.observation_rows(attempt_id, result)
             evaluations += rows.evaluation_rows(attempt_id, result)
@@ -185,8 +199,30 @@ class Store:
             await self._many(rows.INSERT_ATTEMPT, attempts)
             await self._many(rows.INSERT_OBSERVATION, observations)
             await self._many(rows.INSERT_EVALUATION, evaluations)
+            for result in rescored:
+                await self._replace_scores(result)
 
-        self._next_id += len(results)
+        self._next_id += len(made)
+
+    async def recall(self, position: int) -> RunResult:
+        """Give the stored result at a position of the plan."""
+        if self._reader is None:
+            self._reader = StoreReader(self.path.parent)
+
+        return self._reader.result_at(position)
+
+    def close(self) -> None:
+        """Close what was opened for reading."""
+        if self._reader is not None:
+            self._reader.close()
+
+    async def _replace_scores(self, result: RunResult) -> None:
+        ((attempt_id,),) = await self._all(
+            f"SELECT id FROM attempt WHERE final AND position = {result.spec.position:d}"  # noqa: S608
+        )
+        await self._execute(rows.UPDATE_SCORES, (*rows.score_cells(result), attempt_id))
+        await self._execute("DELETE FROM evaluation WHERE attempt_id = ?", (attempt_id,))
+        await self._many(rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result))
 
     async def _adopt(self, plan: Plan, fingerprint: str) -> None:
         """Take over a plan: write its conditions, and move stored runs to their new positions."""
@@ -235,13 +271,20 @@ class Store:
         )
         return int(cursor.lastrowid or 0)
 
-    async def _restored(self, planned: int) -> Restored:
-        restored = Restored(bytearray(planned), {})
-        query = "SELECT position, status, number FROM attempt WHERE final AND position IS NOT NULL"
+    async def _restored(self, planned: int, *, rescore: bool) -> Restored:
+        restored = Restored(bytearray(planned), {}, set())
+        query = (
+            "SELECT position, status, number, error_stage FROM attempt "
+            "WHERE final AND position IS NOT NULL"
+        )
         async with self._connection.execute(query) as cursor:
             while chunk := await cursor.fetchmany(10_000):
-                for position, status, number in chunk:
-                    if status == RunStatus.FAILED:
+                for position, status, number, stage in chunk:
+                    is_unscored = status == RunStatus.FAILED and stage == RunStage.EVALUATOR
+                    if is_unscored or (rescore and status == RunStatus.SUCCESS):
+                        restored.answered.add(position)
+                        restored.attempts[position] = number
+                    elif status == RunStatus.FAILED:
                         restored.attempts[position] = number
                     else:
                         restored.done[position] = 1
