@@ -177,11 +177,12 @@ class StoreReader:
             for row in attempts
         ]
 
-    def _details(self, table: str, ids: list[int]) -> dict[int, list[sqlite3.Row]]:
+    def _details(self, table: str, ids: list[int]) -> dict[int, list[dict[str, Any]]]:
         marks = ", ".join("?" * len(ids))
         found = self.rows(
             f"SELECT * FROM {table} WHERE attempt_id IN ({marks}) "  # noqa: S608 - our own names
             "ORDER BY attempt_id, number",
             tuple(ids),
         )
-        return {key: list(rows) for key, rows in groupby(found, itemgetter("attempt_id"))}
+        grouped = groupby(map(dict, found), itemgetter("attempt_id"))
+        return {attempt_id: list(rows) for attempt_id, rows in grouped}

@@ -20,6 +20,7 @@ __all__ = [
     "assignment_fingerprint",
     "condition_id",
     "hash_identifier",
+    "paired_seed",
     "run_id",
     "run_seed",
     "stable_json_dumps",
@@ -86,12 +87,34 @@ def run_seed(
         f'"salt":{quote(f"{agent_id}:{problem_id}")},"strategy":{quote(strategy)},'
         f'"study_id":{quote(study_id)}}}'
     )
-    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") % _SEED_MODULUS
+    return _seed(text)
+
+
+def paired_seed(
+    study_id: str,
+    condition_id: str,  # noqa: ARG001 - what is left out of the hash is the point of it
+    replicate: int,
+    agent_id: str | None,  # noqa: ARG001
+    problem_id: str | None,
+    *,
+    base_seed: int,
+    per_run_offset: int,
+) -> int:
+    """Derive a seed from the problem and the replicate alone: common random numbers."""
+    return _seed(
+        f'{{"base_seed":{base_seed},"per_run_offset":{per_run_offset},'
+        f'"problem_id":{_quoted(problem_id)},"replicate":{replicate},"strategy":"paired",'
+        f'"study_id":{quote(study_id)}}}'
+    )
 
 
 def answer_event_id(run_id: str) -> str:
     """Name the one event of a run whose agent reported none: its answer."""
     return _named("evt", f'{{"index":0,"run_id":{quote(run_id)}}}')
+
+
+def _seed(canonical: str) -> int:
+    return int.from_bytes(sha256(canonical.encode()).digest()[:8], "big") % _SEED_MODULUS
 
 
 def _named(prefix: str, canonical: str) -> str:

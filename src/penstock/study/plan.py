@@ -7,7 +7,8 @@ digit fastest, so any run can be made from its position and nothing holds the wh
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple, overload
 
@@ -15,8 +16,9 @@ from penstock.errors import ValidationError
 from penstock.study.conditions import Condition
 from penstock.study.designs import build_design
 from penstock.study.fact import Fact
-from penstock.study.identity import run_id, run_seed
+from penstock.study.identity import paired_seed, run_id, run_seed
 from penstock.study.model import Study
+from penstock.study.policies import SeedPolicy, SeedStrategy
 
 __all__ = ["Cell", "Plan", "RunSpec", "plan"]
 
@@ -98,7 +100,7 @@ class Plan(Sequence[RunSpec]):
             if condition.admissible
         )
         self.starts = (0, *accumulate(cell.size for cell in self.cells))
-        self._seeds = study.seed_policy
+        self._seed = _seed_function(study.seed_policy)
 
     def __len__(self) -> int:
         return self.starts[-1]
@@ -122,28 +124,19 @@ class Plan(Sequence[RunSpec]):
         condition, agents, problems, _ = self.cells[index]
         rest, problem = divmod(position - self.starts[index], len(problems))
         replicate, agent = divmod(rest, len(agents))
-        parts = (
-            self.study.study_id,
-            condition.condition_id,
-            replicate + 1,
-            agents[agent],
-            problems[problem],
-        )
+        run = {
+            "study_id": self.study.study_id,
+            "condition_id": condition.condition_id,
+            "replicate": replicate + 1,
+            "agent_id": agents[agent],
+            "problem_id": problems[problem],
+        }
         return RunSpec(
             position=position,
-            run_id=run_id(*parts),
-            study_id=parts[0],
-            condition_id=parts[1],
-            problem_id=parts[4],
-            agent_id=parts[3],
-            replicate=parts[2],
-            seed=run_seed(
-                *parts,
-                base_seed=self._seeds.base_seed,
-                strategy=self._seeds.strategy,
-                per_run_offset=self._seeds.per_run_offset,
-            ),
+            run_id=run_id(**run),
+            seed=self._seed(**run),
             condition_fingerprint=condition.fingerprint,
+            **run,
         )
 
     def condition_of(self, spec: RunSpec) -> Condition:
@@ -181,6 +174,14 @@ def plan(study: Study, conditions: Sequence[Condition] | None = None) -> Plan:
         raise ValidationError([f"{excess}; {advice}"])
 
     return made
+
+
+def _seed_function(policy: SeedPolicy) -> Callable[..., int]:
+    hashed = {"base_seed": policy.base_seed, "per_run_offset": policy.per_run_offset}
+    if policy.strategy is SeedStrategy.PAIRED:
+        return partial(paired_seed, **hashed)
+
+    return partial(run_seed, strategy=policy.strategy.value, **hashed)
 
 
 def _taking_part(

@@ -102,6 +102,11 @@ class SeedStrategy(StrEnum):
     """What a run's seed is derived from."""
 
     CONDITION_REPLICATE = "condition_replicate"
+    """Everything that the run is: each run has a seed of its own."""
+
+    PAIRED = "paired"
+    """The problem and the replicate alone: common random numbers for every condition and agent,
+    so that differences between them are not drowned by differences between random numbers."""
 
 
 class SeedPolicy(Declaration):
