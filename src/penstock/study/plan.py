@@ -124,7 +124,7 @@ class Plan(Sequence[RunSpec]):
         condition, agents, problems, _ = self.cells[index]
         rest, problem = divmod(position - self.starts[index], len(problems))
         replicate, agent = divmod(rest, len(agents))
-        run = {
+        run: dict[str, Any] = {
             "study_id": self.study.study_id,
             "condition_id": condition.condition_id,
             "replicate": replicate + 1,
@@ -177,7 +177,10 @@ def plan(study: Study, conditions: Sequence[Condition] | None = None) -> Plan:
 
 
 def _seed_function(policy: SeedPolicy) -> Callable[..., int]:
-    hashed = {"base_seed": policy.base_seed, "per_run_offset": policy.per_run_offset}
+    hashed: dict[str, Any] = {
+        "base_seed": policy.base_seed,
+        "per_run_offset": policy.per_run_offset,
+    }
     if policy.strategy is SeedStrategy.PAIRED:
         return partial(paired_seed, **hashed)
 
