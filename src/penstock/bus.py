@@ -119,11 +119,14 @@ class EventBus:
         self._routes: dict[type[Event], tuple[EventStream, ...]] = {}
         self._behind: EventStream | None = None
         self._gate = anyio.Event()
+        self._closed = False
 
     def open(
         self, *types: type[Event], size: int = 1024, lossy: bool = False, name: str = ""
     ) -> EventStream:
         """Start listening to events of these classes and their subclasses (to all, without any).
+
+        A stream of a bus that is closed has ended.
 
         Args:
             types: Classes of events.
@@ -134,8 +137,12 @@ class EventBus:
         """
         kind = _LossyStream if lossy else EventStream
         stream = kind(self, name, types or (Event,), size)
-        self._streams.append(stream)
-        self._routes.clear()
+        if self._closed:
+            stream.close()
+        else:
+            self._streams.append(stream)
+            self._routes.clear()
+
         return stream
 
     def hears(self, kind: type[Event]) -> bool:
@@ -170,7 +177,8 @@ class EventBus:
             await self._gate.wait()
 
     def close(self) -> None:
-        """End every stream; what has arrived can still be read."""
+        """End every stream, those opened later too; what has arrived can still be read."""
+        self._closed = True
         for stream in list(self._streams):
             stream.close()
 

@@ -1,0 +1,441 @@
+"""The examples of the documentation do what they say, and so does every block of code in it."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import json
+import re
+import shutil
+import socket
+import sqlite3
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import httpx
+import pytest
+import uvicorn
+
+import penstock as ps
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "docs" / "examples"
+QUICKSTART = EXAMPLES / "quickstart"
+
+pytestmark = pytest.mark.anyio
+
+
+def example(name: str) -> ModuleType:
+    """Import an example by its path below ``docs/examples``."""
+    spec = importlib.util.spec_from_file_location(f"example_{Path(name).stem}", EXAMPLES / name)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def tiny_study(agent: Callable[..., Any], **fields: Any) -> tuple[ps.Study, dict[str, Any]]:
+    """A study of one agent, and the bindings that it needs."""
+    study = ps.Study(
+        study_id="tiny",
+        title="A tiny study",
+        problems=(ps.Problem(problem_id="p"),),
+        agent_specs=("a",),
+        **fields,
+    )
+    return study, {"a": agent}
+
+
+# The quickstart
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> ps.StudyResult:
+    study = ps.load_study(QUICKSTART / "study.yaml")
+    return ps.run_study(study, output_dir=tmp_path_factory.mktemp("quickstart") / "out")
+
+
+def test_the_quickstart_succeeds_in_every_run(quickstart: ps.StudyResult) -> None:
+    assert len(quickstart) == 720
+    assert quickstart.summary.succeeded == 720
+
+
+def test_the_quickstart_keeps_to_its_budgets_and_finds_what_it_claims(
+    quickstart: ps.StudyResult,
+) -> None:
+    for result in quickstart:
+        assert result.outputs["claimed_value"] == result.primary_outcome >= 0
+        scored = {row.metric_name: row.metric_value for row in result.evaluations}
+        assert scored["best_value"] == result.primary_outcome
+
+
+def test_the_quickstart_finds_that_a_larger_budget_helps_random_search(
+    quickstart: ps.StudyResult,
+) -> None:
+    sums: Counter[tuple[str, int]] = Counter()
+    for row in quickstart.to_rows():
+        if row["agent"] == "random_search":
+            sums[row["problem_id"], row["budget"]] += row["primary_outcome"]
+
+    for problem_id in ("sphere", "rosenbrock", "rastrigin", "ackley"):
+        assert sums[problem_id, 100] > sums[problem_id, 300] > sums[problem_id, 1000]
+
+
+@pytest.mark.parametrize("name", ["sphere", "rosenbrock", "rastrigin", "ackley"])
+def test_the_test_functions_have_the_optimum_that_the_study_file_names(name: str) -> None:
+    study = ps.load_study(QUICKSTART / "study.yaml")
+    payload = next(p for p in study.problems if p.problem_id == name).payload
+    function = example("quickstart/agents.py").FUNCTIONS[payload["function"]]
+    argmin = list(payload["argmin"])
+    scored = example("quickstart/agents.py").distance_from_optimum(
+        argmin, ps.Problem(problem_id=name, payload=dict(payload))
+    )
+    assert scored["distance"] == 0
+    assert scored["best_value"] == pytest.approx(0, abs=1e-12)
+    nearby = example("quickstart/agents.py").np.array(argmin) + 0.01
+    assert function(nearby) > scored["best_value"]
+
+
+def test_the_table_shows_every_condition_of_the_quickstart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(QUICKSTART, tmp_path / "copy", ignore=shutil.ignore_patterns("artifacts"))
+    spec = importlib.util.spec_from_file_location("table", tmp_path / "copy" / "table.py")
+    assert spec is not None
+    assert spec.loader is not None
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    table.main()
+    printed = capsys.readouterr().out
+    assert printed.count("±") == 1 + 36
+    assert "720 runs" in printed
+    assert str(tmp_path / "copy" / "artifacts" / "search-strategies") in printed
+
+
+# GSM8K
+
+
+def test_gsm8k_from_recorded_answers_gives_the_published_totals(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shared_data / "gsm8k"
+    if not folder.is_dir():
+        pytest.skip(f"the test data are not here: {folder}")
+
+    monkeypatch.setenv("GSM8K_DIR", str(folder))
+    study = ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
+    results = ps.run_study(study, output_dir=tmp_path)
+    correct: Counter[str] = Counter()
+    for row in results.to_rows():
+        correct[row["agent_id"]] += row["primary_outcome"]
+
+    assert study.run_budget.parallelism == 500
+    assert results.summary.succeeded == 2 * 1319
+    assert results.summary.failed == 0
+    assert correct == {"6b_finetuning": 286, "6b_verification": 515}
+
+
+def test_gsm8k_without_its_folder_says_which_variable_to_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GSM8K_DIR", raising=False)
+    with pytest.raises(ps.StudyFileError, match=r"environment variable GSM8K_DIR, which is not"):
+        ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
+
+
+# Listeners
+
+
+async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path: Path) -> None:
+    refused: set[str] = set()
+
+    async def busy_provider(ctx: ps.RunContext) -> str:
+        await anyio.lowlevel.checkpoint()
+        if 40 <= ctx.planned_order < 80 and ctx.spec.run_id not in refused:
+            refused.add(ctx.spec.run_id)
+            raise ConnectionError("too many requests")
+
+        return "done"
+
+    study, bindings = tiny_study(busy_provider, run_budget=ps.RunBudget(replicates=400))
+    runner = ps.StudyRunner(
+        study,
+        agent_bindings=bindings,
+        parallelism=16,
+        output_dir=tmp_path,
+        retry=ps.Retry(attempts=3, wait_s=0.001),
+    )
+    slow_down = example("listeners.py").slow_down_on_retries(runner)
+    runner.subscribe(slow_down, ps.RunRetried, ps.RunSucceeded)
+    limits: list[int] = []
+
+    @runner.on(ps.LimitChanged)
+    def note(event: ps.LimitChanged) -> None:
+        limits.append(event.limit)
+
+    summary = await runner.run()
+    assert summary.succeeded == 400
+    assert summary.retried == 40
+    assert limits[0] == 8
+    assert min(limits) >= 1
+    assert any(later > earlier for earlier, later in pairwise(limits))
+    assert max(limits) <= 16
+
+
+async def test_retries_of_one_moment_halve_the_concurrency_once(tmp_path: Path) -> None:
+    arrived = 0
+    everyone_is_here = anyio.Event()
+
+    async def refused_together(ctx: ps.RunContext) -> str:
+        nonlocal arrived
+        if ctx.attempt > 1:
+            return "done"
+
+        arrived += 1
+        if arrived == 16:
+            everyone_is_here.set()
+
+        await everyone_is_here.wait()
+        raise ConnectionError("too many requests")
+
+    study, bindings = tiny_study(refused_together, run_budget=ps.RunBudget(replicates=16))
+    runner = ps.StudyRunner(
+        study,
+        agent_bindings=bindings,
+        parallelism=16,
+        output_dir=tmp_path,
+        retry=ps.Retry(attempts=2, wait_s=0),
+    )
+    runner.subscribe(example("listeners.py").slow_down_on_retries(runner), ps.RunRetried)
+    await runner.run()
+    assert runner.concurrency == 8
+
+
+async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_path: Path) -> None:
+    async def dear(ctx: ps.RunContext) -> str:
+        await anyio.lowlevel.checkpoint()
+        ctx.record(cost_usd=0.25)
+        return "done"
+
+    study, bindings = tiny_study(dear, run_budget=ps.RunBudget(replicates=100, parallelism=2))
+    runner = ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path)
+    stop = example("listeners.py").stop_at_cost(runner, 5.0)
+    runner.subscribe(stop, ps.RunRetried, ps.RunFinished)
+    reasons: list[str] = []
+
+    @runner.on(ps.StudyStopping)
+    def note(event: ps.StudyStopping) -> None:
+        reasons.append(event.reason)
+
+    summary = await runner.run()
+    assert 5.0 <= summary.cost_usd < 10.0
+    assert summary.remaining > 0
+    assert reasons == ["spent $5.00 of $5.00"]
+
+    rest = await ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path).run()
+    assert rest.restored == summary.succeeded
+    assert rest.remaining == 0
+
+
+async def test_both_listeners_let_an_ordinary_study_run_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "agents.py").write_text("async def agent(ctx):\n    return 'done'\n")
+    study = ps.Study(
+        study_id="s",
+        title="t",
+        agents={"a": "agents.py:agent"},
+        problems=(ps.Problem(problem_id="p"),),
+        run_budget=ps.RunBudget(replicates=10, parallelism=4),
+        base_dir=tmp_path,
+    )
+    summary = await example("listeners.py").run_carefully(study, limit_usd=1.0)
+    assert summary.succeeded == 10
+
+
+# The code in the documentation
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FENCED = re.compile(r'^```(\w+)(?: title="([^"]+)")?[^\n]*\n(.*?)^```$', re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_block_of_code_in_the_documentation_is_true(
+    document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Do in an empty folder what the reader of a page would do.
+
+    A block with a title is a file. Python without one is run, SQL is asked of the study that was
+    run, YAML is a part of a study file.
+    """
+    monkeypatch.chdir(tmp_path)
+    page = ModuleType("page")
+    monkeypatch.setitem(sys.modules, "page", page)
+    for language, title, code in FENCED.findall(document.read_text(encoding="utf-8")):
+        if title:
+            (tmp_path / title).write_text(code, encoding="utf-8")
+        elif language == "python":
+            run_python(code, page)
+        elif language == "sql":
+            ask_the_store(code, tmp_path)
+        elif language == "yaml":
+            load_as_part_of_a_study(code, tmp_path / "part")
+
+
+def run_python(code: str, page: ModuleType) -> None:
+    compiled = compile(code, "<documentation>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    if not compiled.co_flags & inspect.CO_COROUTINE:
+        exec(compiled, page.__dict__)
+        return
+
+    async def run() -> None:
+        await eval(compiled, page.__dict__)
+
+    anyio.run(run)
+
+
+def ask_the_store(query: str, folder: Path) -> None:
+    (path,) = folder.rglob("study.sqlite")
+    with closing(sqlite3.connect(path)) as store:
+        assert store.execute(query).fetchall()
+
+
+def load_as_part_of_a_study(part: str, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "questions.csv").write_text("id,question,answer\n1,What is 1 + 1?,2\n")
+    needed = {"study_id": "part", "title": "A part of a study"}
+    lines = [f"{name}: {text}" for name, text in needed.items() if f"{name}:" not in part]
+    path = folder / "study.yaml"
+    path.write_text("\n".join([*lines, part]), encoding="utf-8")
+    ps.load_study(path)
+
+
+# Embedding
+
+
+class Served(NamedTuple):
+    """An application that is being served, and how to end that."""
+
+    client: httpx.Client
+    shut_down: Callable[[], None]
+
+
+@contextmanager
+def served(app: Any) -> Iterator[Served]:
+    """Serve an application over HTTP on loopback, in a thread and an event loop of its own."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+
+    def shut_down() -> None:
+        server.should_exit = True
+        thread.join(30)
+        assert not thread.is_alive()
+
+    host, port = listening.getsockname()
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
+            yield Served(client, shut_down)
+    finally:
+        shut_down()
+        listening.close()
+
+
+def server_sent(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read server-sent events: the name of each and its data."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        else:
+            yield fields["event"], json.loads(fields["data"])
+            fields.clear()
+
+
+def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(tmp_path: Path) -> None:
+    planned, first_session = 300, 120
+    answered: list[str] = []
+    client_listens, half_way, second_session = (threading.Event() for _ in range(3))
+
+    async def agent(ctx: ps.RunContext) -> str:
+        if not client_listens.is_set():
+            await anyio.to_thread.run_sync(client_listens.wait, 30)
+
+        await anyio.lowlevel.checkpoint()
+        if len(answered) == first_session and not second_session.is_set():
+            half_way.set()
+            await anyio.sleep_forever()  # in flight until the shutdown cancels it
+
+        answered.append(ctx.spec.run_id)
+        return "done"
+
+    budget = ps.RunBudget(replicates=planned, parallelism=8)
+    study, bindings = tiny_study(agent, run_budget=budget)
+    embedding = example("embed_fastapi.py")
+
+    def app() -> Any:
+        return embedding.create_app(
+            study, agent_bindings=bindings, output_dir=tmp_path, grace_s=0.05
+        )
+
+    with served(app()) as first:
+        assert first.client.get("/summary").json()["succeeded"] == 0
+        with first.client.stream("GET", "/events") as response:
+            assert response.headers["content-type"].startswith("text/event-stream")
+            client_listens.set()
+            for name, data in server_sent(response.iter_lines()):
+                assert data["study_id"] == "tiny"
+                if name == "RunsSaved":
+                    break  # and disconnect
+
+        assert half_way.wait(30)
+        with first.client.stream("GET", "/events") as response:
+            first.shut_down()  # with a client that still listens, and is cut off
+            with pytest.raises(httpx.RemoteProtocolError):
+                response.read()
+
+    assert len(answered) == first_session
+    with closing(sqlite3.connect(tmp_path / "study.sqlite")) as store:
+        assert store.execute("SELECT count(*) FROM runs").fetchone() == (first_session,)
+        assert store.execute("SELECT ending FROM session").fetchone() == (
+            "stopped: cancelled by the host",
+        )
+
+    second_session.set()
+    with served(app()) as second:
+        with second.client.stream("GET", "/events") as response:
+            response.read()  # ends with the study
+
+        summary = second.client.get("/summary").json()
+        assert summary["restored"] == first_session
+        assert summary["succeeded"] == planned - first_session
+
+    assert len(answered) == len(set(answered)) == planned
+
+
+def test_an_application_whose_study_cannot_run_goes_on_serving(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        return "done"
+
+    study, bindings = tiny_study(agent)
+    ps.run_study(study, agent_bindings=bindings, output_dir=tmp_path)
+    other = study.model_copy(update={"study_id": "other"})
+    app = example("embed_fastapi.py").create_app(
+        other, agent_bindings=bindings, output_dir=tmp_path
+    )
+    with served(app) as application:
+        assert application.client.get("/summary").json()["started"] == 0
