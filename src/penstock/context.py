@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-import numpy as np
-import structlog
 
 from penstock.encoding import encode
 from penstock.errors import BindingError, OutputError, UnstableValueError
@@ -18,6 +16,9 @@ from penstock.study.frozen import frozen_json
 from penstock.study.identity import hash_identifier
 from penstock.study.plan import RunSpec
 from penstock.study.problem import Problem
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
 __all__ = ["RunContext"]
 
@@ -65,13 +66,17 @@ class RunContext:
         return self.spec.seed
 
     @cached_property
-    def rng(self) -> np.random.Generator:
+    def rng(self) -> Generator:
         """Random numbers of this run's own: equal in every attempt, at any concurrency."""
-        return np.random.default_rng(self.spec.seed)
+        from numpy.random import default_rng  # noqa: PLC0415 - 80 ms that `--help` need not wait
+
+        return default_rng(self.spec.seed)
 
     @cached_property
     def log(self) -> Any:
         """A structlog logger bound to this run."""
+        import structlog  # noqa: PLC0415 - 90 ms that `--help` need not wait
+
         return structlog.get_logger("penstock.agent").bind(
             run_id=self.spec.run_id, agent_id=self.spec.agent_id, attempt=self.attempt
         )

@@ -107,7 +107,8 @@ CREATE TABLE session (
     ending TEXT,                    -- NULL where it was killed
     pid INTEGER NOT NULL,
     host TEXT NOT NULL,
-    version TEXT NOT NULL
+    version TEXT NOT NULL,
+    planned INTEGER NOT NULL        -- runs in the plan
 );
 
 CREATE TABLE condition (

@@ -161,7 +161,7 @@ class Store:
             if not known or known[0][1] != fingerprint:
                 await self._adopt(plan, fingerprint)
 
-            self._session_id = await self._note_session()
+            self._session_id = await self._note_session(len(plan))
 
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
@@ -264,10 +264,10 @@ class Store:
         await self._execute("UPDATE attempt SET position = NULL", ())
         await self._many("UPDATE attempt SET position = ? WHERE id = ?", moved)
 
-    async def _note_session(self) -> int:
+    async def _note_session(self, planned: int) -> int:
         cursor = await self._connection.execute(
-            "INSERT INTO session (started_at, pid, host, version) VALUES (?, ?, ?, ?)",
-            (timestamp(), os.getpid(), socket.gethostname(), version("penstock")),
+            "INSERT INTO session (started_at, pid, host, version, planned) VALUES (?, ?, ?, ?, ?)",
+            (timestamp(), os.getpid(), socket.gethostname(), version("penstock"), planned),
         )
         return int(cursor.lastrowid or 0)
 

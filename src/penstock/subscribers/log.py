@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import structlog
-
 from penstock.bus import EventStream
 from penstock.events import (
     Event,
@@ -43,6 +41,8 @@ async def log(stream: EventStream) -> None:
 
 def _logger() -> Any:
     """The host's logger; where it configured none, warnings and errors go to stderr."""
+    import structlog  # noqa: PLC0415 - 90 ms that `penstock --help` need not wait
+
     if structlog.is_configured():
         return structlog.get_logger("penstock")
 
