@@ -7,9 +7,10 @@ from collections.abc import MutableMapping
 from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import Processor
 
-from penstock.cli.output import printable
 from penstock.cli.streams import ToStderr
+from penstock.printable import printable
 
 __all__ = ["show_logs"]
 
@@ -18,12 +19,9 @@ _SHOWN_OF_A_KIND = 20
 
 def show_logs(*, verbose: bool) -> None:
     """Show warnings and errors; the first few of each kind, unless everything is asked for."""
+    sieve: list[Processor] = [] if verbose else [_without_what_was_said, _Few()]
     structlog.configure(
-        processors=[
-            *([] if verbose else [_Few()]),
-            structlog.processors.format_exc_info,
-            _line,
-        ],
+        processors=[*sieve, structlog.processors.format_exc_info, _line],
         wrapper_class=structlog.make_filtering_bound_logger("info" if verbose else "warning"),
         logger_factory=_loggers,
     )
@@ -31,6 +29,16 @@ def show_logs(*, verbose: bool) -> None:
 
 def _loggers(*_: Any) -> structlog.PrintLogger:
     return structlog.PrintLogger(cast("TextIO", ToStderr()))
+
+
+def _without_what_was_said(
+    _logger: Any, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Drop what the person who pressed Ctrl-C has just been told."""
+    if event["event"] == "study.stopping" and event["reason"].startswith("interrupted by "):
+        raise structlog.DropEvent
+
+    return event
 
 
 class _Few:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from typing import Any, TextIO
 import typer
 
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
+from penstock.printable import printable
 
 __all__ = [
     "ExitCode",
@@ -23,7 +23,6 @@ __all__ = [
     "ensure_descriptors",
     "errors_told",
     "listed",
-    "printable",
     "say",
 ]
 
@@ -56,17 +55,6 @@ def emit(event: str, /, *, to: TextIO | None = None, **fields: Any) -> None:
     out = to or sys.stdout
     out.write(json.dumps({"event": event, **fields}, default=str) + "\n")
     out.flush()
-
-
-def printable(text: str) -> str:
-    r"""Show control characters, which could rewrite a person's terminal, as ``\x1b``."""
-    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-_CONTROLS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-"""Controls but tab and line feed, marks that reorder text, and halves of surrogate pairs."""
 
 
 def counted(number: int, noun: str) -> str:

@@ -171,24 +171,35 @@ class _Session:
     def _sum_up(self, code: ExitCode) -> None:
         """Say what came of it, where the results are, and what to do next."""
         summary = self._runner.summary
-        say(_headline(summary, code), f"results: {self._runner.output_dir}")
+        say(
+            f"{summary.study_id}: {_state(summary, code)}",
+            f"runs: {_counts(summary)}",
+            f"results: {self._runner.output_dir}",
+        )
         if summary.failed:
             with StoreReader(self._runner.output_dir) as store:
-                say("failures:", *listed(failure_rows(store), most=5))
+                say(
+                    "failures (study.sqlite has each traceback):",
+                    *listed(failure_rows(store), most=5),
+                )
 
         again = "run it again without --fresh" if self._request.fresh else "run it again"
         waiting = summary.failed + summary.remaining
         if waiting:
-            say(f"next: {again}, and the {counted(waiting, 'run')} that failed or remain are made")
+            say(f"next: {again} to make the {counted(waiting, 'run')} that failed or remain")
 
 
-def _headline(summary: StudySummary, code: ExitCode) -> str:
-    state = "complete"
+def _state(summary: StudySummary, code: ExitCode) -> str:
+    if code is ExitCode.INTERRUPTED:
+        return "interrupted"
+
     if summary.remaining:
-        state = "interrupted" if code is ExitCode.INTERRUPTED else "stopped early"
-    elif summary.failed:
-        state = "finished, and some runs failed"
+        return "stopped early"
 
+    return "finished, but some runs failed" if summary.failed else "complete"
+
+
+def _counts(summary: StudySummary) -> str:
     counts = {
         "succeeded": summary.succeeded,
         "failed": summary.failed,
@@ -196,7 +207,9 @@ def _headline(summary: StudySummary, code: ExitCode) -> str:
         "kept from before": summary.restored,
         "not run": summary.remaining,
     }
-    parts = [f"{count:,} {name}" for name, count in counts.items() if count]
-    spent = f"; ${summary.cost_usd:,.4f}" if summary.cost_usd else ""
-    planned = counted(summary.planned, "run")
-    return f"{summary.study_id}: {state}; of {planned} {', '.join(parts)}{spent}"
+    said = [f"{summary.planned:,} planned"]
+    said += [f"{count:,} {name}" for name, count in counts.items() if count]
+    if summary.cost_usd:
+        said.append(f"${summary.cost_usd:,.4f} spent")
+
+    return ", ".join(said)

@@ -43,7 +43,10 @@ def standing(store: StoreReader) -> dict[str, Any]:
 
 def failure_rows(store: StoreReader) -> list[tuple[str, ...]]:
     """List why runs failed, the most frequent reason first: how often, what, in which stage."""
-    return [(f"{row['runs']:,} x", f"{row['error']} ({row['stage']})") for row in _failures(store)]
+    return [
+        (f"{row['runs']:,} x", f"{' '.join(row['error'].split())} ({row['stage']})")
+        for row in _failures(store)
+    ]
 
 
 def _failures(store: StoreReader) -> list[Any]:

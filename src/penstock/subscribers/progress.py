@@ -10,9 +10,11 @@ from time import monotonic
 from typing import TextIO
 
 from rich.console import Console
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from penstock.bus import EventStream, Subscriber
 from penstock.events import (
@@ -28,6 +30,7 @@ from penstock.events import (
     StudyStopping,
     StudyWaiting,
 )
+from penstock.printable import printable
 from penstock.results import RunResult
 
 __all__ = ["EVENTS", "is_shown", "progress"]
@@ -45,6 +48,8 @@ EVENTS = (
 
 _REFRESH_S = 0.1
 _PLAIN_EVERY_S = 10.0
+_ECHO_WIDTH = 8
+"""Columns left free: a terminal echoes ``^C`` after the last line and must not wrap it."""
 
 
 def is_shown(wanted: bool | None, pending: int) -> bool:  # noqa: FBT001 - the contract's name
@@ -104,11 +109,12 @@ class _Board:
                 self.study_id = event.study_id
                 self.planned, self.done = event.planned, event.restored
             case StudyStopping():
-                self.note = f"stopping: {event.reason}"
+                self.note = f"stopping: {' '.join(event.reason.split())}"
             case StudyWaiting():
                 self.note = f"waiting for {event.subscriber} ({event.behind} events behind)"
             case StudyFinished():
                 self.is_over = True
+                self.ended = self.started  # what was cancelled says nothing
 
     def _count_result(self, result: RunResult) -> None:
         self.ended += 1
@@ -138,7 +144,7 @@ class _Board:
         if self.cost_usd:
             parts.append(f"${self.cost_usd:,.4f}")
 
-        return " · ".join([*parts, self.note] if self.note else parts)
+        return printable(" · ".join([*parts, self.note] if self.note else parts))
 
 
 def _display(out: TextIO) -> AbstractContextManager[Callable[[_Board], None]]:
@@ -153,13 +159,13 @@ def _terminal(out: TextIO) -> Iterator[Callable[[_Board], None]]:
         def show(board: _Board) -> None:
             line = Table.grid(padding=(0, 1))
             line.add_row(
-                board.study_id,
+                Text(board.study_id),  # a plain string would be read as markup
                 ProgressBar(total=max(1, board.planned), completed=board.done, width=24),
             )
             table = Table.grid()
             table.add_row(line)
-            table.add_row(board.text(), style="dim")
-            live.update(table, refresh=True)
+            table.add_row(Text(board.text()), style="dim")
+            live.update(Constrain(table, console.width - _ECHO_WIDTH), refresh=True)
 
         yield show
 
