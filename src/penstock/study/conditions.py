@@ -63,6 +63,7 @@ class DesignRow(NamedTuple):
     factors: Mapping[str, Any]
     blocks: Mapping[str, Any]
     metadata: Mapping[str, Any] = EMPTY
+    replicates: int = 1
 
 
 def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
@@ -80,7 +81,7 @@ def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
         fingerprint = assignment_fingerprint(factors, blocks)
         known = conditions.get(fingerprint)
         if known is not None:
-            repeated = {"replicates": known.replicates + 1}
+            repeated = {"replicates": known.replicates + row.replicates}
             conditions[fingerprint] = known.model_copy(update=repeated)
             continue
 
@@ -94,6 +95,7 @@ def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
             ),
             admissible=admissible,
             constraint_messages=messages,
+            replicates=row.replicates,
         )
 
     rules.raise_failures()

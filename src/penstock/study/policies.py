@@ -23,7 +23,19 @@ class DesignKind(StrEnum):
 
     FULL_FACTORIAL = "full_factorial"
     CONSTRAINED_FACTORIAL = "constrained_factorial"
+    RANDOMIZED_BLOCK = "randomized_block"
+    REPEATED_MEASURES = "repeated_measures"
+    WILLIAMS_SQUARE = "williams_square"
+    LATIN_SQUARE = "latin_square"
+    GRAECO_LATIN_SQUARE = "graeco_latin_square"
     CUSTOM_MATRIX = "custom_matrix"
+    LATIN_HYPERCUBE = "latin_hypercube"
+    SOBOL = "sobol"
+    FRACTIONAL_FACTORIAL_2LEVEL = "fractional_factorial_2level"
+    PLACKETT_BURMAN = "plackett_burman"
+    DEFINITIVE_SCREENING = "definitive_screening"
+    PAIRWISE = "pairwise"
+    D_OPTIMAL = "d_optimal"
 
 
 class DesignSpec(Declaration):

@@ -1,70 +1,34 @@
-"""Designs: how the levels of factors are combined into conditions.
-
-A design is a function from a study to rows. Every kind honours ``randomize`` and
-``counterbalance``, which order the *list* of conditions; the order in which runs are *started* is
-the study's ``run_order``.
-"""
+"""Custom matrices: the rows of a design as somebody else has made them."""
 
 from __future__ import annotations
 
 import csv
-import itertools
 import json
-import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from penstock.errors import ValidationError
-from penstock.study.conditions import Condition, DesignRow, make_conditions
+from penstock.study.conditions import DesignRow
+from penstock.study.designs.rows import counterbalanced, shuffled_for
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
-from penstock.study.policies import DesignKind, DesignSpec
+from penstock.study.policies import DesignSpec
 
-__all__ = ["build_design"]
+__all__ = ["custom_matrix_rows"]
 
 
-def build_design(study: Study, design_spec: DesignSpec | None = None) -> list[Condition]:
-    """List the conditions of a study, inadmissible ones included.
+def custom_matrix_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+    """Read the rows of a design from a ``.json`` or ``.csv`` file beside the study file.
 
-    Args:
-        study: The declared study.
-        design_spec: A design to use in place of the study's own.
+    Each row names every factor and every block; a cell of a CSV file takes the type of the
+    declared level that it spells. ``replicates`` repeats the rows; ``counterbalance`` and then
+    ``randomize`` order them.
 
     Raises:
-        ValidationError: the design cannot be built from these factors and options.
+        ValidationError: every cell that is no declared level, and every name that is missing or
+            not declared, each with its row.
     """
-    spec = design_spec or study.design_spec
-    conditions = make_conditions(study, _DESIGNS[spec.kind](study, spec))
-    if spec.counterbalance:
-        conditions = _counterbalanced(conditions)
-
-    if spec.randomize:
-        random.Random(study.seed_policy.base_seed).shuffle(conditions)  # noqa: S311
-
-    return conditions
-
-
-def _full_factorial(study: Study, _spec: DesignSpec) -> Iterator[DesignRow]:
-    factor_names = [factor.name for factor in study.factors]
-    block_names = [block.name for block in study.blocks]
-    blocks = [
-        dict(zip(block_names, levels, strict=True))
-        for levels in itertools.product(*(block.levels for block in study.blocks))
-    ]
-    for values in itertools.product(*(factor.values() for factor in study.factors)):
-        for block in blocks:
-            yield DesignRow(dict(zip(factor_names, values, strict=True)), block)
-
-
-def _counterbalanced(conditions: list[Condition]) -> list[Condition]:
-    if len(conditions) < 3:  # noqa: PLR2004 - two conditions have no middle to interleave
-        return conditions
-
-    return conditions[::2] + conditions[1::2][::-1]
-
-
-def _custom_matrix(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     path = _matrix_path(study, spec)
     columns = {factor.name: _Levels(factor.values()) for factor in study.factors}
     columns |= {block.name: _Levels(block.levels) for block in study.blocks}
@@ -87,12 +51,19 @@ def _custom_matrix(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     if errors:
         raise ValidationError(errors)
 
-    for index, row in enumerate(rows):
-        yield DesignRow(
+    made = [
+        DesignRow(
             {factor.name: row[factor.name] for factor in study.factors},
             {block.name: row[block.name] for block in study.blocks},
             {"design_kind": spec.kind.value, "matrix_row": index},
+            spec.replicates,
         )
+        for index, row in enumerate(rows)
+    ]
+    if spec.counterbalance:
+        made = counterbalanced(made)
+
+    yield from shuffled_for(study, spec, made) if spec.randomize else made
 
 
 def _matrix_path(study: Study, spec: DesignSpec) -> Path:
@@ -141,10 +112,3 @@ class _Levels:
             return known[key]
 
         raise ValueError(f"{cell!r} is not a declared level; levels: {', '.join(self._exact)}")
-
-
-_DESIGNS: dict[DesignKind, Callable[[Study, DesignSpec], Iterator[DesignRow]]] = {
-    DesignKind.FULL_FACTORIAL: _full_factorial,
-    DesignKind.CONSTRAINED_FACTORIAL: _full_factorial,
-    DesignKind.CUSTOM_MATRIX: _custom_matrix,
-}

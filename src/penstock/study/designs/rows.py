@@ -1,0 +1,135 @@
+"""What every design does with its rows: centre, repeat, cross with blocks, put in order."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from penstock.errors import ValidationError
+from penstock.study.conditions import DesignRow
+from penstock.study.identity import stable_json_dumps
+from penstock.study.model import Study
+from penstock.study.policies import DesignSpec
+
+__all__ = [
+    "Assignments",
+    "block_combinations",
+    "center_point",
+    "counterbalanced",
+    "is_number",
+    "sampled_rows",
+    "shuffled",
+    "shuffled_for",
+]
+
+Assignments = Mapping[str, Any]
+_Row = TypeVar("_Row")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a level can be averaged: a number that is neither true nor false."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def block_combinations(study: Study) -> list[dict[str, Any]]:
+    """List every combination of the blocks' levels, the last block fastest."""
+    names = [block.name for block in study.blocks]
+    levels = itertools.product(*(block.levels for block in study.blocks))
+    return [dict(zip(names, values, strict=True)) for values in levels]
+
+
+def center_point(rows: Sequence[Assignments]) -> dict[str, Any]:
+    """Give the centre of a design: numbers at mid-range, the rest at their commonest level.
+
+    Of levels that are equally common, the one that is seen first.
+    """
+    return {name: _center([row[name] for row in rows]) for name in rows[0]}
+
+
+def _center(column: Sequence[Any]) -> Any:
+    if all(is_number(value) for value in column):
+        return (min(column) + max(column)) / 2
+
+    by_text = {stable_json_dumps(value): value for value in reversed(column)}
+    return by_text[Counter(map(stable_json_dumps, column)).most_common(1)[0][0]]
+
+
+def counterbalanced(rows: Sequence[_Row]) -> list[_Row]:
+    """Interleave a list with its reverse: the even places forwards, then the odd ones back."""
+    if len(rows) < 3:  # noqa: PLR2004 - two rows have no middle to interleave
+        return list(rows)
+
+    return [*rows[::2], *rows[1::2][::-1]]
+
+
+def shuffled(
+    rows: Iterable[_Row],
+    seed: int,
+    key: Callable[[_Row], Hashable] | None = None,
+    *,
+    independent: bool = True,
+) -> list[_Row]:
+    """Permute a list; with a key, equal keys stay together, groups as first seen.
+
+    Each group has a permutation of its own, unless ``independent`` is false: then groups of one
+    size share one, as older tools have it.
+    """
+    groups: dict[Hashable, list[_Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row) if key else None, []).append(row)
+
+    rng = random.Random(seed)  # noqa: S311 - an order, not a secret
+    for group in groups.values():
+        if not independent:
+            rng.seed(seed)
+
+        rng.shuffle(group)
+
+    return [row for group in groups.values() for row in group]
+
+
+def shuffled_for(
+    study: Study, spec: DesignSpec, rows: Iterable[DesignRow], *, independent: bool = True
+) -> list[DesignRow]:
+    """Permute design rows by the study's seed, within `block_randomization_key` where given."""
+    name = spec.block_randomization_key
+    if name is None:
+        return shuffled(rows, study.seed_policy.base_seed)
+
+    def level(row: DesignRow) -> str:
+        return stable_json_dumps(row.blocks[name] if name in row.blocks else row.factors[name])
+
+    return shuffled(rows, study.seed_policy.base_seed, level, independent=independent)
+
+
+def sampled_rows(
+    study: Study, spec: DesignSpec, sample: Sequence[Assignments]
+) -> Iterator[DesignRow]:
+    """Finish a design that is a sample of the factors' space.
+
+    The sample is repeated, centre points are added, the list is shuffled, crossed with the
+    blocks, and counterbalanced, in this order, which is a contract; so is that the groups of a
+    factor named by `block_randomization_key` share a permutation. Those of a block do not.
+    """
+    if not sample:
+        raise ValidationError([f"A design of kind {spec.kind} needs at least one factor."])
+
+    rows = [row for _ in range(spec.replicates) for row in sample]
+    rows += [center_point(rows)] * spec.center_points
+    by_block = spec.block_randomization_key in {block.name for block in study.blocks}
+    drawn = [DesignRow(row, {}) for row in rows]
+    if spec.randomize and not by_block:
+        drawn = shuffled_for(study, spec, drawn, independent=False)
+
+    crossed = [
+        DesignRow(row.factors, block, {"design_kind": spec.kind.value, "row_index": index})
+        for index, row in enumerate(drawn)
+        for block in block_combinations(study)
+    ]
+    if spec.randomize and by_block:
+        crossed = shuffled_for(study, spec, crossed)
+
+    yield from counterbalanced(crossed) if spec.counterbalance else crossed
