@@ -8,8 +8,8 @@ decided once, from its signature, before the first run:
 - an object with a ``run`` method of either shape; a class, of which each run gets an instance;
 - ``per_condition(builder)``: a function from a condition to an agent, called for each run.
 
-A plain function with one parameter of another name could be an agent or a builder: it is refused
-until `agent` or `per_condition` says which it is.
+A plain function with one parameter of another name, or with ``condition`` alone, could be an agent
+or a builder: it is refused until `agent` or `per_condition` says which it is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from itertools import takewhile
+from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import anyio
@@ -91,22 +93,23 @@ def bind_agent(name: str, target: Any, threads: anyio.CapacityLimiter) -> BoundA
     Raises:
         BindingError: it has no shape that can be called, or could have two.
     """
-    if isinstance(target, _Marked) and target.is_builder:
+    is_marked = isinstance(target, _Marked)
+    if is_marked and target.is_builder:
         return _built_per_run(name, target.function, threads)
 
-    if inspect.isclass(target):
-        _check_needs_nothing(name, target)
-        return _built_per_run(name, lambda _: target(), threads)
+    function = target.function if is_marked else target
+    if inspect.isclass(function):
+        _check_class(name, function)
+        return _built_per_run(name, lambda _: function(), threads)
 
-    function = target.function if isinstance(target, _Marked) else target
-    run = getattr(function, "run", None)
-    function = run if callable(run) else function
+    has_run = callable(getattr(function, "run", None))
+    function = function.run if has_run else function
     if not callable(function):
         raise BindingError(
-            f"agent {name!r} is {target!r}, which can neither be called nor has a `run` method"
+            f"agent {name!r} is {function!r}, which can neither be called nor has a `run` method"
         )
 
-    arguments = _arguments(name, function, is_agent=isinstance(target, _Marked) or callable(run))
+    arguments = _arguments(name, function, is_agent=is_marked or has_run)
     if _is_async(function):
 
         async def call(ctx: RunContext) -> Any:
@@ -138,33 +141,40 @@ class _Arguments(NamedTuple):
 def _arguments(name: str, function: Callable[..., Any], *, is_agent: bool) -> _Arguments:
     parameters = _parameters(name, function)
     required = [p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
-    if len(required) == 1 and required[0].name not in PARAMETERS:
-        (only,) = required
-        takes_context = only.annotation in (RunContext, "RunContext", "ps.RunContext")
-        if not (is_agent or takes_context or _is_async(function)):
-            raise BindingError(
-                f"agent {name!r}: `{_signature(function)}` could be an agent or a builder of "
-                f"agents; name the parameter `ctx` if it is an agent, or say which it is with "
-                f"agent(...) or per_condition(...)"
-            )
+    if len(required) == 1 and not (is_agent or _is_async(function)):
+        _check_is_no_builder(name, function, required[0])
 
-        return _Arguments(positional=(PARAMETERS["ctx"],))
-
-    unknown = [p.name for p in required if p.name not in PARAMETERS]
-    if unknown:
+    unknown = [p for p in required if p.name not in PARAMETERS]
+    takes_context = len(required) == 1 and required[0].kind is not required[0].KEYWORD_ONLY
+    if unknown and not takes_context:
         raise BindingError(
-            f"agent {name!r}: `{_signature(function)}` asks for {', '.join(unknown)}; "
-            f"an agent may ask for: {', '.join(PARAMETERS)}"
+            f"agent {name!r}: `{_signature(function)}` asks for "
+            f"{', '.join(p.name for p in unknown)}; an agent may ask for: {', '.join(PARAMETERS)}"
         )
 
-    positional = [p for p in parameters if p.kind is p.POSITIONAL_ONLY and p.name in PARAMETERS]
-    named = [p.name for p in parameters if p.kind in _BY_NAME and p.name in PARAMETERS]
+    # What a partial holds by name was chosen by its author and is not asked for.
+    held = function.keywords if isinstance(function, partial) else {}
+    known = [p for p in parameters if p.name in PARAMETERS and p.name not in held]
+    leading = takewhile(lambda p: p.kind is p.POSITIONAL_ONLY and p in known, parameters)
+    named = [p.name for p in known if p.kind in _BY_NAME]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        named = list(PARAMETERS)
+        named = [parameter for parameter in PARAMETERS if parameter not in held]
 
     return _Arguments(
-        tuple(PARAMETERS[p.name] for p in positional),
-        tuple((name, PARAMETERS[name]) for name in named),
+        (PARAMETERS["ctx"],) if unknown else tuple(PARAMETERS[p.name] for p in leading),
+        tuple((parameter, PARAMETERS[parameter]) for parameter in named),
+    )
+
+
+def _check_is_no_builder(name: str, function: Callable[..., Any], only: inspect.Parameter) -> None:
+    is_typed = only.annotation in (RunContext, "RunContext", "ps.RunContext", "penstock.RunContext")
+    if is_typed or (only.name in PARAMETERS and only.name != "condition"):
+        return
+
+    raise BindingError(
+        f"agent {name!r}: `{_signature(function)}` could be an agent or a builder of agents; name "
+        "the parameter `ctx` if it is an agent, or say which it is with agent(...) or "
+        "per_condition(...)"
     )
 
 
@@ -177,19 +187,39 @@ def _built_per_run(
 ) -> BoundAgent:
     async def call(ctx: RunContext) -> Any:
         built = builder(ctx.condition)
-        target = await built if inspect.isawaitable(built) else built
+        made = await built if inspect.isawaitable(built) else built
+        # What was built is an agent, whatever the name of its parameter.
+        target = made if isinstance(made, _Marked) else agent(made)
         return await bind_agent(name, target, threads)(ctx)
 
     return call
 
 
-def _check_needs_nothing(name: str, target: type) -> None:
-    needed = [p.name for p in _parameters(name, target) if p.default is p.empty]
+def _check_class(name: str, target: type) -> None:
+    """See that an instance can be made of nothing, and called: before any run makes one."""
+    needed = [
+        p.name
+        for p in _parameters(name, target)
+        if p.default is p.empty and p.kind not in _VARIADIC
+    ]
     if needed:
         raise BindingError(
             f"agent {name!r} is the class {target.__qualname__}, which needs "
             f"{', '.join(needed)}; bind an instance, or per_condition(builder)"
         )
+
+    for method in ("run", "__call__"):
+        found = next((vars(each)[method] for each in target.__mro__ if method in vars(each)), None)
+        if isinstance(found, FunctionType):
+            _arguments(name, MethodType(found, target), is_agent=True)
+
+        if found is not None:
+            return
+
+    raise BindingError(
+        f"agent {name!r} is the class {target.__qualname__}, whose instances can neither be "
+        "called nor have a `run` method"
+    )
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
