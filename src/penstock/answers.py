@@ -67,6 +67,13 @@ def as_agent_result(answer: Any) -> AgentResult:
     if answer is None:
         raise OutputError("output", "the agent returned None; return its answer")
 
+    if callable(answer) or callable(getattr(answer, "run", None)):
+        raise OutputError(
+            "output",
+            f"the agent returned {answer!r}, which is itself an agent; "
+            "if its function builds agents, bind per_condition(function)",
+        )
+
     return AgentResult(outputs={"value": answer})
 
 
@@ -78,12 +85,15 @@ def _from_mapping(answer: Mapping[str, Any]) -> AgentResult:
         outputs = {"text": outputs} if isinstance(outputs, str) else {"value": outputs}
 
     events = answer.get("events") or ()
+    error = answer.get("error")
     return AgentResult(
         outputs=outputs,
         metrics=_mapping(answer, "metrics"),
         events=tuple(event for event in events if isinstance(event, Mapping)),
         metadata=_mapping(answer, "metadata"),
         trace_refs=_refs(answer.get("trace_refs")),
+        success=answer.get("success") is not False,
+        error=None if error is None else str(error),
     )
 
 

@@ -77,14 +77,21 @@ def _asked_for(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
             f"evaluator {name!r} must take the answer as its first parameter"
         ) from None
 
-    unknown = [p.name for p in others if p.default is p.empty and p.name not in PARAMETERS]
+    needed = [p for p in others if p.default is p.empty and p.kind not in _VARIADIC]
+    unknown = [p.name for p in needed if p.name not in PARAMETERS]
     if unknown:
         raise BindingError(
             f"evaluator {name!r} asks for {', '.join(unknown)}; after the answer an evaluator "
             f"may ask for: {', '.join(PARAMETERS)}"
         )
 
+    if any(p.kind is p.VAR_KEYWORD for p in others):
+        return tuple(PARAMETERS)
+
     return tuple(p.name for p in others if p.name in PARAMETERS)
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _answer(outputs: Mapping[str, Any]) -> Any:
@@ -245,10 +252,20 @@ def _number_score(options: NumberOptions) -> Score:
     return score
 
 
+_NUMBER = re.compile(
+    r"(?P<sign>[-+\u2212]?)\s?[$\u20ac\xa3\xa5]?\s?"
+    r"(?P<digits>(?:\d{1,3}(?:[ \xa0\u202f]\d{3})+(?!\d)|\d[\d,_]*)(?:\.\d+)?|\.\d+)"
+    r"(?P<exponent>[eE][-+]?\d+)?"
+)
+
+
 def _parse_number(text: str) -> float | None:
-    """Read a number as people write it: ``$1,234.50``, ``-3``, ``1 000 EUR``."""
-    plain = re.sub(r"[^\d.eE+-]", "", text).rstrip(".+-eE")
-    try:
-        return float(plain)
-    except ValueError:
+    """Read the last number of a text, as people write it: ``$1,234.50``, ``-3``, ``1 000 EUR``."""
+    found = list(_NUMBER.finditer(text))
+    if not found:
         return None
+
+    last = found[-1]
+    sign = "-" if last["sign"] in ("-", "\u2212") else ""
+    digits = re.sub(r"[^\d.]", "", last["digits"])
+    return float(f"{sign}{digits}{last['exponent'] or ''}")
