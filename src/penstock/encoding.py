@@ -2,12 +2,14 @@
 
 orjson writes the common case. It would write NaN and infinities as ``null`` and refuses lone
 surrogates, large whole numbers and keys that are not text; for those the standard library takes
-over, so that what is read back is what was returned.
+over, so that what is read back is what was returned. What a value becomes never depends on which
+of the two wrote it: what is not plain JSON goes through `frozen_json` in both.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -17,7 +19,8 @@ from penstock.study.frozen import frozen_json
 
 __all__ = ["decode", "encode"]
 
-_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_LONG_NUMBER = re.compile(r"\d{19}")
 
 
 def encode(value: Any, path: str = "output") -> str:
@@ -31,8 +34,8 @@ def encode(value: Any, path: str = "output") -> str:
         OutputError: a part of the value cannot be stored; it names that part's path.
     """
     try:
-        data = orjson.dumps(value, default=_plain, option=_OPTIONS)
-    except (TypeError, RecursionError):
+        data = orjson.dumps(value, default=frozen_json, option=_OPTIONS)
+    except TypeError:
         return _encode_faithfully(value, path)
 
     # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell.
@@ -41,14 +44,13 @@ def encode(value: Any, path: str = "output") -> str:
 
 def decode(text: str) -> Any:
     """Read what `encode` wrote."""
+    if _LONG_NUMBER.search(text):
+        return json.loads(text)  # orjson would round a whole number of more than 64 bits
+
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
-
-
-def _plain(value: Any) -> Any:
-    return frozen_json(value)
 
 
 def _encode_faithfully(value: Any, path: str) -> str:

@@ -212,4 +212,4 @@ class StudySummary(Fact):
 
 def timestamp(at: datetime | None = None) -> str:
     """Write a moment (now, where none is given) in UTC as ISO 8601 with microseconds."""
-    return (at or datetime.now(UTC)).isoformat(timespec="microseconds")
+    return (at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="microseconds")

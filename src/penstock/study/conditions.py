@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from penstock.errors import ExpressionError, ValidationError
 from penstock.study.expressions import compile_expression
-from penstock.study.fact import EMPTY, Fact
+from penstock.study.fact import EMPTY, Fact, JsonMapping
 from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
-from penstock.study.frozen import FrozenDict, frozen_json
+from penstock.study.frozen import frozen_json
 from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.references import load_reference
@@ -28,9 +28,9 @@ class Condition(Fact):
     """
 
     condition_id: str
-    factor_assignments: Mapping[str, Any]
-    block_assignments: Mapping[str, Any] = EMPTY
-    metadata: Mapping[str, Any] = EMPTY
+    factor_assignments: JsonMapping
+    block_assignments: JsonMapping = EMPTY
+    metadata: JsonMapping = EMPTY
     admissible: bool = True
     constraint_messages: tuple[str, ...] = ()
     replicates: int = 1
@@ -54,7 +54,8 @@ class Condition(Fact):
     @property
     def fingerprint(self) -> str:
         """The assignments as canonical JSON."""
-        return str(self.metadata["fingerprint"])
+        known = self.metadata.get("fingerprint")
+        return known or assignment_fingerprint(self.factor_assignments, self.block_assignments)
 
 
 class DesignRow(NamedTuple):
@@ -90,9 +91,7 @@ def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
             condition_id=condition_id(fingerprint),
             factor_assignments=factors,
             block_assignments=blocks,
-            metadata=FrozenDict(
-                {"fingerprint": fingerprint, **baselines.of(factors), **row.metadata}
-            ),
+            metadata={"fingerprint": fingerprint, **baselines.of(factors), **row.metadata},
             admissible=admissible,
             constraint_messages=messages,
             replicates=row.replicates,
@@ -150,6 +149,11 @@ def _tests(constraint: Constraint, study: Study) -> Iterator[Callable[..., Any]]
 
     if constraint.callable_ref is not None:
         function = load_reference(constraint.callable_ref, study.base_dir)
+        if not callable(function):
+            raise TypeError(
+                f"Reference '{constraint.callable_ref}' does not resolve to a callable."
+            )
+
         yield lambda factors, blocks: function(dict(factors), dict(blocks))
 
 

@@ -8,16 +8,22 @@ are kept as `FrozenDict` and `FrozenList`, which are ordinary ``dict`` and ``lis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, Never
+from uuid import UUID
 
 from pydantic import BaseModel
 
 from penstock.errors import UnstableValueError
 
 __all__ = ["FrozenDict", "FrozenList", "frozen_json"]
+
+_PLAIN = frozenset({str, bool, float, type(None)})
+
+_MAX_BITS = 14_000
+"""Python writes no whole number of more than 4,300 digits, which is a little more than this."""
 
 
 def _refuse(self: object, *_: object, **__: object) -> Never:
@@ -64,8 +70,8 @@ def frozen_json(value: Any, path: str = "$") -> Any:
         path: Where the value stands, for the error.
 
     Raises:
-        UnstableValueError: a set, bytes or another object without a stable JSON form, a cycle,
-            or two keys that are the same text.
+        UnstableValueError: a set, bytes, a date or another object without a stable JSON form, a
+            cycle, or two keys that are the same text.
     """
     try:
         return _frozen(value, path)
@@ -74,11 +80,18 @@ def frozen_json(value: Any, path: str = "$") -> Any:
 
 
 def _frozen(value: Any, path: str) -> Any:  # noqa: PLR0911 - one line per kind of value
-    if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        return _frozen(value.tolist(), path)
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+
+    if kind.__module__ == "numpy" and hasattr(value, "tolist"):
+        return _frozen(_without_numpy(value, path), path)
 
     if isinstance(value, Enum):
         return _frozen(value.value, path)
+
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise UnstableValueError(path, value, "it has too many digits")
 
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
@@ -89,16 +102,32 @@ def _frozen(value: Any, path: str) -> Any:  # noqa: PLR0911 - one line per kind 
     if isinstance(value, (list, tuple)):
         return FrozenList([_frozen(item, f"{path}[{i}]") for i, item in enumerate(value)])
 
-    if isinstance(value, PurePath):
+    if isinstance(value, (PurePath, UUID)):
         return str(value)
 
     if is_dataclass(value) and not isinstance(value, type):
-        return _frozen(asdict(value), path)
+        held = {field.name: getattr(value, field.name) for field in fields(value)}
+        return _frozen_mapping(held, path)
 
     if isinstance(value, BaseModel):
-        return _frozen(value.model_dump(), path)
+        return _frozen(_without_pydantic(value, path), path)
 
     raise UnstableValueError(path, value, "it has no stable JSON form")
+
+
+def _without_numpy(value: Any, path: str) -> Any:
+    """Turn a numpy scalar or array into numbers and lists; dates and long doubles have none."""
+    if value.dtype.kind not in "biufOSU" or value.dtype.char == "g":
+        raise UnstableValueError(path, value, f"numpy's {value.dtype} has no stable JSON form")
+
+    return value.tolist()
+
+
+def _without_pydantic(value: BaseModel, path: str) -> dict[str, Any]:
+    try:
+        return value.model_dump()
+    except Exception as error:
+        raise UnstableValueError(path, value, f"it cannot be dumped: {error}") from error
 
 
 def _frozen_mapping(value: Mapping[Any, Any], path: str) -> FrozenDict:
@@ -107,7 +136,7 @@ def _frozen_mapping(value: Mapping[Any, Any], path: str) -> FrozenDict:
         if not isinstance(key, (str, int, float, bool, type(None))):
             raise UnstableValueError(path, key, "it is a mapping's key and not text")
 
-        text = key.value if isinstance(key, Enum) else str(key)
+        text = str(key.value if isinstance(key, Enum) else key)
         if text in items:
             raise UnstableValueError(path, key, f"two keys of the mapping are the text {text!r}")
 
