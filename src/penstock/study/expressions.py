@@ -1,8 +1,9 @@
 """Constraint expressions: a small safe part of Python over the names of factors and blocks.
 
-Evaluated by simpleeval, which bounds powers, the length of texts and what attributes may be
-read; here its operators and functions are narrowed to what a constraint needs. ``and`` and
-``or`` stop early, so ``a != 0 and 1 / a > 0`` is a sound constraint.
+The text is checked once, against a list of what a constraint may be made of, and then evaluated by
+simpleeval for each condition. Nothing in it can grow: arithmetic is for numbers alone, there are
+no powers and no methods. ``and`` and ``or`` stop early, so ``a != 0 and 1 / a > 0`` is a sound
+constraint.
 """
 
 from __future__ import annotations
@@ -19,13 +20,28 @@ from penstock.errors import ExpressionError
 __all__ = ["compile_expression"]
 
 _MAX_LENGTH = 10_000
+_SHOWN_LENGTH = 200
+
+
+def _arithmetic(symbol: str, operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Keep an operation to numbers: ``'a' * 10`` and ``'%9d' % 1`` could fill the memory."""
+
+    def apply(*operands: Any) -> Any:
+        for operand in operands:
+            if not isinstance(operand, (int, float)):
+                raise TypeError(f"`{symbol}` is for numbers, not for {operand!r}")
+
+        return operation(*operands)
+
+    return apply
+
 
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: simpleeval.safe_add,
-    ast.Sub: operator.sub,
-    ast.Mult: simpleeval.safe_mult,
-    ast.Div: operator.truediv,
-    ast.Mod: operator.mod,
+    ast.Sub: _arithmetic("-", operator.sub),
+    ast.Mult: _arithmetic("*", operator.mul),
+    ast.Div: _arithmetic("/", operator.truediv),
+    ast.Mod: _arithmetic("%", operator.mod),
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Gt: operator.gt,
@@ -33,40 +49,46 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.GtE: operator.ge,
     ast.LtE: operator.le,
     ast.Not: operator.not_,
-    ast.USub: operator.neg,
-    ast.UAdd: operator.pos,
+    ast.USub: _arithmetic("-", operator.neg),
+    ast.UAdd: _arithmetic("+", operator.pos),
     ast.In: lambda item, container: item in container,
     ast.NotIn: lambda item, container: item not in container,
 }
 _FUNCTIONS = {"len": len, "int": int, "float": float, "str": str, "bool": bool}
+_NODES = (
+    *_OPERATORS,
+    *(ast.And, ast.Or, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare),
+    *(ast.Constant, ast.Name, ast.Load, ast.Attribute, ast.Subscript),
+    *(ast.List, ast.Tuple, ast.Set, ast.Dict),
+)
 
 
 class _Evaluator(simpleeval.EvalWithCompoundTypes):  # type: ignore[misc]  # untyped library
-    """The nodes a constraint may be made of; comprehensions and conditionals are not among them."""
+    """simpleeval, with attributes read as items of mappings and with Boolean ``and``, ``or``."""
 
     def __init__(self) -> None:
-        super().__init__(operators=_OPERATORS, functions=_FUNCTIONS)
-        for node in (ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.IfExp, ast.JoinedStr):
-            self.nodes.pop(node, None)
+        super().__init__(operators=_OPERATORS, functions=dict(_FUNCTIONS))
+        self.nodes[ast.Attribute] = self._item
+        self.nodes[ast.BoolOp] = lambda node: bool(self._eval_boolop(node))
+
+    def _item(self, node: ast.Attribute) -> Any:
+        owner = self._eval(node.value)
+        if isinstance(owner, Mapping) and node.attr in owner:
+            return owner[node.attr]
+
+        raise ExpressionError(f"{owner!r} has no `{node.attr}`")
 
 
 def compile_expression(expression: str) -> Callable[[Mapping[str, Any]], bool]:
     """Turn an expression into a function from names and values to true or false.
 
     Raises:
-        ExpressionError: at once where the text is no expression; from the function where a name
-            is unknown, an operation is not allowed, or the value is neither true nor false.
+        ExpressionError: at once where the text is no expression, or holds what is not allowed;
+            from the function where a name is unknown, an operation fails, or the value is
+            neither true nor false.
     """
-    if len(expression) > _MAX_LENGTH:
-        raise ExpressionError(f"an expression may have {_MAX_LENGTH} characters at most")
-
+    tree = _parse(expression)
     evaluator = _Evaluator()
-    try:
-        tree = evaluator.parse(expression.strip())
-    except (SyntaxError, ValueError, simpleeval.InvalidExpression) as error:
-        raise ExpressionError(f"{expression!r} is not an expression: {error}") from error
-    except (RecursionError, MemoryError):
-        raise ExpressionError("the expression is nested too deep") from None
 
     def evaluate(names: Mapping[str, Any]) -> bool:
         evaluator.names = names
@@ -80,14 +102,67 @@ def compile_expression(expression: str) -> Callable[[Mapping[str, Any]], bool]:
         except (RecursionError, MemoryError):
             raise ExpressionError("the expression is nested too deep") from None
         except Exception as error:
-            raise ExpressionError(f"{expression!r} cannot be evaluated: {error}") from error
+            raise ExpressionError(f"{_shown(expression)} cannot be evaluated: {error}") from error
 
         if not isinstance(value, bool):
             raise ExpressionError(
                 "Constraint expression must evaluate to a boolean value; "
-                f"{expression!r} gave {value!r}"
+                f"{_shown(expression)} gave {value!r}"
             )
 
         return value
 
     return evaluate
+
+
+def _parse(expression: str) -> ast.expr:
+    if len(expression) > _MAX_LENGTH:
+        raise ExpressionError(f"an expression may have {_MAX_LENGTH} characters at most")
+
+    try:
+        tree = ast.parse(expression.strip(), mode="eval").body
+    except (SyntaxError, ValueError) as error:
+        raise ExpressionError(f"{_shown(expression)} is not an expression: {error}") from error
+    except (RecursionError, MemoryError):
+        raise ExpressionError("the expression is nested too deep") from None
+
+    for node in ast.walk(tree):
+        refusal = _refusal(node)
+        if refusal is not None:
+            raise ExpressionError(f"{refusal} (in {_shown(expression)})")
+
+    return tree
+
+
+def _shown(expression: str) -> str:
+    cut = f"{expression[:_SHOWN_LENGTH]}..."
+    return repr(expression if len(expression) <= _SHOWN_LENGTH else cut)
+
+
+def _refusal(node: ast.AST) -> str | None:
+    """Say why a constraint may not hold this part of an expression."""
+    if isinstance(node, ast.Call):
+        return _call_refusal(node)
+
+    if isinstance(node, ast.Dict) and None in node.keys:
+        return "Dictionary unpacking is not allowed in constraints."
+
+    if isinstance(node, _NODES):
+        return None
+
+    what = "comparison operator" if isinstance(node, ast.cmpop) else "expression node"
+    return f"Unsupported {what}: {type(node).__name__}"
+
+
+def _call_refusal(node: ast.Call) -> str | None:
+    if not isinstance(node.func, ast.Name):
+        return "Only direct function names are allowed in constraints."
+
+    if node.func.id not in _FUNCTIONS:
+        known = ", ".join(_FUNCTIONS)
+        return f"Function '{node.func.id}' is not allowed in constraints; allowed: {known}."
+
+    if node.keywords:
+        return "Keyword arguments are not allowed in constraint function calls."
+
+    return None
