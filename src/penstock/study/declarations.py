@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_serializer, model_validator
@@ -24,7 +25,7 @@ class _OneOf(Declaration):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(self.model_fields_set) != 1:
+        if len(self._said()) != 1:
             kinds = ", ".join(f"`{name}`" for name in type(self).model_fields)
             raise ValueError(f"say exactly one of {kinds}")
 
@@ -32,7 +33,10 @@ class _OneOf(Declaration):
 
     @model_serializer
     def _only_what_is_set(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        return self._said()
+
+    def _said(self) -> dict[str, Any]:
+        return {name: value for name, value in self if value is not None}
 
 
 class AgentDeclaration(_OneOf):
@@ -107,10 +111,13 @@ class EvaluatorDeclaration(_OneOf):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, data: Any) -> Any:
-        if not isinstance(data, str):
-            return data
+        if isinstance(data, str):
+            return {"call": data} if ":" in data else {data: {}}
 
-        return {"call": data} if ":" in data else {data: {}}
+        if isinstance(data, Mapping):  # in YAML, `exact:` alone is `exact: null`
+            return {kind: {} if value is None else value for kind, value in data.items()}
+
+        return data
 
     @field_validator("call")
     @classmethod

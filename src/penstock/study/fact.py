@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Strict,
     StrictBool,
@@ -34,6 +36,13 @@ __all__ = [
 
 _NON_EMPTY = object()
 
+
+def _spelt_out(value: Any) -> Any:
+    # YAML 1.1 takes `1e-3` for text, and so do study files; where a number is due it is one.
+    is_number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+[eE][-+]?\d+", value)
+    return float(value) if is_number else value
+
+
 Text = StrictStr
 """Text; a number is not taken for it."""
 
@@ -46,7 +55,7 @@ Flag = StrictBool
 Whole = StrictInt
 """A whole number; neither ``true`` nor ``"5"`` nor ``5.0`` is taken for one."""
 
-Number = Annotated[float, Strict()]
+Number = Annotated[float, Strict(), BeforeValidator(_spelt_out)]
 """A number, whole or not."""
 
 JsonValue = Annotated[Any, AfterValidator(frozen_json)]
@@ -67,6 +76,15 @@ class Fact(BaseModel):
 
 class Declaration(Fact):
     """A part of a study as its author declares it, in Python or in a file."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _sets_have_no_order(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, (set, frozenset)):
+            place = f"{cls.__name__}.{info.field_name}"
+            raise ValueError(f"{place}: a set has no order; give a list")  # noqa: TRY004
+
+        return value
 
     @field_validator("*")
     @classmethod

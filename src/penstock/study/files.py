@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
+from ruamel.yaml.resolver import VersionedResolver
 
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
@@ -28,8 +30,9 @@ __all__ = ["dump_yaml", "load_study"]
 def load_study(path: Path | str) -> Study:
     """Read a study from a ``.yaml``, ``.yml`` or ``.json`` file.
 
-    The file is read as YAML 1.2, where ``no`` and ``off`` are texts. Paths in it are relative to
-    the file's folder.
+    The file is read as YAML 1.2, where ``no`` and ``off`` are texts; so are dates, ``0x10`` and
+    ``1e-3``: a number is decimal, and has a dot where it has an exponent (``1.0e-3``). Paths in
+    the file are relative to its folder.
 
     Raises:
         StudyFileError: everything that is wrong with the file, each with its path in the file
@@ -38,6 +41,9 @@ def load_study(path: Path | str) -> Study:
     path = Path(path).absolute()
     payload = _read(path)
     errors: list[str] = drop_legacy_keys(payload)
+    if payload.pop("base_dir", None) is not None:
+        errors.append("base_dir: unknown key")
+
     if isinstance(payload.get("problems"), dict):
         try:
             source = ProblemFile.model_validate(payload["problems"])
@@ -68,12 +74,35 @@ def dump_yaml(value: Any) -> str:
     return text.getvalue()
 
 
+_WORDS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+"""First character -> the kinds of plain word that are not text, as YAML 1.1 and 1.2 agree on them.
+
+What PyYAML writes without quotes because YAML 1.1 takes it for text stays text, ``1e-3`` and
+``089`` among it: the ids of a study must not depend on who wrote the file.
+"""
+
+for _tag, _pattern, _first in (
+    ("null", r"|~|null|Null|NULL", ("", *"~nN")),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
+    ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+):
+    for _character in _first:
+        _words = _WORDS.setdefault(_character, [])
+        _words.append((f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z")))
+
+
+class _Resolver(VersionedResolver):
+    versioned_resolver = _WORDS
+
+
 class _Constructor(SafeConstructor):
-    """YAML 1.2's core types: a date or a lone ``=`` is text."""
+    """A ``<<`` that is no key is text."""
 
 
-for _tag in ("timestamp", "value"):
-    _Constructor.add_constructor(f"tag:yaml.org,2002:{_tag}", SafeConstructor.construct_yaml_str)
+_Constructor.add_constructor("tag:yaml.org,2002:merge", SafeConstructor.construct_yaml_str)
 
 
 class _Representer(SafeRepresenter):
@@ -81,9 +110,10 @@ class _Representer(SafeRepresenter):
 
     def text(self, text: str) -> Any:
         style = None if _PLAIN.fullmatch(text) and text.lower() not in _FLAGS else '"'
-        return self.represent_scalar(
-            "tag:yaml.org,2002:str", text, style="|" if "\n" in text else style
-        )
+        if "\n" in text and text.replace("\n", "").isprintable():
+            style = "|"
+
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def number(self, number: float) -> Any:
         node = self.represent_float(number)
@@ -104,6 +134,7 @@ _Representer.add_multi_representer(list, SafeRepresenter.represent_list)
 class _Yaml(YAML):
     def __init__(self) -> None:
         super().__init__(typ="safe", pure=True)
+        self.Resolver = _Resolver
         self.Constructor = _Constructor
         self.Representer = _Representer
         self.default_flow_style = False
@@ -118,18 +149,32 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        payload = json.loads(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
+        payload = _read_json(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
     except OSError as error:
         raise StudyFileError(path, [f"cannot be read: {error.strerror}"]) from error
     except YAMLError as error:
         raise StudyFileError(path, [f"is not YAML: {' '.join(str(error).split())}"]) from error
     except ValueError as error:
         raise StudyFileError(path, [f"cannot be read: {error}"]) from error
+    except RecursionError:
+        raise StudyFileError(path, ["is nested too deep"]) from None
 
     if not isinstance(payload, dict):
         raise StudyFileError(path, ["holds no study: its top must be a mapping (`study_id: ...`)"])
 
     return payload
+
+
+def _read_json(text: str) -> Any:
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        known = dict(pairs)
+        if len(known) < len(pairs):
+            twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+            raise ValueError(f"duplicate key: {', '.join(map(repr, twice))}")
+
+        return known
+
+    return json.loads(text, object_pairs_hook=mapping)
 
 
 def _sentences(

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import field_validator
 
-from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Text
+from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text
 
 __all__ = [
     "AnalysisPlan",
@@ -90,7 +90,7 @@ class Hypothesis(Declaration):
     mediators: tuple[Mediator, ...] = ()
     contrast: Contrast | None = None
     direction: HypothesisDirection = HypothesisDirection.DIFFERENT
-    minimum_effect_of_interest: float | None = None
+    minimum_effect_of_interest: Number | None = None
     notes: Text = ""
 
 

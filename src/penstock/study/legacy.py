@@ -6,6 +6,8 @@ from typing import Any
 
 __all__ = ["drop_legacy_keys"]
 
+_ROLES = ("primary", "secondary")
+
 
 def drop_legacy_keys(payload: dict[str, Any]) -> list[str]:
     """Rewrite a study file's older keys in place; list where they contradict the newer ones.
@@ -25,19 +27,23 @@ def _schema_version(payload: dict[str, Any]) -> list[str]:
 
 
 def _outcome_roles(payload: dict[str, Any]) -> list[str]:
-    roles = {
-        role: set(payload.pop(f"{role}_outcomes", None) or ())
-        for role in ("primary", "secondary")
+    given = {
+        f"{role}_outcomes": payload.pop(f"{role}_outcomes") or []
+        for role in _ROLES
         if f"{role}_outcomes" in payload
     }
-    if not roles:
-        return []
+    errors = [
+        f"{key}: must be a list of names of outcomes (got {value!r})"
+        for key, value in given.items()
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value)
+    ]
+    if errors or not given:
+        return errors
 
     outcomes = _mappings(payload, "outcomes")
-    names = {outcome.get("name") for outcome in outcomes}
-    unknown = set().union(*roles.values()) - names
-    both = roles.get("primary", set()) & roles.get("secondary", set())
-    errors = []
+    names = {str(outcome.get("name")) for outcome in outcomes}
+    primary, secondary = (set(given.get(f"{role}_outcomes", ())) for role in _ROLES)
+    unknown, both = (primary | secondary) - names, primary & secondary
     if unknown:
         listed = ", ".join(sorted(unknown))
         errors.append(f"Legacy outcome roles reference unknown outcomes: {listed}.")
@@ -46,30 +52,31 @@ def _outcome_roles(payload: dict[str, Any]) -> list[str]:
         errors.append(f"Outcomes cannot be both primary and secondary: {', '.join(sorted(both))}.")
 
     if any("primary" in outcome for outcome in outcomes):
-        declared = {outcome.get("name") for outcome in outcomes if outcome.get("primary")}
-        meant = {"primary": declared, "secondary": names - declared}
+        declared = {str(outcome.get("name")) for outcome in outcomes if outcome.get("primary")}
+        meant = {"primary_outcomes": declared, "secondary_outcomes": names - declared}
         errors += [
-            f"OutcomeSpec.primary conflicts with legacy Study.{role}_outcomes metadata."
-            for role, listed_names in roles.items()
-            if listed_names != meant[role]
+            f"OutcomeSpec.primary conflicts with legacy Study.{key} metadata."
+            for key, listed_names in given.items()
+            if set(listed_names) != meant[key]
         ]
     else:
         for outcome in outcomes:
-            outcome["primary"] = outcome.get("name") in roles.get("primary", set())
+            outcome["primary"] = outcome.get("name") in primary
 
     return errors
 
 
 def _hypothesis_links(payload: dict[str, Any]) -> list[str]:
     linked_by_plan = {
-        plan.get("analysis_plan_id"): plan.get("hypothesis_ids") or ()
+        str(plan.get("analysis_plan_id")): plan.get("hypothesis_ids")
         for plan in _mappings(payload, "analysis_plans")
     }
     errors = []
     for hypothesis in _mappings(payload, "hypotheses"):
         plan_id = hypothesis.pop("linked_analysis_plan_id", None)
         name = hypothesis.get("hypothesis_id", "")
-        if plan_id and name not in linked_by_plan.get(plan_id, ()):
+        linked = linked_by_plan.get(str(plan_id))
+        if plan_id and not (isinstance(linked, list) and name in linked):
             errors.append(
                 f"Hypothesis '{name}' conflicts with analysis plan '{plan_id}'. "
                 "AnalysisPlan.hypothesis_ids is authoritative."

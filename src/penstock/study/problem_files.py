@@ -6,14 +6,19 @@ import csv
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+import pydantic
 
 from penstock.study.fact import Declaration, Name, Text
 from penstock.study.problem import Problem
 
 __all__ = ["ProblemFile", "expand_variables", "read_problems"]
+
+_CELL_SIZE_LIMIT = 2**31 - 1
 
 
 class ProblemFile(Declaration):
@@ -60,23 +65,18 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a row is no mapping, or lacks a column that was named.
+        ValueError: a row is no mapping, lacks a column that was named, or is no problem; the
+            message says in which line.
     """
-    needed = {source.id, source.brief, source.family, source.expected} - {None}
     problems = []
     for line, row in _rows(path):
-        if isinstance(row.get("payload"), dict):
-            problems.append(Problem(**row))
-            continue
-
-        missing = sorted(name for name in needed if name is not None and name not in row)
-        if missing:
-            known = ", ".join(row)
-            raise ValueError(
-                f"{path}, line {line}: no column {', '.join(missing)}; columns: {known}"
-            )
-
-        problems.append(_problem(row, source))
+        try:
+            problems.append(_problem(row, source))
+        except pydantic.ValidationError as error:
+            faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ValueError(f"{path}, line {line}: {'; '.join(faults)}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}") from error
 
     if not problems:
         raise ValueError(f"{path} holds no problem")
@@ -85,37 +85,83 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
 
 
 def _problem(row: dict[str, Any], source: ProblemFile) -> Problem:
-    problem_id, brief = str(row.pop(source.id)), str(row.pop(source.brief))
+    if isinstance(row.get("payload"), dict):
+        return Problem(**row)
+
+    named = (source.id, source.brief, source.family, source.expected)
+    missing = [name for name in named if name is not None and name not in row]
+    if missing:
+        raise ValueError(f"no column {', '.join(missing)}; columns: {', '.join(row)}")
+
+    problem_id, brief = row.pop(source.id), row.pop(source.brief)
+    if problem_id is None:
+        raise ValueError(f"the column {source.id}, which names the problem, is null")
+
     family = row.pop(source.family or "family", None)
     if source.expected is not None:
         row["expected"] = row.pop(source.expected)
 
-    named = {} if family is None else {"family": str(family)}
-    return Problem(problem_id=problem_id, brief=brief, payload=row, **named)
+    return Problem(
+        problem_id=str(problem_id),
+        family="unknown" if family is None else str(family),
+        brief="" if brief is None else str(brief),
+        payload=row,
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
+    if path.suffix not in readers:
+        raise ValueError(f"{path}: a file of problems must end with .jsonl or .csv")
+
     with path.open(encoding="utf-8-sig", newline="") as file:
-        if path.suffix == ".csv":
-            reader = csv.DictReader(file)
-            for row in reader:
-                yield reader.line_num, row
+        try:
+            yield from readers[path.suffix](file)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8: {error}") from error
+        except _RowError as error:
+            raise ValueError(f"{path}, line {error.line}: {error}") from error
 
-            return
 
-        if path.suffix != ".jsonl":
-            raise ValueError(f"{path}: a file of problems must end with .jsonl or .csv")
+class _RowError(Exception):
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(reason)
+        self.line = line
 
-        for line, text in enumerate(file, start=1):
-            if not text.strip():
-                continue
 
-            try:
-                row = json.loads(text)
-            except ValueError as error:
-                raise ValueError(f"{path}, line {line}: not JSON: {error}") from error
+def _csv_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    limit = csv.field_size_limit(_CELL_SIZE_LIMIT)
+    try:
+        reader = csv.reader(file, strict=True)
+        columns = next(reader, [])
+        repeated = [name for name, count in Counter(columns).items() if count > 1]
+        if repeated:
+            raise _RowError(1, f"two columns are named {', '.join(repeated)}")
 
-            if not isinstance(row, dict):
-                raise ValueError(f"{path}, line {line}: no JSON object")  # noqa: TRY004
+        for cells in reader:
+            if cells and len(cells) != len(columns):
+                reason = f"{len(cells)} cells where the header names {len(columns)}"
+                raise _RowError(reader.line_num, reason)
 
-            yield line, row
+            if cells:
+                yield reader.line_num, dict(zip(columns, cells, strict=True))
+    except csv.Error as error:
+        raise _RowError(reader.line_num, f"not CSV: {error}") from error
+    finally:
+        csv.field_size_limit(limit)  # it belongs to the whole process
+
+
+def _jsonl_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    for line, text in enumerate(file, start=1):
+        if not text.strip():
+            continue
+
+        try:
+            row = json.loads(text)
+        except ValueError as error:
+            raise _RowError(line, f"not JSON: {error}") from error
+
+        if not isinstance(row, dict):
+            raise _RowError(line, "no JSON object")
+
+        yield line, row

@@ -27,7 +27,14 @@ def load_reference(ref: str, base_dir: Path | None = None) -> Any:
     if not module_ref or not attribute:
         raise ImportError(f"{ref!r} is no reference; write `module:name` or `file.py:name`")
 
-    module = _load_module(module_ref, base_dir or Path.cwd())
+    try:
+        module = _load_module(module_ref, base_dir or Path.cwd())
+    except ImportError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise ImportError(f"{ref!r} cannot be imported: {kind}: {error}") from error
+
     try:
         return reduce(getattr, attribute.split("."), module)
     except AttributeError as error:
