@@ -11,6 +11,7 @@ import anyio
 from penstock.agents import BoundAgent, bind_agent
 from penstock.errors import BindingError, PenstockError, ValidationError
 from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
+from penstock.siblings import find_agent, find_problem, where_else_agents, where_else_problems
 from penstock.study.model import Study
 from penstock.study.plan import Plan
 from penstock.study.problem import Problem
@@ -89,10 +90,14 @@ def _agent(study: Study, bound: Mapping[str, Any], name: str) -> Any:
 
     declared = study.agents.get(name)
     if declared is None or declared.call is None:
+        packaged = find_agent(name)
+        if packaged is not None:
+            return packaged
+
         known = ", ".join({**bound, **study.agents}) or "none"
         raise BindingError(
             f"no agent is named {name!r} (known: {known}); declare it under `agents:` or pass "
-            f"agent_bindings={{{name!r}: ...}}"
+            f"agent_bindings={{{name!r}: ...}}; {where_else_agents()}"
         )
 
     try:
@@ -113,12 +118,21 @@ def _problem(known: Mapping[str, Any], name: str) -> Problem:
         fields = {field: getattr(found, field, None) for field in Problem.model_fields}
         return Problem(**{field: value for field, value in fields.items() if value is not None})
 
+    if name in known:
+        raise BindingError(
+            f"problem {name!r} is {found!r}; pass a Problem, or a mapping with the fields of one"
+        )
+
+    packaged = find_problem(name)
+    if packaged is not None:
+        return packaged
+
     if not known:
         return Problem(problem_id=name)  # the name says it all: agents know what it means
 
     raise BindingError(
         f"no problem is named {name!r}; declare it under `problems:` or pass "
-        f"problem_registry={{{name!r}: Problem(...)}}"
+        f"problem_registry={{{name!r}: Problem(...)}}; {where_else_problems()}"
     )
 
 
