@@ -19,6 +19,7 @@ from penstock.errors import (
 from penstock.events import (
     Event,
     LimitChanged,
+    RunAbandoned,
     RunEvent,
     RunFailed,
     RunFinished,
@@ -76,6 +77,7 @@ __all__ = [
     "Plan",
     "Problem",
     "Retry",
+    "RunAbandoned",
     "RunBudget",
     "RunContext",
     "RunError",

@@ -10,6 +10,7 @@
     │   ├─ RunStarted(spec, attempt)
     │   ├─ RunObserved(observation)
     │   ├─ RunRetried(result, wait_s)     this attempt failed; another follows after wait_s
+    │   ├─ RunAbandoned                   it ignored its cancellation and was left behind
     │   └─ RunFinished(result)            a result exists
     │       ├─ RunSucceeded
     │       ├─ RunFailed
@@ -33,6 +34,7 @@ from penstock.study.plan import RunSpec
 __all__ = [
     "Event",
     "LimitChanged",
+    "RunAbandoned",
     "RunEvent",
     "RunFailed",
     "RunFinished",
@@ -119,6 +121,10 @@ class RunRetried(RunEvent):
 
     result: RunResult
     wait_s: float
+
+
+class RunAbandoned(RunEvent):
+    """A run ignored its cancellation; the study ended without it, and it runs again next time."""
 
 
 class RunFinished(RunEvent):

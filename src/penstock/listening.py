@@ -12,9 +12,13 @@ from anyio.abc import TaskGroup
 
 from penstock.bus import EventBus, EventStream, Subscriber
 from penstock.errors import SubscriberError
-from penstock.events import Event, SubscriberFailed
+from penstock.events import Event, StudyWaiting, SubscriberFailed
 
-__all__ = ["Listener", "Listeners", "one_by_one"]
+__all__ = ["PATIENCE_S", "Listener", "Listeners", "one_by_one"]
+
+
+PATIENCE_S = 1.0
+"""How long a subscriber may hold a study up before the study says so."""
 
 
 class Listener(NamedTuple):
@@ -29,11 +33,12 @@ class Listener(NamedTuple):
         """What the subscriber is called in events and logs."""
         function = self.subscriber
         name = getattr(function, "__qualname__", type(function).__qualname__)
-        return f"{function.__module__}.{name.partition('.<locals>')[0]}"
+        return f"{function.__module__}.{name.removesuffix('.<locals>.subscriber')}"
 
 
 class _AtWork(NamedTuple):
     stream: EventStream
+    scope: anyio.CancelScope
     done: anyio.Event
 
 
@@ -57,22 +62,36 @@ class Listeners:
 
     def start(self, group: TaskGroup, listener: Listener) -> None:
         """Let a subscriber begin; it hears everything from here on."""
-        at_work = _AtWork(self._bus.open(*listener.types, name=listener.name), anyio.Event())
+        stream = self._bus.open(*listener.types, name=listener.name)
+        at_work = _AtWork(stream, anyio.CancelScope(), anyio.Event())
         self._at_work[listener] = at_work
         group.start_soon(self._listen, listener, at_work, name=listener.name)
 
     async def finish(self, *listeners: Listener) -> None:
         """Close the streams of these subscribers (of all, without any) and wait for their ends."""
         waited_for = [self._at_work[each] for each in listeners or self._at_work]
-        for stream, _ in waited_for:
+        for stream, _, _ in waited_for:
             stream.close()
 
-        for _, done in waited_for:
+        for stream, _, done in waited_for:
+            with anyio.move_on_after(PATIENCE_S):
+                await done.wait()
+
+            if not done.is_set() and len(stream):
+                self._announce(StudyWaiting, subscriber=stream.name, behind=len(stream))
+
             await done.wait()
+
+    def cancel(self, grace_s: float) -> None:
+        """Cancel subscribers that have not ended after a grace; critical ones may finish."""
+        for listener, at_work in self._at_work.items():
+            if not listener.critical:
+                at_work.scope.deadline = anyio.current_time() + grace_s
 
     async def _listen(self, listener: Listener, at_work: _AtWork) -> None:
         try:
-            await listener.subscriber(at_work.stream)
+            with at_work.scope:
+                await listener.subscriber(at_work.stream)
         except Exception as error:  # noqa: BLE001 - a subscriber is anyone's code
             self._report(listener, error)
         finally:

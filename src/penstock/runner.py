@@ -16,13 +16,14 @@ from penstock.errors import PenstockError, ValidationError
 from penstock.events import (
     Event,
     LimitChanged,
+    RunAbandoned,
     StudyFinished,
     StudyStarted,
     StudyStopping,
     StudyWaiting,
 )
 from penstock.lifecycle import Announcer, Job, Lifecycle
-from penstock.listening import Listener, Listeners, one_by_one
+from penstock.listening import PATIENCE_S, Listener, Listeners, one_by_one
 from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
@@ -36,9 +37,6 @@ from penstock.study.validation import declaration_errors
 from penstock.subscribers import checkpoint, export, log, progress
 
 __all__ = ["RunnerOptions", "StudyRunner"]
-
-_PATIENCE_S = 1.0
-"""How long a subscriber may hold runs back before the study says so."""
 
 Function = TypeVar("Function", bound=Callable[[Any], Any])
 
@@ -219,9 +217,13 @@ class StudyRunner:
             self._scheduler.stop()
 
     def cancel(self, reason: str = "cancelled by the host") -> None:
-        """Stop, and cancel the runs in flight too; they run again in the next session."""
+        """Stop, and cancel the runs in flight too; they run again in the next session.
+
+        Runs and subscribers that ignore it longer than ``grace_s`` are left behind.
+        """
         self.stop(reason)
-        self._scheduler.cancel()
+        self._scheduler.cancel(self._grace_s)
+        self._listeners.cancel(self._grace_s)
 
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.
@@ -271,7 +273,7 @@ class StudyRunner:
             await ended.wait()
 
         if not ended.is_set():
-            self._scheduler.cancel()
+            self.cancel()
             await ended.wait()
 
     async def _run(self) -> None:
@@ -310,6 +312,9 @@ class StudyRunner:
             except Exception as error:  # noqa: BLE001 - raised below, when all is saved
                 failure = error
 
+            for job in self._scheduler.abandoned:
+                self._announce(RunAbandoned, run_id=self.plan.at(job.position).run_id)
+
             await self._listeners.finish(saving)
             self._announce(StudyFinished, summary=self.summary)
             await self._listeners.finish()
@@ -339,7 +344,7 @@ class StudyRunner:
         return None if laggard is None else self._held_back_by(laggard)
 
     async def _held_back_by(self, laggard: EventStream) -> None:
-        with anyio.move_on_after(_PATIENCE_S):
+        with anyio.move_on_after(PATIENCE_S):
             await self.bus.ready()
             return
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - tasks of its own; see above
 import heapq
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import suppress
 from itertools import count
 from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Scheduler", "is_being_cancelled"]
+__all__ = ["Scheduler", "call_soon_from_threads", "is_being_cancelled"]
 
 Job = TypeVar("Job")
 
@@ -50,7 +52,7 @@ class Scheduler(Generic[Job]):
         self._wake = asyncio.Event()
         self._held_back: anyio.CancelScope | None = None
         self._stopping = False
-        self._abandoned = False
+        self.abandoned: list[Job] = []
         self._failure: BaseException | None = None
 
     @property
@@ -81,17 +83,24 @@ class Scheduler(Generic[Job]):
 
         self._wake.set()
 
-    def cancel(self) -> None:
-        """Stop, and cancel what is in flight."""
+    def cancel(self, grace_s: float = math.inf) -> None:
+        """Stop, and cancel what is in flight.
+
+        Args:
+            grace_s: After how many seconds jobs that ignore their cancellation are abandoned:
+                `run` returns without them, and `abandoned` names them.
+        """
         self.stop()
         for task in self._tasks:
             task.cancel()
 
-    def abandon(self) -> list[Job]:
-        """Stop waiting for jobs that ignore their cancellation; give what they were."""
-        self._abandoned = True
+        if self._tasks and grace_s < math.inf:
+            asyncio.get_running_loop().call_later(grace_s, self._abandon)
+
+    def _abandon(self) -> None:
+        self.abandoned.extend(self._tasks.values())
+        self._tasks.clear()
         self._wake.set()
-        return list(self._tasks.values())
 
     async def run(self, jobs: Iterator[Job]) -> None:
         """Do every job; returns when all are over, or those in flight after a stop."""
@@ -100,7 +109,7 @@ class Scheduler(Generic[Job]):
         finally:
             self._stopping = True
             with anyio.CancelScope(shield=True):
-                while self._tasks and not self._abandoned:
+                while self._tasks:
                     await self._woken()
 
         if self._failure is not None:
@@ -143,9 +152,9 @@ class Scheduler(Generic[Job]):
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[float | None]) -> None:
-        job = self._tasks.pop(task)
+        job = self._tasks.pop(task, None)
         self._wake.set()
-        if task.cancelled():
+        if task.cancelled() or job is None:  # None: it was abandoned, and ended after all
             return
 
         if (failure := task.exception()) is not None:
@@ -176,3 +185,17 @@ def is_being_cancelled() -> bool:
     """Tell whether someone cancels the current task, or its code raised CancelledError itself."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def call_soon_from_threads() -> Callable[..., None]:
+    """Give a function by which any thread has this event loop call something soon, in order.
+
+    The thread does not wait for it. Where the loop is closed, nothing is called.
+    """
+    loop = asyncio.get_running_loop()
+
+    def call_soon(function: Callable[..., None], *args: Any) -> None:
+        with suppress(RuntimeError):  # closed
+            loop.call_soon_threadsafe(function, *args)
+
+    return call_soon

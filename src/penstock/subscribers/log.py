@@ -9,6 +9,7 @@ from penstock.bus import EventStream
 from penstock.events import (
     Event,
     LimitChanged,
+    RunAbandoned,
     RunFailed,
     RunRetried,
     StudyFinished,
@@ -27,6 +28,7 @@ EVENTS = (
     StudyFinished,
     RunRetried,
     RunFailed,
+    RunAbandoned,
     LimitChanged,
     SubscriberFailed,
 )
@@ -78,6 +80,8 @@ def _write(logger: Any, event: Event) -> None:
                 problem_id=event.result.spec.problem_id,
                 error=str(event.result.error),
             )
+        case RunAbandoned():
+            logger.error("run.abandoned", run_id=event.run_id)
         case LimitChanged():
             logger.info("limit.changed", limit=event.limit, reason=event.reason)
         case SubscriberFailed():
