@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -25,6 +26,8 @@ __all__ = ["RunContext"]
 
 class RunContext:
     """A run under way: what it is about, its randomness, and where it reports.
+
+    An agent may report from any thread.
 
     Attributes:
         spec: The run as it was planned.
@@ -59,6 +62,8 @@ class RunContext:
         self.observations: list[Observation] = []
         self._limiters = limiters or {}
         self._on_observe = on_observe
+        self._lock = Lock()
+        self._is_over = False
 
     @property
     def seed(self) -> int:
@@ -96,7 +101,7 @@ class RunContext:
                 f"pass limits={{{name!r}: 10}} to the runner"
             ) from None
 
-    def record(self, **metrics: Any) -> None:
+    def record(self, /, **metrics: Any) -> None:
         """Add to this run's metrics: numbers add up, anything else is replaced.
 
         ``cost_usd``, ``input_tokens`` and ``output_tokens`` have columns of their own. What was
@@ -107,9 +112,10 @@ class RunContext:
         """
         for name, value in metrics.items():
             plain = _plain_metric(name, value)
-            known = self.metrics.get(name)
-            adds_up = isinstance(plain, (int, float)) and isinstance(known, (int, float))
-            self.metrics[name] = known + plain if adds_up else plain
+            with self._lock:
+                known = self.metrics.get(name)
+                adds_up = isinstance(plain, (int, float)) and isinstance(known, (int, float))
+                self.metrics[name] = known + plain if adds_up else plain
 
     def observe(
         self,
@@ -141,24 +147,48 @@ class RunContext:
 
     def observe_mapping(self, fields: Mapping[str, Any]) -> None:
         """Report something given as a mapping with the columns of ``events.csv``."""
-        observation = _make_observation(self.spec, len(self.observations), fields)
-        self.observations.append(observation)
+        with self._lock:
+            if self._is_over:
+                return
+
+            observation = _make_observation(self.spec, len(self.observations), fields)
+            self.observations.append(observation)
+
         if self._on_observe is not None:
             self._on_observe(observation)
 
+    def end(self) -> None:
+        """Say that the attempt is over: an agent left behind in its thread reports to nobody."""
+        self._is_over = True
+
 
 def _plain_metric(name: str, value: Any) -> Any:
+    if name in _AMOUNTS:
+        return _amount(name, value)
+
     if type(value) in (int, float):
         return value
-
-    if name in _AMOUNTS and (isinstance(value, str) or not hasattr(value, "__float__")):
-        raise OutputError(f"metrics.{name}", f"{value!r} is no number")
 
     try:
         return frozen_json(value, f"metrics.{name}")
     except UnstableValueError as error:
         raise OutputError(error.path, error.reason) from None
 
+
+def _amount(name: str, value: Any) -> int | float:
+    """Read one of the metrics that are summed over a study and have a column of their own."""
+    plain = value.item() if type(value).__module__ == "numpy" and value.size == 1 else value
+    if not isinstance(plain, (int, float)):
+        raise OutputError(f"metrics.{name}", f"{value!r} is no number")
+
+    if not abs(plain) <= _LARGEST_AMOUNT:  # said so that NaN is refused too
+        raise OutputError(f"metrics.{name}", f"{value!r} is no amount that can be summed")
+
+    return plain
+
+
+_LARGEST_AMOUNT = 2**53
+"""A float holds every whole number up to this one."""
 
 _AMOUNTS = frozenset({"cost_usd", "input_tokens", "output_tokens"})
 

@@ -60,6 +60,7 @@ async def execute(
     if attempt.error is None:
         await attempt.score(evaluators)
 
+    ctx.end()
     return RunResult(
         spec=ctx.spec,
         status=attempt.status,

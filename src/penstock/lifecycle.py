@@ -10,7 +10,6 @@ from threading import get_ident
 from typing import Any
 
 import anyio
-import anyio.from_thread
 
 from penstock.binding import Bindings
 from penstock.bus import EventBus
@@ -27,6 +26,7 @@ from penstock.events import (
 from penstock.execute import execute, rescore
 from penstock.results import Observation, RunResult, RunStatus, StudySummary
 from penstock.retry import Retry
+from penstock.scheduler import call_soon_from_threads
 from penstock.study.plan import Plan
 
 __all__ = ["Announcer", "Job", "Lifecycle", "Tally"]
@@ -147,10 +147,13 @@ class Lifecycle:
         self._stop = stop
         self._outcomes = plan.study.outcomes
         self._thread: int | None = None
+        self._call_soon: Callable[..., None] | None = None
 
     async def __call__(self, job: Job) -> float | None:
         """Make one attempt; give the seconds to wait before another, or None when all is over."""
-        self._thread = get_ident()
+        if self._call_soon is None:
+            self._thread, self._call_soon = get_ident(), call_soon_from_threads()
+
         spec = self._plan.at(job.position)
         job.tries += 1
         attempt = job.earlier_attempts + job.tries
@@ -202,8 +205,9 @@ class Lifecycle:
         return None
 
     def _observed(self, observation: Observation) -> None:
-        if get_ident() != self._thread:  # an agent in a worker thread: the bus is the loop's
-            anyio.from_thread.run_sync(self._observed, observation)
+        # The bus is the event loop's; an agent in a thread neither enters it nor waits for it.
+        if get_ident() != self._thread and self._call_soon is not None:
+            self._call_soon(self._observed, observation)
             return
 
         self._announce(RunObserved, run_id=observation.run_id, observation=observation)
