@@ -20,7 +20,7 @@ _KEPT_BYTES = 1 << 20
 _PIECE_BYTES = 4096
 """A pipe that polls as writable takes as much without blocking."""
 
-_PATIENCE_S = 5.0
+_PATIENCE_S = 2.0
 """How long a reader may pause when all that is left to do is to hand it the rest."""
 
 

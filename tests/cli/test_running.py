@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from penstock.store.reader import StoreReader
+from tests.cli.conftest import StudyFolder, fill, json_lines
+
+
+def read_until(process: subprocess.Popen[str], text: str, times: int = 1) -> None:
+    assert process.stderr is not None
+    seen = 0
+    for line in process.stderr:
+        seen += text in line
+        if seen == times:
+            return
+
+    pytest.fail(f"{text!r} was not said {times} times before the end")
+
+
+def test_a_study_runs_to_its_end_and_says_so_to_people_on_stderr(folder: StudyFolder) -> None:
+    ended = folder.run()
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == ""
+    assert "tones: complete" in ended.stderr
+    assert "40 planned, 40 succeeded" in ended.stderr
+    assert "40/40 done" in ended.stderr
+    assert str(folder.results) in ended.stderr
+    assert (folder.results / "runs.csv").exists()
+
+
+def test_running_it_again_runs_nothing_again(folder: StudyFolder) -> None:
+    folder.run()
+    ended = folder.run()
+    assert ended.returncode == 0
+    assert "40 kept from before" in ended.stderr
+    assert len(folder.calls()) == 40
+
+
+def test_machines_read_launch_and_done_and_nothing_else_on_stdout(folder: StudyFolder) -> None:
+    ended = folder.run("--json")
+    launch, done = json_lines(ended.stdout)
+    assert launch["event"] == "launch"
+    assert (launch["study_id"], launch["planned"], launch["restored"]) == ("tones", 40, 0)
+    assert done == {
+        "event": "done",
+        "planned": 40,
+        "restored": 0,
+        "succeeded": 40,
+        "failed": 0,
+        "skipped": 0,
+        "remaining": 0,
+        "output_dir": str(folder.results),
+    }
+    assert ended.stderr == "answered\n" * 40  # what agents print is for people; no progress
+
+
+def test_progress_can_be_asked_for_beside_json(folder: StudyFolder) -> None:
+    ended = folder.run("--json", "--progress")
+    assert "40/40 done" in ended.stderr
+    assert [line["event"] for line in json_lines(ended.stdout)] == ["launch", "done"]
+
+
+def test_progress_can_be_left_out(folder: StudyFolder) -> None:
+    assert "40/40 done" not in folder.run("--no-progress").stderr
+
+
+def test_failed_runs_are_exit_code_10_and_what_they_said_is_shown_unarmed(
+    folder: StudyFolder,
+) -> None:
+    folder.set_up(failing=["p2"])
+    ended = folder.run()
+    assert ended.returncode == 10
+    assert "20 x  ValueError: no [/bold] \\x1b[31manswer (agent)" in ended.stderr
+    assert "\x1b" not in ended.stderr
+    assert "run it again to make the 20 runs" in ended.stderr
+    folder.set_up()
+    assert folder.run().returncode == 0
+    assert len(folder.calls()) == 40
+
+
+@pytest.mark.parametrize(("most", "code"), [(20, 0), (19, 10)])
+def test_max_failures_says_how_many_failed_runs_are_bearable(
+    folder: StudyFolder, most: int, code: int
+) -> None:
+    folder.set_up(failing=["p2"])
+    assert folder.run("--max-failures", str(most)).returncode == code
+
+
+@pytest.mark.parametrize("option", [["--fail-fast"], ["--max-failures", "0"]])
+def test_a_study_stops_early_when_too_many_runs_failed(
+    folder: StudyFolder, option: list[str]
+) -> None:
+    folder.set_up(failing=["p1", "p2"])
+    ended = folder.run("--json", *option)
+    done = json_lines(ended.stdout)[-1]
+    assert ended.returncode == 10
+    assert 1 <= done["failed"] <= 4
+    assert done["remaining"] == 40 - done["failed"]
+
+
+def test_retries_are_attempts_beside_the_first(folder: StudyFolder) -> None:
+    folder.set_up(failing=["p2"])
+    folder.file.write_text(folder.file.read_text().replace("replicates: 10", "replicates: 1"))
+    assert folder.run("--retries", "2").returncode == 10
+    with StoreReader(folder.results) as store:
+        tries = Counter(row["run_id"] for row in store.rows("SELECT run_id FROM attempt"))
+
+    assert sorted(tries.values()) == [1, 1, 3, 3]
+
+
+def test_timeout_ends_an_attempt_that_hangs(folder: StudyFolder) -> None:
+    folder.set_up(free_replicates=9)
+    ended = folder.run("--timeout", "0.05", "--concurrency", "40")
+    assert ended.returncode == 10
+    assert "AttemptTimeoutError" in ended.stderr
+
+
+def test_a_thread_that_hangs_in_an_agent_does_not_keep_the_command_from_ending(
+    folder: StudyFolder,
+) -> None:
+    (folder.path / "agents.py").write_text(
+        "import threading\n\ndef worker(ctx):\n    threading.Event().wait()\n"
+    )
+    ended = folder.run("--timeout", "0.05", "--concurrency", "40", "--json")
+    assert ended.returncode == 10
+    assert json_lines(ended.stdout)[-1]["failed"] == 40
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_one_interrupt_lets_runs_in_flight_end_and_the_next_run_goes_on(
+    folder: StudyFolder, signum: signal.Signals
+) -> None:
+    process = folder.start("--json", "--concurrency", "2")
+    read_until(process, "answered", times=7)
+    process.send_signal(signum)
+    out, err = process.communicate(timeout=60)
+    done = json_lines(out)[-1]
+    assert process.returncode == 130
+    assert done["event"] == "done"
+    assert 7 <= done["succeeded"] < 40
+    assert done["remaining"] == 40 - done["succeeded"]
+    assert "once more cancels them" in err
+    again = folder.run("--json")
+    assert again.returncode == 0
+    assert json_lines(again.stdout)[-1]["restored"] == done["succeeded"]
+    assert Counter(Counter(folder.calls()).values()) == {1: 40}  # each run, exactly once
+
+
+def test_two_interrupts_cancel_what_is_in_flight_and_lose_nothing(folder: StudyFolder) -> None:
+    folder.set_up(free_replicates=3)
+    process = folder.start("--json")
+    read_until(process, "held", times=4)
+    process.send_signal(signal.SIGINT)
+    read_until(process, "SIGINT: runs in flight end")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    done = json_lines(out)[-1]
+    assert (done["event"], done["succeeded"], done["remaining"]) == ("done", 6, 34)
+    (folder.path / "open").touch()
+    assert folder.run().returncode == 0
+    assert Counter(Counter(folder.calls()).values()) == {1: 40}
+
+
+def test_a_third_interrupt_leaves_at_once_what_ignores_its_cancellation(
+    folder: StudyFolder,
+) -> None:
+    (folder.path / "agents.py").write_text(
+        "import anyio\n\nasync def worker(ctx):\n"
+        "    with anyio.CancelScope(shield=True):\n"
+        "        print('held', flush=True)\n        await anyio.sleep_forever()\n"
+    )
+    process = folder.start("--json")
+    read_until(process, "held", times=4)
+    for said in ("runs in flight end", "runs in flight are cancelled"):
+        process.send_signal(signal.SIGINT)
+        read_until(process, said)
+
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "left at once" in err
+    assert json_lines(out)[-1]["event"] == "done"
+
+
+def test_a_reader_that_is_gone_does_not_end_the_study(folder: StudyFolder) -> None:
+    process = folder.start("--json", "--progress")
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        stream.close()
+
+    assert process.wait(timeout=60) == 0
+    assert len(folder.calls()) == 40
+    assert (folder.results / "runs.csv").exists()
+
+
+def test_a_reader_that_does_not_read_does_not_end_the_study(folder: StudyFolder) -> None:
+    reading, writing = os.pipe()
+    fill(writing)
+    process = folder.start("--json", "--progress", stdout=writing, stderr=writing)
+    try:
+        assert process.wait(timeout=60) == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert len(folder.calls()) == 40
+
+
+def test_closed_descriptors_do_not_become_files_of_the_study(folder: StudyFolder) -> None:
+    command = folder.command("run", str(folder.file), "--json", "--progress")
+    shell = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command]
+    assert subprocess.run(shell, cwd=folder.path, timeout=60, check=False).returncode == 0
+    with StoreReader(folder.results) as store:
+        assert store.count() == 40
+
+
+def test_a_directory_in_use_is_refused_with_its_holder_named(folder: StudyFolder, cli: Any) -> None:
+    folder.set_up(free_replicates=0)
+    process = folder.start()
+    read_until(process, "held")
+    try:
+        refused = cli("run", folder.file, "--json")
+        assert refused.exit_code == 3
+        assert f"process {process.pid}" in refused.stderr
+        assert refused.stdout == ""
+        status = cli("status", folder.results)
+        assert "running" in status.stderr
+        exported = cli("export", folder.results)
+        assert exported.exit_code == 3
+        assert "in use" in exported.stderr
+        assert cli("export", folder.results, "--to", folder.path / "copy").exit_code == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert "killed" in cli("status", folder.results).stderr
