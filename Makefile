@@ -18,7 +18,7 @@ demo: .venv/penstock
 	$(BIN)/python docs/examples/quickstart/table.py
 
 test: .venv/installed
-	$(BIN)/python -m pytest --cov --cov-report=
+	$(BIN)/python -m pytest --cov --cov-report=term
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -53,12 +53,10 @@ def stop_at_cost(runner: ps.StudyRunner, limit_usd: float) -> ps.Subscriber:
     """
 
     async def subscriber(stream: ps.EventStream) -> None:
-        spent_usd = 0.0
-        async for event in stream:
-            if isinstance(event, (ps.RunRetried, ps.RunFinished)):
-                spent_usd += event.result.cost_usd
-                if spent_usd >= limit_usd:
-                    runner.stop(f"spent ${spent_usd:.2f} of ${limit_usd:.2f}")
+        async for _ in stream:
+            spent_usd = runner.summary.cost_usd
+            if spent_usd >= limit_usd:
+                runner.stop(f"spent ${spent_usd:.2f} of ${limit_usd:.2f}")
 
     return subscriber
 

@@ -44,7 +44,7 @@ Function = TypeVar("Function", bound=Callable[[Any], Any])
 class RunnerOptions(TypedDict, total=False):
     """What can be said about how a study is run, written once; all of it is optional.
 
-    Keys:
+    Attributes:
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
         conditions: Conditions to use in place of those the study's design makes.
@@ -90,9 +90,8 @@ class StudyRunner:
 
     Args:
         study: What to run.
-        agent_bindings, problem_registry, conditions, parallelism, checkpoint, show_progress,
-            output_dir, subscribers, timeout_s, retry, max_failures, fail_fast, limits, fresh,
-            grace_s: See `RunnerOptions`.
+
+    The other arguments are options, every one of them optional: see `RunnerOptions`.
 
     Raises:
         ValidationError: the study cannot be run as declared; everything that is wrong.
