@@ -1,0 +1,75 @@
+"""The public names: sorted, importable, and each says what it is."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+import penstock
+
+NAMES = penstock.__all__
+CLASSES = [name for name in NAMES if inspect.isclass(getattr(penstock, name))]
+FUNCTIONS = [name for name in NAMES if inspect.isfunction(getattr(penstock, name))]
+
+
+def own_members(cls: type) -> list[tuple[str, Any]]:
+    return [
+        (name, getattr(member, "fget", None) or getattr(member, "__func__", member))
+        for name, member in vars(cls).items()
+        if not name.startswith("_")
+        and (inspect.isroutine(member) or isinstance(member, (property, classmethod, staticmethod)))
+    ]
+
+
+def test_the_public_names_are_sorted_and_said_once() -> None:
+    assert sorted(set(NAMES)) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_public_name_can_be_imported(name: str) -> None:
+    assert hasattr(penstock, name)
+
+
+@pytest.mark.parametrize("name", [*CLASSES, *FUNCTIONS])
+def test_every_public_class_and_function_has_a_docstring_of_its_own(name: str) -> None:
+    value = getattr(penstock, name)
+    docstring = vars(value).get("__doc__") if name in CLASSES else value.__doc__
+    assert docstring, f"penstock.{name} has no docstring of its own"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_public_method_says_what_it_does(name: str) -> None:
+    silent = [
+        member
+        for member, function in own_members(getattr(penstock, name))
+        if not inspect.getdoc(function)
+    ]
+    assert not silent, f"penstock.{name}: no docstring on {', '.join(silent)}"
+
+
+def test_what_the_package_imports_for_itself_is_public_or_a_module() -> None:
+    undeclared = {
+        name
+        for name, value in vars(penstock).items()
+        if not name.startswith("_") and name not in NAMES and not inspect.ismodule(value)
+    }
+    assert not undeclared
+
+
+def test_a_star_import_gives_the_public_names_and_no_others() -> None:
+    namespace: dict[str, Any] = {}
+    exec("from penstock import *", namespace)
+    assert set(namespace) - {"__builtins__"} == set(NAMES)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    code = "import sys, penstock; print(*sys.modules, sep='\\n')"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    heavy = {"scipy", "pandas", "polars", "statsmodels", "matplotlib", "fastapi", "typer", "pydoe"}
+    assert not heavy & set(loaded)

@@ -1,0 +1,139 @@
+"""The house has floors: a module imports from its own floor and below, never from above."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import penstock
+
+ROOT = Path(penstock.__file__).parent
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 40
+TOLERANCE = 1.1  # "about"
+
+# A folder's entry holds for every module in it.
+FLOORS: dict[int, tuple[str, ...]] = {
+    1: ("study", "results", "errors", "encoding", "printable"),
+    2: ("agents", "answers", "binding", "context", "evaluators", "siblings"),
+    3: ("bus", "events", "listening"),
+    4: ("execute", "lifecycle", "retry", "scheduler"),
+    5: ("store", "subscribers"),
+    6: ("runner", "studies"),
+    7: ("cli", "report", "web", "__init__", "__main__"),
+}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts if parts == ("__init__",) or parts[-1] != "__init__" else parts[:-1])
+
+
+PATHS = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+
+
+def floor_of(module: str) -> int | None:
+    top = module.split(".", maxsplit=1)[0]
+    return next((floor for floor, names in FLOORS.items() if top in names), None)
+
+
+def imported_names(tree: ast.Module) -> Iterator[str]:
+    """List what a module imports, inside its functions as well, as absolute dotted names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(tree: ast.Module) -> set[str]:
+    """List the modules of ours that a module imports: the longest known part of each name."""
+    found = set()
+    for name in imported_names(tree):
+        package, _, rest = name.partition(".")
+        if package != "penstock":
+            continue
+
+        parts = rest.split(".") if rest else []
+        known = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+        found.add(next((module for module in known if module in MODULES), "__init__"))
+
+    return found
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_lives_on_a_floor(module: str) -> None:
+    assert floor_of(module) is not None, f"{module} is on no floor: list it in tests/test_floors.py"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_from_its_own_floor_and_below(module: str) -> None:
+    own = floor_of(module) or 0
+    above = sorted(
+        f"{other} (floor {floor})"
+        for other in imported_modules(MODULES[module])
+        if (floor := floor_of(other) or 0) > own
+    )
+    assert not above, f"{module} (floor {own}) imports from above: {', '.join(above)}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {name: imported_modules(tree) - {name} for name, tree in MODULES.items()}
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"modules import each other in a circle: {' -> '.join(error.args[1])}")
+
+    assert set(order) == set(MODULES)
+
+
+def test_only_the_scheduler_imports_asyncio() -> None:
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if any(used.partition(".")[0] == "asyncio" for used in imported_names(tree))
+    }
+    assert users <= {"scheduler"}, f"anyio is the house's way, also in {users - {'scheduler'}}"
+
+
+def test_the_scheduler_knows_neither_store_nor_events() -> None:
+    known = imported_modules(MODULES["scheduler"])
+    assert not {name for name in known if floor_of(name) in {3, 5}}
+
+
+def test_subscribers_do_not_know_each_other() -> None:
+    for name, tree in MODULES.items():
+        if name.startswith("subscribers."):
+            others = {m for m in imported_modules(tree) if m.startswith("subscribers.")}
+            assert not others, f"{name} imports {others}"
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Count a function's lines without docstring and signature (options stand one a line)."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_file_is_longer_than_a_reader_likes(module: str) -> None:
+    lines = PATHS[module].read_text(encoding="utf-8").count("\n")
+    most = MAX_FILE_LINES * TOLERANCE
+    assert lines <= most, f"{PATHS[module]} has {lines} lines; split it at about {MAX_FILE_LINES}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_is_longer_than_a_screen(module: str) -> None:
+    most = MAX_FUNCTION_LINES * TOLERANCE
+    long = [
+        f"{PATHS[module]}:{node.lineno} {node.name} has {lines} lines"
+        for node in ast.walk(MODULES[module])
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (lines := body_lines(node)) > most
+    ]
+    assert not long, f"split these at about {MAX_FUNCTION_LINES} lines:\n" + "\n".join(long)
