@@ -108,14 +108,24 @@ class RunContext:
         recorded is kept when the attempt fails.
 
         Raises:
-            OutputError: a value has no stable JSON form, or one of the three is no number.
+            OutputError: a value has no stable JSON form, or one of the three is no number; the
+                others are recorded.
         """
+        refused: OutputError | None = None
         for name, value in metrics.items():
-            plain = _plain_metric(name, value)
+            try:
+                plain = _plain_metric(name, value)
+            except OutputError as error:
+                refused = refused or error
+                continue
+
             with self._lock:
                 known = self.metrics.get(name)
                 adds_up = isinstance(plain, (int, float)) and isinstance(known, (int, float))
                 self.metrics[name] = known + plain if adds_up else plain
+
+        if refused is not None:
+            raise refused
 
     def observe(
         self,

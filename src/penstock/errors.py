@@ -42,6 +42,7 @@ __all__ = [
     "SubscriberError",
     "UnstableValueError",
     "ValidationError",
+    "message_of",
 ]
 
 
@@ -144,3 +145,11 @@ class AgentReportedFailure(RunFault):
 
 class SkipRun(RunFault):
     """Raise it in an agent to say that this run does not apply; it is kept as skipped."""
+
+
+def message_of(error: BaseException) -> str:
+    """Read an error's message, also where its class writes none without failing."""
+    try:
+        return str(error)
+    except BaseException as unreadable:  # noqa: BLE001 - anyone's code
+        return f"(its message cannot be read: {type(unreadable).__name__})"

@@ -17,7 +17,7 @@ from penstock.agents import BoundAgent
 from penstock.answers import AgentResult, as_agent_result
 from penstock.context import RunContext
 from penstock.encoding import encode
-from penstock.errors import AgentReportedFailure, AttemptTimeoutError, SkipRun
+from penstock.errors import AgentReportedFailure, AttemptTimeoutError, SkipRun, message_of
 from penstock.evaluators import BoundEvaluator
 from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
 from penstock.scheduler import is_being_cancelled
@@ -75,7 +75,7 @@ async def execute(
         evaluations=attempt.evaluations,
         observations=tuple(ctx.observations),
         trace_refs=attempt.answer.trace_refs,
-        provenance={"problem_family": ctx.problem.family, **attempt.answer.metadata},
+        provenance=attempt.provenance,
         error=attempt.error,
     )
 
@@ -118,13 +118,17 @@ async def _answer(agent: BoundAgent, ctx: RunContext, timeout_s: float | None) -
     if timeout_s is None:
         return await agent(ctx)
 
+    error: BaseException | None = None
     with anyio.move_on_after(timeout_s) as scope:
-        return await agent(ctx)
+        try:
+            return await agent(ctx)
+        except Exception as raised:  # noqa: BLE001 - raised again, as what it is
+            error = raised
 
-    if scope.cancelled_caught:
-        raise AttemptTimeoutError(timeout_s)
+    if scope.cancel_called:  # clients may turn the cancellation into an error of their own
+        raise AttemptTimeoutError(timeout_s) from error
 
-    raise AssertionError("unreachable")  # pragma: no cover - the scope returns or was cancelled
+    raise error or AssertionError("unreachable")
 
 
 _NO_ANSWER = AgentResult()
@@ -139,25 +143,48 @@ class _Attempt:
         self.status = RunStatus.SUCCESS
         self.answer = _NO_ANSWER
         self.outputs_json = "{}"
+        self.provenance: dict[str, Any] = {"problem_family": ctx.problem.family}
         self.evaluations: tuple[Evaluation, ...] = ()
         self.error: RunError | None = None
 
     def keep(self, answer: Any) -> None:
-        """Keep the agent's answer and what belongs to it."""
+        """Keep the agent's answer, and of what belongs to it all that can be stored."""
+        self.stage = RunStage.OUTPUT
         try:
-            self.stage = RunStage.OUTPUT
             self.answer = as_agent_result(answer)
-            self.outputs_json = encode(self.answer.outputs)
-            encode(self.answer.metadata, "metadata")
-            self.ctx.record(**self.answer.metrics)
-            for event in self.answer.events:
-                self.ctx.observe_mapping(event)
-
-            if not self.answer.success:
-                self.stage = RunStage.AGENT
-                raise AgentReportedFailure(self.answer.error)  # noqa: TRY301 - kept as any other
         except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
             self.fail(error)
+            return
+
+        if not self.answer.success:
+            self.stage = RunStage.AGENT
+            self.fail(AgentReportedFailure(self.answer.error))
+            self.stage = RunStage.OUTPUT
+
+        for keep_part in (
+            self._keep_metrics,
+            self._keep_outputs,
+            self._keep_metadata,
+            self._keep_events,
+        ):
+            try:
+                keep_part()
+            except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
+                self.fail(error)
+
+    def _keep_metrics(self) -> None:
+        self.ctx.record(**self.answer.metrics)
+
+    def _keep_outputs(self) -> None:
+        self.outputs_json = encode(self.answer.outputs)
+
+    def _keep_metadata(self) -> None:
+        encode(self.answer.metadata, "metadata")
+        self.provenance = {**self.provenance, **self.answer.metadata}
+
+    def _keep_events(self) -> None:
+        for event in self.answer.events:
+            self.ctx.observe_mapping(event)
 
     async def score(self, evaluators: Iterable[BoundEvaluator]) -> None:
         """Score the answer."""
@@ -174,7 +201,14 @@ class _Attempt:
     def fail(self, error: BaseException) -> None:
         """Turn what was raised into a typed failure; a cancellation from outside goes on."""
         if is_being_cancelled():
-            raise error
+            cancelled = anyio.get_cancelled_exc_class()
+            if isinstance(error, cancelled):
+                raise error
+
+            raise cancelled from error  # a client that turned the cancellation into its own error
+
+        if self.error is not None:
+            return  # the first failure is the one to tell
 
         if isinstance(error, SkipRun):
             self.status = RunStatus.SKIPPED
@@ -184,9 +218,9 @@ class _Attempt:
         worth_another = self.stage is RunStage.AGENT and isinstance(error, Exception)
         self.error = RunError(
             kind=type(error).__name__,
-            message=_message(error),
+            message=message_of(error),
             stage=self.stage,
-            retryable=bool(getattr(error, "retryable", worth_another)) and worth_another,
+            retryable=worth_another and _says_retryable(error),
             traceback="".join(traceback.format_exception(error)),
         )
 
@@ -212,11 +246,11 @@ class _Attempt:
         return metrics
 
 
-def _message(error: BaseException) -> str:
+def _says_retryable(error: BaseException) -> bool:
     try:
-        return str(error)
-    except Exception as unreadable:  # noqa: BLE001 - an agent's error may be broken itself
-        return f"(its message cannot be read: {type(unreadable).__name__})"
+        return bool(getattr(error, "retryable", True))
+    except Exception:  # noqa: BLE001 - an agent's error may be broken itself
+        return True
 
 
 _STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})

@@ -11,8 +11,9 @@ import anyio
 from anyio.abc import TaskGroup
 
 from penstock.bus import EventBus, EventStream, Subscriber
-from penstock.errors import SubscriberError
+from penstock.errors import SubscriberError, message_of
 from penstock.events import Event, StudyWaiting, SubscriberFailed
+from penstock.scheduler import is_being_cancelled
 
 __all__ = ["PATIENCE_S", "Listener", "Listeners", "one_by_one"]
 
@@ -58,18 +59,22 @@ class Listeners:
         self._bus = bus
         self._announce = announce
         self._on_critical = on_critical
-        self._at_work: dict[Listener, _AtWork] = {}
+        self._at_work: list[tuple[Listener, _AtWork]] = []  # a subscriber may be unhashable
 
     def start(self, group: TaskGroup, listener: Listener) -> None:
         """Let a subscriber begin; it hears everything from here on."""
         stream = self._bus.open(*listener.types, name=listener.name)
         at_work = _AtWork(stream, anyio.CancelScope(), anyio.Event())
-        self._at_work[listener] = at_work
+        self._at_work.append((listener, at_work))
         group.start_soon(self._listen, listener, at_work, name=listener.name)
 
     async def finish(self, *listeners: Listener) -> None:
         """Close the streams of these subscribers (of all, without any) and wait for their ends."""
-        waited_for = [self._at_work[each] for each in listeners or self._at_work]
+        waited_for = [
+            at_work
+            for listener, at_work in self._at_work
+            if not listeners or any(listener is each for each in listeners)
+        ]
         for stream, _, _ in waited_for:
             stream.close()
 
@@ -84,7 +89,7 @@ class Listeners:
 
     def cancel(self, grace_s: float) -> None:
         """Cancel subscribers that have not ended after a grace; critical ones may finish."""
-        for listener, at_work in self._at_work.items():
+        for listener, at_work in self._at_work:
             if not listener.critical:
                 at_work.scope.deadline = anyio.current_time() + grace_s
 
@@ -92,14 +97,17 @@ class Listeners:
         try:
             with at_work.scope:
                 await listener.subscriber(at_work.stream)
-        except Exception as error:  # noqa: BLE001 - a subscriber is anyone's code
+        except BaseException as error:
+            if is_being_cancelled():
+                raise
+
             self._report(listener, error)
         finally:
             at_work.stream.close()
             at_work.done.set()
 
-    def _report(self, listener: Listener, error: Exception) -> None:
-        said = f"{type(error).__name__}: {error}"
+    def _report(self, listener: Listener, error: BaseException) -> None:
+        said = f"{type(error).__name__}: {message_of(error)}"
         self._announce(
             SubscriberFailed,
             subscriber=listener.name,
