@@ -36,9 +36,10 @@ from penstock.events import (
     StudyWaiting,
     SubscriberFailed,
 )
+from penstock.options import RunnerOptions
 from penstock.results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
 from penstock.retry import Retry
-from penstock.runner import RunnerOptions, StudyRunner
+from penstock.runner import StudyRunner
 from penstock.studies import StudyResult, arun_study, resume_study, run_study
 from penstock.study.conditions import Condition
 from penstock.study.designs import build_design

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import anyio
@@ -12,12 +12,14 @@ from penstock.agents import BoundAgent, bind_agent
 from penstock.errors import BindingError, PenstockError, ValidationError
 from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
 from penstock.siblings import find_agent, find_problem, where_else_agents, where_else_problems
+from penstock.study.conditions import Condition
 from penstock.study.model import Study
-from penstock.study.plan import Plan
+from penstock.study.plan import Plan, plan
 from penstock.study.problem import Problem
 from penstock.study.references import load_reference
+from penstock.study.validation import declaration_errors
 
-__all__ = ["Bindings", "bind_study"]
+__all__ = ["Bindings", "bind_study", "plan_and_bind"]
 
 Found = TypeVar("Found")
 
@@ -29,6 +31,31 @@ class Bindings(NamedTuple):
     problems: Mapping[str, Problem]
     evaluators: Mapping[str, tuple[BoundEvaluator, ...]]
     """The evaluators of each problem, the problem's own first."""
+
+
+def plan_and_bind(
+    study: Study,
+    conditions: Sequence[Condition] | None = None,
+    *,
+    agents: Mapping[str, Any] | None = None,
+    problems: Mapping[str, Any] | None = None,
+) -> tuple[Plan, Bindings]:
+    """Plan a study and bind what it names.
+
+    Raises:
+        ValidationError: everything that is wrong with either, at once.
+    """
+    errors = declaration_errors(study)
+    try:
+        made = plan(study, conditions)
+        bindings = bind_study(made, agents=agents, problems=problems)
+    except ValidationError as error:
+        raise ValidationError([*errors, *error.errors]) from error
+
+    if errors:
+        raise ValidationError(errors)
+
+    return made, bindings
 
 
 def bind_study(

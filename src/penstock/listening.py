@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import anyio
@@ -86,6 +86,19 @@ class Listeners:
                 self._announce(StudyWaiting, subscriber=stream.name, behind=len(stream))
 
             await done.wait()
+
+    def gate(self) -> Awaitable[None] | None:
+        """Give what the next run must wait for: None, or for a subscriber to catch up."""
+        laggard = self._bus.laggard()
+        return None if laggard is None else self._caught_up(laggard)
+
+    async def _caught_up(self, laggard: EventStream) -> None:
+        with anyio.move_on_after(PATIENCE_S):
+            await self._bus.ready()
+            return
+
+        self._announce(StudyWaiting, subscriber=laggard.name, behind=len(laggard))
+        await self._bus.ready()
 
     def cancel(self, grace_s: float) -> None:
         """Cancel subscribers that have not ended after a grace; critical ones may finish."""

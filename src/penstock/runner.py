@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
-from penstock.binding import Bindings, bind_study
+from penstock.binding import plan_and_bind
 from penstock.bus import EventBus, EventStream, Subscriber
+from penstock.cancellation import finish_before_cancelling
 from penstock.errors import PenstockError, ValidationError
 from penstock.events import (
     Event,
@@ -20,66 +20,22 @@ from penstock.events import (
     StudyFinished,
     StudyStarted,
     StudyStopping,
-    StudyWaiting,
 )
 from penstock.lifecycle import Announcer, Job, Lifecycle
-from penstock.listening import PATIENCE_S, Listener, Listeners, one_by_one
+from penstock.listening import Listener, Listeners, one_by_one
 from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
-from penstock.store.lock import hold_directory
+from penstock.store.lock import move_aside
 from penstock.store.writer import Restored, Store, open_store
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.order import execution_order
-from penstock.study.plan import Plan, plan
-from penstock.study.validation import declaration_errors
 from penstock.subscribers import checkpoint, export, log, progress
 
-__all__ = ["RunnerOptions", "StudyRunner"]
+__all__ = ["StudyRunner"]
 
 Function = TypeVar("Function", bound=Callable[[Any], Any])
-
-
-class RunnerOptions(TypedDict, total=False):
-    """What can be said about how a study is run, written once; all of it is optional.
-
-    Attributes:
-        agent_bindings: Agents by name, beside those the study declares.
-        problem_registry: Problems by id, beside those the study declares.
-        conditions: Conditions to use in place of those the study's design makes.
-        parallelism: Runs in flight at once; the run budget's where not given.
-        checkpoint: Sync results to the disk as they come. Without it a crash of the machine (not
-            one of the process) can lose the last runs.
-        show_progress: Whether progress is shown on stderr; where a terminal is, if not given.
-        output_dir: Where results go, in place of the study's own ``output_dir``.
-        subscribers: Coroutine functions over a stream of events; each hears all events.
-        timeout_s: How long an agent may take in one attempt, in seconds.
-        retry: Which failures are worth another attempt.
-        max_failures: Stop the study when more runs than this have failed.
-        fail_fast: Stop the study at the first failed run; the run budget's where not given.
-        limits: Name -> how many runs may hold that limit at once (`RunContext.limiter`).
-        fresh: Move an earlier output directory aside and start from nothing.
-        rescore: Score the answers of earlier sessions again, without calling their agents.
-        grace_s: How long runs in flight may go on after a cancellation, in seconds.
-    """
-
-    agent_bindings: Mapping[str, Any] | None
-    problem_registry: Mapping[str, Any] | None
-    conditions: Sequence[Condition] | None
-    parallelism: int | None
-    checkpoint: bool
-    show_progress: bool | None
-    output_dir: Path | str | None
-    subscribers: Sequence[Subscriber]
-    timeout_s: float | None
-    retry: Retry | None
-    max_failures: int | None
-    fail_fast: bool | None
-    limits: Mapping[str, int] | None
-    fresh: bool
-    rescore: bool
-    grace_s: float
 
 
 class StudyRunner:
@@ -125,7 +81,9 @@ class StudyRunner:
         self.study = study
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
-        self.plan, self._bindings = self._prepare(agent_bindings, problem_registry, conditions)
+        self.plan, bindings = plan_and_bind(
+            study, conditions, agents=agent_bindings, problems=problem_registry
+        )
         self._announce = Announcer(self.bus, study.study_id)
         self._listeners = Listeners(self.bus, self._announce, self.stop)
         self._subscribed = [Listener(subscriber) for subscriber in subscribers]
@@ -138,7 +96,7 @@ class StudyRunner:
         fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
             self.plan,
-            self._bindings,
+            bindings,
             self._announce,
             timeout_s=timeout_s,
             retry=retry or Retry(),
@@ -147,7 +105,7 @@ class StudyRunner:
             recall=self._recall,
             stop=self.stop,
         )
-        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
+        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._listeners.gate)
         self._restored = 0
         self._stopped_because: str | None = None
         self._begun = False
@@ -238,46 +196,20 @@ class StudyRunner:
             raise PenstockError("this runner has run; make another, it will go on from there")
 
         self._begun = True
-        failures: list[BaseException] = []
-        ended = anyio.Event()
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._run_shielded, failures, ended)
-            try:
-                await ended.wait()
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self._wind_down(ended)
-
-        if failures:
-            raise failures[0]
-
+        await finish_before_cancelling(self._run, self._wind_down)
         return self.summary
 
-    async def _run_shielded(self, failures: list[BaseException], ended: anyio.Event) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._run()
-            except Exception as error:  # noqa: BLE001 - raised again, by run()
-                failures.append(error)
-            finally:
-                ended.set()
-
     async def _wind_down(self, ended: anyio.Event) -> None:
-        """See to it that the study ends: by itself, then by cancelling what is in flight."""
-        if ended.is_set():
-            return
-
         self.stop("cancelled by the host")
         with anyio.move_on_after(self._grace_s):
             await ended.wait()
 
         if not ended.is_set():
             self.cancel()
-            await ended.wait()
 
     async def _run(self) -> None:
         if self._fresh:
-            _move_aside(self.output_dir)
+            move_aside(self.output_dir)
 
         async with open_store(self.output_dir, durable=self._durable) as store:
             self._store = store
@@ -338,46 +270,8 @@ class StudyRunner:
 
         return await self._store.recall(position)
 
-    def _gate(self) -> Awaitable[None] | None:
-        laggard = self.bus.laggard()
-        return None if laggard is None else self._held_back_by(laggard)
-
-    async def _held_back_by(self, laggard: EventStream) -> None:
-        with anyio.move_on_after(PATIENCE_S):
-            await self.bus.ready()
-            return
-
-        self._announce(StudyWaiting, subscriber=laggard.name, behind=len(laggard))
-        await self.bus.ready()
-
     def _ending(self) -> str:
         if self._stopped_because is not None:
             return f"stopped: {self._stopped_because}"
 
         return "complete" if self.summary.remaining == 0 else "failed"
-
-    def _prepare(
-        self,
-        agents: Mapping[str, Any] | None,
-        problems: Mapping[str, Any] | None,
-        conditions: Sequence[Condition] | None,
-    ) -> tuple[Plan, Bindings]:
-        errors = declaration_errors(self.study)
-        try:
-            planned = plan(self.study, conditions)
-            bindings = bind_study(planned, agents=agents, problems=problems)
-        except ValidationError as error:
-            raise ValidationError([*errors, *error.errors]) from error
-
-        if errors:
-            raise ValidationError(errors)
-
-        return planned, bindings
-
-
-def _move_aside(directory: Path) -> None:
-    """Rename an earlier output directory; nothing is ever deleted."""
-    if directory.exists():
-        with hold_directory(directory):
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
-            directory.rename(directory.with_name(f"{directory.name}.{stamp}"))

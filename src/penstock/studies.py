@@ -13,8 +13,9 @@ import anyio
 import anyio.abc
 
 from penstock.errors import RunningLoopError
+from penstock.options import RunnerOptions
 from penstock.results import RunResult, StudySummary
-from penstock.runner import RunnerOptions, StudyRunner
+from penstock.runner import StudyRunner
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
 

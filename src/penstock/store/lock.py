@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import filelock
 
 from penstock.errors import DirectoryInUseError
 
-__all__ = ["hold_directory"]
+__all__ = ["hold_directory", "move_aside"]
 
 
 @contextmanager
@@ -34,6 +35,18 @@ def hold_directory(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def move_aside(directory: Path) -> None:
+    """Rename a directory that nobody holds; nothing is ever deleted.
+
+    Raises:
+        DirectoryInUseError: it is held.
+    """
+    if directory.exists():
+        with hold_directory(directory):
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+            directory.rename(directory.with_name(f"{directory.name}.{stamp}"))
 
 
 def _holder(directory: Path) -> str:
