@@ -19,8 +19,8 @@ from penstock.context import RunContext
 from penstock.encoding import encode
 from penstock.errors import AgentReportedFailure, AttemptTimeoutError, SkipRun, message_of
 from penstock.evaluators import BoundEvaluator
+from penstock.loop import is_being_cancelled
 from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
-from penstock.scheduler import is_being_cancelled
 from penstock.study.hypotheses import Outcome
 
 __all__ = ["execute", "rescore"]

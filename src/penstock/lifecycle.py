@@ -24,9 +24,9 @@ from penstock.events import (
     RunSucceeded,
 )
 from penstock.execute import execute, rescore
+from penstock.loop import call_soon_from_threads
 from penstock.results import Observation, RunResult, RunStatus, StudySummary
 from penstock.retry import Retry
-from penstock.scheduler import call_soon_from_threads
 from penstock.study.plan import Plan
 
 __all__ = ["Announcer", "Job", "Lifecycle", "Tally"]

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from penstock.bus import EventBus, EventStream, Subscriber
 from penstock.errors import SubscriberError, message_of
 from penstock.events import Event, StudyWaiting, SubscriberFailed
-from penstock.scheduler import is_being_cancelled
+from penstock.loop import is_being_cancelled
 
 __all__ = ["PATIENCE_S", "Listener", "Listeners", "one_by_one"]
 

@@ -13,13 +13,12 @@ import asyncio  # noqa: TID251 - tasks of its own; see above
 import heapq
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import suppress
 from itertools import count
 from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Scheduler", "call_soon_from_threads", "is_being_cancelled"]
+__all__ = ["Scheduler"]
 
 Job = TypeVar("Job")
 
@@ -179,23 +178,3 @@ class Scheduler(Generic[Job]):
         finally:
             if alarm:
                 alarm.cancel()
-
-
-def is_being_cancelled() -> bool:
-    """Tell whether someone cancels the current task, or its code raised CancelledError itself."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
-def call_soon_from_threads() -> Callable[..., None]:
-    """Give a function by which any thread has this event loop call something soon, in order.
-
-    The thread does not wait for it. Where the loop is closed, nothing is called.
-    """
-    loop = asyncio.get_running_loop()
-
-    def call_soon(function: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # closed
-            loop.call_soon_threadsafe(function, *args)
-
-    return call_soon
