@@ -221,6 +221,18 @@ def test_closed_descriptors_do_not_become_files_of_the_study(folder: StudyFolder
         assert store.count() == 40
 
 
+def test_done_is_the_last_line_also_when_the_results_cannot_be_written(
+    folder: StudyFolder,
+) -> None:
+    (folder.results / "runs.csv").mkdir(parents=True)  # a folder, where the export has a file
+    ended = folder.run("--json")
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "export" in ended.stderr.splitlines()[-1]
+    done = json_lines(ended.stdout)[-1]
+    assert (done["event"], done["succeeded"]) == ("done", 40)
+
+
 def test_a_directory_in_use_is_refused_with_its_holder_named(folder: StudyFolder, cli: Any) -> None:
     folder.set_up(free_replicates=0)
     process = folder.start()

@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import StudyFolder
+from tests.cli.conftest import StudyFolder, json_lines
 
 IN_PYTHON = """\
 import penstock as ps
 
+print("a module prints")
 study = ps.Study(
     study_id="tones",
     title="In Python",
@@ -49,8 +50,10 @@ def test_a_study_is_taken_from_a_module_of_the_working_directory(
     python: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(python.path)
-    checked = cli("check", "tones:made")
-    assert checked.exit_code == 0, checked.stderr
+    planned = cli("plan", "tones:made", "--json")
+    assert planned.exit_code == 0, planned.stderr
+    assert [line["event"] for line in json_lines(planned.stdout)] == ["plan"]
+    assert "a module prints" in planned.stderr
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,9 @@ def _from_python(file_ref: str, attribute: str) -> Study:
 
 def _called(ref: str, folder: Path) -> Any:
     try:
-        found = load_reference(ref, folder)
-        return found() if callable(found) else found
+        with redirect_stdout(sys.stderr):  # what a module prints is not for machines
+            found = load_reference(ref, folder)
+            return found() if callable(found) else found
     except (ImportError, AttributeError) as error:
         raise BindingError(str(error)) from error
     except PenstockError:

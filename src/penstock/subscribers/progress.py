@@ -9,6 +9,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import TextIO
 
+import anyio
 from rich.console import Console
 from rich.constrain import Constrain
 from rich.live import Live
@@ -47,8 +48,11 @@ EVENTS = (
 )
 
 _REFRESH_S = 0.1
+_QUIET_S = 1.0
+"""Time goes on also while no run ends: the time left is shown anew."""
+
 _PLAIN_EVERY_S = 10.0
-_ECHO_WIDTH = 8
+_ECHO_WIDTH = 5
 """Columns left free: a terminal echoes ``^C`` after the last line and must not wrap it."""
 
 
@@ -67,13 +71,21 @@ def progress(out: TextIO | None = None) -> Subscriber:
     async def subscriber(stream: EventStream) -> None:
         board = _Board()
         with _display(out or sys.stderr) as show:
-            while events := await stream.batch(1024, linger_s=_REFRESH_S):
-                for event in events:
+            while (events := await _news(stream)) != []:
+                for event in events or ():
                     board.count(event)
 
                 show(board)
 
     return subscriber
+
+
+async def _news(stream: EventStream) -> list[Event] | None:
+    """Give what has happened; None where nothing has for a while, and an empty list at the end."""
+    with anyio.move_on_after(_QUIET_S):
+        return await stream.batch(1024, linger_s=_REFRESH_S)
+
+    return None
 
 
 class _Board:
@@ -88,7 +100,7 @@ class _Board:
         self.tokens = 0
         self.note = ""
         self.is_over = False
-        self._begun = monotonic()
+        self._begun = self._saved_at = monotonic()
 
     def count(self, event: Event) -> None:
         match event:
@@ -101,6 +113,7 @@ class _Board:
             case RunsSaved():
                 self.done += len(event.run_ids)
                 self.saved += len(event.run_ids)
+                self._saved_at = monotonic()
                 self.note = "" if self.note.startswith("waiting") else self.note
             case RunRetried():
                 self._count_result(event.result)
@@ -123,16 +136,16 @@ class _Board:
 
     def text(self) -> str:
         """Say it in one line."""
-        elapsed = monotonic() - self._begun
-        rate = self.saved / elapsed if elapsed > 0 else 0.0
+        took_s = self._saved_at - self._begun
+        rate = self.saved / took_s if took_s > 0 else 0.0
         parts = [
             f"{self.done:,}/{self.planned:,} done",
             f"{self.started - self.ended:,} in flight",
-            f"{rate:,.1f} runs/s",
+            f"{rate:,.1f}/s",
         ]
-        if not self.is_over and rate > 0:
-            left = timedelta(seconds=round((self.planned - self.done) / rate))
-            parts.append(f"{left} left")
+        if rate > 0 and not self.is_over and not self.note.startswith("stopping"):
+            left_s = (self.planned - self.done) / rate - (monotonic() - self._saved_at)
+            parts.append(f"{timedelta(seconds=max(0, round(left_s)))} left")
 
         parts.append(f"{self.succeeded:,} succeeded, {self.failed:,} failed")
         if self.retried:
