@@ -27,7 +27,8 @@ from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
 from penstock.store.lock import move_aside
-from penstock.store.writer import Restored, Store, open_store
+from penstock.store.opening import open_store
+from penstock.store.writer import Restored, Store
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.order import execution_order

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sqlite3
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -14,18 +13,14 @@ from typing import Any, NamedTuple
 import aiosqlite
 import anyio
 
-from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
+from penstock.errors import ForeignDirectoryError
 from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
-from penstock.store.lock import hold_directory
 from penstock.store.reader import StoreReader
-from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.plan import Plan
 
-__all__ = ["Restored", "Store", "open_store"]
-
-_BUSY_TIMEOUT_S = 30.0
+__all__ = ["Restored", "Store"]
 
 
 class Restored(NamedTuple):
@@ -44,78 +39,6 @@ class Restored(NamedTuple):
     def kept(self) -> int:
         """How many runs are kept."""
         return self.done.count(1)
-
-
-@asynccontextmanager
-async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[Store]:
-    """Open the store of a directory for writing, and hold the directory while it is open.
-
-    Args:
-        directory: Where ``study.sqlite`` is, or will be.
-        durable: Sync every group to the disk. Without it a crash of the machine (not one of the
-            process) can lose the last runs.
-
-    Raises:
-        DirectoryInUseError: another process or runner holds the directory.
-        ForeignDirectoryError: ``study.sqlite`` is not ours.
-        SchemaError: it was written by a newer version.
-    """
-    path = directory / "study.sqlite"
-    if not path.exists() and (directory / "manifest.json").exists():
-        raise ForeignDirectoryError(
-            f"{directory} holds the results of another tool (manifest.json and no study.sqlite); "
-            "run in another directory (output_dir), or move the old one aside with fresh"
-        )
-
-    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
-    with hold_directory(directory):
-        connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
-        try:
-            async with connection:
-                await _prepare(connection, path, durable=durable)
-                store = Store(connection, path)
-                try:
-                    yield store
-                finally:
-                    store.close()
-        except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}; what was saved before is kept") from error
-
-
-async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: bool) -> None:
-    try:
-        (application_id,) = await _row(connection, "PRAGMA application_id")
-        (schema_version,) = await _row(connection, "PRAGMA user_version")
-        (tables,) = await _row(connection, "SELECT count(*) FROM sqlite_master")
-    except sqlite3.DatabaseError as error:
-        raise ForeignDirectoryError(
-            f"{path} is not a store that can be read ({error}); move it away, or run in another "
-            "directory (output_dir)"
-        ) from error
-
-    if tables and application_id != APPLICATION_ID:
-        raise ForeignDirectoryError(
-            f"{path} is an SQLite file of something else; run in another directory (output_dir)"
-        )
-
-    if schema_version > SCHEMA_VERSION:
-        raise SchemaError(
-            f"{path} has layout {schema_version}, and this version of penstock reads up to "
-            f"{SCHEMA_VERSION}; upgrade penstock"
-        )
-
-    # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
-    await connection.execute("PRAGMA page_size = 16384")
-    await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
-    if not tables:
-        await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
-
-
-async def _row(connection: aiosqlite.Connection, query: str) -> sqlite3.Row:
-    async with connection.execute(query) as cursor:
-        (row,) = await cursor.fetchall()
-        return row
 
 
 class Store:
