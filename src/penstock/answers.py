@@ -114,21 +114,22 @@ def _from_execution_result(answer: Any) -> AgentResult:
         answer.output if isinstance(answer.output, Mapping) else {"final_output": answer.output}
     )
     metadata = answer.metadata if isinstance(answer.metadata, Mapping) else {}
-    response = _response(answer, output)
-    metadata = {**response, **metadata}
+    responses = _responses(answer, output)
+    metadata = {**_model(responses), **metadata}
     trace_refs = _refs(metadata.get("trace_refs")) or _refs(metadata.get("trace_path"))
     error = getattr(answer, "error", None) or output.get("error") or metadata.get("error")
+    usage = output.get("usage") or metadata.get("usage")
     return AgentResult(
         outputs=_final_output(output),
         metrics={
-            **_usage(output.get("usage") or metadata.get("usage")),
+            **(_usage(usage) if usage else _usage_of(responses)),
             **_mapping(output, "metrics"),
         },
         events=tuple(event for event in output.get("events") or () if isinstance(event, Mapping)),
         metadata=metadata,
         trace_refs=trace_refs,
         success=bool(answer.success),
-        error=None if error is None else str(error),
+        error=_errors_of_steps(answer, output) if error is None else str(error),
     )
 
 
@@ -150,19 +151,50 @@ def _final_output(output: Mapping[str, Any]) -> Mapping[str, Any]:
     return {key: value for key, value in output.items() if key not in {"metrics", "events"}}
 
 
-def _response(answer: Any, output: Mapping[str, Any]) -> dict[str, Any]:
+def _steps(answer: Any, output: Mapping[str, Any]) -> Mapping[str, Any]:
+    steps = getattr(answer, "step_results", None)
+    steps = steps or _attribute(output.get("workflow"), "step_results")
+    return steps if isinstance(steps, Mapping) else {}
+
+
+def _errors_of_steps(answer: Any, output: Mapping[str, Any]) -> str | None:
+    """Say what went wrong where a workflow says it of its steps alone."""
+    errors = {name: _attribute(step, "error") for name, step in _steps(answer, output).items()}
+    return "; ".join(f"{name}: {error}" for name, error in errors.items() if error) or None
+
+
+def _responses(answer: Any, output: Mapping[str, Any]) -> list[Any]:
+    """List the model's responses: the one that made the answer, or those of a workflow's steps."""
     response = getattr(answer, "model_response", None) or output.get("model_response")
-    names = {"model_name": ("model", "model_name"), "model_provider": ("provider",)}
-    found: dict[str, Any] = {}
-    for name, keys in names.items():
-        for key in keys:
-            value = (
-                response.get(key) if isinstance(response, Mapping) else getattr(response, key, None)
-            )
-            if isinstance(value, str):
-                found.setdefault(name, value)
+    if response is not None:
+        return [response]
+
+    held = (_attribute(step, "output") for step in _steps(answer, output).values())
+    found = (_attribute(each, "model_response") for each in held)
+    return [response for response in found if response is not None]
+
+
+def _model(responses: list[Any]) -> dict[str, str]:
+    """Say which model answered: the last one that was asked."""
+    found: dict[str, str] = {}
+    for response in responses:
+        said = {
+            "model_name": _attribute(response, "model") or _attribute(response, "model_name"),
+            "model_provider": _attribute(response, "provider"),
+        }
+        found |= {name: value for name, value in said.items() if isinstance(value, str)}
 
     return found
+
+
+def _usage_of(responses: list[Any]) -> dict[str, Any]:
+    """Add up what responses say of their tokens."""
+    total: dict[str, Any] = {}
+    for response in responses:
+        for name, value in _usage(_attribute(response, "usage")).items():
+            total[name] = total.get(name, 0) + value
+
+    return total
 
 
 def _usage(usage: Any) -> dict[str, Any]:
