@@ -147,7 +147,7 @@ def _failure_cells(result: RunResult) -> tuple[Any, ...]:
 def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
     """Write what an agent reported; where it reported nothing, its answer is the one event.
 
-    The answer's text is not written twice: the view takes it from the outputs.
+    The answer's text is not written twice: the view takes it from the outputs, if it can.
     """
     observed = [
         (attempt_id, number, *(getattr(each, name) for name in _OBSERVED))
@@ -160,9 +160,12 @@ def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]
 
 
 def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
+    # SQLite cannot look into outputs that hold NaN or an infinity.
+    is_readable = "NaN" not in result.outputs_json and "Infinity" not in result.outputs_json
     event = {
         "timestamp": timestamp(result.ended_at),
         "record_id": answer_event_id(result.run_id),
+        "text": None if is_readable else _text(result.outputs),
         "actor_id": "agent",
         "event_type": "assistant_output",
         "meta_json": '{"auto_generated":true}',
@@ -254,13 +257,17 @@ def _evaluation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Evaluatio
 def _observation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Observation:
     cells = {name: row[name] for name in _OBSERVED}
     if cells["text"] is None:
-        text = decode(attempt["outputs"]).get("text")
-        cells["text"] = text if isinstance(text, str) else ""
+        cells["text"] = _text(decode(attempt["outputs"]))
 
     cells["session_id"] = cells["session_id"] or attempt["run_id"]
     return Observation(
         **cells, **{name: attempt[name] for name in ("study_id", "run_id", "condition_id")}
     )
+
+
+def _text(outputs: Mapping[str, Any]) -> str:
+    text = outputs.get("text")
+    return text if isinstance(text, str) else ""
 
 
 def without_surrogates(values: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:

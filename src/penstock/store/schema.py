@@ -8,8 +8,9 @@
     observation  what agents reported, by attempt
     evaluation   scores, by attempt
 
-The views ``conditions``, ``runs``, ``events``, ``evaluations`` have the columns of the files of
-the same names; ``attempts`` shows every attempt with its cost and error.
+The views ``conditions``, ``runs``, ``events``, ``evaluations`` have the rows of the files of the
+same names and at least their columns; ``attempts`` shows every attempt with its cost and error.
+A run that did not succeed has an event that says so, after those that its agent reported.
 """
 
 from __future__ import annotations
@@ -88,6 +89,10 @@ EVALUATION_COLUMNS = (
 _OBSERVED = ", ".join(
     f"{name} TEXT" for name in EVENT_COLUMNS if name not in {"study_id", "run_id", "condition_id"}
 )
+
+# SQLite reads no NaN and no infinity, which agents may return: it would stop at the first.
+_PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
+_LAST = 1 << 62
 
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -187,11 +192,11 @@ FROM condition, study ORDER BY position;
 
 CREATE VIEW runs AS
 SELECT study.study_id, condition_id, run_id, problem_id,
-       coalesce(provenance ->> '$.problem_family', 'unknown') AS problem_family,
+       coalesce({_PROVENANCE} ->> '$.problem_family', 'unknown') AS problem_family,
        agent_id,
-       coalesce(provenance ->> '$.agent_kind', 'unknown') AS agent_kind,
-       coalesce(provenance ->> '$.pattern_name', 'unknown') AS pattern_name,
-       coalesce(provenance ->> '$.model_name', 'unknown') AS model_name,
+       coalesce({_PROVENANCE} ->> '$.agent_kind', 'unknown') AS agent_kind,
+       coalesce({_PROVENANCE} ->> '$.pattern_name', 'unknown') AS pattern_name,
+       coalesce({_PROVENANCE} ->> '$.model_name', 'unknown') AS model_name,
        seed, replicate, status, started_at AS start_time, ended_at AS end_time, latency_s,
        input_tokens, output_tokens, cost_usd, primary_outcome,
        coalesce(trace_refs ->> '$[0]', '') AS trace_path,
@@ -202,12 +207,22 @@ FROM attempt, study WHERE final AND position IS NOT NULL ORDER BY position;
 
 CREATE VIEW events AS
 SELECT o.timestamp, o.record_id,
-       coalesce(o.text, a.outputs ->> '$.text', '') AS text,
+       coalesce(o.text, iif(json_valid(a.outputs), a.outputs ->> '$.text', ''), '') AS text,
        coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
        o.level, study.study_id, a.run_id, a.condition_id,
-       o.trial_id, o.step_id, o.tool_name, o.evaluation_id
+       o.trial_id, o.step_id, o.tool_name, o.evaluation_id,
+       a.started_at AS run_start_time, a.position, o.number
 FROM attempt a JOIN observation o ON o.attempt_id = a.id, study
-WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, o.number;
+WHERE a.final AND a.position IS NOT NULL
+UNION ALL                           -- how a run ended that did not succeed, after all it reported
+SELECT a.ended_at, 'evt-' || substr(a.run_id, 5), a.error_kind || ': ' || a.error_message,
+       a.run_id, 'penstock', 'run_' || a.status,
+       json_object('auto_generated', json('true'), 'stage', a.error_stage),
+       'run', study.study_id, a.run_id, a.condition_id, NULL, NULL, NULL, NULL,
+       a.started_at, a.position, {_LAST}
+FROM attempt a, study
+WHERE a.final AND a.position IS NOT NULL AND a.status <> 'success'
+ORDER BY 17, 18;
 
 CREATE VIEW evaluations AS
 SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,

@@ -1,0 +1,161 @@
+"""The part of a study that statistics can be done on: the folder ``analysis`` beside the tables.
+
+It has the layout of the study's directory, so that what reads the one reads the other, and holds
+the runs that succeeded; where the study's primary outcome is a number in any of them, those in
+which it is one. ``excluded.csv`` lists every other run and why it is missing: whether it may be
+left out is for the analyst to say. Nothing else differs but how some values are written, for
+readers that stop at what they cannot read:
+
+- true and false as 1 and 0, where a number is expected;
+- a level that is null or empty text as ``null`` or ``""``, since an empty cell means no level;
+- a metric of several evaluators as ``evaluator.metric``;
+- an event whose timestamp is no ISO 8601 has that of its run's start;
+- text that is longer than readers of CSV allow is cut, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from penstock.store.reader import StoreReader
+from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.subscribers.tables import plain_cell, write_conditions, write_csv, write_json
+
+__all__ = ["write_analysis"]
+
+_NUMBER_CELL = "CASE {0} WHEN 'True' THEN 1 WHEN 'False' THEN 0 ELSE {0} END AS {0}"
+_METRIC_NAME = """
+CASE WHEN metric_name IN (
+    SELECT metric_name FROM evaluations GROUP BY metric_name HAVING min(evaluator_id) <>
+    max(evaluator_id)
+) THEN evaluator_id || '.' || metric_name ELSE metric_name END AS metric_name
+"""
+# Text is greater than any number to SQLite, null is neither, and infinity is beyond.
+_IS_NUMBER = (
+    "coalesce(primary_outcome BETWEEN -1.79e308 AND 1.79e308"
+    " OR primary_outcome IN ('True', 'False'), 0)"
+)
+_WRITTEN_AS = {
+    "primary_outcome": _NUMBER_CELL.format("primary_outcome"),
+    "metric_value": _NUMBER_CELL.format("metric_value"),
+    "metric_name": _METRIC_NAME,
+}
+_EXCLUDED_COLUMNS = (
+    "run_id",
+    "condition_id",
+    "problem_id",
+    "agent_id",
+    "replicate",
+    "status",
+    "reason",
+)
+
+
+def write_analysis(to: Path, store: StoreReader, manifest: Mapping[str, Any]) -> None:
+    """Write the analysable part of a study.
+
+    Args:
+        to: The folder.
+        store: Where the study is.
+        manifest: The manifest of the whole study.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    to.mkdir(exist_ok=True)
+    analysable = _analysable(store)
+    write_conditions(to / "conditions.csv", store, _level_cell)
+    write_csv(
+        to / "runs.csv",
+        RUN_COLUMNS,
+        _cut(store.rows(f"SELECT {_selected(RUN_COLUMNS)} FROM runs WHERE {analysable}")),  # noqa: S608
+    )
+    write_csv(to / "events.csv", EVENT_COLUMNS, _cut(_events(store, analysable)))
+    write_csv(
+        to / "evaluations.csv",
+        EVALUATION_COLUMNS,
+        _cut(_of_runs(store, "evaluations", EVALUATION_COLUMNS, analysable)),
+    )
+    reason = "coalesce(error_info, 'its primary outcome is not a finite number') AS reason"
+    excluded = f"{', '.join(_EXCLUDED_COLUMNS[:-1])}, {reason}"
+    write_csv(
+        to / "excluded.csv",
+        _EXCLUDED_COLUMNS,
+        _cut(store.rows(f"SELECT {excluded} FROM runs WHERE NOT ({analysable})")),  # noqa: S608
+    )
+    write_json(to / "manifest.json", _manifest(store, manifest, analysable))
+
+
+def _analysable(store: StoreReader) -> str:
+    """Say in SQL which rows of the view ``runs`` can be analysed."""
+    succeeded = "status = 'success'"
+    measured = f"SELECT 1 FROM runs WHERE {succeeded} AND {_IS_NUMBER} LIMIT 1"  # noqa: S608
+    return f"{succeeded} AND {_IS_NUMBER}" if any(store.rows(measured)) else succeeded
+
+
+def _manifest(store: StoreReader, manifest: Mapping[str, Any], analysable: str) -> dict[str, Any]:
+    count = f"SELECT count(*) AS n FROM runs WHERE {analysable}"  # noqa: S608
+    (kept,) = (row["n"] for row in store.rows(count))
+    return {
+        **manifest,
+        "run_count": kept,
+        "status_counts": {"success": kept} if kept else {},
+        "excluded_count": manifest["run_count"] - kept,
+    }
+
+
+def _selected(columns: Iterable[str]) -> str:
+    return ", ".join(_WRITTEN_AS.get(name, name) for name in columns)
+
+
+def _of_runs(
+    store: StoreReader, table: str, columns: Iterable[str], analysable: str
+) -> Iterator[Iterable[Any]]:
+    return store.rows(
+        f"SELECT {_selected(columns)} FROM {table} "  # noqa: S608 - our own names
+        f"WHERE run_id IN (SELECT run_id FROM runs WHERE {analysable})"
+    )
+
+
+def _events(store: StoreReader, analysable: str) -> Iterator[list[Any]]:
+    for row in _of_runs(store, "events", ("run_start_time", *EVENT_COLUMNS), analysable):
+        started_at, said_at, *others = row
+        yield [said_at if _is_moment(said_at) else started_at, *others]
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+
+    return True
+
+
+def _level_cell(value: Any) -> Any:
+    is_blank = value is None or (isinstance(value, str) and not value.strip())
+    return json.dumps(value) if is_blank else plain_cell(value)
+
+
+def _cut(rows: Iterable[Iterable[Any]]) -> Iterator[list[Any]]:
+    for row in rows:
+        yield [_shortened(cell) if isinstance(cell, str) else cell for cell in row]
+
+
+_LONGEST = 131_072
+"""What Python's reader of CSV takes for a cell, if nobody told it to take more."""
+
+
+def _shortened(cell: str) -> str:
+    if len(cell) <= _LONGEST:
+        return cell
+
+    if cell.startswith(("{", "[")):
+        return json.dumps({"cut": True, "characters": len(cell)})
+
+    note = f"... (cut: {len(cell)} characters, in full in the table of all runs)"
+    return cell[: _LONGEST - len(note)] + note

@@ -1,0 +1,100 @@
+"""Files of a study, each written aside, synced and renamed into place."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from penstock.encoding import decode
+from penstock.store.reader import StoreReader
+
+__all__ = ["plain_cell", "write_conditions", "write_csv", "write_json", "write_lines", "write_text"]
+
+_CONDITION_COLUMNS = (
+    "study_id",
+    "condition_id",
+    "admissible",
+    "constraint_messages",
+    "assignment_meta_json",
+)
+
+
+def plain_cell(value: Any) -> Any:
+    """Write a level as a cell: lists and mappings as JSON, null as nothing."""
+    return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
+
+
+def write_conditions(
+    path: Path, store: StoreReader, cell: Callable[[Any], Any] = plain_cell
+) -> None:
+    """Write the conditions in design order, one column for each factor and block.
+
+    Args:
+        path: The file.
+        store: Where the conditions are.
+        cell: Writes the level that a condition assigns; a factor it does not assign is empty.
+    """
+    definition = store.definition()
+    factors = [factor["name"] for factor in definition["factors"]]
+    blocks = [block["name"] for block in definition["blocks"]]
+
+    def rows() -> Iterator[list[Any]]:
+        for row in store.rows("SELECT * FROM conditions"):
+            assigned, blocked = decode(row["factors"]), decode(row["blocks"])
+            yield [
+                row["study_id"],
+                row["condition_id"],
+                bool(row["admissible"]),
+                row["constraint_messages"],
+                row["assignment_meta_json"],
+                *(cell(assigned[name]) if name in assigned else "" for name in factors),
+                *(cell(blocked[name]) if name in blocked else "" for name in blocks),
+            ]
+
+    header = [*_CONDITION_COLUMNS, *factors, *(f"block_{name}" for name in blocks)]
+    write_csv(path, header, rows())
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table with a header, row by row."""
+    with _replaced(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON with sorted keys."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text."""
+    with _replaced(path) as file:
+        file.write(text)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write lines one by one."""
+    with _replaced(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[IO[str]]:
+    """Write a file aside, sync it, and put it in the place of the old one."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        with aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
