@@ -104,7 +104,7 @@ def _insert(connection: sqlite3.Connection, batch: list[tuple[int, str]]) -> Non
     connection.execute("COMMIT")
 
 
-async def agent(ctx: object) -> str:
+async def agent(_ctx: object) -> str:
     return ANSWER
 
 

@@ -25,9 +25,11 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import pytest
+import typer
 import uvicorn
 
 import penstock as ps
+from penstock.cli import app
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -293,6 +295,26 @@ def test_every_block_of_code_in_the_documentation_is_true(
             ask_the_store(code, tmp_path)
         elif language == "yaml":
             load_as_part_of_a_study(code, tmp_path / "part")
+
+
+@pytest.mark.parametrize("kind", ps.DesignKind)
+def test_the_page_on_studies_tells_of_every_kind_of_design(kind: ps.DesignKind) -> None:
+    assert f"| `{kind}`" in (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
+
+
+def test_the_page_on_the_command_line_tells_of_every_command_and_option() -> None:
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for name, command in typer.main.get_group(app).commands.items():
+        assert f"penstock {name}" in page
+        for parameter in command.params:
+            for option in (*parameter.opts, *parameter.secondary_opts):
+                assert not option.startswith("--") or option == "--help" or f"`{option}" in page
+
+
+@pytest.mark.parametrize("name", ps.__all__)
+def test_the_reference_holds_every_public_name(name: str) -> None:
+    reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    assert f"::: penstock.{name}\n" in reference
 
 
 def run_python(code: str, page: ModuleType) -> None:
