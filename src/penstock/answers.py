@@ -25,7 +25,7 @@ class AgentResult(Fact):
         error: What it says went wrong.
     """
 
-    outputs: dict[str, Any] = EMPTY
+    outputs: dict[Any, Any] = EMPTY
     metrics: dict[str, Any] = EMPTY
     events: tuple[dict[str, Any], ...] = ()
     metadata: dict[str, Any] = EMPTY
@@ -84,12 +84,11 @@ def _from_mapping(answer: Mapping[str, Any]) -> AgentResult:
     elif not isinstance(outputs, Mapping):
         outputs = {"text": outputs} if isinstance(outputs, str) else {"value": outputs}
 
-    events = answer.get("events") or ()
     error = answer.get("error")
     return AgentResult(
         outputs=outputs,
         metrics=_mapping(answer, "metrics"),
-        events=tuple(event for event in events if isinstance(event, Mapping)),
+        events=_events(answer.get("events")),
         metadata=_mapping(answer, "metadata"),
         trace_refs=_refs(answer.get("trace_refs")),
         success=answer.get("success") is not False,
@@ -102,7 +101,15 @@ def _mapping(answer: Mapping[str, Any], field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise OutputError(field, f"a mapping was expected, not {type(value).__name__}")
 
-    return value
+    return _with_text_keys(value)
+
+
+def _events(events: Any) -> tuple[dict[str, Any], ...]:
+    return tuple(_with_text_keys(event) for event in events or () if isinstance(event, Mapping))
+
+
+def _with_text_keys(mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): value for key, value in mapping.items()}
 
 
 def _refs(refs: Any) -> tuple[str, ...]:
@@ -113,7 +120,7 @@ def _from_execution_result(answer: Any) -> AgentResult:
     output = (
         answer.output if isinstance(answer.output, Mapping) else {"final_output": answer.output}
     )
-    metadata = answer.metadata if isinstance(answer.metadata, Mapping) else {}
+    metadata = _with_text_keys(answer.metadata) if isinstance(answer.metadata, Mapping) else {}
     responses = _responses(answer, output)
     metadata = {**_model(responses), **metadata}
     trace_refs = _refs(metadata.get("trace_refs")) or _refs(metadata.get("trace_path"))
@@ -125,7 +132,7 @@ def _from_execution_result(answer: Any) -> AgentResult:
             **(_usage(usage) if usage else _usage_of(responses)),
             **_mapping(output, "metrics"),
         },
-        events=tuple(event for event in output.get("events") or () if isinstance(event, Mapping)),
+        events=_events(output.get("events")),
         metadata=metadata,
         trace_refs=trace_refs,
         success=bool(answer.success),
