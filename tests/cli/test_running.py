@@ -136,19 +136,19 @@ def test_a_thread_that_hangs_in_an_agent_does_not_keep_the_command_from_ending(
 def test_one_interrupt_lets_runs_in_flight_end_and_the_next_run_goes_on(
     folder: StudyFolder, signum: signal.Signals
 ) -> None:
+    folder.set_up(free_replicates=3)
     process = folder.start("--json", "--concurrency", "2")
-    read_until(process, "answered", times=7)
+    read_until(process, "held", times=2)
     process.send_signal(signum)
-    out, err = process.communicate(timeout=60)
-    done = json_lines(out)[-1]
+    read_until(process, f"{signum.name}: runs in flight end; once more cancels them")
+    (folder.path / "open").touch()
+    out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert done["event"] == "done"
-    assert 7 <= done["succeeded"] < 40
-    assert done["remaining"] == 40 - done["succeeded"]
-    assert "once more cancels them" in err
+    done = json_lines(out)[-1]
+    assert (done["event"], done["succeeded"], done["remaining"]) == ("done", 8, 32)
     again = folder.run("--json")
     assert again.returncode == 0
-    assert json_lines(again.stdout)[-1]["restored"] == done["succeeded"]
+    assert json_lines(again.stdout)[-1]["restored"] == 8
     assert Counter(Counter(folder.calls()).values()) == {1: 40}  # each run, exactly once
 
 
