@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from json import JSONEncoder
 from typing import Any, NamedTuple
 
 from penstock.errors import ExpressionError, ValidationError
 from penstock.study.expressions import compile_expression
 from penstock.study.fact import EMPTY, Fact, JsonMapping
 from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
-from penstock.study.frozen import frozen_json
+from penstock.study.frozen import FrozenDict
 from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.references import load_reference
+
+# What `assignment_fingerprint` writes, for values that are frozen already; a test compares them.
+_canonical = JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 __all__ = ["Condition", "DesignRow", "make_conditions"]
 
@@ -78,8 +82,10 @@ def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
     baselines = _Baselines(study.factors)
     conditions: dict[str, Condition] = {}
     for row in rows:
-        factors, blocks = frozen_json(row.factors), frozen_json(row.blocks)
-        fingerprint = assignment_fingerprint(factors, blocks)
+        # Rows hold declared levels, which are frozen, and numbers: nothing is frozen again, and
+        # nothing validated, because a design may have a hundred thousand conditions.
+        factors, blocks = FrozenDict(row.factors), FrozenDict(row.blocks)
+        fingerprint = f'{{"blocks":{_canonical(blocks)},"factors":{_canonical(factors)}}}'
         known = conditions.get(fingerprint)
         if known is not None:
             repeated = {"replicates": known.replicates + row.replicates}
@@ -87,18 +93,42 @@ def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
             continue
 
         admissible, messages = rules.hold(factors, blocks)
-        conditions[fingerprint] = Condition(
+        conditions[fingerprint] = Condition.model_construct(
             condition_id=condition_id(fingerprint),
             factor_assignments=factors,
             block_assignments=blocks,
-            metadata={"fingerprint": fingerprint, **baselines.of(factors), **row.metadata},
+            metadata=FrozenDict(
+                {"fingerprint": fingerprint, **baselines.of(factors), **row.metadata}
+            ),
             admissible=admissible,
             constraint_messages=messages,
             replicates=row.replicates,
         )
 
     rules.raise_failures()
-    return list(conditions.values())
+    _refuse_collisions(conditions)
+    return [_counted(condition) for condition in conditions.values()]
+
+
+def _counted(condition: Condition) -> Condition:
+    """Note in the metadata that a condition is replicated, so that the artifacts tell."""
+    if condition.replicates == 1:
+        return condition
+
+    metadata = FrozenDict({**condition.metadata, "replicates": condition.replicates})
+    return condition.model_copy(update={"metadata": metadata})
+
+
+def _refuse_collisions(conditions: Mapping[str, Condition]) -> None:
+    """Find different assignments under one id: 48 bits of a hash may be the same by chance."""
+    seen: dict[str, str] = {}
+    for fingerprint, condition in conditions.items():
+        other = seen.setdefault(condition.condition_id, fingerprint)
+        if other != fingerprint:
+            named = f"{other} and {fingerprint} have the same id, {condition.condition_id}"
+            raise ValidationError(
+                [f"Two conditions {named}, by chance; rename a factor or a level."]
+            )
 
 
 class _Rules:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from penstock.errors import ValidationError
+from penstock.study.estimability import estimability_errors
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.plan import PROBLEM_FACTORS, plan
@@ -22,7 +23,7 @@ def validate_study(study: Study) -> list[str]:
     """List what is wrong with a study; an empty list means that it can be planned."""
     errors = declaration_errors(study)
     try:
-        plan(study)
+        errors += estimability_errors(study, plan(study).conditions)
     except ValidationError as error:
         errors += error.errors
 

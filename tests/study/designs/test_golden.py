@@ -125,6 +125,7 @@ def _distinct(conditions: list[list[Any]]) -> list[tuple[Any, ...]]:
     merged = []
     for text, count in counts.items():
         metadata = {key: value for key, value in first[text][5].items() if key != "fingerprint"}
+        metadata |= {"replicates": count} if count > 1 else {}
         merged.append((first[text][1], first[text][2], count, metadata))
 
     return merged

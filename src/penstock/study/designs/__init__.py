@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from penstock.study.designs.aliases import alias_structure
 from penstock.study.designs.build import DESIGNS, build_design
+from penstock.study.designs.describe import describe_design
 from penstock.study.designs.doe import (
     append_center_points,
     balanced_randomization_schedule,
@@ -18,6 +19,7 @@ from penstock.study.designs.doe import (
     randomize_runs,
 )
 from penstock.study.designs.fractions import fractional_factorial_2level, plackett_burman
+from penstock.study.designs.optimal import d_efficiency
 from penstock.study.designs.space import latin_hypercube
 from penstock.study.designs.williams import williams_square
 
@@ -27,6 +29,8 @@ __all__ = [
     "append_center_points",
     "balanced_randomization_schedule",
     "build_design",
+    "d_efficiency",
+    "describe_design",
     "design_balance_report",
     "fractional_factorial_2level",
     "full_factorial",

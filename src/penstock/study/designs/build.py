@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from penstock.errors import ValidationError
 from penstock.study.conditions import Condition, DesignRow, make_conditions
+from penstock.study.designs.covering import pairwise_rows
 from penstock.study.designs.factorial import (
     full_factorial_rows,
     randomized_block_rows,
@@ -17,6 +18,7 @@ from penstock.study.designs.fractions import (
     plackett_burman_rows,
 )
 from penstock.study.designs.matrix import custom_matrix_rows
+from penstock.study.designs.optimal import d_optimal_rows
 from penstock.study.designs.options import spec_errors
 from penstock.study.designs.space import latin_hypercube_rows, sobol_rows
 from penstock.study.designs.squares import graeco_latin_square_rows, latin_square_rows
@@ -40,6 +42,8 @@ DESIGNS: dict[DesignKind, Callable[[Study, DesignSpec], Iterable[DesignRow]]] = 
     DesignKind.FRACTIONAL_FACTORIAL_2LEVEL: fractional_factorial_rows,
     DesignKind.PLACKETT_BURMAN: plackett_burman_rows,
     DesignKind.DEFINITIVE_SCREENING: definitive_screening_rows,
+    DesignKind.PAIRWISE: pairwise_rows,
+    DesignKind.D_OPTIMAL: d_optimal_rows,
 }
 """The function that makes the rows of each kind of design, in their order."""
 

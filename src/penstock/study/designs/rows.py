@@ -9,13 +9,14 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from typing import Any, TypeVar
 
 from penstock.errors import ValidationError
-from penstock.study.conditions import DesignRow
-from penstock.study.identity import stable_json_dumps
+from penstock.study.conditions import DesignRow, make_conditions
+from penstock.study.identity import assignment_fingerprint, stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
 __all__ = [
     "Assignments",
+    "admissible",
     "block_combinations",
     "center_point",
     "counterbalanced",
@@ -32,6 +33,16 @@ _Row = TypeVar("_Row")
 def is_number(value: Any) -> bool:
     """Whether a level can be averaged: a number that is neither true nor false."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def admissible(study: Study, rows: Sequence[DesignRow]) -> list[bool]:
+    """Say of each row whether the study's constraints let it run.
+
+    Raises:
+        ValidationError: constraints that cannot be evaluated.
+    """
+    made = {each.fingerprint: each.admissible for each in make_conditions(study, rows)}
+    return [made[assignment_fingerprint(row.factors, row.blocks)] for row in rows]
 
 
 def block_combinations(study: Study) -> list[dict[str, Any]]:
@@ -100,7 +111,8 @@ def shuffled_for(
         return shuffled(rows, study.seed_policy.base_seed)
 
     def level(row: DesignRow) -> str:
-        return stable_json_dumps(row.blocks[name] if name in row.blocks else row.factors[name])
+        # A name that is neither is an error that `spec_errors` lists beside all others.
+        return stable_json_dumps(row.blocks.get(name, row.factors.get(name)))
 
     return shuffled(rows, study.seed_policy.base_seed, level, independent=independent)
 

@@ -149,12 +149,6 @@ def sobol_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
         ValidationError: ``n_samples`` is no power of two: only such samples are balanced.
     """
     n_samples, bounds = _sample_of(study, spec, "Sobol")
-    if n_samples & (n_samples - 1):
-        below = 1 << n_samples.bit_length() - 1
-        raise ValidationError(
-            [f"A Sobol sample is balanced at powers of two: n_samples {below} or {2 * below}."]
-        )
-
     qmc = load_extra("scipy.stats.qmc", "a Sobol design")
     points = qmc.Sobol(
         len(bounds),
@@ -166,18 +160,12 @@ def sobol_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
 
 def _sample_of(study: Study, spec: DesignSpec, title: str) -> tuple[int, Bounds]:
     """Read how many points over which ranges, or say everything that is wrong with them."""
-    errors: list[str] = []
     n_samples = spec.n_samples if spec.n_samples is not None else spec.options.get("n_samples")
-    if n_samples is None:
-        errors.append(f"{title} designs require DesignSpec.n_samples or options['n_samples'].")
-    elif not isinstance(n_samples, int) or n_samples < 1:
-        errors.append(f"n_samples must be positive. options['n_samples'] is {n_samples!r}.")
-
+    errors = [*_count_errors(n_samples, title)]
     given = spec.options.get("bounds", {})
     if not isinstance(given, Mapping):
-        raise ValidationError(
-            [*errors, "options['bounds'] must be a mapping of factor to [low, high]."]
-        )
+        errors.append("options['bounds'] must be a mapping of factor to [low, high].")
+        raise ValidationError(errors)
 
     names = [factor.name for factor in study.factors]
     for name in given.keys() - set(names):
@@ -187,10 +175,9 @@ def _sample_of(study: Study, spec: DesignSpec, title: str) -> tuple[int, Bounds]
 
     bounds: dict[str, tuple[float, float]] = {}
     for factor in study.factors:
+        values = factor.values()
         try:
-            bounds[factor.name] = _range(
-                factor.name, given.get(factor.name), factor.values(), title
-            )
+            bounds[factor.name] = _range(factor.name, given.get(factor.name), values, title)
         except ValueError as error:
             errors.append(str(error))
 
@@ -198,6 +185,16 @@ def _sample_of(study: Study, spec: DesignSpec, title: str) -> tuple[int, Bounds]
         raise ValidationError(errors)
 
     return int(n_samples or 0), bounds
+
+
+def _count_errors(n_samples: Any, title: str) -> Iterator[str]:
+    if n_samples is None:
+        yield f"{title} designs require DesignSpec.n_samples or options['n_samples']."
+    elif not isinstance(n_samples, int) or isinstance(n_samples, bool) or n_samples < 1:
+        yield f"n_samples must be positive. options['n_samples'] is {n_samples!r}."
+    elif title == "Sobol" and n_samples & (n_samples - 1):
+        below = 1 << n_samples.bit_length() - 1
+        yield f"A Sobol sample is balanced at powers of two: n_samples {below} or {2 * below}."
 
 
 def _range(name: str, given: Any, values: tuple[Any, ...], title: str) -> tuple[float, float]:
