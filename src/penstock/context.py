@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
+from math import inf
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -38,6 +41,8 @@ class RunContext:
         started_order: Its place among the attempts of this session as they started, from 1.
         metrics: What `record` has gathered.
         observations: What `observe` has gathered.
+        waited_s: How long the run has waited for its turn (see `waiting`), in seconds.
+        timeout_scope: What ends the attempt at ``timeout_s``, where there is a timeout.
     """
 
     def __init__(
@@ -60,6 +65,8 @@ class RunContext:
         self.started_order = started_order
         self.metrics: dict[str, Any] = {}
         self.observations: list[Observation] = []
+        self.waited_s = 0.0
+        self.timeout_scope: anyio.CancelScope | None = None
         self._limiters = limiters or {}
         self._on_observe = on_observe
         self._lock = Lock()
@@ -100,6 +107,21 @@ class RunContext:
                 f"no limit is named {name!r} (known: {known}); "
                 f"pass limits={{{name!r}: 10}} to the runner"
             ) from None
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for a turn inside this block; the time counts neither as latency nor as timeout."""
+        scope, begun = self.timeout_scope, monotonic()
+        if scope is not None:
+            deadline, scope.deadline = scope.deadline, inf
+
+        try:
+            yield
+        finally:
+            waited_s = monotonic() - begun
+            self.waited_s += waited_s
+            if scope is not None:
+                scope.deadline = deadline + waited_s
 
     def record(self, /, **metrics: Any) -> None:
         """Add to this run's metrics: numbers add up, anything else is replaced.

@@ -13,10 +13,11 @@ PenstockError
 ├─ SubscriberError (RuntimeError)      a critical subscriber failed
 ├─ RunningLoopError (RuntimeError)     run_study called where an event loop already runs
 └─ RunFault                            why one attempt at a run failed (kept, never raised out)
-├─ AttemptTimeoutError (TimeoutError)
-├─ OutputError (TypeError)         what the agent returned cannot be stored
-├─ AgentReportedFailure            the agent's own result says that it failed
-└─ SkipRun                         raised by an agent: this run does not apply
+    ├─ AttemptTimeoutError (TimeoutError)
+    ├─ OutputError (TypeError)         what the agent returned cannot be stored
+    ├─ AgentReportedFailure            the agent's own result says that it failed
+    ├─ StopStudy                       raised by an agent: the study is to stop before this run
+    └─ SkipRun                         raised by an agent: this run does not apply
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ __all__ = [
     "RunningLoopError",
     "SchemaError",
     "SkipRun",
+    "StopStudy",
     "StoreError",
     "StudyFileError",
     "SubscriberError",
@@ -141,6 +143,10 @@ class AgentReportedFailure(RunFault):
 
     def __init__(self, error: str | None) -> None:
         super().__init__(error or "the agent's result says success=False and not why")
+
+
+class StopStudy(RunFault):
+    """Raise it in an agent to stop the study; its run is left undone, for the next session."""
 
 
 class SkipRun(RunFault):

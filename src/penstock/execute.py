@@ -17,7 +17,13 @@ from penstock.agents import BoundAgent
 from penstock.answers import AgentResult, as_agent_result
 from penstock.context import RunContext
 from penstock.encoding import encode
-from penstock.errors import AgentReportedFailure, AttemptTimeoutError, SkipRun, message_of
+from penstock.errors import (
+    AgentReportedFailure,
+    AttemptTimeoutError,
+    SkipRun,
+    StopStudy,
+    message_of,
+)
 from penstock.evaluators import BoundEvaluator
 from penstock.loop import is_being_cancelled
 from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
@@ -44,17 +50,18 @@ async def execute(
         outcomes: The study's outcomes; the primary one says what the primary outcome is.
 
     Raises:
-        BaseException: only where the run is cancelled from outside.
+        StopStudy: the agent said so; the run is left undone.
+        BaseException: the run is cancelled from outside.
     """
     attempt = _Attempt(ctx)
     started_at, start = datetime.now(UTC), perf_counter()
     try:
         answer = await _answer(agent, ctx, timeout_s)
     except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
-        latency_s = perf_counter() - start
+        latency_s = perf_counter() - start - ctx.waited_s
         attempt.fail(error)
     else:
-        latency_s = perf_counter() - start
+        latency_s = perf_counter() - start - ctx.waited_s
         attempt.keep(answer)
 
     if attempt.error is None:
@@ -120,6 +127,7 @@ async def _answer(agent: BoundAgent, ctx: RunContext, timeout_s: float | None) -
 
     error: BaseException | None = None
     with anyio.move_on_after(timeout_s) as scope:
+        ctx.timeout_scope = scope
         try:
             return await agent(ctx)
         except Exception as raised:  # noqa: BLE001 - raised again, as what it is
@@ -201,11 +209,10 @@ class _Attempt:
     def fail(self, error: BaseException) -> None:
         """Turn what was raised into a typed failure; a cancellation from outside goes on."""
         if is_being_cancelled():
-            cancelled = anyio.get_cancelled_exc_class()
-            if isinstance(error, cancelled):
-                raise error
+            raise _cancellation(error) from error.__cause__
 
-            raise cancelled from error  # a client that turned the cancellation into its own error
+        if isinstance(error, StopStudy):
+            raise error
 
         if self.error is not None:
             return  # the first failure is the one to tell
@@ -221,6 +228,8 @@ class _Attempt:
             message=message_of(error),
             stage=self.stage,
             retryable=worth_another and _says_retryable(error),
+            retry_after_s=getattr(error, "retry_after_s", None),
+            stops_study=bool(getattr(error, "stops_study", False)),
             traceback="".join(traceback.format_exception(error)),
         )
 
@@ -244,6 +253,16 @@ class _Attempt:
                 metrics["primary_outcome"] = primary
 
         return metrics
+
+
+def _cancellation(error: BaseException) -> BaseException:
+    """Find the cancellation that a client has turned into an error of its own."""
+    cancelled = anyio.get_cancelled_exc_class()
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, cancelled):
+        found = found.__context__
+
+    return found or cancelled()
 
 
 def _says_retryable(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ import anyio
 from penstock.binding import Bindings
 from penstock.bus import EventBus
 from penstock.context import RunContext
+from penstock.errors import StopStudy
 from penstock.events import (
     Event,
     RunFailed,
@@ -169,7 +170,13 @@ class Lifecycle:
             limiters=self._limiters,
             on_observe=self._observed,
         )
-        return self._settle(job, await self._result(job, ctx))
+        try:
+            result = await self._result(job, ctx)
+        except StopStudy as error:  # this run is left undone
+            self._stop(str(error))
+            return None
+
+        return self._settle(job, result)
 
     async def _result(self, job: Job, ctx: RunContext) -> RunResult:
         evaluators = self._bindings.evaluators[ctx.spec.problem_id]
@@ -196,7 +203,9 @@ class Lifecycle:
             return wait_s
 
         self._announce(_FINISHED[result.status], run_id=result.run_id, result=result)
-        if self._max_failures is not None and self.tally.failed > self._max_failures:
+        if result.error is not None and result.error.stops_study:
+            self._stop(str(result.error))
+        elif self._max_failures is not None and self.tally.failed > self._max_failures:
             self._stop(
                 f"{self.tally.failed} failed runs are more than max_failures={self._max_failures}; "
                 f"the last one: {result.run_id}: {result.error}"

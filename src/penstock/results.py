@@ -61,6 +61,8 @@ class RunError(Fact):
         message: What it said.
         stage: In which part of the run it was raised.
         retryable: Whether the study's `Retry` would try again after it.
+        retry_after_s: How long the other side asked to wait before another attempt, in seconds.
+        stops_study: Whether no other run can succeed either, so that the study stops.
         traceback: Where it was raised; kept in the store, not in the artifacts.
     """
 
@@ -68,6 +70,8 @@ class RunError(Fact):
     message: str
     stage: RunStage
     retryable: bool = False
+    retry_after_s: float | None = None
+    stops_study: bool = False
     traceback: str = ""
 
     def __str__(self) -> str:

@@ -1,0 +1,1 @@
+"""Chat models as agents (extra ``penstock[models]``): endpoints, gates, money, a response cache."""
