@@ -61,7 +61,7 @@ def _outcome_roles(payload: dict[str, Any]) -> list[str]:
         ]
     else:
         for outcome in outcomes:
-            outcome["primary"] = outcome.get("name") in primary
+            outcome["primary"] = str(outcome.get("name")) in primary
 
     return errors
 

@@ -1,0 +1,110 @@
+"""Problems from a file: columns by name, and faults with the number of their line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.study.problem import Problem
+from penstock.study.problem_files import ProblemFile, expand_variables, read_problems
+
+
+def read(folder: Path, name: str, text: str, **columns: Any) -> list[Problem]:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return read_problems(path, ProblemFile(file=name, **columns))
+
+
+def test_each_row_of_a_csv_is_a_problem_with_the_columns_that_were_named(tmp_path: Path) -> None:
+    text = 'n,question,topic,answer,hint\n1,"2, or 3?",sums,5,none\n2,What?,other,NA,\n'
+    first, second = read(
+        tmp_path, "q.csv", text, id="n", brief="question", family="topic", expected="answer"
+    )
+    assert (first.problem_id, first.brief, first.family) == ("1", "2, or 3?", "sums")
+    assert first.payload == {"hint": "none", "expected": "5"}
+    assert second.payload == {"hint": "", "expected": "NA"}
+
+
+def test_each_line_of_a_jsonl_keeps_its_types_and_blank_lines_are_skipped(tmp_path: Path) -> None:
+    lines = [{"id": 7, "text": None, "answer": 5.0, "tags": ["a"]}, {"id": "b", "text": "é"}]
+    text = "\n\n".join(json.dumps(line) for line in lines) + "\n"
+    first, second = read(tmp_path, "q.jsonl", text, id="id", brief="text")
+    assert (first.problem_id, first.brief, first.family) == ("7", "", "unknown")
+    assert first.payload == {"answer": 5.0, "tags": ["a"]}
+    assert (second.brief, second.payload) == ("é", {})
+
+
+def test_columns_have_the_names_of_a_problems_fields_where_none_are_given(tmp_path: Path) -> None:
+    (problem,) = read(tmp_path, "q.csv", "problem_id,brief,family\np,b,f\n")
+    assert (problem.problem_id, problem.brief, problem.family) == ("p", "b", "f")
+    assert problem.payload == {}
+
+
+def test_a_row_with_a_mapping_as_payload_is_a_problem_as_it_stands(tmp_path: Path) -> None:
+    row = {"problem_id": "p", "payload": {"expected": 1}, "metadata": {"m": 1}}
+    (problem,) = read(tmp_path, "q.jsonl", json.dumps(row))
+    assert problem == Problem(problem_id="p", payload={"expected": 1}, metadata={"m": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("q.csv", "id,text\n1,a\n", "line 2: no column problem_id, brief; columns: id, text"),
+        ("q.csv", "problem_id,brief\n1,a\n2\n", "line 3: 1 cells where the header names 2"),
+        ("q.csv", "problem_id,brief\n1,a,b\n", "line 2: 3 cells where the header names 2"),
+        ("q.csv", "problem_id,brief,brief\n1,a,b\n", "line 1: two columns are named brief"),
+        ("q.csv", 'problem_id,brief\n1,"a\n', "line 2: not CSV"),
+        ("q.csv", "problem_id,brief\n1,a\n ,b\n", "line 3: .*problem_id must be non-empty"),
+        ("q.csv", "problem_id,brief\n", "q.csv holds no problem"),
+        ("q.csv", "", "q.csv holds no problem"),
+        ("q.jsonl", '{"problem_id": 1, "brief": ""}\n\n{', "line 3: not JSON"),
+        ("q.jsonl", "[1]", "line 1: no JSON object"),
+        ("q.jsonl", '{"problem_id": null, "brief": ""}', "line 1: .* names the problem, is null"),
+        ("q.jsonl", '{"payload": {}}', "line 1: problem_id: Field required"),
+        ("q.jsonl", '{"problem_id": "p", "payload": {}, "breif": 1}', "line 1: breif: Extra"),
+        ("q.txt", "", "must end with .jsonl or .csv"),
+    ],
+)
+def test_a_fault_is_told_with_its_file_and_line(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        read(tmp_path, name, text)
+
+    assert name in str(caught.value)
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "q.csv"
+    path.write_bytes(b"problem_id,brief\n1,\xe9\n")
+    with pytest.raises(ValueError, match=r"q\.csv is not UTF-8"):
+        read_problems(path, ProblemFile(file="q.csv"))
+
+
+def test_texts_longer_than_the_csv_modules_limit_are_read_and_the_limit_is_put_back(
+    tmp_path: Path,
+) -> None:
+    limit = csv.field_size_limit()
+    (problem,) = read(tmp_path, "q.csv", f"problem_id,brief\np,{'x' * 200_000}\n")
+    assert len(problem.brief) == 200_000
+    assert csv.field_size_limit() == limit
+
+
+def test_a_file_may_be_named_through_an_environment_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PENSTOCK_TEST_FOLDER", "/data")
+    assert expand_variables("${PENSTOCK_TEST_FOLDER}/q.csv") == "/data/q.csv"
+    assert expand_variables("costs $5.csv") == "costs $5.csv"
+
+
+def test_an_environment_variable_that_is_not_set_is_an_error_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PENSTOCK_TEST_FOLDER", raising=False)
+    with pytest.raises(ValueError, match="PENSTOCK_TEST_FOLDER, which is not set; set it first"):
+        expand_variables("${PENSTOCK_TEST_FOLDER}/q.csv")
