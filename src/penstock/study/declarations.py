@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_serializer, model_validator
 
+from penstock.study.chat import ChatOptions, JudgeOptions
 from penstock.study.fact import Declaration, Flag, Number, Text
 
 __all__ = [
@@ -40,9 +41,12 @@ class _OneOf(Declaration):
 
 
 class AgentDeclaration(_OneOf):
-    """Where an agent comes from: ``module:attr`` or ``file.py:attr`` (short for ``call``)."""
+    """Where an agent comes from: ``module:attr`` or ``file.py:attr`` (short for ``call``), or a
+    chat model.
+    """
 
     call: Text | None = None
+    chat: ChatOptions | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -106,6 +110,7 @@ class EvaluatorDeclaration(_OneOf):
     contains: ContainsOptions | None = None
     regex: RegexOptions | None = None
     number: NumberOptions | None = None
+    judge: JudgeOptions | None = None
     call: Text | None = None
 
     @model_validator(mode="before")

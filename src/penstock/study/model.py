@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from penstock.study.chat import Budget, EndpointLimits, Price
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
 from penstock.study.fact import EMPTY, Declaration, JsonMapping, Name, Text
 from penstock.study.factors import Block, Constraint, Factor
@@ -42,6 +43,11 @@ class Study(Declaration):
         agents: Name -> where the agent comes from. Agents may also be bound when running.
         problems: What is to be solved.
         evaluators: Name -> how answers are scored; each scores the answer to every problem.
+        limits: Endpoint (its ``base_url``) -> what it lets one account do.
+        prices: Model -> what it costs, where the price table does not know it.
+        budget: What the study may spend.
+        response_cache: A file that keeps the answers of chat models, for studies that repeat
+            calls; none where not given.
         agent_specs: The agents that take part; where absent, all that are declared.
         problem_ids: The problems that take part; where absent, all that are declared.
         run_order: In which order runs are started.
@@ -71,6 +77,10 @@ class Study(Declaration):
     agents: Annotated[Mapping[Name, AgentDeclaration], BeforeValidator(_named_list)] = EMPTY
     problems: tuple[Problem, ...] = ()
     evaluators: Annotated[Mapping[Name, EvaluatorDeclaration], BeforeValidator(_named_list)] = EMPTY
+    limits: Mapping[Name, EndpointLimits] = EMPTY
+    prices: Mapping[Name, Price] = EMPTY
+    budget: Budget = Budget()
+    response_cache: Path | None = None
     problem_ids: tuple[Text, ...] = ()
     agent_specs: tuple[Text, ...] = ()
     base_dir: Path | None = Field(default=None, exclude=True, repr=False)
@@ -98,8 +108,9 @@ class Study(Declaration):
         if not self.agent_specs:
             self.__dict__["agent_specs"] = tuple(self.agents)
 
-        self.__dict__["agents"] = FrozenDict(self.agents)
-        self.__dict__["evaluators"] = FrozenDict(self.evaluators)
+        for mapping in ("agents", "evaluators", "limits", "prices"):
+            self.__dict__[mapping] = FrozenDict(self.__dict__[mapping])
+
         return self
 
     def resolve(self, path: Path | str) -> Path:

@@ -1,0 +1,129 @@
+"""Chat models as a study declares them: agents, judges, limits of endpoints, money."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text, Whole
+
+__all__ = ["Budget", "ChatOptions", "EndpointLimits", "JudgeOptions", "Price"]
+
+Positive = Annotated[Number, Field(gt=0)]
+PositiveWhole = Annotated[Whole, Field(gt=0)]
+
+_KEY_LIKE = re.compile(r"sk-\w{8,}|[A-Za-z0-9_\-]{40,}")
+
+
+class ChatOptions(Declaration):
+    """A chat model behind an OpenAI-compatible endpoint; texts are templates.
+
+    A template may name ``problem``, ``condition``, ``run`` (its ``seed``, ``replicate``,
+    ``attempt``, ``run_id``, ``agent_id``) and, for a judge, ``answer`` and ``outputs``.
+
+    Args:
+        base_url: The endpoint, as ``http://host:port/v1``.
+        model: The model's name there; a template.
+        api_key_env: The environment variable, or line of a ``.env`` file, that holds the key.
+        system: The system prompt; a template.
+        prompt: The user's message; a template.
+        temperature: A number, or a template that gives one.
+        seed: Whether the run's seed is sent.
+        json_schema: A JSON schema that the answer must follow; the answer's fields are outputs.
+        stream: Whether to stream the answer, for the time to its first token.
+        timeout_s: How long one call may take once it is admitted, in seconds.
+        on_truncated: Whether an answer cut at ``max_tokens`` fails or is kept.
+        extra: Other fields of the request's body.
+    """
+
+    base_url: Name
+    model: Name
+    api_key_env: Name | None = None
+    system: Text | None = None
+    prompt: Text = "{{ problem.brief }}"
+    temperature: Number | Text | None = None
+    top_p: Number | None = None
+    max_tokens: PositiveWhole | None = None
+    seed: Flag = False
+    stop: tuple[Text, ...] = ()
+    logprobs: Flag = False
+    json_schema: JsonMapping | None = None
+    stream: Flag = False
+    timeout_s: Positive = 60.0
+    connect_timeout_s: Positive = 10.0
+    on_truncated: Literal["fail", "keep"] = "keep"
+    extra: JsonMapping = EMPTY
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, url: str) -> str:
+        if not re.match(r"https?://[^/@\s]+(/\S*)?$", url):
+            raise ValueError(f"{url!r} is no http(s) address (a key does not belong in it)")
+
+        return url.rstrip("/")
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _is_a_name(cls, name: str | None) -> str | None:
+        if name is not None and (_KEY_LIKE.search(name) or not name.isidentifier()):
+            raise ValueError("names an environment variable; never write a key in a study file")
+
+        return name
+
+
+class JudgeOptions(ChatOptions):
+    """A chat model that scores answers: the last number of its reply is the score.
+
+    Args:
+        metric_name: What the score is called; the evaluator's name where not given.
+        pattern: Finds the score in the reply; its group where it has one.
+    """
+
+    prompt: Text
+    metric_name: Name | None = None
+    pattern: Text = r"[-+]?\d+(?:\.\d+)?"
+
+
+class EndpointLimits(Declaration):
+    """What an endpoint lets one account do; all agents and judges that use it share this.
+
+    Args:
+        max_in_flight: Calls at once; it adapts below that to what the endpoint bears.
+        requests_per_minute: Calls begun in any 60 seconds.
+        tokens_per_minute: Tokens, of prompts and answers, in any 60 seconds.
+        max_retry_after_s: The longest wait that the endpoint may ask for, in seconds.
+    """
+
+    max_in_flight: PositiveWhole | None = None
+    requests_per_minute: PositiveWhole | None = None
+    tokens_per_minute: PositiveWhole | None = None
+    max_retry_after_s: Positive = 300.0
+
+
+class Price(Declaration):
+    """What a model costs, in US dollars per million tokens."""
+
+    input_usd_per_million: Annotated[Number, Field(ge=0)]
+    output_usd_per_million: Annotated[Number, Field(ge=0)]
+    cached_input_usd_per_million: Annotated[Number, Field(ge=0)] | None = None
+
+
+class Budget(Declaration):
+    """What a study may spend, over all its sessions; it stops before it would spend more.
+
+    Args:
+        max_cost_usd: US dollars.
+        max_tokens: Tokens of prompts and answers.
+        max_duration_s: Seconds of a session.
+    """
+
+    max_cost_usd: Positive | None = None
+    max_tokens: PositiveWhole | None = None
+    max_duration_s: Positive | None = None
+
+
+Limits = Mapping[Name, EndpointLimits]
+Prices = Mapping[Name, Price]
