@@ -41,8 +41,9 @@ class _OneOf(Declaration):
 
 
 class AgentDeclaration(_OneOf):
-    """Where an agent comes from: ``module:attr`` or ``file.py:attr`` (short for ``call``), or a
-    chat model.
+    """What an agent is: a chat model, or what ``module:attr`` or ``file.py:attr`` names.
+
+    Plain text is short for ``{call: text}``.
     """
 
     call: Text | None = None
