@@ -13,13 +13,16 @@ from typing import Any
 import anyio.to_thread
 
 from penstock.bus import EventStream, Subscriber
+from penstock.encoding import decode
 from penstock.events import StudyFinished
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.study.conditions import Condition
+from penstock.study.designs import describe_design
 from penstock.study.files import dump_yaml
 from penstock.study.frozen import frozen_json
-from penstock.study.model import SCHEMA_VERSION
+from penstock.study.model import SCHEMA_VERSION, Study
 from penstock.subscribers.analysis import write_analysis
 from penstock.subscribers.tables import (
     write_conditions,
@@ -76,6 +79,7 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
         write_lines(to / "problems.jsonl", store.problems())
         write_json(to / "hypotheses.json", store.definition()["hypotheses"])
         write_json(to / "analysis_plan.json", store.definition()["analysis_plans"])
+        write_json(to / "design.json", _design(store))
         write_conditions(to / "conditions.csv", store)
         for name, columns in (
             ("runs", RUN_COLUMNS),
@@ -90,6 +94,23 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
             store.copy_to(to / "study.sqlite")
 
     return to
+
+
+def _design(store: StoreReader) -> dict[str, Any]:
+    """Describe the design by the conditions that were planned, whoever made them."""
+    definition = store.definition()
+    declared = ("study_id", "title", "factors", "blocks", "design_spec", "seed_policy")
+    conditions = [
+        Condition(
+            condition_id=row["condition_id"],
+            factor_assignments=decode(row["factors"]),
+            block_assignments=decode(row["blocks"]),
+            admissible=bool(row["admissible"]),
+            replicates=decode(row["assignment_meta_json"]).get("replicates", 1),
+        )
+        for row in store.rows("SELECT * FROM conditions")
+    ]
+    return describe_design(Study(**{name: definition[name] for name in declared}), conditions)
 
 
 def _manifest(store: StoreReader) -> dict[str, Any]:
