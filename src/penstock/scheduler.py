@@ -107,12 +107,24 @@ class Scheduler(Generic[Job]):
             await self._feed(jobs)
         finally:
             self._stopping = True
-            with anyio.CancelScope(shield=True):
-                while self._tasks:
-                    await self._woken()
+            await self._drain()
 
         if self._failure is not None:
             raise self._failure
+
+    async def _drain(self) -> None:
+        """Wait for what is in flight, whoever cancels the wait: no job outlives its run."""
+        cancelled: asyncio.CancelledError | None = None
+        with anyio.CancelScope(shield=True):
+            while self._tasks:
+                try:
+                    await self._woken()
+                except asyncio.CancelledError as error:  # asyncio's own; it passes every shield
+                    cancelled = error
+                    self.cancel()
+
+        if cancelled is not None:
+            raise cancelled
 
     async def _feed(self, jobs: Iterator[Job]) -> None:
         burst = 0
