@@ -121,7 +121,9 @@ class EvaluatorDeclaration(_OneOf):
             return {"call": data} if ":" in data else {data: {}}
 
         if isinstance(data, Mapping):  # in YAML, `exact:` alone is `exact: null`
-            return {kind: {} if value is None else value for kind, value in data.items()}
+            built_in = cls.model_fields.keys() - {"call"}
+            bare = {kind: {} for kind in built_in if kind in data and data[kind] is None}
+            return {**data, **bare}
 
         return data
 
