@@ -122,7 +122,9 @@ class EvaluatorDeclaration(_OneOf):
 
         if isinstance(data, Mapping):  # in YAML, `exact:` alone is `exact: null`
             built_in = cls.model_fields.keys() - {"call"}
-            bare = {kind: {} for kind in built_in if kind in data and data[kind] is None}
+            bare: dict[str, Any] = {
+                kind: {} for kind in built_in if kind in data and data[kind] is None
+            }
             return {**data, **bare}
 
         return data

@@ -27,7 +27,7 @@ def validate_study(study: Study) -> list[str]:
     except ValidationError as error:
         errors += error.errors
 
-    return errors
+    return list(dict.fromkeys(errors))  # planning finds some of them as well
 
 
 def declaration_errors(study: Study) -> list[str]:
@@ -91,16 +91,27 @@ def _unknown_references(study: Study) -> Iterator[str]:
 
 
 def _name_clashes(study: Study) -> Iterator[str]:
-    factors = {factor.name for factor in study.factors}
-    for name in sorted(factors & RESERVED_COLUMNS):
-        yield f"Factor '{name}' has the name of a column of conditions.csv; rename it."
+    """Compare names as SQL does, which does not tell `Tone` from `tone`."""
+    factors = {factor.name.casefold(): factor.name for factor in study.factors}
+    for factor in study.factors:
+        if factor.name.casefold() in RESERVED_COLUMNS:
+            name = factor.name
+            yield f"Factor '{name}' has the name of a column of conditions.csv; rename it."
+
+    for kind, names in (
+        ("Factors", {factor.name for factor in study.factors}),
+        ("Blocks", {block.name for block in study.blocks}),
+    ):
+        for folded in _repeated(name.casefold() for name in names):
+            alike = " and ".join(repr(name) for name in sorted(names) if name.casefold() == folded)
+            yield f"{kind} {alike} differ only in case; rename one of them."
 
     for block in study.blocks:
-        if block.name in factors:
+        if block.name.casefold() in factors:
             yield f"Block '{block.name}' has the name of a factor; rename one of them."
 
-        if f"block_{block.name}" in factors:
-            yield f"Factor 'block_{block.name}' has the column of block '{block.name}'; rename it."
+        if column := factors.get(f"block_{block.name}".casefold()):
+            yield f"Factor '{column}' has the column of block '{block.name}'; rename it."
 
 
 def _unready(study: Study) -> Iterator[str]:
