@@ -46,5 +46,5 @@ class Retry(Fact):
             return None
 
         jitter = Random(f"{result.spec.seed}:{result.attempt}").random()  # noqa: S311
-        wait_s = min(self.max_wait_s, self.wait_s * 2.0 ** (tries - 1)) * jitter
+        wait_s = min(self.max_wait_s, self.wait_s * 2.0 ** min(tries - 1, 1000)) * jitter
         return max(wait_s, result.error.retry_after_s or 0.0)
