@@ -52,6 +52,7 @@ from penstock.study.plan import Plan, RunSpec, plan
 from penstock.study.policies import DesignKind, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem
 from penstock.study.validation import validate_study
+from penstock.worker_process import in_worker_process
 
 __all__ = [
     "AgentResult",
@@ -119,6 +120,7 @@ __all__ = [
     "agent",
     "arun_study",
     "build_design",
+    "in_worker_process",
     "load_study",
     "per_condition",
     "plan",

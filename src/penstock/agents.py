@@ -6,7 +6,10 @@ decided once, from its signature, before the first run:
 - ``def agent(ctx)``: runs in a worker thread;
 - parameters by name, any of `PARAMETERS`: ``async def agent(problem, seed)``;
 - an object with a ``run`` method of either shape; a class, of which each run gets an instance;
-- ``per_condition(builder)``: a function from a condition to an agent, called for each run.
+- ``per_condition(builder)``: a function from a condition to an agent, called for each run;
+- ``in_worker_process(function)``: a plain function that runs in a worker process.
+
+What runs in the event loop is isolated: its run has global random generators of its own.
 
 A plain function with one parameter of another name, or with ``condition`` alone, could be an agent
 or a builder: it is refused until `agent` or `per_condition` says which it is.
@@ -15,7 +18,8 @@ or a builder: it is refused until `agent` or `per_condition` says which it is.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from itertools import takewhile
 from types import FunctionType, MethodType
@@ -26,7 +30,9 @@ import anyio.to_thread
 
 from penstock.context import RunContext
 from penstock.errors import BindingError
+from penstock.isolation import isolated
 from penstock.study.problem import Problem
+from penstock.worker_process import WorkerFunction, bind_worker
 
 __all__ = ["PARAMETERS", "BoundAgent", "agent", "bind_agent", "per_condition"]
 
@@ -82,25 +88,43 @@ PARAMETERS: Mapping[str, Callable[[RunContext], Any]] = {
 """Parameters an agent may ask for by name, and what each receives."""
 
 
-def bind_agent(name: str, target: Any, threads: anyio.CapacityLimiter) -> BoundAgent:
+def bind_agent(
+    name: str,
+    target: Any,
+    threads: anyio.CapacityLimiter,
+    processes: anyio.CapacityLimiter | None = None,
+    *,
+    isolate_random: bool = True,
+) -> BoundAgent:
     """Decide how an agent is called.
 
     Args:
         name: The agent's name in the study, for errors.
         target: The agent, in one of the shapes of this module.
         threads: Bounds the worker threads of agents that are plain functions.
+        processes: Bounds the worker processes of agents that are to run in one.
+        isolate_random: Whether runs have global random generators of their own.
 
     Raises:
         BindingError: it has no shape that can be called, or could have two.
     """
+    isolate = isolated if isolate_random else _as_it_is
+    processes = processes or anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    def built(builder: Callable[..., Any]) -> BoundAgent:
+        return isolate(_built_per_run(name, builder, threads, processes))
+
     is_marked = isinstance(target, _Marked)
     if is_marked and target.is_builder:
-        return _built_per_run(name, target.function, threads)
+        return built(target.function)
+
+    if isinstance(target, WorkerFunction):
+        return bind_worker(name, target.function, PARAMETERS, processes)
 
     function = target.function if is_marked else target
     if inspect.isclass(function):
         _check_class(name, function)
-        return _built_per_run(name, lambda _: function(), threads)
+        return built(lambda _: function())
 
     has_run = callable(getattr(function, "run", None))
     function = function.run if has_run else function
@@ -115,14 +139,27 @@ def bind_agent(name: str, target: Any, threads: anyio.CapacityLimiter) -> BoundA
         async def call(ctx: RunContext) -> Any:
             return await function(*arguments.by_position(ctx), **arguments.by_name(ctx))
 
-        return call
+        return isolate(call)
+
+    answered = isolate(_answered)
 
     async def call_in_thread(ctx: RunContext) -> Any:
         ready = partial(function, *arguments.by_position(ctx), **arguments.by_name(ctx))
         answer = await anyio.to_thread.run_sync(ready, limiter=threads, abandon_on_cancel=True)
-        return await answer if inspect.isawaitable(answer) else answer
+        return await answered(ctx, answer) if inspect.isawaitable(answer) else answer
 
     return call_in_thread
+
+
+_AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def _as_it_is(call: _AsyncFunction) -> _AsyncFunction:
+    return call
+
+
+async def _answered(_: RunContext, answer: Awaitable[Any]) -> Any:
+    return await answer
 
 
 class _Arguments(NamedTuple):
@@ -183,14 +220,18 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 
 def _built_per_run(
-    name: str, builder: Callable[..., Any], threads: anyio.CapacityLimiter
-) -> BoundAgent:
+    name: str,
+    builder: Callable[..., Any],
+    threads: anyio.CapacityLimiter,
+    processes: anyio.CapacityLimiter,
+) -> _AsyncFunction:
     async def call(ctx: RunContext) -> Any:
         built = builder(ctx.condition)
         made = await built if inspect.isawaitable(built) else built
         # What was built is an agent, whatever the name of its parameter.
-        target = made if isinstance(made, _Marked) else agent(made)
-        return await bind_agent(name, target, threads)(ctx)
+        target = made if isinstance(made, (_Marked, WorkerFunction)) else agent(made)
+        bound = bind_agent(name, target, threads, processes, isolate_random=False)
+        return await bound(ctx)  # isolated or not with its builder
 
     return call
 

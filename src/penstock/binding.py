@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,6 +40,7 @@ def plan_and_bind(
     *,
     agents: Mapping[str, Any] | None = None,
     problems: Mapping[str, Any] | None = None,
+    isolate_random: bool = True,
 ) -> tuple[Plan, Bindings]:
     """Plan a study and bind what it names.
 
@@ -48,7 +50,7 @@ def plan_and_bind(
     errors = declaration_errors(study)
     try:
         made = plan(study, conditions)
-        bindings = bind_study(made, agents=agents, problems=problems)
+        bindings = bind_study(made, agents=agents, problems=problems, isolate_random=isolate_random)
     except ValidationError as error:
         raise ValidationError([*errors, *error.errors]) from error
 
@@ -63,6 +65,7 @@ def bind_study(
     *,
     agents: Mapping[str, Any] | None = None,
     problems: Mapping[str, Any] | None = None,
+    isolate_random: bool = True,
 ) -> Bindings:
     """Bind every agent, problem and evaluator that a plan uses.
 
@@ -70,6 +73,7 @@ def bind_study(
         plan: The plan.
         agents: Agents by name; they come before those the study declares.
         problems: Problems by id; they come before those the study declares.
+        isolate_random: Whether runs have global random generators of their own.
 
     Raises:
         ValidationError: everything that cannot be bound, at once.
@@ -78,14 +82,16 @@ def bind_study(
     errors: list[str] = []
     # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
     threads = anyio.CapacityLimiter(math.inf)
+    processes = anyio.CapacityLimiter(os.cpu_count() or 1)
+
+    def bound_agent(name: str) -> BoundAgent:
+        target = _agent(study, agents or {}, name)
+        return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
+
     known = {**{problem.problem_id: problem for problem in study.problems}, **(problems or {})}
     found_problems = _gather(plan.problems(), lambda name: _problem(known, name), errors)
     bindings = Bindings(
-        agents=_gather(
-            plan.agents(),
-            lambda name: bind_agent(name, _agent(study, agents or {}, name), threads),
-            errors,
-        ),
+        agents=_gather(plan.agents(), bound_agent, errors),
         problems=found_problems,
         evaluators=_evaluators(study, found_problems, errors),
     )

@@ -74,6 +74,7 @@ class StudyRunner:
         fresh: bool = False,
         rescore: bool = False,
         grace_s: float = 10.0,
+        isolate_random: bool = True,
     ) -> None:
         concurrency = study.run_budget.parallelism if parallelism is None else parallelism
         if concurrency < 1:
@@ -83,7 +84,11 @@ class StudyRunner:
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
         self.plan, bindings = plan_and_bind(
-            study, conditions, agents=agent_bindings, problems=problem_registry
+            study,
+            conditions,
+            agents=agent_bindings,
+            problems=problem_registry,
+            isolate_random=isolate_random,
         )
         self._announce = Announcer(self.bus, study.study_id)
         self._listeners = Listeners(self.bus, self._announce, self.stop)

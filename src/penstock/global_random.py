@@ -1,0 +1,194 @@
+"""The two global random generators, `random` and `numpy.random`: reading and writing their states.
+
+Their own functions for it take 12 and 95 µs a swap, more than a run may cost. Both keep a Mersenne
+Twister in one block of memory, which can be copied in 0.1 µs. Where that block lies is looked up
+once and *proved*, on generators made for the purpose: what is read there must be the state that
+the generator tells, and what is written there must change what it tells. Where the proof fails,
+as on another interpreter, the generators' own functions are used: slower, and otherwise the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import struct
+from _random import Random as Twister
+from collections.abc import Callable
+from functools import cache
+from threading import RLock
+from typing import Any, NamedTuple
+
+__all__ = ["GlobalRandom", "global_random"]
+
+_BLOCK = 625 * 4  # 624 words of key and the position in it
+_GAUSS = 16  # whether a second normal deviate is kept, and it
+
+# The generators behind random.random(), numpy.random.random() and their siblings have no public
+# names; that of numpy is looked up in _numpy_singleton, when numpy is there.
+_inst: Any = random._inst  # noqa: SLF001
+
+
+class GlobalRandom(NamedTuple):
+    """The process's two global generators, and the right to change them.
+
+    Attributes:
+        save: Give the states of both.
+        load: Put back what ``save`` gave.
+        seed: Do as ``random.seed`` and ``numpy.random.seed`` do.
+        turn: Held while the generators are lent out, so that event loops in several threads take
+            turns; one thread may hold it many times over.
+    """
+
+    save: Callable[[], Any]
+    load: Callable[[Any], None]
+    seed: Callable[[int], None]
+    turn: Any
+
+
+@cache
+def global_random() -> GlobalRandom:
+    """Give the process's global generators.
+
+    numpy is imported here: an agent that imports it in the middle of a step would otherwise draw
+    from a generator that nobody has seeded.
+    """
+    gauss = _numpy_is_proved()
+    if gauss is None or not _stdlib_is_proved():
+        return GlobalRandom(_plain_save, _plain_load, _plain_seed, RLock())
+
+    return GlobalRandom(*_by_blocks(gauss), RLock())
+
+
+def _numpy_singleton() -> Any:
+    from numpy.random import mtrand  # noqa: PLC0415 - 80 ms that `--help` need not wait
+
+    return mtrand._rand  # noqa: SLF001
+
+
+def _plain_save() -> Any:
+    from numpy.random import mtrand  # noqa: PLC0415 - as above
+
+    told = _numpy_singleton().get_state(legacy=False)
+    return random.getstate(), mtrand.get_bit_generator(), told
+
+
+def _plain_load(state: Any) -> None:
+    from numpy.random import mtrand  # noqa: PLC0415 - as above
+
+    stdlib, bits, told = state
+    random.setstate(stdlib)
+    if mtrand.get_bit_generator() is not bits:
+        mtrand.set_bit_generator(bits)
+
+    _numpy_singleton().set_state(told)
+
+
+def _plain_seed(seed: int) -> None:
+    from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
+
+    random.seed(seed)
+    if not isinstance(mtrand.get_bit_generator(), MT19937):
+        mtrand.set_bit_generator(MT19937(0))  # the host's cannot be seeded
+
+    mtrand.seed(seed % 2**32)
+
+
+def _view(address: int, size: int) -> memoryview:
+    return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
+
+
+def _by_blocks(
+    gauss_offset: int,
+) -> tuple[Callable[[], Any], Callable[[Any], None], Callable[[int], None]]:
+    """Make save, load and seed that copy memory; they run at every step of every run."""
+    from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
+
+    singleton = _numpy_singleton()
+    numpy_seed, set_bit_generator = singleton.seed, mtrand.set_bit_generator
+    stdlib = _view(id(_inst) + object.__basicsize__, _BLOCK)
+    gauss = _view(id(singleton) + gauss_offset, _GAUSS)
+    read_stdlib, read_gauss = stdlib.tobytes, gauss.tobytes
+    known: Any = None  # the bit generator that was in use last time, and its block
+    numpy = gauss
+
+    def find(bits: Any) -> bool:
+        nonlocal known, numpy
+        if type(bits) is MT19937 and bits is not known:
+            known, numpy = bits, _view(bits.ctypes.state_address, _BLOCK)
+
+        return bits is known
+
+    def save() -> Any:
+        bits = singleton._bit_generator  # noqa: SLF001 - get_bit_generator(), sooner
+        held = numpy.tobytes() if bits is known or find(bits) else bits.state
+        return read_stdlib(), _inst.gauss_next, bits, held, read_gauss()
+
+    def load(state: Any) -> None:
+        stdlib[:], _inst.gauss_next, bits, held, kept = state
+        if singleton._bit_generator is not bits:  # noqa: SLF001
+            set_bit_generator(bits)
+
+        if bits is known or find(bits):
+            numpy[:] = held
+        else:
+            bits.state = held
+
+        gauss[:] = kept
+
+    def seed(seed: int) -> None:
+        Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
+        _inst.gauss_next = None
+        if not isinstance(singleton._bit_generator, MT19937):  # noqa: SLF001
+            set_bit_generator(MT19937(0))  # the host's cannot be seeded
+
+        numpy_seed(seed % 2**32)
+
+    return save, load, seed
+
+
+def _stdlib_is_proved() -> bool:
+    if not object.__basicsize__ + _BLOCK <= Twister.__basicsize__ <= _inst.__sizeof__():
+        return False
+
+    trial = random.Random(1)  # noqa: S311 - nothing is kept secret with it
+    block = _view(id(trial) + object.__basicsize__, _BLOCK)
+    before = block.tobytes()
+    for _ in range(1000):
+        trial.random()
+
+    after = trial.getstate()
+    told = struct.pack("=i624I", after[1][-1], *after[1][:-1])
+    if block.tobytes() != told or not hasattr(trial, "gauss_next"):
+        return False
+
+    block[:] = before
+    return trial.getstate() == random.Random(1).getstate()  # noqa: S311
+
+
+def _numpy_is_proved() -> int | None:
+    """Give where the kept deviate lies within a `RandomState`, or None where nothing is proved."""
+    from numpy.random import MT19937, RandomState  # noqa: PLC0415 - as above
+
+    bits = MT19937(1)
+    trial = RandomState(bits)
+    block = _view(bits.ctypes.state_address, _BLOCK)
+    before = block.tobytes()
+    trial.standard_normal(1001)
+    told: Any = trial.get_state(legacy=False)
+    held = told["state"]
+    if block.tobytes() != struct.pack("=624Ii", *held["key"].tolist(), held["pos"]):
+        return None
+
+    whole = _view(id(trial), type(trial).__basicsize__)
+    raw, kept = whole.tobytes(), struct.pack("=d", told["gauss"])
+    offset = raw.find(kept) - 8
+    if told["has_gauss"] != 1 or raw.count(kept) != 1 or offset < object.__basicsize__:
+        return None
+
+    gauss = whole[offset : offset + _GAUSS]
+    block[:], gauss[:] = before, bytes(_GAUSS)
+    fresh: Any = RandomState(MT19937(1)).get_state(legacy=False)
+    told = trial.get_state(legacy=False)
+    same_key = bool((told["state"]["key"] == fresh["state"]["key"]).all())
+    same_rest = told["state"]["pos"] == fresh["state"]["pos"] and told["has_gauss"] == 0
+    return offset if same_key and same_rest and raw[offset] == 1 else None
