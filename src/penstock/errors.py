@@ -56,7 +56,7 @@ class ValidationError(PenstockError, ValueError):
     """A study that cannot run as declared; ``errors`` lists everything that is wrong."""
 
     def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = tuple(errors)
+        self.errors = tuple(dict.fromkeys(errors))  # two steps may find the same
         super().__init__("\n".join(self.errors))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from penstock.binding import plan_and_bind
 from penstock.bus import EventBus, EventStream, Subscriber
@@ -32,6 +33,7 @@ from penstock.store.writer import Restored, Store
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.order import execution_order
+from penstock.study.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.subscribers import checkpoint, export, log, progress
 
 __all__ = ["StudyRunner"]
@@ -214,6 +216,9 @@ class StudyRunner:
             self.cancel()
 
     async def _run(self) -> None:
+        if len(self.plan) > COMPARED_AT_ONCE:
+            await anyio.to_thread.run_sync(refuse_collisions, self.plan)
+
         if self._fresh:
             move_aside(self.output_dir)
 

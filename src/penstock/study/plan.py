@@ -7,7 +7,8 @@ digit fastest, so any run can be made from its position and nothing holds the wh
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple, overload
@@ -20,7 +21,11 @@ from penstock.study.identity import paired_seed, run_id, run_seed
 from penstock.study.model import Study
 from penstock.study.policies import SeedPolicy, SeedStrategy
 
-__all__ = ["Cell", "Plan", "RunSpec", "plan"]
+__all__ = ["COMPARED_AT_ONCE", "Cell", "Plan", "RunSpec", "plan", "refuse_collisions"]
+
+COMPARED_AT_ONCE = 2**20
+"""The ids of a plan of up to so many runs are compared when it is made, those of a larger one
+before it is run."""
 
 AGENT_FACTORS = ("agent_id", "agent", "agent_spec")
 PROBLEM_FACTORS = ("problem_id", "problem")
@@ -161,7 +166,8 @@ def plan(study: Study, conditions: Sequence[Condition] | None = None) -> Plan:
         conditions: Conditions to use in place of those the study's design makes.
 
     Raises:
-        ValidationError: the design cannot be built, or the plan holds no run or too many.
+        ValidationError: the design cannot be built, the plan holds no run or too many, or two
+            runs could not be told apart.
     """
     made = Plan(study, build_design(study) if conditions is None else conditions)
     if not made.cells:
@@ -173,7 +179,87 @@ def plan(study: Study, conditions: Sequence[Condition] | None = None) -> Plan:
         advice = "raise it, or plan fewer conditions, agents, problems or replicates."
         raise ValidationError([f"{excess}; {advice}"])
 
+    if errors := list(_indistinct(made)):
+        raise ValidationError(errors)
+
+    if len(made) <= COMPARED_AT_ONCE:
+        refuse_collisions(made)
+
     return made
+
+
+def _indistinct(made: Plan) -> Iterator[str]:
+    """List what is in a plan twice, and what the formula of seeds cannot tell apart."""
+    for name in _repeated(condition.condition_id for condition in made.conditions):
+        yield f"Two conditions have the id {name!r}; each condition is given once."
+
+    study = made.study
+    for kind, names in (("agent_specs", study.agent_specs), ("problem_ids", study.problem_ids)):
+        for name in _repeated(names):
+            yield f"Duplicate {kind} name detected: '{name}'."
+
+    if study.seed_policy.strategy is SeedStrategy.CONDITION_REPLICATE:
+        # Thousands of cells may share one list of agents and one of problems.
+        lists = {(id(cell.agents), id(cell.problems)): cell for cell in made.cells}
+        for cell in lists.values():
+            yield from _shared_seeds(cell.agents, cell.problems)
+
+
+def _shared_seeds(agents: Sequence[str], problems: Sequence[str]) -> Iterator[str]:
+    """A seed is made from ``agent:problem``, which colons in the names make ambiguous."""
+    for agent, other in _prefixes(agents):
+        rest = agent.removeprefix(f"{other}:")
+        for problem in problems if other in agents else ():
+            if f"{rest}:{problem}" in problems:
+                yield (
+                    f"Agent '{agent}' with problem '{problem}' would have the seed of agent "
+                    f"'{other}' with problem '{rest}:{problem}'; rename one of them."
+                )
+
+
+def _prefixes(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        yield from ((name, name[:place]) for place, sign in enumerate(name) if sign == ":")
+
+
+def refuse_collisions(made: Plan) -> None:
+    """Find different runs under one id: 48 bits of a hash may be the same by chance.
+
+    It takes a microsecond and eight bytes for each run.
+
+    Raises:
+        ValidationError: there are some; it names them.
+    """
+    import numpy as np  # noqa: PLC0415 - 80 ms that `--help` need not wait
+
+    ids = np.fromiter((int(name[4:], 16) for name in _run_ids(made)), np.uint64, len(made))
+    ids.sort()
+    shared = {int(number) for number in ids[1:][ids[1:] == ids[:-1]]}
+    if not shared:
+        return
+
+    raise ValidationError(
+        [
+            f"Two runs have the id {spec.run_id} by chance: one is replicate {spec.replicate} of "
+            f"{spec.condition_id} with agent {spec.agent_id!r} and problem {spec.problem_id!r}; "
+            "choose another study_id."
+            for spec in made
+            if int(spec.run_id[4:], 16) in shared
+        ]
+    )
+
+
+def _run_ids(made: Plan) -> Iterator[str]:
+    study_id = made.study.study_id
+    for condition, agents, problems, replicates in made.cells:
+        for replicate in range(1, replicates + 1):
+            for agent in agents:
+                for problem in problems:
+                    yield run_id(study_id, condition.condition_id, replicate, agent, problem)
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 def _seed_function(policy: SeedPolicy) -> Callable[..., int]:
