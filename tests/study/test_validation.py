@@ -129,6 +129,13 @@ def test_a_study_needs_something_to_solve() -> None:
         assert errors_of(problem_ids=[], factors=[Factor(name=name, levels=["p"])]) == []
 
 
+@pytest.mark.parametrize("study_id", ["/tmp/x", "../x", "a/../../x"])
+def test_a_name_that_leads_out_of_the_folder_of_results_is_a_fault(study_id: str) -> None:
+    (error,) = errors_of(study_id=study_id)
+    assert error.startswith(f"Study.study_id {study_id!r} would put the results outside")
+    assert errors_of(study_id=study_id, output_dir="here") == []
+
+
 def test_a_plan_larger_than_its_budget_is_a_fault() -> None:
     (error,) = errors_of(run_budget=RunBudget(replicates=2, max_runs=3))
     assert error.startswith("Planned runs (4) exceed run budget max_runs (3)")

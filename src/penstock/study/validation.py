@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from penstock.errors import ValidationError
 from penstock.study.estimability import estimability_errors
@@ -120,6 +121,13 @@ def _unready(study: Study) -> Iterator[str]:
         yield (
             "Study execution requires problem IDs or a problem factor; declare `problems:`, or "
             "list `problem_ids:` and pass a problem_registry."
+        )
+
+    default = Path("artifacts") / study.study_id
+    if study.output_dir == default and (default.is_absolute() or ".." in default.parts):
+        yield (
+            f"Study.study_id {study.study_id!r} would put the results outside of artifacts/; "
+            "choose another name, or say `output_dir:`."
         )
 
     for name in (study.study_id, *study.problem_ids, *study.agent_specs):
