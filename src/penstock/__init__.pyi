@@ -1,0 +1,128 @@
+from .agents import agent, per_condition
+from .answers import AgentResult
+from .bus import EventBus, EventStream, Subscriber
+from .context import RunContext
+from .errors import (
+    BindingError,
+    DirectoryInUseError,
+    ForeignDirectoryError,
+    PenstockError,
+    RunningLoopError,
+    SkipRun,
+    StopStudy,
+    StoreError,
+    StudyFileError,
+    SubscriberError,
+    ValidationError,
+)
+from .events import (
+    Event,
+    LimitChanged,
+    RunAbandoned,
+    RunEvent,
+    RunFailed,
+    RunFinished,
+    RunObserved,
+    RunRetried,
+    RunSkipped,
+    RunsSaved,
+    RunStarted,
+    RunSucceeded,
+    StudyEvent,
+    StudyFinished,
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+    SubscriberFailed,
+)
+from .options import RunnerOptions
+from .results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
+from .retry import Retry
+from .runner import StudyRunner
+from .studies import StudyResult, arun_study, resume_study, run_study
+from .study.conditions import Condition
+from .study.designs import build_design
+from .study.factors import Block, Constraint, Factor, FactorKind, Level
+from .study.files import load_study
+from .study.hypotheses import AnalysisPlan, Hypothesis, Outcome
+from .study.model import Study
+from .study.plan import Plan, RunSpec, plan
+from .study.policies import DesignKind, DesignSpec, RunBudget, RunOrder, SeedPolicy
+from .study.problem import Problem
+from .study.validation import validate_study
+from .worker_process import in_worker_process
+
+__all__ = [
+    "AgentResult",
+    "AnalysisPlan",
+    "BindingError",
+    "Block",
+    "Condition",
+    "Constraint",
+    "DesignKind",
+    "DesignSpec",
+    "DirectoryInUseError",
+    "Evaluation",
+    "Event",
+    "EventBus",
+    "EventStream",
+    "Factor",
+    "FactorKind",
+    "ForeignDirectoryError",
+    "Hypothesis",
+    "Level",
+    "LimitChanged",
+    "Observation",
+    "Outcome",
+    "PenstockError",
+    "Plan",
+    "Problem",
+    "Retry",
+    "RunAbandoned",
+    "RunBudget",
+    "RunContext",
+    "RunError",
+    "RunEvent",
+    "RunFailed",
+    "RunFinished",
+    "RunObserved",
+    "RunOrder",
+    "RunResult",
+    "RunRetried",
+    "RunSkipped",
+    "RunSpec",
+    "RunStarted",
+    "RunStatus",
+    "RunSucceeded",
+    "RunnerOptions",
+    "RunningLoopError",
+    "RunsSaved",
+    "SeedPolicy",
+    "SkipRun",
+    "StopStudy",
+    "StoreError",
+    "Study",
+    "StudyEvent",
+    "StudyFileError",
+    "StudyFinished",
+    "StudyResult",
+    "StudyRunner",
+    "StudyStarted",
+    "StudyStopping",
+    "StudySummary",
+    "StudyWaiting",
+    "Subscriber",
+    "SubscriberError",
+    "SubscriberFailed",
+    "ValidationError",
+    "agent",
+    "arun_study",
+    "build_design",
+    "in_worker_process",
+    "load_study",
+    "per_condition",
+    "plan",
+    "resume_study",
+    "run_study",
+    "validate_study",
+]
