@@ -28,6 +28,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "global_random",
         "isolation",
         "loop",
+        "models",
         "siblings",
         "worker_process",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -18,6 +19,19 @@ def test_a_bare_value_is_a_level_named_by_it(bare: Any, name: str) -> None:
     level = Factor(name="x", levels=[bare]).levels[0]
     assert (level.name, level.value, level.label) == (name, bare, name)
     assert type(level.value) is type(bare)
+
+
+@pytest.mark.parametrize("bare", [np.int64(5), np.float64(0.5), np.bool_(True)])
+def test_a_bare_number_of_numpy_is_a_level_like_any_other(bare: Any) -> None:
+    level = Factor(name="x", levels=[bare]).levels[0]
+    assert level == Factor(name="x", levels=[bare.item()]).levels[0]
+    assert type(level.value) is type(bare.item())
+
+
+@pytest.mark.parametrize("bare", [None, [1, 2]])
+def test_a_bare_value_that_names_nothing_is_told_what_a_level_is(bare: Any) -> None:
+    with pytest.raises(ValidationError, match="a level is a text, a number, a flag, or a mapping"):
+        Factor(name="x", levels=[bare])
 
 
 def test_a_level_without_a_label_is_labelled_by_its_name() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from penstock.study.fact import EMPTY, Declaration, JsonMapping, JsonValue, Name, Text
+from penstock.study.frozen import frozen_json
 
 __all__ = ["Block", "Constraint", "ConstraintSeverity", "Factor", "FactorKind", "Level"]
 
@@ -40,10 +41,16 @@ class Level(Declaration):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:
+        if type(data).__module__ == "numpy":
+            data = frozen_json(data)
+
         if isinstance(data, bool):
             data = {"name": str(data).lower(), "value": data}
         elif isinstance(data, (str, int, float)):
             data = {"name": str(data), "value": data}
+        elif not isinstance(data, (Mapping, Level)):
+            forms = "a text, a number, a flag, or a mapping with `name` and `value`"
+            raise ValueError(f"a level is {forms}, not {data!r}")  # noqa: TRY004
 
         if isinstance(data, Mapping) and data.get("label") is None:
             data = {**data, "label": data.get("name")}
