@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from penstock.results import (
     timestamp,
 )
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS
+from penstock.store.surrogates import readable_json
 from penstock.study.conditions import Condition
 from penstock.study.identity import answer_event_id, stable_json_dumps
 from penstock.study.plan import RunSpec
@@ -37,7 +38,6 @@ __all__ = [
     "problem_row",
     "result_from_row",
     "score_cells",
-    "without_surrogates",
 ]
 
 ATTEMPT_COLUMNS = (
@@ -120,8 +120,8 @@ def attempt_row(
         _cell(metrics.get("primary_outcome")),
         result.outputs_json,
         encode(metrics),
-        encode(result.provenance),
-        encode(result.trace_refs) if result.trace_refs else "[]",
+        readable_json(encode(result.provenance)),
+        readable_json(encode(result.trace_refs)) if result.trace_refs else "[]",
         *_failure_cells(result),
     )
 
@@ -160,8 +160,8 @@ def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]
 
 
 def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
-    # SQLite cannot look into outputs that hold NaN or an infinity.
-    is_readable = "NaN" not in result.outputs_json and "Infinity" not in result.outputs_json
+    # SQLite cannot look into outputs that hold NaN or an infinity, nor read half surrogate pairs.
+    is_readable = not any(mark in result.outputs_json for mark in ("NaN", "Infinity", "\\ud"))
     event = {
         "timestamp": timestamp(result.ended_at),
         "record_id": answer_event_id(result.run_id),
@@ -270,18 +270,12 @@ def _text(outputs: Mapping[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def without_surrogates(values: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
-    r"""Write lone surrogates, which are not Unicode text, as ``\udXXX``."""
-    for row in values:
-        yield tuple(
-            cell.encode("utf-8", "backslashreplace").decode() if isinstance(cell, str) else cell
-            for cell in row
-        )
-
-
 def _cell(value: Any) -> Any:
     """What SQLite keeps as it is; true and false as text, for it would make them 1 and 0."""
-    if value is None or type(value) in (int, float, str):
+    if value is None or type(value) in (float, str):
+        return value
+
+    if type(value) is int and -(2**63) <= value < 2**63:
         return value
 
     return str(value) if isinstance(value, bool) else encode(value)

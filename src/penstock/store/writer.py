@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +17,8 @@ from penstock.errors import ForeignDirectoryError
 from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
 from penstock.store.reader import StoreReader
+from penstock.store.surrogates import without_surrogates
+from penstock.store.transaction import Statement, transact
 from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.plan import Plan
 
@@ -81,8 +83,9 @@ class Store:
                     "run in another directory (output_dir), or move the old one aside with fresh"
                 )
 
-            if not known or known[0][1] != fingerprint:
-                await self._adopt(plan, fingerprint)
+            await self._describe(plan, fingerprint)
+            if known and known[0][1] != fingerprint:
+                await self._adopt(plan)
 
             self._session_id = await self._note_session(len(plan))
 
@@ -104,28 +107,27 @@ class Store:
             results: Each attempt, and whether it is its run's result.
         """
         attempts, observations, evaluations, superseded = [], [], [], []
-        rescored = [result for result, _ in results if result.is_rescored]
         made = [each for each in results if not each[0].is_rescored]
-        for attempt_id, (result, final) in enumerate(made, start=self._next_id):
+        first = self._next_id
+        self._next_id += len(made)  # no id is given twice, whatever becomes of this group
+        for attempt_id, (result, final) in enumerate(made, start=first):
             attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
             observations += rows.observation_rows(attempt_id, result)
             evaluations += rows.evaluation_rows(attempt_id, result)
             if final and result.attempt > 1:
                 superseded.append((result.spec.position,))
 
-        async with self._transaction():
-            if superseded:
-                await self._many(
-                    "UPDATE attempt SET final = 0 WHERE final AND position = ?", superseded
-                )
+        statements: list[Statement] = [
+            (rows.SUPERSEDE, superseded),
+            (rows.INSERT_ATTEMPT, attempts),
+            (rows.INSERT_OBSERVATION, observations),
+            (rows.INSERT_EVALUATION, evaluations),
+        ]
+        for result, _ in results:
+            if result.is_rescored:
+                statements += await self._new_scores(result)
 
-            await self._many(rows.INSERT_ATTEMPT, attempts)
-            await self._many(rows.INSERT_OBSERVATION, observations)
-            await self._many(rows.INSERT_EVALUATION, evaluations)
-            for result in rescored:
-                await self._replace_scores(result)
-
-        self._next_id += len(made)
+        await self._write(statements)
 
     async def recall(self, position: int) -> RunResult:
         """Give the stored result at a position of the plan."""
@@ -139,16 +141,18 @@ class Store:
         if self._reader is not None:
             self._reader.close()
 
-    async def _replace_scores(self, result: RunResult) -> None:
+    async def _new_scores(self, result: RunResult) -> list[Statement]:
         ((attempt_id,),) = await self._all(
             f"SELECT id FROM attempt WHERE final AND position = {result.spec.position:d}"  # noqa: S608
         )
-        await self._execute(rows.UPDATE_SCORES, (*rows.score_cells(result), attempt_id))
-        await self._execute("DELETE FROM evaluation WHERE attempt_id = ?", (attempt_id,))
-        await self._many(rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result))
+        return [
+            (rows.UPDATE_SCORES, [(*rows.score_cells(result), attempt_id)]),
+            ("DELETE FROM evaluation WHERE attempt_id = ?", [(attempt_id,)]),
+            (rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result)),
+        ]
 
-    async def _adopt(self, plan: Plan, fingerprint: str) -> None:
-        """Take over a plan: write its conditions, and move stored runs to their new positions."""
+    async def _describe(self, plan: Plan, fingerprint: str) -> None:
+        """Write what is declared now: the study, its conditions and its problems."""
         await self._execute("DELETE FROM condition", ())
         await self._execute("DELETE FROM problem", ())
         await self._many(
@@ -162,17 +166,17 @@ class Store:
         await self._execute(
             "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, _definition(plan))
         )
+
+    async def _adopt(self, plan: Plan) -> None:
+        """Move stored runs to their positions in another plan; those outside it have none."""
         stored = {
             run_id: (attempt_id, seed)
             for attempt_id, run_id, seed in await self._all(
                 "SELECT id, run_id, seed FROM attempt WHERE final"
             )
         }
-        if not stored:
-            return
-
         moved = []
-        for spec in plan:
+        for spec in plan if stored else ():
             attempt_id, seed = stored.get(spec.run_id, (None, spec.seed))
             if seed != spec.seed:
                 raise ForeignDirectoryError(
@@ -197,20 +201,20 @@ class Store:
     async def _restored(self, planned: int, *, rescore: bool) -> Restored:
         restored = Restored(bytearray(planned), {}, set())
         query = (
-            "SELECT position, status, number, error_stage FROM attempt "
-            "WHERE final AND position IS NOT NULL"
+            "SELECT position, final, status, number, error_stage FROM attempt "
+            "WHERE position IS NOT NULL"
         )
         async with self._connection.execute(query) as cursor:
             while chunk := await cursor.fetchmany(10_000):
-                for position, status, number, stage in chunk:
+                for position, final, status, number, stage in chunk:
                     is_unscored = status == RunStatus.FAILED and stage == RunStage.EVALUATOR
-                    if is_unscored or (rescore and status == RunStatus.SUCCESS):
+                    if final and (is_unscored or (rescore and status == RunStatus.SUCCESS)):
                         restored.answered.add(position)
-                        restored.attempts[position] = number
-                    elif status == RunStatus.FAILED:
-                        restored.attempts[position] = number
-                    else:
+                    elif final and status != RunStatus.FAILED:
                         restored.done[position] = 1
+                        continue
+
+                    restored.attempts[position] = max(number, restored.attempts.get(position, 0))
 
         return restored
 
@@ -223,20 +227,27 @@ class Store:
                 yield
                 await self._connection.execute("COMMIT")
             except BaseException:
-                await self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    await self._connection.execute("ROLLBACK")
+
                 raise
+
+    async def _write(self, statements: Sequence[Statement]) -> None:
+        """Do everything in one call of the connection's thread.
+
+        So the transaction is over whatever becomes of the task that waits for it, asyncio's own
+        cancellations included, which pass every shield.
+        """
+        with anyio.CancelScope(shield=True):
+            # aiosqlite has no public name for calling a function in its thread
+            call: Callable[..., Awaitable[None]] = self._connection._execute  # noqa: SLF001
+            await call(transact, self._connection._conn, statements)  # noqa: SLF001
 
     async def _execute(self, query: str, parameters: Iterable[Any]) -> None:
         await self._connection.execute(query, tuple(parameters))
 
     async def _many(self, query: str, values: Sequence[Sequence[Any]]) -> None:
-        if not values:
-            return
-
-        try:
-            await self._connection.executemany(query, values)
-        except UnicodeEncodeError:  # half a surrogate pair: SQLite keeps UTF-8 only
-            await self._connection.executemany(query, rows.without_surrogates(values))
+        await self._connection.executemany(query, without_surrogates(values))
 
     async def _all(self, query: str) -> list[Any]:
         return list(await self._connection.execute_fetchall(query))

@@ -1,0 +1,43 @@
+"""One transaction, in one call of the thread that a connection belongs to."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from penstock.store.surrogates import without_surrogates
+
+__all__ = ["Statement", "transact"]
+
+Statement = tuple[str, Sequence[Sequence[Any]]]
+"""A query and the rows to run it with."""
+
+
+def transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    """Do all of it in one transaction, or none.
+
+    Args:
+        connection: A connection that begins no transactions by itself.
+        statements: What to do; text that is not Unicode is written so that it is.
+    """
+    try:
+        _transact_as_it_is(connection, statements)
+    except UnicodeEncodeError:  # half a surrogate pair: SQLite keeps UTF-8 only
+        clean = [(query, [*without_surrogates(values)]) for query, values in statements]
+        _transact_as_it_is(connection, clean)
+
+
+def _transact_as_it_is(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for query, values in statements:
+            if values:
+                connection.executemany(query, values)
+
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has ended it already
+            connection.execute("ROLLBACK")
+
+        raise
