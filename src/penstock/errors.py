@@ -110,6 +110,12 @@ class ForeignDirectoryError(StoreError):
 class SchemaError(StoreError):
     """The store was written in a layout that this version cannot read."""
 
+    def __init__(self, path: Path, layout: int, known: int) -> None:
+        super().__init__(
+            f"{path} has layout {layout}, and this version of penstock reads up to {known}; "
+            "upgrade penstock"
+        )
+
 
 class SubscriberError(PenstockError, RuntimeError):
     """A critical subscriber failed; what was saved before is safe."""

@@ -34,9 +34,11 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
         SchemaError: it was written by a newer version.
     """
     path = directory / "study.sqlite"
-    if not path.exists() and (directory / "manifest.json").exists():
+    is_empty = not path.exists() or path.stat().st_size == 0
+    if is_empty and (directory / "manifest.json").exists():
         raise ForeignDirectoryError(
-            f"{directory} holds the results of another tool (manifest.json and no study.sqlite); "
+            f"{directory} holds results (manifest.json) and nothing in study.sqlite, so they are "
+            "another tool's, or the file was emptied; "
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
@@ -72,10 +74,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
         )
 
     if schema_version > SCHEMA_VERSION:
-        raise SchemaError(
-            f"{path} has layout {schema_version}, and this version of penstock reads up to "
-            f"{SCHEMA_VERSION}; upgrade penstock"
-        )
+        raise SchemaError(path, schema_version, SCHEMA_VERSION)
 
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from penstock.encoding import decode
-from penstock.errors import StoreError
+from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult
 from penstock.store.rows import result_from_row
-from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS
+from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION
 
 __all__ = ["StoreReader"]
 
@@ -41,11 +41,17 @@ class StoreReader:
             self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
             self._connection.row_factory = sqlite3.Row
             (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
+            (schema_version,) = self._connection.execute("PRAGMA user_version").fetchone()
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
 
         if application_id != APPLICATION_ID:
+            self.close()
             raise StoreError(f"{path} is an SQLite file of something else")
+
+        if schema_version > SCHEMA_VERSION:
+            self.close()
+            raise SchemaError(path, schema_version, SCHEMA_VERSION)
 
     def __enter__(self) -> Self:
         return self

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import anyio
 
 from penstock.bus import EventStream, Subscriber
-from penstock.events import RunFinished, RunRetried, RunsSaved
+from penstock.events import Event, RunFinished, RunRetried, RunsSaved
 from penstock.store.writer import Store
 
 __all__ = ["EVENTS", "checkpoint"]
@@ -27,18 +29,29 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
         announce: Says `RunsSaved` once a group survives a crash.
     """
 
+    async def save(events: Sequence[Event]) -> None:
+        await store.save(
+            [
+                (event.result, isinstance(event, RunFinished))
+                for event in events
+                if isinstance(event, (RunFinished, RunRetried))
+            ]
+        )
+        announce(
+            RunsSaved,
+            run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),
+        )
+
     async def subscriber(stream: EventStream) -> None:
-        while events := await stream.batch(_GROUP, linger_s=_LINGER_S):
-            await store.save(
-                [
-                    (event.result, isinstance(event, RunFinished))
-                    for event in events
-                    if isinstance(event, (RunFinished, RunRetried))
-                ]
-            )
-            announce(
-                RunsSaved,
-                run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),
-            )
+        try:
+            while events := await stream.batch(_GROUP, linger_s=_LINGER_S):
+                await save(events)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):  # what has arrived is paid for
+                stream.close()
+                while events := await stream.batch(_GROUP):
+                    await save(events)
+
+            raise
 
     return subscriber
