@@ -4,11 +4,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import penstock as ps
+from penstock.answers import as_agent_result
 from tests.artifacts import assert_same_artifacts
 
 AGENTS = "design_research_agents"
@@ -240,3 +242,33 @@ def test_a_study_of_its_own_runs_the_same_whether_siblings_are_installed_or_not(
     ps.run_study(own, agent_bindings={"a": reports}, output_dir=tmp_path / "installed")
 
     assert_same_artifacts(tmp_path / "absent", tmp_path / "installed")
+
+
+def workflow_result(*, success: bool, **steps: Any) -> SimpleNamespace:
+    """Make what a workflow of the agents package returns: it says most things of its steps."""
+    return SimpleNamespace(
+        success=success, output={"final_output": {}}, metadata={}, step_results=steps
+    )
+
+
+def step(model: str, tokens: int) -> SimpleNamespace:
+    usage = SimpleNamespace(prompt_tokens=tokens, completion_tokens=2 * tokens)
+    response = SimpleNamespace(model=model, provider="local", usage=usage)
+    return SimpleNamespace(output={"model_response": response}, error=None)
+
+
+def test_a_workflow_s_tokens_are_those_of_its_steps_and_its_model_the_last() -> None:
+    result = as_agent_result(
+        workflow_result(success=True, plan=step("small", 10), write=step("large", 1), log=None)
+    )
+
+    assert result.metrics == {"input_tokens": 11, "output_tokens": 22}
+    assert result.metadata == {"model_name": "large", "model_provider": "local"}
+
+
+def test_a_workflow_fails_with_what_went_wrong_in_its_steps() -> None:
+    broken = SimpleNamespace(output={}, error="503 provider down")
+    result = as_agent_result(workflow_result(success=False, plan=step("small", 10), write=broken))
+
+    assert (result.success, result.error) == (False, "write: 503 provider down")
+    assert result.metrics["input_tokens"] == 10, "what the first step cost is kept"

