@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 
 
@@ -194,3 +195,15 @@ def test_an_answer_that_holds_nan_keeps_its_text_in_the_table_of_events(tmp_path
     out = run(lambda ctx: {"answer": 1.0, "text": "not a number", "x": math.nan}, tmp_path)
 
     assert {row["text"] for row in table(out / "events.csv")} == {"not a number"}
+
+
+def test_a_baseline_level_that_is_infinite_can_be_written_and_read_back(tmp_path: Path) -> None:
+    level = ps.Level(name="unbounded", value=math.inf, metadata={"is_baseline": True})
+    factor = ps.Factor(name="budget", description="how much", levels=(level,))
+    out = run(lambda ctx: {"answer": 1.0}, tmp_path, factors=(factor,))
+
+    assert [row["budget"] for row in table(out / "analysis/conditions.csv")] == ["inf"]
+    with StoreReader(out) as store:
+        fingerprints = {result.spec.condition_fingerprint for result in store.results()}
+
+    assert fingerprints == {'{"blocks":{},"factors":{"budget":Infinity}}'}

@@ -19,6 +19,11 @@ from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION
 __all__ = ["StoreReader"]
 
 _CHUNK = 500
+# Metadata that holds an infinite level is no JSON to SQLite.
+_FINGERPRINT = (
+    "coalesce(iif(json_valid(metadata), metadata ->> '$.fingerprint', NULL), "
+    """'{"blocks":' || blocks || ',"factors":' || factors || '}')"""
+)
 
 
 class StoreReader:
@@ -169,7 +174,7 @@ class StoreReader:
         attempts = [
             dict(row)
             for row in self.rows(
-                "SELECT attempt.*, metadata ->> '$.fingerprint' AS condition_fingerprint, "
+                f"SELECT attempt.*, {_FINGERPRINT} AS condition_fingerprint, "  # noqa: S608
                 "study.study_id FROM attempt LEFT JOIN condition USING (condition_id), study "
                 "WHERE final AND attempt.position > ? ORDER BY attempt.position LIMIT ?",
                 (position, most),
