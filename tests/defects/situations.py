@@ -1,0 +1,81 @@
+"""What the tests of known defects share: running a small study, and looking at what it wrote."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import penstock as ps
+from penstock.studies import run_study
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(study: ps.Study, agent: Any, output_dir: Path, **options: Any) -> ps.StudyResult:
+    """Run a study to its end; every agent that it names is the given one."""
+    bindings = agent if isinstance(agent, Mapping) else dict.fromkeys(study.agent_specs, agent)
+    return run_study(
+        study, agent_bindings=bindings, output_dir=output_dir, show_progress=False, **options
+    )
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Read a table as anybody's script would."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def query(directory: Path, sql: str) -> list[Any]:
+    """Ask the store of a study as any SQL tool would."""
+    with closing(sqlite3.connect(f"file:{directory}/study.sqlite?mode=ro", uri=True)) as store:
+        return store.execute(sql).fetchall()
+
+
+class Calls:
+    """A file in which agents, of whatever process, note their calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.path.touch()
+
+    def note(self, ctx: ps.RunContext) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{ctx.spec.run_id}\n")
+
+    def all(self) -> list[str]:
+        return self.path.read_text().split()
+
+
+def script(path: Path, text: str) -> Path:
+    """Write a Python file for a child process."""
+    path.write_text(dedent(text))
+    return path
+
+
+def start(file: Path, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+    """Start a Python file as a child process that finds these tests."""
+    return subprocess.Popen(
+        [sys.executable, str(file), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
+        **options,
+    )
+
+
+def finish(file: Path, *arguments: object, **options: Any) -> str:
+    """Run a Python file as a child process to its good end, and give what it printed."""
+    with start(file, *arguments, **options) as child:
+        out, err = child.communicate(timeout=60)
+
+    assert child.returncode == 0, err
+    return out
