@@ -19,7 +19,15 @@ _DESIGN_ALIASES = {
 
 
 class DesignKind(StrEnum):
-    """How factor levels are combined into conditions."""
+    """How factor levels are combined into conditions.
+
+    Every combination: ``full_factorial`` (``full``), ``constrained_factorial``,
+    ``randomized_block`` (in random order), ``repeated_measures`` (numbered, for one subject) and
+    ``williams_square`` (an order for each subject, carry-over balanced). A balanced part:
+    ``latin_square``, ``graeco_latin_square``, ``fractional_factorial_2level`` (``frac2``),
+    ``plackett_burman``, ``definitive_screening``, ``pairwise``, ``d_optimal``. A sample of
+    ranges: ``latin_hypercube`` (``lhs``), ``sobol``. A file of rows: ``custom_matrix``.
+    """
 
     FULL_FACTORIAL = "full_factorial"
     CONSTRAINED_FACTORIAL = "constrained_factorial"
@@ -43,9 +51,14 @@ class DesignSpec(Declaration):
 
     Args:
         kind: The design; ``full`` is short for ``full_factorial``.
+        replicates: How often the design is repeated; multiplies `RunBudget.replicates`.
         randomize: Shuffle the list of conditions (the order of execution is `Study.run_order`).
         counterbalance: Interleave the list of conditions with its reverse.
         matrix_path: The file of a custom matrix (``.json`` or ``.csv``), beside the study file.
+        n_samples: How many points a sample or a D-optimal design has.
+        center_points: How often the centre of the numeric factors is added, in every block.
+        block_randomization_key: The block or factor within whose levels the list is shuffled.
+        options: What the kind alone knows; a name that it does not know is an error.
     """
 
     kind: DesignKind = DesignKind.FULL_FACTORIAL

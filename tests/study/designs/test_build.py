@@ -98,6 +98,24 @@ def test_everything_that_is_wrong_with_a_design_is_said_at_once() -> None:
     assert len(caught.value.errors) == 5
 
 
+def test_an_option_that_means_nothing_stops_a_design_that_could_be_built() -> None:
+    with pytest.raises(ValidationError, match="no option 'zzz'"):
+        ps.build_design(study_of({"a": [0, 1]}), DesignSpec(options={"zzz": 1}))
+
+
+def test_a_constraint_that_cannot_be_evaluated_is_an_error_that_says_where() -> None:
+    rules = ["zzz == 1", "a / 0 == 1"]
+    constraints = [
+        {"constraint_id": f"c{i}", "description": "d", "expression": rule}
+        for i, rule in enumerate(rules)
+    ]
+    with pytest.raises(ValidationError) as caught:
+        ps.build_design(study_of({"a": [0, 1]}, constraints=constraints))
+
+    assert len(caught.value.errors) == 2
+    assert "Constraint 'c0'" in str(caught.value)
+
+
 @pytest.mark.parametrize("kind", ["full", "lhs", "frac2"])
 def test_a_kind_has_the_alias_of_the_contract(kind: str) -> None:
     assert DesignSpec(kind=kind).kind in DesignKind

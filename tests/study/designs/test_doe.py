@@ -36,6 +36,10 @@ def test_replicates_repeat_the_design_and_center_points_do_not_repeat() -> None:
     assert Counter(row["a"] for row in made["design"])[0.5] == 2
 
 
+def test_of_no_factors_there_are_no_rows() -> None:
+    assert full_factorial({}) == []
+
+
 def test_an_unbalanced_factor_is_warned_of() -> None:
     made = generate_doe(kind="full", factors={"v": [0, 0, 0, 1]}, randomize=False)
 

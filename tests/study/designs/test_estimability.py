@@ -141,6 +141,26 @@ def test_a_numeric_factor_at_one_value_has_nothing_to_compare() -> None:
     assert "one value only" in error
 
 
+def test_numbers_between_the_levels_interact_too() -> None:
+    three = {"kind": "lhs", "n_samples": 3}
+    (error,) = _errors({"x": [0, 1], "y": [0, 1]}, _claim("x", by=["y"]), design_spec=three)
+
+    assert "interaction of 'x' and 'y' cannot be estimated beside" in error
+
+
+def test_names_that_are_no_levels_are_levels_of_the_conditions_that_were_given() -> None:
+    made = ps.build_design(study_of({"a": ["u", "v", "w"], "b": [0, 1]}))
+
+    assert (
+        estimability_errors(study_of({"a": ["u"], "b": [0, 1]}, hypotheses=[_claim("a")]), made)
+        == []
+    )
+
+
+def test_where_nothing_may_run_nothing_is_said_of_hypotheses() -> None:
+    assert _errors({"a": [0, 1]}, _claim("a"), constraints=[_rule("a == 7")]) == []
+
+
 def test_what_is_measured_or_unknown_is_left_to_others() -> None:
     study = study_of({"a": [0, 1]}, hypotheses=[_claim("zzz", "m", "a", by=["nothing", "a"])])
     measured = {"name": "m", "kind": "measured", "default": 0}

@@ -28,6 +28,14 @@ def _errors(**spec: Any) -> list[str]:
         ({"kind": "full", "n_samples": 3}, "DesignSpec.n_samples has no meaning for full"),
         ({"kind": "lhs", "matrix_path": "m.csv"}, "it belongs to custom_matrix."),
         ({"kind": "latin_square", "center_points": 1}, "center_points has no meaning for latin"),
+        (
+            {"kind": "repeated_measures", "center_points": 1, "options": {"subject_factor": "a"}},
+            "center_points has no meaning for repeated_measures",
+        ),
+        (
+            {"kind": "sobol", "options": {"scramble": "false"}},
+            "scramble must be true or false (not 'false')",
+        ),
         ({"block_randomization_key": "cohort"}, "set `randomize: true`"),
         (
             {"randomize": True, "block_randomization_key": "chort"},

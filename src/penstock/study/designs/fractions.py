@@ -156,16 +156,15 @@ def plackett_burman(factors: Sequence[str]) -> list[dict[str, float]]:
         raise ValidationError(["A Plackett-Burman design needs at least one factor."])
 
     pydoe = load_extra("pydoe", "a Plackett-Burman design")
-    for columns in itertools.count(len(factors)):
+    columns = len(factors)
+    while True:
         try:
             matrix = pydoe.pbdesign(columns).tolist()
         except ValueError:
-            continue
-
-        # Any columns of an orthogonal array are an orthogonal array.
-        return [dict(zip(factors, map(float, row), strict=False)) for row in matrix]
-
-    raise AssertionError
+            columns += 1
+        else:
+            # Any columns of an orthogonal array are an orthogonal array.
+            return [dict(zip(factors, map(float, row), strict=False)) for row in matrix]
 
 
 def fractional_factorial_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:

@@ -52,6 +52,7 @@ _SAMPLED = frozenset(
         DesignKind.DEFINITIVE_SCREENING,
     }
 )
+_FLAGS = frozenset({"randomize_square", "scramble"})
 _ALWAYS_RANDOMIZED = frozenset({DesignKind.RANDOMIZED_BLOCK})
 _SEQUENCED = frozenset({DesignKind.REPEATED_MEASURES, DesignKind.WILLIAMS_SQUARE})
 
@@ -59,6 +60,7 @@ _SEQUENCED = frozenset({DesignKind.REPEATED_MEASURES, DesignKind.WILLIAMS_SQUARE
 def spec_errors(study: Study, spec: DesignSpec) -> Iterator[str]:
     """List what a design is told and cannot do; what is not said here is honoured."""
     yield from _unknown_options(spec)
+    yield from _no_flags(spec)
     yield from _unused_fields(spec)
     yield from _center_errors(study, spec)
     yield from _order_errors(study, spec)
@@ -85,6 +87,13 @@ def _unknown_options(spec: DesignSpec) -> Iterator[str]:
             yield f"{text}; its options: {', '.join(sorted(known)) or 'none'}."
 
 
+def _no_flags(spec: DesignSpec) -> Iterator[str]:
+    for name in _FLAGS & spec.options.keys():
+        value = spec.options[name]
+        if not isinstance(value, bool):
+            yield f"DesignSpec.options: {name} must be true or false (not {value!r})"
+
+
 def _unused_fields(spec: DesignSpec) -> Iterator[str]:
     known = OPTIONS[spec.kind]
     for name in ("n_samples", "matrix_path"):
@@ -97,7 +106,7 @@ def _center_errors(study: Study, spec: DesignSpec) -> Iterator[str]:
     if spec.center_points == 0 or spec.kind in _SAMPLED:
         return
 
-    if spec.kind not in _FACTORIAL:
+    if spec.kind not in _FACTORIAL or "subject_factor" in spec.options:
         yield (
             f"DesignSpec.center_points has no meaning for {spec.kind}: "
             "its rows are what they are; leave center_points out."

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
 from penstock.study.designs.rows import block_combinations, counterbalanced
+from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
@@ -104,5 +105,5 @@ def _levels(study: Study, name: str) -> tuple[object, ...]:
 def _block_rows(study: Study, subject: str, level: object) -> Iterator[dict[str, object]]:
     """Give the combinations of blocks that a subject is in: all, or those of its own level."""
     for block in block_combinations(study):
-        if subject not in block or block[subject] == level:
+        if subject not in block or stable_json_dumps(block[subject]) == stable_json_dumps(level):
             yield block
