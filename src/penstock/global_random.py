@@ -28,6 +28,20 @@ _GAUSS = 16  # whether a second normal deviate is kept, and it
 _inst: Any = random._inst  # noqa: SLF001
 
 
+def _import_what_draws() -> None:
+    """Import rich.style, which draws a number when it is imported, without the host noticing.
+
+    Everything of ours that draws on rich, as structlog does too, is imported after this.
+    """
+    kept = random.getstate()
+    import rich.style  # noqa: F401, PLC0415
+
+    random.setstate(kept)
+
+
+_import_what_draws()
+
+
 class GlobalRandom(NamedTuple):
     """The process's two global generators, and the right to change them.
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 # The tasks an agent starts are made by asyncio, whoever it asks for them.
 from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from penstock.context import RunContext
 from penstock.global_random import global_random
@@ -129,10 +129,7 @@ class _Stepped(Coroutine[Any, Any, Answer]):
         self._step(self._close)
 
     def __await__(self) -> Generator[Any, Any, Answer]:
-        return self  # it has all that a generator has
-
-    def __iter__(self) -> Self:
-        return self
+        return self  # it has what `await` asks for
 
     def __next__(self) -> Any:
         return self._step(self._send, None)
