@@ -9,7 +9,8 @@ from pathlib import Path
 
 import aiosqlite
 
-from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
+from penstock.errors import ForeignDirectoryError, SchemaError
+from penstock.store.failures import store_failure
 from penstock.store.lock import hold_directory
 from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from penstock.store.writer import Store
@@ -54,7 +55,7 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
                 finally:
                     store.close()
         except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}; what was saved before is kept") from error
+            raise store_failure(path, error) from error
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: bool) -> None:

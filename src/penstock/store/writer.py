@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -16,6 +17,8 @@ import anyio
 from penstock.errors import ForeignDirectoryError
 from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
+from penstock.store.changes import refuse_changes
+from penstock.store.failures import store_failure
 from penstock.store.reader import StoreReader
 from penstock.store.surrogates import without_surrogates
 from penstock.store.transaction import Statement, transact
@@ -67,7 +70,7 @@ class Store:
 
         Raises:
             ForeignDirectoryError: the directory holds another study, or this one with other
-                seeds.
+                seeds, agents or problems.
         """
         study, fingerprint = plan.study, _fingerprint(plan)
         async with self._transaction():
@@ -82,6 +85,8 @@ class Store:
                     f"{self.path.parent} holds study {known[0][0]!r}, not {study.study_id!r}; "
                     "run in another directory (output_dir), or move the old one aside with fresh"
                 )
+            else:
+                await refuse_changes(self._connection, self.path.parent, study, rescore=rescore)
 
             await self._describe(plan, fingerprint)
             if known and known[0][1] != fingerprint:
@@ -105,6 +110,9 @@ class Store:
 
         Args:
             results: Each attempt, and whether it is its run's result.
+
+        Raises:
+            StoreError: they cannot be written, as on a full disk; none of them is saved.
         """
         attempts, observations, evaluations, superseded = [], [], [], []
         made = [each for each in results if not each[0].is_rescored]
@@ -241,7 +249,10 @@ class Store:
         with anyio.CancelScope(shield=True):
             # aiosqlite has no public name for calling a function in its thread
             call: Callable[..., Awaitable[None]] = self._connection._execute  # noqa: SLF001
-            await call(transact, self._connection._conn, statements)  # noqa: SLF001
+            try:
+                await call(transact, self._connection._conn, statements)  # noqa: SLF001
+            except sqlite3.Error as error:
+                raise store_failure(self.path, error) from error
 
     async def _execute(self, query: str, parameters: Iterable[Any]) -> None:
         await self._connection.execute(query, tuple(parameters))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from penstock.bus import EventStream, Subscriber
+from penstock.errors import StoreError
 from penstock.events import Event, RunFinished, RunRetried, RunsSaved
 from penstock.store.writer import Store
 
@@ -30,13 +31,23 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
     """
 
     async def save(events: Sequence[Event]) -> None:
-        await store.save(
-            [
-                (event.result, isinstance(event, RunFinished))
-                for event in events
-                if isinstance(event, (RunFinished, RunRetried))
-            ]
-        )
+        try:
+            await store.save(
+                [
+                    (event.result, isinstance(event, RunFinished))
+                    for event in events
+                    if isinstance(event, (RunFinished, RunRetried))
+                ]
+            )
+        except StoreError:
+            if len(events) == 1:
+                raise
+
+            middle = len(events) // 2  # what still has room on a full disk is kept
+            await save(events[:middle])
+            await save(events[middle:])
+            return
+
         announce(
             RunsSaved,
             run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),

@@ -96,5 +96,8 @@ def _replaced(path: Path) -> Iterator[IO[str]]:
             os.fsync(file.fileno())
 
         aside.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file
+        raise
     finally:
         aside.unlink(missing_ok=True)
