@@ -139,7 +139,7 @@ async def test_an_answer_s_text_is_read_where_the_agent_reported_nothing(tmp_pat
         texts = [result.observations[0].text for result in reader.results()]
         assert [row["text"] for row in reader.rows("SELECT text FROM events")] == [
             "the answer",
-            "7",
+            "",
         ]
 
     assert texts == ["the answer", ""]
