@@ -7,7 +7,14 @@ from typing import Any, Literal, Protocol
 
 from penstock.study.fact import EMPTY, Fact
 
-__all__ = ["ChatMessage", "ChatModel", "Completion", "CompletionRequest", "Usage"]
+__all__ = [
+    "ChatMessage",
+    "ChatModel",
+    "Completion",
+    "CompletionRequest",
+    "RateLimitHeaders",
+    "Usage",
+]
 
 
 class ChatMessage(Fact):
@@ -56,6 +63,26 @@ class Usage(Fact):
     """Whether the provider said nothing and the numbers are ours."""
 
 
+class RateLimitHeaders(Fact):
+    """What a provider says about its own limits; None where it says nothing.
+
+    Args:
+        limit_requests: Requests that it allows in its window.
+        limit_tokens: Tokens that it allows in its window.
+        remaining_requests: Requests that are left of them.
+        remaining_tokens: Tokens that are left of them.
+        reset_requests_s: How long until all requests are back, in seconds.
+        reset_tokens_s: How long until all tokens are back, in seconds.
+    """
+
+    limit_requests: int | None = None
+    limit_tokens: int | None = None
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    reset_requests_s: float | None = None
+    reset_tokens_s: float | None = None
+
+
 class Completion(Fact):
     """What a chat model answered.
 
@@ -71,6 +98,7 @@ class Completion(Fact):
         first_token_s: How long until the first token, in seconds; where the answer was streamed.
         http_status: The status of the response.
         is_cached: Whether the answer came from the response cache and cost nothing.
+        rate_limits: What the provider said about its limits, where it did.
     """
 
     text: str
@@ -84,6 +112,7 @@ class Completion(Fact):
     first_token_s: float | None = None
     http_status: int | None = None
     is_cached: bool = False
+    rate_limits: RateLimitHeaders | None = None
 
 
 class ChatModel(Protocol):

@@ -2,12 +2,12 @@
 
 ModelError
 ├─ RateLimitedError             429: too many requests or tokens          retryable
-├─ OverloadedError              500, 502, 503, 529: the provider's fault   retryable
+├─ OverloadedError              500, 502, 503, 529 and their like: the provider's fault   retryable
 ├─ ModelTimeoutError            nothing in time: connect, first_byte, total, stalled  retryable
 ├─ ModelConnectionError         refused, reset, closed early              retryable
 ├─ MalformedResponseError       not the JSON of a completion              retryable
-├─ AuthenticationError          401, 403: stops the study at once
-├─ BadRequestError              400, 404, 422: the request itself
+├─ AuthenticationError          401, 402, 403, or no credit left: stops the study at once
+├─ BadRequestError              400, 404, 422 and their like: the request itself
 │   └─ ContextTooLongError      more tokens than the model takes
 ├─ ContentFilteredError         the provider filtered prompt or answer
 ├─ RefusalError                 the model declined
@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from penstock.errors import RunFault
+from penstock.models.completion import RateLimitHeaders, Usage
 
 __all__ = [
     "AuthenticationError",
@@ -45,6 +46,9 @@ class ModelError(RunFault):
         message: What happened, where, and what to do; never a key.
         http_status: The status of the response, where there was one.
         retry_after_s: How long the provider asks to wait, in seconds.
+        request_id: The provider's id of the request, where it gave one.
+        usage: Tokens that were used all the same, where the provider counted them.
+        rate_limits: What the provider said about its limits, where it did.
     """
 
     retryable: ClassVar[bool] = False
@@ -56,10 +60,16 @@ class ModelError(RunFault):
         *,
         http_status: int | None = None,
         retry_after_s: float | None = None,
+        request_id: str | None = None,
+        usage: Usage | None = None,
+        rate_limits: RateLimitHeaders | None = None,
     ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.retry_after_s = retry_after_s
+        self.request_id = request_id
+        self.usage = usage
+        self.rate_limits = rate_limits
 
 
 class RateLimitedError(ModelError):
@@ -80,9 +90,14 @@ class ModelTimeoutError(ModelError, TimeoutError):
     retryable = True
 
     def __init__(
-        self, message: str, *, phase: Literal["connect", "first_byte", "total", "stalled"]
+        self,
+        message: str,
+        *,
+        phase: Literal["connect", "first_byte", "total", "stalled"],
+        http_status: int | None = None,
+        request_id: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, http_status=http_status, request_id=request_id)
         self.phase = phase
 
 
@@ -99,7 +114,7 @@ class MalformedResponseError(ModelError):
 
 
 class AuthenticationError(ModelError):
-    """The provider does not know the key, or does not let it in; no other call can succeed."""
+    """The provider does not know the key, or lets it do nothing; no other call can succeed."""
 
     stops_study = True
 

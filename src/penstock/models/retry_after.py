@@ -1,0 +1,122 @@
+"""How long a provider asks to wait, in all the ways in which providers say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from time import time
+
+from penstock.models.completion import RateLimitHeaders
+
+__all__ = ["rate_limits_of", "retry_after_s"]
+
+_DECIMAL = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_DURATION = re.compile(
+    r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
+)
+_UNITS_S = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+_EARLIEST_EPOCH_S = 1e9
+"""A reset further away than thirty years is a moment, not a duration."""
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Read ``retry-after-ms`` and ``Retry-After``: seconds, a fraction of them, or an HTTP date.
+
+    A date is taken relative to the server's own ``Date``, so that its clock need not be ours; one
+    that is over means now. What is negative or cannot be read says nothing.
+
+    Args:
+        headers: Headers of a response; looked up by lower-case name.
+    """
+    given_ms = _decimal(headers.get("retry-after-ms"))
+    if given_ms is not None:
+        return given_ms / 1000
+
+    given = headers.get("retry-after")
+    given_s = _decimal(given)
+    if given_s is not None or given is None:
+        return given_s
+
+    until = _date_s(given)
+    if until is None:
+        return None
+
+    now = _date_s(headers.get("date"))
+    return max(0.0, until - (time() if now is None else now))
+
+
+def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
+    """Read the ``x-ratelimit-*`` headers; those without a kind are about requests.
+
+    Args:
+        headers: Headers of a response; looked up by lower-case name.
+    """
+    get = headers.get
+    counts = {
+        f"{what}_{kind}": _whole(get(f"x-ratelimit-{what}-{kind}"))
+        for what in ("limit", "remaining")
+        for kind in ("requests", "tokens")
+    }
+    resets = {f"reset_{kind}_s": _reset_s(get(f"x-ratelimit-reset-{kind}")) for kind in _KINDS}
+    for what in ("limit", "remaining"):
+        if counts[f"{what}_requests"] is None:
+            counts[f"{what}_requests"] = _whole(get(f"x-ratelimit-{what}"))
+
+    if resets["reset_requests_s"] is None:
+        resets["reset_requests_s"] = _reset_s(get("x-ratelimit-reset"))
+
+    said = {name: value for name, value in (counts | resets).items() if value is not None}
+    return RateLimitHeaders.model_validate(said) if said else None
+
+
+_KINDS = ("requests", "tokens")
+
+
+def _decimal(text: str | None) -> float | None:
+    return float(text) if text is not None and _DECIMAL.fullmatch(text := text.strip()) else None
+
+
+def _whole(text: str | None) -> int | None:
+    value = _decimal(text)
+    return int(value) if value is not None and value < _MOST else None
+
+
+_MOST = 1e18
+
+
+def _date_s(text: str | None) -> float | None:
+    if text is None:
+        return None
+
+    try:
+        moment = parsedate_to_datetime(text)
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _reset_s(text: str | None) -> float | None:
+    """Read ``1s``, ``6m0s``, ``20ms``, seconds, a moment in seconds or ms, or an ISO date."""
+    if text is None:
+        return None
+
+    text = text.strip()
+    value = _decimal(text)
+    if value is not None:
+        if value < _EARLIEST_EPOCH_S:
+            return value
+
+        moment = value / 1000 if value > _EARLIEST_EPOCH_S * 100 else value
+        return max(0.0, moment - time())
+
+    found = _DURATION.fullmatch(text)
+    if found and text:
+        pairs = zip(found.groups(), _UNITS_S, strict=True)
+        return sum(float(count) * unit_s for count, unit_s in pairs if count is not None)
+
+    try:
+        return max(0.0, datetime.fromisoformat(text).timestamp() - time())
+    except (ValueError, OverflowError):
+        return None
