@@ -34,7 +34,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     ),
     3: ("bus", "events", "listening"),
     4: ("cancellation", "execute", "lifecycle", "retry", "scheduler"),
-    5: ("store", "subscribers"),
+    5: ("artifacts", "store", "subscribers"),
     6: ("options", "runner", "studies"),
     7: ("cli", "report", "web", "__init__", "__main__"),
 }

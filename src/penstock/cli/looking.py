@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from penstock.artifacts.export import export_artifacts
 from penstock.cli.output import counted, emit, errors_told, listed, say
 from penstock.cli.standing import failure_rows, standing
 from penstock.cli.target import find_study
@@ -22,7 +23,6 @@ from penstock.study.model import Study
 from penstock.study.plan import Plan
 from penstock.study.plan import plan as make_plan
 from penstock.study.validation import declaration_errors
-from penstock.subscribers.export import export_artifacts
 
 __all__ = ["check", "export", "show_plan", "show_status"]
 

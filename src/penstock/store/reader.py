@@ -13,7 +13,7 @@ from typing import Any, Self
 from penstock.encoding import decode
 from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult
-from penstock.store.rows import result_from_row
+from penstock.store.rows import LAST, result_from_row
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION
 
 __all__ = ["StoreReader"]
@@ -86,6 +86,12 @@ class StoreReader:
         """Run a query and give its rows one by one."""
         with closing(self._connection.execute(query, parameters)) as cursor:
             yield from cursor
+
+    def table(self, query: str) -> Iterator[tuple[Any, ...]]:
+        """Run a query and give its rows as plain tuples, the fastest way there is."""
+        cursor = self._connection.cursor()
+        cursor.row_factory = None
+        return cursor.execute(query)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -192,7 +198,7 @@ class StoreReader:
         marks = ", ".join("?" * len(ids))
         found = self.rows(
             f"SELECT * FROM {table} WHERE attempt_id IN ({marks}) "  # noqa: S608 - our own names
-            "ORDER BY attempt_id, number",
+            f"AND number < {LAST} ORDER BY attempt_id, number",
             tuple(ids),
         )
         grouped = groupby(map(dict, found), itemgetter("attempt_id"))

@@ -26,13 +26,16 @@ from penstock.study.problem import Problem
 
 __all__ = [
     "ATTEMPT_COLUMNS",
+    "DELETE_ENDING",
     "INSERT_ATTEMPT",
     "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
+    "LAST",
     "SUPERSEDE",
     "UPDATE_SCORES",
     "attempt_row",
     "condition_row",
+    "ending_rows",
     "evaluation_rows",
     "observation_rows",
     "problem_row",
@@ -77,10 +80,15 @@ _OBSERVED = tuple(
 )
 
 
+LAST = 1 << 62
+"""The number of the event that ends a run which did not succeed: after all it reported."""
+
+
 def _insert(table: str, columns: int) -> str:
     return f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - our own names
 
 
+DELETE_ENDING = f"DELETE FROM observation WHERE number = {LAST} AND attempt_id = ?"  # noqa: S608
 INSERT_ATTEMPT = _insert("attempt", len(ATTEMPT_COLUMNS))
 UPDATE_SCORES = """
 UPDATE attempt SET status = ?, primary_outcome = ?, metrics = ?, error_kind = ?,
@@ -147,16 +155,34 @@ def _failure_cells(result: RunResult) -> tuple[Any, ...]:
 def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
     """Write what an agent reported; where it reported nothing, its answer is the one event.
 
-    The answer's text is not written twice: the view takes it from the outputs, if it can.
+    The answer's text is not written twice: the view takes it from the outputs, if it can. A run
+    that did not succeed ends with an event that says why.
     """
     observed = [
         (attempt_id, number, *(getattr(each, name) for name in _OBSERVED))
         for number, each in enumerate(result.observations)
     ]
-    if observed or result.status is not RunStatus.SUCCESS:
-        return observed
+    if result.status is not RunStatus.SUCCESS:
+        return [*observed, *ending_rows(attempt_id, result)]
 
-    return [_answer_row(attempt_id, result)]
+    return observed or [_answer_row(attempt_id, result)]
+
+
+def ending_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+    """Write how a run ended that did not succeed, as the last of its events."""
+    if result.error is None:
+        return []
+
+    event = {
+        "timestamp": timestamp(result.ended_at),
+        "record_id": f"evt-{result.run_id.removeprefix('run-')}",
+        "text": str(result.error),
+        "actor_id": "penstock",
+        "event_type": f"run_{result.status}",
+        "meta_json": f'{{"auto_generated":true,"stage":"{result.error.stage}"}}',
+        "level": "run",
+    }
+    return [(attempt_id, LAST, *map(event.get, _OBSERVED))]
 
 
 def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:

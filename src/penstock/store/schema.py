@@ -92,8 +92,6 @@ _OBSERVED = ", ".join(
 
 # SQLite reads no NaN and no infinity, which agents may return: it would stop at the first.
 _PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
-_LAST = 1 << 62
-
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -207,22 +205,13 @@ FROM attempt, study WHERE final AND position IS NOT NULL ORDER BY position;
 
 CREATE VIEW events AS
 SELECT o.timestamp, o.record_id,
-       coalesce(o.text, iif(json_valid(a.outputs), a.outputs ->> '$.text', ''), '') AS text,
+       coalesce(o.text, a.outputs ->> '$.text', '') AS text,
        coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
        o.level, study.study_id, a.run_id, a.condition_id,
        o.trial_id, o.step_id, o.tool_name, o.evaluation_id,
-       a.started_at AS run_start_time, a.position, o.number
+       a.started_at AS run_start_time
 FROM attempt a JOIN observation o ON o.attempt_id = a.id, study
-WHERE a.final AND a.position IS NOT NULL
-UNION ALL                           -- how a run ended that did not succeed, after all it reported
-SELECT a.ended_at, 'evt-' || substr(a.run_id, 5), a.error_kind || ': ' || a.error_message,
-       a.run_id, 'penstock', 'run_' || a.status,
-       json_object('auto_generated', json('true'), 'stage', a.error_stage),
-       'run', study.study_id, a.run_id, a.condition_id, NULL, NULL, NULL, NULL,
-       a.started_at, a.position, {_LAST}
-FROM attempt a, study
-WHERE a.final AND a.position IS NOT NULL AND a.status <> 'success'
-ORDER BY 17, 18;
+WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, o.number;
 
 CREATE VIEW evaluations AS
 SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,

@@ -155,6 +155,8 @@ class Store:
         )
         return [
             (rows.UPDATE_SCORES, [(*rows.score_cells(result), attempt_id)]),
+            (rows.DELETE_ENDING, [(attempt_id,)]),
+            (rows.INSERT_OBSERVATION, rows.ending_rows(attempt_id, result)),
             ("DELETE FROM evaluation WHERE attempt_id = ?", [(attempt_id,)]),
             (rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result)),
         ]

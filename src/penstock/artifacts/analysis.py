@@ -21,9 +21,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from penstock.artifacts.tables import plain_cell, write_conditions, write_csv, write_json
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
-from penstock.subscribers.tables import plain_cell, write_conditions, write_csv, write_json
 
 __all__ = ["write_analysis"]
 
@@ -88,12 +88,12 @@ def write_analysis(to: Path, store: StoreReader, manifest: Mapping[str, Any]) ->
     analysable = _analysable(store)
     write_conditions(to / "conditions.csv", store, _level_cell)
     runs = f"SELECT {_selected(RUN_COLUMNS)} FROM runs WHERE {analysable}"  # noqa: S608
-    write_csv(to / "runs.csv", RUN_COLUMNS, store.rows(runs))
+    write_csv(to / "runs.csv", RUN_COLUMNS, store.table(runs))
     write_csv(to / "events.csv", EVENT_COLUMNS, _events(store, analysable))
     scores = _of_runs(store, "evaluations", EVALUATION_COLUMNS, analysable)
     write_csv(to / "evaluations.csv", EVALUATION_COLUMNS, scores)
     others = f"SELECT {_selected(_EXCLUDED_COLUMNS)} FROM runs WHERE NOT ({analysable})"  # noqa: S608
-    write_csv(to / "excluded.csv", _EXCLUDED_COLUMNS, store.rows(others))
+    write_csv(to / "excluded.csv", _EXCLUDED_COLUMNS, store.table(others))
     write_json(to / "manifest.json", _manifest(store, manifest, analysable))
 
 
@@ -122,7 +122,7 @@ def _selected(columns: Iterable[str]) -> str:
 def _of_runs(
     store: StoreReader, table: str, columns: Iterable[str], analysable: str
 ) -> Iterator[Iterable[Any]]:
-    return store.rows(
+    return store.table(
         f"SELECT {_selected(columns)} FROM {table} "  # noqa: S608 - our own names
         f"WHERE run_id IN (SELECT run_id FROM attempt WHERE {_FINAL} AND {analysable})"
     )

@@ -1,0 +1,128 @@
+"""Writing every file of a study from its store, streamed in plan order."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from penstock.artifacts.analysis import write_analysis
+from penstock.artifacts.tables import (
+    write_conditions,
+    write_csv,
+    write_json,
+    write_lines,
+    write_text,
+)
+from penstock.encoding import decode
+from penstock.results import timestamp
+from penstock.store.reader import StoreReader
+from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.study.conditions import Condition
+from penstock.study.designs import describe_design
+from penstock.study.files import dump_yaml
+from penstock.study.frozen import frozen_json
+from penstock.study.model import SCHEMA_VERSION, Study
+
+__all__ = ["export_artifacts"]
+
+
+def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = False) -> Path:
+    """Write the files of a study from the store in its directory.
+
+    Each file is written aside, synced and renamed into place, so that a reader never sees half a
+    file and an export that fails leaves the files of the last one. The folder ``analysis`` holds
+    the runs that can be analysed (see `penstock.artifacts.analysis`).
+
+    Args:
+        directory: The study's output directory.
+        to: Where the files go; the same directory where not given.
+        sqlite: Whether a copy of ``study.sqlite`` goes there too.
+
+    Returns:
+        Where the files are.
+
+    Raises:
+        StoreError: the directory holds no store.
+        OSError: a file cannot be written.
+    """
+    to = to or directory
+    to.mkdir(parents=True, exist_ok=True)
+    with StoreReader(directory) as store, store.snapshot():
+        manifest = _manifest(store)
+        write_json(to / "manifest.json", manifest)
+        write_text(to / "study.yaml", _study_yaml(store))
+        write_lines(to / "problems.jsonl", store.problems())
+        write_json(to / "hypotheses.json", store.definition()["hypotheses"])
+        write_json(to / "analysis_plan.json", store.definition()["analysis_plans"])
+        write_json(to / "design.json", _design(store))
+        write_conditions(to / "conditions.csv", store)
+        for name, columns in (
+            ("runs", RUN_COLUMNS),
+            ("events", EVENT_COLUMNS),
+            ("evaluations", EVALUATION_COLUMNS),
+        ):
+            selected = store.table(f"SELECT {', '.join(columns)} FROM {name}")  # noqa: S608
+            write_csv(to / f"{name}.csv", columns, selected)
+
+        write_analysis(to / "analysis", store, manifest)
+        if sqlite and to != directory:
+            store.copy_to(to / "study.sqlite")
+
+    return to
+
+
+def _design(store: StoreReader) -> dict[str, Any]:
+    """Describe the design by the conditions that were planned, whoever made them."""
+    definition = store.definition()
+    declared = ("study_id", "title", "factors", "blocks", "design_spec", "seed_policy")
+    conditions = [
+        Condition(
+            condition_id=row["condition_id"],
+            factor_assignments=decode(row["factors"]),
+            block_assignments=decode(row["blocks"]),
+            admissible=bool(row["admissible"]),
+            replicates=decode(row["assignment_meta_json"]).get("replicates", 1),
+        )
+        for row in store.rows("SELECT * FROM conditions")
+    ]
+    return describe_design(Study(**{name: definition[name] for name in declared}), conditions)
+
+
+def _manifest(store: StoreReader) -> dict[str, Any]:
+    definition = store.definition()
+    counts = store.status_counts()
+    models = store.rows("SELECT DISTINCT model_name FROM runs WHERE model_name <> 'unknown'")
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study_id": definition["study_id"],
+        "generated_at": timestamp(),
+        "status_counts": counts,
+        "model_ids": sorted(row["model_name"] for row in models),
+        "run_count": sum(counts.values()),
+        "provenance": definition["provenance_metadata"] or _captured_provenance(),
+    }
+
+
+def _captured_provenance() -> dict[str, Any]:
+    packages = ("penstock", "numpy", "pydantic", "anyio")
+    return {
+        "captured_at": timestamp(),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "python_version": platform.python_version(),
+        "package_versions": {name: version(name) for name in packages},
+        "git_sha": os.environ.get("GITHUB_SHA") or os.environ.get("CI_COMMIT_SHA"),
+        "extra": {},
+    }
+
+
+def _study_yaml(store: StoreReader) -> str:
+    definition = dict(store.definition())
+    if any(store.problems()):
+        definition["problems"] = {"file": "problems.jsonl"}
+
+    return dump_yaml(frozen_json(definition))
