@@ -227,9 +227,9 @@ class _Attempt:
             kind=type(error).__name__,
             message=message_of(error),
             stage=self.stage,
-            retryable=worth_another and _says_retryable(error),
-            retry_after_s=getattr(error, "retry_after_s", None),
-            stops_study=bool(getattr(error, "stops_study", False)),
+            retryable=worth_another and _said(error, "retryable", bool) is not False,
+            retry_after_s=_said(error, "retry_after_s", (int, float)),
+            stops_study=_said(error, "stops_study", bool) is True,
             traceback="".join(traceback.format_exception(error)),
         )
 
@@ -265,11 +265,14 @@ def _cancellation(error: BaseException) -> BaseException:
     return found or cancelled()
 
 
-def _says_retryable(error: BaseException) -> bool:
+def _said(error: BaseException, name: str, kind: type | tuple[type, ...]) -> Any:
+    """Read what an error says of itself, if it does; anyone's error may mean something else."""
     try:
-        return bool(getattr(error, "retryable", True))
+        said = getattr(error, name, None)
     except Exception:  # noqa: BLE001 - an agent's error may be broken itself
-        return True
+        return None
+
+    return said if isinstance(said, kind) else None
 
 
 _STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
