@@ -136,6 +136,10 @@ class BrokenError(Exception):
     def retryable(self) -> bool:
         raise ValueError("nor this")
 
+    @property
+    def stops_study(self) -> bool:
+        raise ValueError("nor that")
+
 
 class WorseError(Exception):
     def __str__(self) -> str:
@@ -193,6 +197,30 @@ async def test_an_error_may_say_that_it_is_not_worth_another_attempt() -> None:
 
     assert result.error is not None
     assert not result.error.retryable
+
+
+async def test_an_error_says_how_long_to_wait_and_whether_to_stop_where_it_means_that() -> None:
+    class SayingError(Exception):
+        retry_after_s: Any = 2.5
+        stops_study: Any = True
+
+    class OtherError(Exception):
+        retry_after_s: Any = "soon"
+        stops_study: Any = "no"
+        retryable: Any = None
+
+    saying, other = await attempt(raising(SayingError())), await attempt(raising(OtherError()))
+
+    assert saying.error is not None
+    assert (saying.error.retry_after_s, saying.error.stops_study) == (2.5, True)
+    assert other.error is not None
+    assert (other.error.retry_after_s, other.error.stops_study) == (None, False)
+    assert other.error.retryable
+
+
+async def test_an_agent_may_stop_the_study() -> None:
+    with pytest.raises(ps.StopStudy, match="enough"):
+        await attempt(raising(ps.StopStudy("enough")))
 
 
 async def test_a_skipped_run_says_why() -> None:
