@@ -21,7 +21,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.tables import plain_cell, write_conditions, write_csv, write_json
+from penstock.artifacts.tables import (
+    link_file,
+    plain_cell,
+    write_conditions,
+    write_csv,
+    write_json,
+)
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 
@@ -77,7 +83,7 @@ def write_analysis(to: Path, store: StoreReader, manifest: Mapping[str, Any]) ->
     """Write the analysable part of a study.
 
     Args:
-        to: The folder.
+        to: The folder, beside the tables of all runs.
         store: Where the study is.
         manifest: The manifest of the whole study.
 
@@ -89,7 +95,11 @@ def write_analysis(to: Path, store: StoreReader, manifest: Mapping[str, Any]) ->
     write_conditions(to / "conditions.csv", store, _level_cell)
     runs = f"SELECT {_selected(RUN_COLUMNS)} FROM runs WHERE {analysable}"  # noqa: S608
     write_csv(to / "runs.csv", RUN_COLUMNS, store.table(runs))
-    write_csv(to / "events.csv", EVENT_COLUMNS, _events(store, analysable))
+    if _differs(store, analysable):
+        write_csv(to / "events.csv", EVENT_COLUMNS, _events(store, analysable))
+    else:
+        link_file(to / "events.csv", to.parent / "events.csv")
+
     scores = _of_runs(store, "evaluations", EVALUATION_COLUMNS, analysable)
     write_csv(to / "evaluations.csv", EVALUATION_COLUMNS, scores)
     others = f"SELECT {_selected(_EXCLUDED_COLUMNS)} FROM runs WHERE NOT ({analysable})"  # noqa: S608
@@ -126,6 +136,16 @@ def _of_runs(
         f"SELECT {_selected(columns)} FROM {table} "  # noqa: S608 - our own names
         f"WHERE run_id IN (SELECT run_id FROM attempt WHERE {_FINAL} AND {analysable})"
     )
+
+
+def _differs(store: StoreReader, analysable: str) -> bool:
+    """Tell whether the events of analysable runs differ from all events: most often they do not."""
+    left_out = f"SELECT 1 FROM attempt WHERE {_FINAL} AND NOT ({analysable}) LIMIT 1"  # noqa: S608
+    rewritten = (
+        "SELECT 1 FROM events WHERE datetime(timestamp) IS NULL "  # noqa: S608
+        f"OR length(text) > {_LONGEST} OR length(meta_json) > {_LONGEST} LIMIT 1"
+    )
+    return any(store.table(left_out)) or any(store.table(rewritten))
 
 
 def _events(store: StoreReader, analysable: str) -> Iterator[list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,15 @@ from typing import IO, Any
 from penstock.encoding import decode
 from penstock.store.reader import StoreReader
 
-__all__ = ["plain_cell", "write_conditions", "write_csv", "write_json", "write_lines", "write_text"]
+__all__ = [
+    "link_file",
+    "plain_cell",
+    "write_conditions",
+    "write_csv",
+    "write_json",
+    "write_lines",
+    "write_text",
+]
 
 _CONDITION_COLUMNS = (
     "study_id",
@@ -85,10 +94,26 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
+def link_file(path: Path, original: Path) -> None:
+    """Give a file a second name, or a copy where the file system has no links."""
+    aside = _aside(path)
+    aside.unlink(missing_ok=True)
+    try:
+        aside.hardlink_to(original)
+    except OSError:
+        shutil.copyfile(original, aside)
+
+    aside.replace(path)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
+
+
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[str]]:
     """Write a file aside, sync it, and put it in the place of the old one."""
-    aside = path.with_name(f".{path.name}.new")
+    aside = _aside(path)
     try:
         with aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
             yield file
