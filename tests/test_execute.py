@@ -543,3 +543,17 @@ async def test_a_primary_outcome_of_the_agent_s_own_outlives_scoring_again() -> 
     again = await rescore(ctx, earlier, [bind_evaluator("e", lambda answer: 4)])
 
     assert again.primary_outcome == 9
+
+
+async def test_an_evaluator_that_stops_the_study_keeps_the_answer_that_was_paid_for() -> None:
+    async def agent(_ctx: ps.RunContext) -> str:
+        return "42"
+
+    async def too_dear(_ctx: ps.RunContext, _outputs: Any) -> tuple[ps.Evaluation, ...]:
+        raise ps.StopStudy("the judge is too dear")
+
+    result = await execute(make_context(), agent, [too_dear])
+
+    assert result.outputs == {"text": "42"}
+    assert result.error is not None
+    assert (result.error.stage, result.error.stops_study) == (RunStage.EVALUATOR, True)

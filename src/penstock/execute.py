@@ -211,8 +211,8 @@ class _Attempt:
         if is_being_cancelled():
             raise _cancellation(error) from error.__cause__
 
-        if isinstance(error, StopStudy):
-            raise error
+        if isinstance(error, StopStudy) and self.stage is RunStage.AGENT:
+            raise error  # nothing is lost: there is no answer yet
 
         if self.error is not None:
             return  # the first failure is the one to tell
@@ -229,7 +229,7 @@ class _Attempt:
             stage=self.stage,
             retryable=worth_another and _said(error, "retryable", bool) is not False,
             retry_after_s=_said(error, "retry_after_s", (int, float)),
-            stops_study=_said(error, "stops_study", bool) is True,
+            stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
             traceback="".join(traceback.format_exception(error)),
         )
 
