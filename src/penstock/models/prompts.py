@@ -1,0 +1,193 @@
+"""Prompts: templates of what a model is told, filled in for each run; an unknown name is an error.
+
+Templates are Jinja's, in its sandbox: a study file can fill in and repeat text, and reaches
+nothing else. In scope are ``problem`` (``id``, ``family``, ``brief``, ``payload``, ``metadata``,
+and each key of the payload), ``condition`` (factors and blocks), ``run`` (``seed``,
+``replicate``, ``attempt``, ``run_id``, ``agent_id``) and, for a judge, ``answer`` and ``outputs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from penstock.encoding import encode
+from penstock.errors import RunFault, message_of
+from penstock.study.conditions import Condition
+from penstock.study.plan import RunSpec
+from penstock.study.problem import Problem
+
+__all__ = ["PromptError", "Template", "scope_of"]
+
+
+class PromptError(RunFault, ValueError):
+    """A template that cannot be filled in for a run; another attempt would end alike."""
+
+    retryable = False
+
+
+class _Names:
+    """Values by name, read as attributes or items; unlike a ``dict`` it has no other names."""
+
+    __slots__ = ("_kind", "_values")
+
+    def __init__(self, kind: str, values: Mapping[str, Any]) -> None:
+        self._kind = kind
+        self._values = values
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self._values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __str__(self) -> str:
+        return encode(dict(self._values))
+
+    def __repr__(self) -> str:
+        return f"{self._kind} has: {', '.join(self._values) or 'nothing'}"
+
+
+class _Unknown(jinja2.StrictUndefined):
+    """A name that is not there: any use of it is an error that lists those that are."""
+
+    @property
+    def _undefined_message(self) -> str:
+        name, owner = self._undefined_name, self._undefined_obj
+        if self._undefined_hint:
+            return self._undefined_hint
+
+        if isinstance(owner, _Names):
+            return f"{name!r} is unknown; {owner!r}"
+
+        if isinstance(owner, Mapping):
+            return f"{name!r} is unknown; there is: {', '.join(map(str, owner)) or 'nothing'}"
+
+        is_top = owner is jinja2.utils.missing
+        return f"{name!r} is unknown" if is_top else f"{type(owner).__name__} has no {name!r}"
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        undefined=_Unknown, autoescape=False, keep_trailing_newline=True
+    )
+    # What a run is told follows from its condition, problem and seed, not from a die.
+    del environment.filters["random"]
+    environment.filters["tojson"] = encode  # Jinja's own writes `<` as HTML wants it
+    for name in ("lipsum", "cycler", "joiner"):
+        del environment.globals[name]
+
+    return environment
+
+
+_ENVIRONMENT = _environment()
+
+
+class Template:
+    """A text with places that are filled in for each run.
+
+    Args:
+        source: The text; one without ``{{`` and ``{%`` is taken as it is.
+
+    Raises:
+        PromptError: it is no template.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self._compiled: jinja2.Template | None = None
+        if any(mark in source for mark in ("{{", "{%", "{#")):
+            try:
+                self._compiled = _ENVIRONMENT.from_string(source)
+            except jinja2.TemplateError as error:
+                line = getattr(error, "lineno", None)
+                place = f" (line {line})" if line and "\n" in source else ""
+                raise PromptError(f"is no template{place}: {error}") from None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the text is the same in every run."""
+        return self._compiled is None
+
+    def unknown_names(self, known: Mapping[str, Any]) -> list[str]:
+        """List the names that are not in scope, in branches too that a rendering does not take."""
+        from jinja2 import meta  # noqa: PLC0415 - used when a study is checked, and never again
+
+        if self._compiled is None:
+            return []
+
+        used = meta.find_undeclared_variables(_ENVIRONMENT.parse(self.source))
+        return sorted(used - known.keys() - _ENVIRONMENT.globals.keys())
+
+    def render(self, scope: Mapping[str, Any]) -> str:
+        """Fill in the text.
+
+        Args:
+            scope: The values by name (see `scope_of`).
+
+        Raises:
+            PromptError: a name is unknown, or an expression fails.
+        """
+        if self._compiled is None:
+            return self.source
+
+        try:
+            return self._compiled.render(scope)
+        except Exception as error:
+            raise PromptError(message_of(error)) from error
+
+
+def scope_of(
+    spec: RunSpec, problem: Problem, condition: Condition, attempt: int = 1, **others: Any
+) -> dict[str, Any]:
+    """Gather what a template may name in a run.
+
+    Args:
+        spec: The run.
+        problem: What is to be solved.
+        condition: Its treatment combination.
+        attempt: Which try it is, from 1.
+        others: Further names; for a judge ``answer`` and ``outputs``.
+    """
+    return {
+        "problem": _Names(
+            "problem",
+            {
+                **problem.payload,
+                "id": problem.problem_id,
+                "problem_id": problem.problem_id,
+                "family": problem.family,
+                "brief": problem.brief,
+                "payload": problem.payload,
+                "metadata": problem.metadata,
+            },
+        ),
+        "condition": _Names(
+            "condition", {**condition.factor_assignments, **condition.block_assignments}
+        ),
+        "run": _Names(
+            "run",
+            {
+                "seed": spec.seed,
+                "replicate": spec.replicate,
+                "attempt": attempt,
+                "run_id": spec.run_id,
+                "agent_id": spec.agent_id,
+                "problem_id": spec.problem_id,
+                "condition_id": spec.condition_id,
+            },
+        ),
+        **others,
+    }
