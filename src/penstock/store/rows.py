@@ -186,8 +186,9 @@ def ending_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
 
 
 def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
-    # SQLite cannot look into outputs that hold NaN or an infinity, nor read half surrogate pairs.
-    is_readable = not any(mark in result.outputs_json for mark in ("NaN", "Infinity", "\\ud"))
+    # SQLite cannot look into outputs that hold NaN or an infinity, nor read half surrogate pairs,
+    # and ends a text at a NUL.
+    is_readable = not any(mark in result.outputs_json for mark in _HARD_TO_READ)
     event = {
         "timestamp": timestamp(result.ended_at),
         "record_id": answer_event_id(result.run_id),
@@ -198,6 +199,9 @@ def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
         "level": "step",
     }
     return (attempt_id, 0, *map(event.get, _OBSERVED))
+
+
+_HARD_TO_READ = ("NaN", "Infinity", "\\ud", "\\u0000")
 
 
 def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
