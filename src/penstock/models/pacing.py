@@ -1,0 +1,182 @@
+"""How fast calls may begin: so much in any minute, what a provider says is left, and pauses.
+
+Each of the three says when the next call may begin; none sleeps and none has a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+
+__all__ = ["Allowance", "Entry", "Pause", "Window"]
+
+_WINDOW_S = 63.0
+"""A minute and 5 %: calls reach the server up to 3 s more or less late than they began here."""
+
+_FIRST_PAUSE_S = 0.25
+_LONGEST_UNSTATED_PAUSE_S = 30.0
+
+
+class Entry:
+    """What one call took of a window.
+
+    Args:
+        at: When, on the clock of whoever keeps the window.
+        amount: How much.
+    """
+
+    __slots__ = ("amount", "at", "has_left")
+
+    def __init__(self, at: float, amount: int) -> None:
+        self.at = at
+        self.amount = amount
+        self.has_left = False
+
+
+class Window:
+    """At most so much in any minute: a sliding log, so a burst counts wherever it is cut.
+
+    What was taken comes back a minute later, and no faster than the limit's own rate: a burst is
+    followed by an even flow and not by a burst a minute. Over time 95 % of the limit is used.
+
+    Args:
+        limit: How much in any 60 seconds; None for no limit.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._entries: deque[Entry] = deque()
+        self._used = 0
+        self._last_left_at = -inf
+
+    def free_at(self, amount: int, now: float) -> float:
+        """Say when to ask again: now where the amount fits, else when the next entry leaves.
+
+        An amount beyond the limit fits into an empty window, else it would wait for ever.
+        """
+        if self._limit is None:
+            return now
+
+        self._drop_old(now, self._limit)
+        if self._used <= 0 or self._used + amount <= self._limit:
+            return now
+
+        return self._leaves_at(self._entries[0], self._limit)
+
+    def take(self, amount: int, now: float) -> Entry:
+        """Take an amount now."""
+        entry = Entry(now, amount)
+        if self._limit is not None:
+            self._entries.append(entry)
+            self._used += amount
+
+        return entry
+
+    def correct(self, entry: Entry, amount: int) -> None:
+        """Say how much it really was."""
+        if self._limit is not None and not entry.has_left:
+            self._used += amount - entry.amount
+
+        entry.amount = amount
+
+    def _drop_old(self, now: float, limit: int) -> None:
+        while self._entries and (left_at := self._leaves_at(self._entries[0], limit)) <= now:
+            entry = self._entries.popleft()
+            entry.has_left = True
+            self._used -= entry.amount
+            self._last_left_at = left_at
+
+    def _leaves_at(self, entry: Entry, limit: int) -> float:
+        spacing_s = _WINDOW_S * min(entry.amount / limit, 1.0)
+        return max(entry.at + _WINDOW_S, self._last_left_at + spacing_s)
+
+
+class Allowance:
+    """What a provider says is left, in the ``x-ratelimit-*`` headers of its responses.
+
+    A response tells how things stood when its own request was counted; what began after that
+    request may be counted in it or not, and is taken as not. So the allowance is never too high,
+    and the response to the latest request makes it exact.
+
+    Args:
+        longest_s: The longest wait for a reset that is kept to, in seconds.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._taken = 0
+        self._ceiling = 0
+        self._heard_of = -1
+        self._resets_at = -inf
+
+    def take(self, amount: int) -> int:
+        """Count an amount; returns the mark by which `hear` knows the request again."""
+        self._taken += amount
+        return self._taken
+
+    def hear(self, mark: int, remaining: int | None, reset_s: float | None, now: float) -> None:
+        """Note what the response to a request says; one older than the last says nothing new.
+
+        Args:
+            mark: What `take` returned for the request.
+            remaining: How much is left.
+            reset_s: How long until it is back, in seconds.
+            now: The present moment.
+        """
+        if remaining is None or reset_s is None:
+            return
+
+        if mark >= self._heard_of or now >= self._resets_at:
+            self._heard_of = mark
+            self._ceiling = mark + remaining
+            self._resets_at = now + min(reset_s, self._longest_s)
+
+    def free_at(self, amount: int, now: float) -> float:
+        """Say when to ask again: now where the amount is left, else when it is reset."""
+        is_free = now >= self._resets_at or self._taken + amount <= self._ceiling
+        return now if is_free else self._resets_at
+
+
+class Pause:
+    """A time in which nobody begins anything, because the provider said so to one.
+
+    Where it says 429, 503 or 529 and not for how long, the pause begins at a quarter of a second
+    and doubles for as long as nothing succeeds.
+
+    Args:
+        longest_s: The longest wait that is kept to, in seconds; beyond it the call fails at
+            once, and the others are paused as if nothing had been stated.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._unstated_s = _FIRST_PAUSE_S
+        self._begun_at = -inf
+        self.until = -inf
+
+    def begin(self, stated_s: float | None, admitted_at: float, now: float) -> bool:
+        """Pause, because a request was rejected; returns whether the pause became longer.
+
+        Args:
+            stated_s: How long the provider asks to wait, in seconds.
+            admitted_at: When the rejected request was admitted. One from before a pause says
+                nothing about the time after it, so it does not double the pause.
+            now: The present moment.
+        """
+        if stated_s and stated_s <= self._longest_s:
+            wait_s = stated_s
+        elif admitted_at >= self._begun_at:
+            wait_s = self._unstated_s
+            self._unstated_s = min(2 * wait_s, _LONGEST_UNSTATED_PAUSE_S)
+        else:
+            return False
+
+        self._begun_at = now
+        is_longer = now + wait_s > self.until
+        self.until = max(self.until, now + wait_s)
+        return is_longer
+
+    def relax(self, admitted_at: float) -> None:
+        """Say that a request succeeded: the next unstated pause is short again."""
+        if admitted_at >= self.until:
+            self._unstated_s = _FIRST_PAUSE_S
