@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from penstock.bus import EventBus
+from penstock.events import (
+    Event,
+    RunFailed,
+    RunRetried,
+    RunsSaved,
+    RunStarted,
+    RunSucceeded,
+    StudyFinished,
+    StudyStarted,
+    StudyStopping,
+    StudyWaiting,
+)
+from penstock.results import StudySummary
+from penstock.subscribers.progress import EVENTS, is_shown, progress
+from tests.builders import make_error, make_event, make_plan, make_result
+
+pytestmark = pytest.mark.anyio
+
+PLAN = make_plan(list(range(10)))
+
+
+def of_run(kind: type[Event], position: int, **fields: Any) -> Event:
+    spec = PLAN[position]
+    if kind is RunStarted:
+        return make_event(kind, run_id=spec.run_id, spec=spec, attempt=1)
+
+    error = None if kind is RunSucceeded else make_error()
+    metrics = {"cost_usd": 0.25, "input_tokens": 600, "output_tokens": 400}
+    result = make_result(spec, error=error, metrics=metrics)
+    return make_event(kind, run_id=spec.run_id, result=result, **fields)
+
+
+def saved(*positions: int) -> Event:
+    return make_event(RunsSaved, run_ids=tuple(PLAN[i].run_id for i in positions))
+
+
+def a_study(planned: int = 1010, restored: int = 1000) -> list[Event]:
+    """Four attempts: one succeeded and saved, one not yet saved, one failed, one tried again."""
+    return [
+        make_event(StudyStarted, planned=planned, restored=restored),
+        *(of_run(RunStarted, i) for i in range(5)),
+        of_run(RunSucceeded, 0),
+        of_run(RunFailed, 1),
+        saved(0, 1),
+        of_run(RunSucceeded, 2),
+        of_run(RunRetried, 3, wait_s=1.0),
+    ]
+
+
+FINISHED = make_event(StudyFinished, summary=StudySummary(study_id="tested"))
+
+
+async def shown(out: Any, events: Iterable[Event]) -> None:
+    bus = EventBus()
+    stream = bus.open(*EVENTS)
+    for event in events:
+        bus.publish(event)
+
+    bus.close()
+    await progress(out)(stream)
+
+
+async def lines_of(events: Iterable[Event]) -> list[str]:
+    out = io.StringIO()
+    await shown(out, events)
+    return out.getvalue().splitlines()
+
+
+async def test_a_plain_line_shows_the_counts_and_a_saved_run_is_a_done_one() -> None:
+    (line,) = await lines_of(a_study())
+
+    assert line.startswith("tested: 1,002/1,010 done · 1 in flight · ")
+    assert "2 succeeded, 1 failed · 1 retried · 4,000 tokens · $1.0000" in line
+    assert re.search(r"[\d,.]+/s · \d+:\d\d:\d\d left", line)
+
+
+async def test_what_is_not_known_is_not_shown() -> None:
+    (line,) = await lines_of([make_event(StudyStarted, planned=10, restored=0)])
+
+    assert line == "tested: 0/10 done · 0 in flight · 0.0/s · 0 succeeded, 0 failed"
+
+
+async def test_the_end_is_shown_with_nothing_left_and_nothing_in_flight() -> None:
+    (line,) = await lines_of([*a_study(), saved(2), FINISHED])
+
+    assert "1,003/1,010 done · 0 in flight" in line
+    assert "left" not in line
+
+
+async def test_a_study_that_stops_or_waits_says_why() -> None:
+    stopping = make_event(StudyStopping, reason="spent\n too   much")
+    waiting = make_event(StudyWaiting, subscriber="slow", behind=1025)
+
+    (said_stopping,) = await lines_of([*a_study(), stopping])
+    (said_waiting,) = await lines_of([*a_study(), waiting])
+    (waited,) = await lines_of([*a_study(), waiting, saved(2)])
+
+    assert said_stopping.endswith("stopping: spent too much")
+    assert said_waiting.endswith("waiting for slow (1025 events behind)")
+    assert "waiting" not in waited
+
+
+async def test_text_of_unknown_origin_cannot_rewrite_the_screen() -> None:
+    (line,) = await lines_of([*a_study(), make_event(StudyStopping, reason="\x1b[2J gone \ud83d")])
+
+    assert "\x1b" not in line
+    assert "gone" in line
+
+
+async def on_a_terminal(events: Iterable[Event]) -> str:
+    """What a person sees, with the sequences that move the cursor and colour taken out."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal:
+        await shown(terminal, events)
+
+    with os.fdopen(ours, "rb") as screen:
+        written = screen.read1(1_000_000).decode()
+
+    assert "\x1b[" in written
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
+
+
+async def test_a_terminal_shows_the_same_counts_beside_a_bar(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    seen = await on_a_terminal(a_study())
+
+    assert "tested" in seen
+    assert "━" in seen
+    assert "1,002/1,010 done · 1 in flight" in seen
+    assert "2 succeeded, 1 failed · 1 retried · 4,000 tokens · $1.0000" in seen
+
+
+async def test_square_brackets_are_shown_and_not_read_as_markup(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stopping = make_event(StudyStopping, reason="a [/] and a [bold] in it")
+    started = make_event(StudyStarted, planned=1, restored=0, study_id="[draft] [/study]")
+
+    seen = await on_a_terminal([started, stopping])
+
+    assert "[draft] [/study]" in seen
+    assert "a [/] and a [bold] in it" in seen
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("wanted", "pending", "stderr", "expected"),
+    [
+        (True, 0, io.StringIO(), True),
+        (False, 5, Terminal(), False),
+        (None, 5, Terminal(), True),
+        (None, 0, Terminal(), False),
+        (None, 5, io.StringIO(), False),
+    ],
+)
+async def test_progress_is_shown_where_a_person_watches_and_something_is_to_come(
+    wanted: bool | None,
+    pending: int,
+    stderr: io.StringIO,
+    expected: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stderr)
+
+    assert is_shown(wanted, pending) is expected
+
+
+async def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    await shown(None, a_study())
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "1,002/1,010 done" in captured.err
