@@ -10,7 +10,7 @@ import aiosqlite
 
 from penstock.encoding import decode
 from penstock.errors import ForeignDirectoryError
-from penstock.store.rows import problem_row
+from penstock.store.declared import problem_row
 from penstock.study.model import Study
 
 __all__ = ["refuse_changes"]

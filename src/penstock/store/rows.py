@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from penstock.encoding import decode, encode
-from penstock.errors import UnstableValueError
 from penstock.results import (
     Evaluation,
     Observation,
@@ -19,10 +18,8 @@ from penstock.results import (
 )
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS
 from penstock.store.surrogates import readable_json
-from penstock.study.conditions import Condition
-from penstock.study.identity import answer_event_id, stable_json_dumps
+from penstock.study.identity import answer_event_id
 from penstock.study.plan import RunSpec
-from penstock.study.problem import Problem
 
 __all__ = [
     "ATTEMPT_COLUMNS",
@@ -34,11 +31,9 @@ __all__ = [
     "SUPERSEDE",
     "UPDATE_SCORES",
     "attempt_row",
-    "condition_row",
     "ending_rows",
     "evaluation_rows",
     "observation_rows",
-    "problem_row",
     "result_from_row",
     "score_cells",
 ]
@@ -219,29 +214,6 @@ def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]
         )
         for number, each in enumerate(result.evaluations)
     ]
-
-
-def condition_row(position: int, condition: Condition) -> tuple[Any, ...]:
-    """Write a condition."""
-    return (
-        position,
-        condition.condition_id,
-        condition.admissible,
-        encode(condition.constraint_messages),
-        stable_json_dumps(condition.factor_assignments),
-        stable_json_dumps(condition.block_assignments),
-        stable_json_dumps(condition.metadata),
-    )
-
-
-def problem_row(position: int, problem: Problem) -> tuple[Any, ...]:
-    """Write a problem; where its payload holds an object that no file can hold, without it."""
-    try:
-        definition = stable_json_dumps(problem.model_dump())
-    except UnstableValueError:
-        definition = stable_json_dumps(problem.model_dump(exclude={"payload"}))
-
-    return (position, problem.problem_id, definition)
 
 
 def result_from_row(

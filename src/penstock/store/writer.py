@@ -18,6 +18,7 @@ from penstock.errors import ForeignDirectoryError
 from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
 from penstock.store.changes import refuse_changes
+from penstock.store.declared import condition_row, problem_row
 from penstock.store.failures import store_failure
 from penstock.store.reader import StoreReader
 from penstock.store.surrogates import without_surrogates
@@ -167,11 +168,11 @@ class Store:
         await self._execute("DELETE FROM problem", ())
         await self._many(
             "INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [rows.condition_row(i, condition) for i, condition in enumerate(plan.conditions)],
+            [condition_row(i, condition) for i, condition in enumerate(plan.conditions)],
         )
         await self._many(
             "INSERT INTO problem VALUES (?, ?, ?)",
-            [rows.problem_row(i, problem) for i, problem in enumerate(plan.study.problems)],
+            [problem_row(i, problem) for i, problem in enumerate(plan.study.problems)],
         )
         await self._execute(
             "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, _definition(plan))
