@@ -26,6 +26,7 @@ from penstock.errors import (
 )
 from penstock.evaluators import BoundEvaluator
 from penstock.loop import is_being_cancelled
+from penstock.redaction import redacted, without_secrets
 from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
 from penstock.study.hypotheses import Outcome
 
@@ -188,7 +189,7 @@ class _Attempt:
 
     def _keep_metadata(self) -> None:
         encode(self.answer.metadata, "metadata")
-        self.provenance = {**self.provenance, **self.answer.metadata}
+        self.provenance = {**self.provenance, **without_secrets(self.answer.metadata)}
 
     def _keep_events(self) -> None:
         for event in self.answer.events:
@@ -225,12 +226,12 @@ class _Attempt:
         worth_another = self.stage is RunStage.AGENT and isinstance(error, Exception)
         self.error = RunError(
             kind=type(error).__name__,
-            message=message_of(error),
+            message=redacted(message_of(error)),
             stage=self.stage,
             retryable=worth_another and _said(error, "retryable", bool) is not False,
             retry_after_s=_said(error, "retry_after_s", (int, float)),
             stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
-            traceback="".join(traceback.format_exception(error)),
+            traceback=redacted("".join(traceback.format_exception(error))),
         )
 
     def metrics(self, latency_s: float, outcomes: Iterable[Outcome]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import aiosqlite
 import anyio
 
 from penstock.errors import ForeignDirectoryError
+from penstock.redaction import without_secrets
 from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
 from penstock.store.changes import refuse_changes
@@ -292,4 +293,6 @@ def _fingerprint(plan: Plan) -> str:
 
 
 def _definition(plan: Plan) -> str:
-    return stable_json_dumps(plan.study.to_dict(problems=False))
+    definition = plan.study.to_dict(problems=False)
+    provenance = without_secrets(definition["provenance_metadata"])
+    return stable_json_dumps({**definition, "provenance_metadata": provenance})
