@@ -14,12 +14,16 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from time import process_time
 
 import anyio
+import anyio.lowlevel
 
 import penstock as ps
+from penstock.artifacts.export import export_artifacts
+from penstock.subscribers.progress import EVENTS, progress
 
 ANSWER = "x" * 2000
 BATCH = 256
@@ -27,22 +31,32 @@ BATCH = 256
 
 def main() -> None:
     arguments = _arguments()
-    runs, concurrency = arguments.runs, arguments.concurrency
+    measure = partial(_cpu_us, runs=arguments.runs, concurrency=arguments.concurrency)
     measured = {
-        "anyio task group behind a CapacityLimiter": _cpu_us(_bare_anyio, runs, concurrency),
-        "raw sqlite3 executemany, batches of 256": _cpu_us(_raw_sqlite, runs, concurrency),
-        "penstock": _cpu_us(_penstock, runs, concurrency),
-        "penstock, 3 listeners": _cpu_us(_penstock_heard, runs, concurrency),
+        "anyio task group behind a CapacityLimiter": measure(_bare_anyio),
+        "raw sqlite3 executemany, batches of 256": measure(_raw_sqlite),
     }
-    by_hand = sum(list(measured.values())[:2])
-    print(f"{runs:,} runs, {concurrency:,} in flight, results of {len(ANSWER):,} characters")
-    print(f"{'':44}{'CPU µs/run':>12}{'ratio':>8}")
-    for name, value in measured.items():
-        print(f"{name:44}{value:12.1f}{value / by_hand:8.2f}")
+    measured["by hand: the two above"] = by_hand = sum(measured.values())
+    with tempfile.TemporaryDirectory() as folder:
+        measured["penstock, until every result is durable and exported"] = whole = measure(
+            _penstock, folder=Path(folder)
+        )
+        measured["  of it: export of all files"] = export = measure(_export, folder=Path(folder))
 
-    print(f"{'by hand (the first two)':44}{by_hand:12.1f}{1:8.2f}")
+    measured["penstock, until every result is durable"] = whole - export
+    measured["  without isolated global random states"] = measure(_penstock_plain) - export
+    measured["  with 3 listeners and progress"] = measure(_penstock_heard) - export
+    print(
+        f"{arguments.runs:,} runs, {arguments.concurrency:,} in flight, each awaits once, "
+        f"results of {len(ANSWER):,} characters"
+    )
+    print(f"{'':56}{'CPU µs/run':>12}{'ratio':>8}")
+    for name, value in measured.items():
+        print(f"{name:56}{value:12.1f}{value / by_hand:8.2f}")
+
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps({"runs": runs, "cpu_us_per_run": measured}, indent=2))
+        figures = {"runs": arguments.runs, "cpu_us_per_run": measured}
+        arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False))
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,11 +67,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _cpu_us(measure: Callable[[int, int, Path], None], runs: int, concurrency: int) -> float:
-    with tempfile.TemporaryDirectory() as folder:
+def _cpu_us(
+    measured: Callable[[int, int, Path], None],
+    runs: int,
+    concurrency: int,
+    folder: Path | None = None,
+) -> float:
+    with tempfile.TemporaryDirectory() as fresh:
         gc.collect()
         start = process_time()
-        measure(runs, concurrency, Path(folder))
+        measured(runs, concurrency, folder or Path(fresh))
         return (process_time() - start) / runs * 1e6
 
 
@@ -104,7 +123,8 @@ def _insert(connection: sqlite3.Connection, batch: list[tuple[int, str]]) -> Non
     connection.execute("COMMIT")
 
 
-async def agent(_ctx: object) -> str:
+async def agent(ctx: object) -> str:
+    await anyio.lowlevel.checkpoint()
     return ANSWER
 
 
@@ -112,20 +132,32 @@ def _penstock(runs: int, concurrency: int, folder: Path) -> None:
     anyio.run(_runner(runs, concurrency, folder).run)
 
 
+def _penstock_plain(runs: int, concurrency: int, folder: Path) -> None:
+    anyio.run(_runner(runs, concurrency, folder, isolate_random=False).run)
+
+
 def _penstock_heard(runs: int, concurrency: int, folder: Path) -> None:
-    runner = _runner(runs, concurrency, folder)
+    with (folder / "progress").open("w") as out:
+        runner = _runner(runs, concurrency, folder)
+        runner.subscribe(progress(out), *EVENTS)
 
-    async def listen(stream: ps.EventStream) -> None:
-        while await stream.batch():
-            pass
+        async def listen(stream: ps.EventStream) -> None:
+            while await stream.batch():
+                pass
 
-    for types in ((ps.RunFinished,), (ps.RunEvent,), ()):
-        runner.subscribe(listen, *types)
+        for types in ((ps.RunFinished,), (ps.RunEvent,), ()):
+            runner.subscribe(listen, *types)
 
-    anyio.run(runner.run)
+        anyio.run(runner.run)
 
 
-def _runner(runs: int, concurrency: int, folder: Path) -> ps.StudyRunner:
+def _export(_runs: int, _concurrency: int, folder: Path) -> None:
+    export_artifacts(folder / "out", folder / "again")
+
+
+def _runner(
+    runs: int, concurrency: int, folder: Path, *, isolate_random: bool = True
+) -> ps.StudyRunner:
     study = ps.Study(
         study_id="overhead",
         title="Overhead",
@@ -135,7 +167,11 @@ def _runner(runs: int, concurrency: int, folder: Path) -> ps.StudyRunner:
         run_budget=ps.RunBudget(replicates=runs // 2, parallelism=concurrency),
     )
     return ps.StudyRunner(
-        study, agent_bindings={"agent": agent}, output_dir=folder / "out", show_progress=False
+        study,
+        agent_bindings={"agent": agent},
+        output_dir=folder / "out",
+        show_progress=False,
+        isolate_random=isolate_random,
     )
 
 
