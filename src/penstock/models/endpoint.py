@@ -11,6 +11,8 @@ from penstock.models.retry_after import rate_limits_of
 
 __all__ = ["Endpoint", "ResponseHead"]
 
+_LONGEST_ID = 200
+
 
 class Endpoint(NamedTuple):
     """An endpoint as its errors name it.
@@ -33,7 +35,7 @@ class Endpoint(NamedTuple):
         """Read what the head of a response says."""
         request_id = headers.get("x-request-id") or headers.get("request-id")
         if request_id is not None:
-            request_id = self.hidden.excerpt(request_id, 200)
+            request_id = self.hidden.text(request_id)[:_LONGEST_ID]
 
         return ResponseHead(status, headers, request_id, rate_limits_of(headers))
 

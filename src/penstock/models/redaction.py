@@ -52,7 +52,7 @@ class Redactor:
         if not self._bodies:
             return body
 
-        if b"\\u00" in body or b"\\/" in body:
+        if b"\\" in body and (b"\\u00" in body or b"\\/" in body):
             body = _without_needless_escapes(body)
 
         for form, instead in self._bodies:

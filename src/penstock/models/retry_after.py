@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from time import time
 
 from penstock.models.completion import RateLimitHeaders
@@ -53,36 +54,31 @@ def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
     Args:
         headers: Headers of a response; looked up by lower-case name.
     """
+    said = {}
     get = headers.get
-    counts = {
-        f"{what}_{kind}": _whole(get(f"x-ratelimit-{what}-{kind}"))
-        for what in ("limit", "remaining")
-        for kind in ("requests", "tokens")
-    }
-    resets = {f"reset_{kind}_s": _reset_s(get(f"x-ratelimit-reset-{kind}")) for kind in _KINDS}
-    for what in ("limit", "remaining"):
-        if counts[f"{what}_requests"] is None:
-            counts[f"{what}_requests"] = _whole(get(f"x-ratelimit-{what}"))
+    for name, field, read in _RATE_LIMITS:
+        text = get(name)
+        if text is not None and field not in said:
+            value = read(text)
+            if value is not None:
+                said[field] = value
 
-    if resets["reset_requests_s"] is None:
-        resets["reset_requests_s"] = _reset_s(get("x-ratelimit-reset"))
-
-    said = {name: value for name, value in (counts | resets).items() if value is not None}
     return RateLimitHeaders.model_validate(said) if said else None
-
-
-_KINDS = ("requests", "tokens")
 
 
 def _decimal(text: str | None) -> float | None:
     return float(text) if text is not None and _DECIMAL.fullmatch(text := text.strip()) else None
 
 
-def _whole(text: str | None) -> int | None:
+def _whole(text: str) -> int | None:
+    if text.isdecimal() and len(text) < _LONG:
+        return int(text)
+
     value = _decimal(text)
     return int(value) if value is not None and value < _MOST else None
 
 
+_LONG = 18
 _MOST = 1e18
 
 
@@ -97,26 +93,51 @@ def _date_s(text: str | None) -> float | None:
         return None
 
 
-def _reset_s(text: str | None) -> float | None:
+def _reset_s(text: str) -> float | None:
     """Read ``1s``, ``6m0s``, ``20ms``, seconds, a moment in seconds or ms, or an ISO date."""
-    if text is None:
+    said_s = _duration_s(text)
+    if said_s is not None and said_s < _EARLIEST_EPOCH_S:
+        return said_s
+
+    moment_s = _moment_s(text) if said_s is None else said_s
+    if moment_s is None:
         return None
 
+    if moment_s > _EARLIEST_EPOCH_S * 100:
+        moment_s /= 1000
+
+    return max(0.0, moment_s - time())
+
+
+@lru_cache(1024)
+def _duration_s(text: str) -> float | None:
+    """Read seconds with or without units; they are few, and each call of a study brings two."""
     text = text.strip()
-    value = _decimal(text)
-    if value is not None:
-        if value < _EARLIEST_EPOCH_S:
-            return value
-
-        moment = value / 1000 if value > _EARLIEST_EPOCH_S * 100 else value
-        return max(0.0, moment - time())
-
     found = _DURATION.fullmatch(text)
-    if found and text:
-        pairs = zip(found.groups(), _UNITS_S, strict=True)
-        return sum(float(count) * unit_s for count, unit_s in pairs if count is not None)
+    if not found or not text:
+        return _decimal(text)
 
+    pairs = zip(found.groups(), _UNITS_S, strict=True)
+    return sum(float(count) * unit_s for count, unit_s in pairs if count is not None)
+
+
+def _moment_s(text: str) -> float | None:
     try:
-        return max(0.0, datetime.fromisoformat(text).timestamp() - time())
-    except (ValueError, OverflowError):
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
         return None
+
+
+_RATE_LIMITS: tuple[tuple[str, str, Callable[[str], float | None]], ...] = (
+    *(
+        (f"x-ratelimit-{what}-{kind}", f"{what}_{kind}", _whole)
+        for what in ("limit", "remaining")
+        for kind in ("requests", "tokens")
+    ),
+    ("x-ratelimit-reset-requests", "reset_requests_s", _reset_s),
+    ("x-ratelimit-reset-tokens", "reset_tokens_s", _reset_s),
+    ("x-ratelimit-limit", "limit_requests", _whole),
+    ("x-ratelimit-remaining", "remaining_requests", _whole),
+    ("x-ratelimit-reset", "reset_requests_s", _reset_s),
+)
+"""Where each is read from, and how; what is kept first is not read again."""
