@@ -1,0 +1,155 @@
+"""What calls cost: prices that a study declares, else those of genai-prices; all of it offline.
+
+genai-prices carries its table in the package. It fetches a newer one only for a program that
+starts its ``UpdatePrices``, which nothing here does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from penstock.models.completion import Usage
+from penstock.study.chat import Price
+
+__all__ = ["Prices", "estimate_tokens"]
+
+_ASCII_CHARACTERS_PER_TOKEN = 3
+_OTHER_BYTES_PER_TOKEN = 2
+_PER_MILLION = 1e-6
+
+
+class Prices:
+    """What models cost.
+
+    Args:
+        declared: Prices by the model's name; they come first.
+    """
+
+    def __init__(self, declared: Mapping[str, Price]) -> None:
+        self._declared = declared
+        self._published: dict[tuple[str, str | None], Price | None] = {}
+
+    def cost_usd(self, model: str, usage: Usage, base_url: str | None = None) -> float | None:
+        """Say what a call cost, in US dollars; None where the model's price is not known.
+
+        Args:
+            model: The model's name.
+            usage: Its tokens; the input tokens include the cached ones.
+            base_url: The endpoint. A model's name alone says what its maker charges; at an
+                endpoint of another the price is that one's, or not known.
+        """
+        price = self._declared.get(model)
+        if price is not None:
+            return _cost_usd(price, usage)
+
+        if (model, base_url) not in self._published:
+            self._published[model, base_url] = _find_flat(model, base_url)
+
+        price = self._published[model, base_url]
+        return _look_up_usd(model, usage, base_url) if price is None else _cost_usd(price, usage)
+
+    def worst_case_usd(
+        self, model: str, input_tokens: int, max_tokens: int, base_url: str | None = None
+    ) -> float | None:
+        """Say what a call costs at most: no input is cached, and the answer is as long as it may.
+
+        Args:
+            model: The model's name.
+            input_tokens: Tokens of the prompt.
+            max_tokens: The most tokens of the answer.
+            base_url: The endpoint, as in `cost_usd`.
+        """
+        usage = Usage(input_tokens=input_tokens, output_tokens=max_tokens)
+        return self.cost_usd(model, usage, base_url)
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate how many tokens a text is, without the model's tokenizer.
+
+    A digit is a token, three other ASCII characters are one, and two bytes of UTF-8 of anything
+    else. Current tokenizers need about a token for four characters of English and for one to
+    three bytes of other scripts, so this is rather too many than too few: what is reserved by it
+    is corrected by what the provider counts.
+    """
+    ascii_bytes = text.encode("ascii", "ignore")
+    digits = len(ascii_bytes) - len(ascii_bytes.translate(None, b"0123456789"))
+    others = len(text.encode("utf-8", "surrogatepass")) - len(ascii_bytes)
+    characters = len(ascii_bytes) - digits
+    return (
+        digits
+        + -(-characters // _ASCII_CHARACTERS_PER_TOKEN)
+        + -(-others // _OTHER_BYTES_PER_TOKEN)
+    )
+
+
+def _cost_usd(price: Price, usage: Usage) -> float:
+    cached_usd = price.cached_input_usd_per_million
+    cached_tokens = min(usage.cached_input_tokens, usage.input_tokens)
+    return _PER_MILLION * (
+        (usage.input_tokens - cached_tokens) * price.input_usd_per_million
+        + cached_tokens * (price.input_usd_per_million if cached_usd is None else cached_usd)
+        + usage.output_tokens * price.output_usd_per_million
+    )
+
+
+_FLAT = frozenset(
+    {
+        "cache_read_mtok",
+        "cache_write_1h_mtok",
+        "cache_write_mtok",
+        "input_mtok",
+        "output_mtok",
+        "storage_searches_kcount",  # we make no searches
+        "web_searches_kcount",
+    }
+)
+
+
+def _find_flat(model: str, base_url: str | None) -> Price | None:
+    """Find a published price that is the same for each token at any time.
+
+    A sum of three products is then the price, for which genai-prices takes 80 µs. None where
+    the price has steps or hours, or there is none.
+    """
+    found = _look_up(model, Usage(), base_url)
+    if found is None:
+        return None
+
+    prices = found.model.prices  # a list where they depend on the time
+    stated = (
+        {} if isinstance(prices, list) else {k: v for k, v in vars(prices).items() if v is not None}
+    )
+    is_flat = stated.keys() <= _FLAT and all(isinstance(v, Decimal) for v in stated.values())
+    if not is_flat or not {"input_mtok", "output_mtok"} <= stated.keys():
+        return None
+
+    cached = prices.cache_read_mtok
+    return Price(
+        input_usd_per_million=float(prices.input_mtok),
+        output_usd_per_million=float(prices.output_mtok),
+        cached_input_usd_per_million=None if cached is None else float(cached),
+    )
+
+
+def _look_up_usd(model: str, usage: Usage, base_url: str | None) -> float | None:
+    found = _look_up(model, usage, base_url)
+    return None if found is None else float(found.total_price)
+
+
+def _look_up(model: str, usage: Usage, base_url: str | None) -> Any:
+    try:
+        import genai_prices  # noqa: PLC0415 - an extra, and 170 ms that `--help` need not wait
+    except ImportError:
+        return None
+
+    counted = genai_prices.Usage(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=min(usage.cached_input_tokens, usage.input_tokens),
+    )
+    try:
+        return genai_prices.calc_price(counted, model, provider_api_url=base_url)
+    except LookupError:  # neither the endpoint nor the model is in its table
+        return None
