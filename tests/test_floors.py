@@ -30,6 +30,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "loop",
         "models",
         "siblings",
+        "threads",
         "worker_process",
     ),
     3: ("bus", "events", "listening"),

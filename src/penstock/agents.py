@@ -26,12 +26,12 @@ from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
 import anyio
-import anyio.to_thread
 
 from penstock.context import RunContext
 from penstock.errors import BindingError
 from penstock.isolation import isolated
 from penstock.study.problem import Problem
+from penstock.threads import run_in_thread
 from penstock.worker_process import WorkerFunction, bind_worker
 
 __all__ = ["PARAMETERS", "BoundAgent", "agent", "bind_agent", "per_condition"]
@@ -145,7 +145,7 @@ def bind_agent(
 
     async def call_in_thread(ctx: RunContext) -> Any:
         ready = partial(function, *arguments.by_position(ctx), **arguments.by_name(ctx))
-        answer = await anyio.to_thread.run_sync(ready, limiter=threads, abandon_on_cancel=True)
+        answer = await run_in_thread(ready, threads)
         return await answered(ctx, answer) if inspect.isawaitable(answer) else answer
 
     return call_in_thread

@@ -66,11 +66,59 @@ def write_conditions(
             ]
 
     header = [*_CONDITION_COLUMNS, *factors, *(f"block_{name}" for name in blocks)]
-    write_csv(path, header, rows())
+    _write_rows(path, header, rows())  # levels are the author's own, and stay as they are
+
+
+_OURS = frozenset(
+    [
+        "study_id",
+        "run_id",
+        "condition_id",
+        "problem_id",
+        "agent_id",
+        "seed",
+        "replicate",
+        "status",
+        "start_time",
+        "end_time",
+        "latency_s",
+        "input_tokens",
+        "output_tokens",
+        "cost_usd",
+        "manifest_path",
+    ]
+)
+"""Columns that hold numbers, or the names by which tables are joined."""
+
+_SIGNS = frozenset("=@+-\t\r")
+
+
+def _without_formulas(
+    header: Sequence[str], rows: Iterable[Iterable[Any]]
+) -> Iterator[Sequence[Any]]:
+    """Quote texts that a spreadsheet would run: models and agents write what they like."""
+    places = [place for place, name in enumerate(header) if name not in _OURS]
+    for row in rows:
+        cells = [*row]
+        for place in places:
+            cell = cells[place]
+            if isinstance(cell, str) and cell[:1] in _SIGNS and _is_formula(cell):
+                cells[place] = f"'{cell}"
+
+        yield cells
+
+
+def _is_formula(cell: str) -> bool:
+    # A list that a model writes begins with a dash and is none: it calls nothing.
+    return cell[0] not in "+-" or "(" in cell or "|" in cell
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table with a header, row by row."""
+    """Write a table with a header, row by row; a text that is a formula is quoted."""
+    _write_rows(path, header, _without_formulas(header, rows))
+
+
+def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     with _replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(header)
