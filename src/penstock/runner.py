@@ -209,11 +209,12 @@ class StudyRunner:
 
     async def _wind_down(self, ended: anyio.Event) -> None:
         self.stop("cancelled by the host")
-        with anyio.move_on_after(self._grace_s):
-            await ended.wait()
-
-        if not ended.is_set():
-            self.cancel()
+        try:
+            with anyio.move_on_after(self._grace_s):
+                await ended.wait()
+        finally:  # the grace is over, or the host has cancelled once more
+            if not ended.is_set():
+                self.cancel()
 
     async def _run(self) -> None:
         if len(self.plan) > COMPARED_AT_ONCE:
