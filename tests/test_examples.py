@@ -114,6 +114,7 @@ def test_the_table_shows_every_condition_of_the_quickstart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(QUICKSTART, tmp_path / "copy", ignore=shutil.ignore_patterns("artifacts"))
+    ps.run_study(ps.load_study(tmp_path / "copy" / "study.yaml"))
     spec = importlib.util.spec_from_file_location("table", tmp_path / "copy" / "table.py")
     assert spec is not None
     assert spec.loader is not None

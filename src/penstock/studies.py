@@ -38,6 +38,19 @@ class StudyResult(Sequence[RunResult]):
             with StoreReader(output_dir) as store:
                 self._length = store.count()
 
+    @classmethod
+    def open(cls, output_dir: Path | str) -> StudyResult:
+        """Read the results of a study that was run before, or that is running now.
+
+        Args:
+            output_dir: The study's output directory.
+
+        Raises:
+            StoreError: there is no study in it.
+        """
+        with StoreReader(Path(output_dir)) as store:
+            return cls(Path(output_dir), store.summary())
+
     def __len__(self) -> int:
         return self._length
 

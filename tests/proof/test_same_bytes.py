@@ -51,3 +51,17 @@ async def test_the_order_of_execution_changes_no_artifact(
     second.write_text(second.read_text().replace(order.value, ps.RunOrder.AS_DESIGNED.value))
     assert first.read_text() == second.read_text()
     assert_same_artifacts(tmp_path / "plan", tmp_path / "other")
+
+
+async def test_a_study_that_was_run_can_be_opened_again(tmp_path: Path) -> None:
+    ran = await ps.arun_study(
+        build_study().model_copy(update={"run_budget": ps.RunBudget(replicates=1)}),
+        agent_bindings={"one": agent, "two": agent},
+        output_dir=tmp_path,
+        parallelism=50,
+    )
+
+    opened = ps.StudyResult.open(tmp_path)
+
+    assert list(opened) == list(ran)
+    assert (opened.summary.planned, opened.summary.remaining) == (len(ran), 0)

@@ -1,6 +1,6 @@
 """Print the mean best value of every condition on every function, with its standard error.
 
-The study is run first; where it has been run, nothing is run again and its results are read.
+Run the study first: `penstock run study.yaml`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import penstock as ps
 
 def main() -> None:
     study = ps.load_study(Path(__file__).with_name("study.yaml"))
-    results = ps.run_study(study)
+    results = ps.StudyResult.open(study.resolve(study.output_dir or "."))
 
     values: dict[tuple[str, int, str], list[float]] = defaultdict(list)
     for row in results.to_rows():

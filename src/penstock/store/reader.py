@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from penstock.encoding import decode
 from penstock.errors import SchemaError, StoreError
-from penstock.results import RunResult
+from penstock.results import RunResult, StudySummary
 from penstock.store.rows import LAST, result_from_row
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION
 
@@ -128,6 +128,13 @@ class StoreReader:
                 "WHERE final AND position IS NOT NULL GROUP BY status ORDER BY status"
             )
         }
+
+    def summary(self) -> StudySummary:
+        """Say where the study stands: what it holds, as if a session had just restored it."""
+        (planned,) = self._connection.execute(
+            "SELECT planned FROM session ORDER BY id DESC LIMIT 1"
+        ).fetchone() or (0,)
+        return StudySummary(study_id=self.study_id, planned=planned, restored=self.count())
 
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[RunResult]:
         """Give results in plan order, a chunk in memory at a time.
