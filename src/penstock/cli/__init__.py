@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from penstock.cli.output import ensure_descriptors
+from penstock.cli.simulating import simulate_model
 
 __all__ = ["app", "main"]
 
@@ -176,3 +177,6 @@ def export(
     from penstock.cli import looking  # noqa: PLC0415 - see the module's docstring
 
     looking.export(directory, to, sqlite=sqlite)
+
+
+app.command("simulate-model")(simulate_model)

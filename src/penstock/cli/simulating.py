@@ -1,0 +1,232 @@
+"""``penstock simulate-model``: a provider that costs nothing, to rehearse a study with."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import anyio
+import typer
+
+from penstock.cli.output import ExitCode, errors_told, say
+from penstock.errors import ValidationError
+from penstock.models.extras import load_extra
+
+if TYPE_CHECKING:
+    from penstock.models.simulator import SimulatorOptions
+
+__all__ = ["simulate_model"]
+
+_MOST_ERRORS = 20
+
+
+def simulate_model(
+    *,
+    host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    seed: Annotated[int, typer.Option(help="Another seed, other answers and faults.")] = 0,
+    latency: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Seconds until an answer; their mean.")
+    ] = 0.2,
+    jitter: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="S", help="Half the width of uniform, the deviation of lognormal."
+        ),
+    ] = 0.0,
+    latency_distribution: Annotated[
+        str, typer.Option(metavar="KIND", help="constant, uniform or lognormal.")
+    ] = "uniform",
+    tokens_per_second: Annotated[
+        float | None, typer.Option(metavar="N", help="How fast tokens come after the latency.")
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="An answer to draw; may be given more than once."),
+    ] = None,
+    served_model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What answers say they are of.")
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Recorded answers, as JSON lines.")
+    ] = None,
+    replay_key: Annotated[
+        str, typer.Option(metavar="FIELD", help="The field with a problem's id.")
+    ] = "problem_id",
+    replay_answer: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="The field with the answer.")
+    ] = None,
+    replay_pattern: Annotated[
+        str | None, typer.Option(metavar="REGEX", help="Finds a problem's id in the prompt.")
+    ] = None,
+    replay_problems: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ids and texts of problems, to be found in prompts."),
+    ] = None,
+    error_rate: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of transient faults of all kinds.")
+    ] = 0.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=RATE", help="A fault and its share; once for each."),
+    ] = None,
+    fault_at: Annotated[
+        list[str] | None,
+        typer.Option(metavar="N=NAME", help="The fault of the N-th request; once for each."),
+    ] = None,
+    fault_attempts: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N attempts go wrong.")
+    ] = None,
+    retry_after: Annotated[
+        str,
+        typer.Option(
+            metavar="FORM",
+            help="seconds, fraction, date, ms, garbage, negative, absurd, none or mixed.",
+        ),
+    ] = "seconds",
+    retry_after_seconds: Annotated[
+        float, typer.Option(min=0, metavar="S", help="How long a 429 asks to wait.")
+    ] = 1.0,
+    stall: Annotated[float, typer.Option(min=0, metavar="S", help="How long it stalls.")] = 3600.0,
+    drip: Annotated[float, typer.Option(min=0, metavar="S", help="How long it drips.")] = 5.0,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Requests in any 60 seconds.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens in any 60 seconds.")] = None,
+    max_in_flight: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="503 for requests beyond so many.")
+    ] = None,
+    context_tokens: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Longer prompts are refused.")
+    ] = None,
+    price_in: Annotated[
+        float, typer.Option(min=0, metavar="USD", help="Price of a million tokens of prompts.")
+    ] = 0.0,
+    price_out: Annotated[
+        float, typer.Option(min=0, metavar="USD", help="Price of a million tokens of answers.")
+    ] = 0.0,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The variable with the key to insist on.")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A line of JSON for each request.")
+    ] = None,
+) -> None:
+    """Serve a simulated chat model, to rehearse a study for nothing; Ctrl-C ends it.
+
+    Its address is written to stdout, on one line, as soon as it can be used.
+    """
+    given: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "seed": seed,
+        "latency_s": latency,
+        "jitter_s": jitter,
+        "latency_distribution": latency_distribution,
+        "tokens_per_second": tokens_per_second,
+        "answers": tuple(answer or ()),
+        "served_model": served_model,
+        "replay": replay,
+        "replay_key": replay_key,
+        "replay_answer": replay_answer,
+        "replay_pattern": replay_pattern,
+        "replay_problems": replay_problems,
+        "error_rate": error_rate,
+        "faults": fault or [],
+        "faults_at": fault_at or [],
+        "fault_attempts": fault_attempts,
+        "retry_after": retry_after,
+        "retry_after_s": retry_after_seconds,
+        "stall_s": stall,
+        "drip_s": drip,
+        "requests_per_minute": rpm,
+        "tokens_per_minute": tpm,
+        "max_in_flight": max_in_flight,
+        "context_tokens": context_tokens,
+        "input_usd_per_million": price_in,
+        "output_usd_per_million": price_out,
+        "api_key_env": api_key_env,
+        "log": log,
+        "kept_requests": 1,  # the file is the log of a process
+    }
+    with errors_told():
+        simulator = load_extra("penstock.models.simulator", extra="models", what="simulate-model")
+
+    options = _options(simulator, given)
+    with errors_told():
+        _serve(simulator, options)
+
+
+def _serve(simulator: Any, options: SimulatorOptions) -> None:
+    _raise_limit_on_files()
+    try:
+        anyio.run(_serve_until_signalled, simulator, options)
+    except ValidationError as error:  # the files of a replay: every line that is wrong
+        say(*(f"error: {each}" for each in error.errors[:_MOST_ERRORS]))
+        raise typer.Exit(ExitCode.REFUSED) from None
+
+
+async def _serve_until_signalled(simulator: Any, options: SimulatorOptions) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with simulator.SimulatedProvider(options) as provider:
+            if not _is_loopback(options.host):
+                say(f"others can reach it: {options.host} is no loopback address")
+
+            sys.stdout.write(f"{provider.url}\n")
+            sys.stdout.flush()
+            async for _ in signals:
+                break
+
+    totals = provider.stats()
+    say(f"{totals['requests']:,} requests, at most {totals['max_in_flight']:,} in flight")
+
+
+def _options(simulator: Any, given: dict[str, Any]) -> SimulatorOptions:
+    from pydantic import ValidationError as FieldErrors  # noqa: PLC0415 - so that --help is quick
+
+    for name in ("faults", "faults_at"):
+        given[name] = dict(map(_pair, given[name]))
+
+    try:
+        options: SimulatorOptions = simulator.SimulatorOptions(**given)
+    except FieldErrors as error:
+        wrong = [_sentence(each["loc"], each["msg"]) for each in error.errors()]
+        raise typer.BadParameter("; ".join(wrong)) from None
+
+    return options
+
+
+def _sentence(location: Sequence[int | str], message: str) -> str:
+    place = ".".join(str(each) for each in location if each != "[key]")
+    message = message.removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise typer.BadParameter(f"{text!r} is not of the form NAME=VALUE")
+
+    return name.strip(), value.strip()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _raise_limit_on_files() -> None:
+    """Let this process have as many connections as the system allows it."""
+    try:
+        import resource  # noqa: PLC0415 - POSIX only
+    except ImportError:
+        return
+
+    with suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
