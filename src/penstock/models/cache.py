@@ -1,0 +1,227 @@
+"""The response cache: answers that are kept, so that asking the same again costs nothing.
+
+It is an SQLite file of its own, apart from any study's store. It holds hashes of what was asked
+and what was answered; neither requests, nor keys, nor headers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiosqlite
+import anyio
+import structlog
+from pydantic import ValidationError
+
+from penstock.encoding import decode, encode
+from penstock.errors import ForeignDirectoryError, OutputError, StoreError
+from penstock.models.completion import Completion, CompletionRequest
+from penstock.study.identity import stable_json_dumps
+
+__all__ = ["ResponseCache", "cache_key"]
+
+_APPLICATION_ID = 0x70656E63
+_LAYOUT = 1
+_BUSY_TIMEOUT_S = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS completion (
+    key TEXT PRIMARY KEY,       -- SHA-256 of what was asked, and for which call of which attempt
+    saved_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
+    model TEXT NOT NULL,        -- the model that answered
+    completion TEXT NOT NULL    -- what it answered, as JSON
+) WITHOUT ROWID
+"""
+
+
+def cache_key(
+    endpoint: str,
+    request: CompletionRequest,
+    *,
+    replicate: int,
+    attempt: int,
+    call: int | str,
+) -> dict[str, Any]:
+    """Say what makes two calls the same: everything that is asked, and for which call.
+
+    Replicates are repeated measurements; without their number in the key the second would be a
+    copy of the first.
+
+    Args:
+        endpoint: The endpoint's address.
+        request: The full request, the model among it.
+        replicate: The run's replicate.
+        attempt: Which try at the run.
+        call: Which of the attempt's calls.
+    """
+    return {
+        "endpoint": endpoint,
+        "request": request.model_dump(mode="json"),
+        "replicate": replicate,
+        "attempt": attempt,
+        "call": call,
+    }
+
+
+class _Flight:
+    """A call under way, and those who wait for what becomes of it."""
+
+    def __init__(self) -> None:
+        self.is_over = anyio.Event()
+        self.completion: Completion | None = None
+
+
+class ResponseCache:
+    """Keeps completions in a file; open inside ``async with``.
+
+    Two processes may use one file at once. What the machine had not written when it crashed is
+    asked again.
+
+    Args:
+        path: The file; made where it is not there, with its folder.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._connection: aiosqlite.Connection | None = None
+        self._flights: dict[str, _Flight] = {}
+
+    async def __aenter__(self) -> Self:
+        """Open the file.
+
+        Raises:
+            ForeignDirectoryError: the file is something else, or was written by a newer version.
+            StoreError: it cannot be opened.
+        """
+        await anyio.Path(self.path.parent).mkdir(parents=True, exist_ok=True)
+        connection = aiosqlite.connect(self.path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        try:
+            await connection
+            await self._prepare(connection)
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+
+            if isinstance(error, sqlite3.DatabaseError) and _is_foreign(error):
+                raise self._foreign() from error
+
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"the response cache {self.path}: {error}") from error
+
+            raise
+
+        self._connection = connection
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with anyio.CancelScope(shield=True):
+                await connection.close()
+
+    async def complete(
+        self, key: Mapping[str, Any], call: Callable[[], Awaitable[Completion]]
+    ) -> Completion:
+        """Give the completion that is kept, or make the call and keep what it gives.
+
+        Equal calls at the same time are made once. Where the one that is made fails or is
+        cancelled, the next makes its own: errors are not kept.
+
+        Args:
+            key: What makes two calls the same (see `cache_key`); it has a stable JSON form.
+            call: Makes the call.
+        """
+        hashed = sha256(stable_json_dumps([_LAYOUT, key]).encode()).hexdigest()
+        while (flight := self._flights.get(hashed)) is not None:
+            await flight.is_over.wait()
+            if flight.completion is not None:
+                return _as_hit(flight.completion)
+
+        flight = self._flights[hashed] = _Flight()
+        try:
+            kept = await self._find(hashed)
+            if kept is not None:
+                flight.completion = kept
+                return _as_hit(kept)
+
+            flight.completion = await call()
+            flight.is_over.set()  # who waits need not wait for the disk
+            await self._keep(hashed, flight.completion)
+            return flight.completion
+        finally:
+            del self._flights[hashed]
+            flight.is_over.set()
+
+    async def _find(self, hashed: str) -> Completion | None:
+        try:
+            query = "SELECT completion FROM completion WHERE key = ?"
+            rows = list(await self._opened().execute_fetchall(query, (hashed,)))
+            return Completion.model_validate(decode(rows[0][0])) if rows else None
+        except (sqlite3.Error, ValidationError, ValueError) as error:
+            _log().warning("cache.unreadable", path=str(self.path), error=str(error))
+            return None
+
+    async def _keep(self, hashed: str, completion: Completion) -> None:
+        """Save an answer; one that cannot be saved was paid for, and is given all the same."""
+        facts = completion.model_dump(exclude={"is_cached", "rate_limits"})
+        with anyio.CancelScope(shield=True):
+            try:
+                values = hashed, completion.model, encode(facts, "completion")
+                query = (
+                    "INSERT OR REPLACE INTO completion (key, model, completion) VALUES (?, ?, ?)"
+                )
+                await self._opened().execute_insert(query, values)
+            except (sqlite3.Error, OutputError, UnicodeEncodeError) as error:
+                _log().warning("cache.save_failed", path=str(self.path), error=str(error))
+
+    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+        # one statement sees one state of the file, whoever makes it at the same time
+        ((application_id, layout, tables),) = await connection.execute_fetchall(
+            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master) "
+            "FROM pragma_application_id, pragma_user_version"
+        )
+        if tables and (application_id != _APPLICATION_ID or layout > _LAYOUT):
+            raise self._foreign()
+
+        await connection.execute("PRAGMA journal_mode = WAL")
+        await connection.execute("PRAGMA synchronous = NORMAL")  # a crash costs calls, not results
+        if not tables:
+            await connection.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION_ID};"
+                f"PRAGMA user_version = {_LAYOUT}; {_SCHEMA}; COMMIT;"
+            )
+
+    def _opened(self) -> aiosqlite.Connection:
+        if self._connection is None:
+            raise RuntimeError(
+                f"the response cache {self.path} is not open; use it inside `async with`"
+            )
+
+        return self._connection
+
+    def _foreign(self) -> ForeignDirectoryError:
+        return ForeignDirectoryError(
+            f"{self.path} is no response cache that this version of penstock can use; "
+            "name another file"
+        )
+
+
+def _is_foreign(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB
+
+
+def _as_hit(completion: Completion) -> Completion:
+    return completion.model_copy(update={"is_cached": True})
+
+
+def _log() -> Any:
+    return structlog.get_logger("penstock.models")
