@@ -7,7 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from textwrap import dedent
@@ -50,6 +50,15 @@ class Calls:
         with self.path.open("a") as file:
             file.write(f"{ctx.spec.run_id}\n")
 
+    def note_and(self, answer: str) -> Callable[[ps.RunContext], str]:
+        """Make an agent that notes its call and gives an answer."""
+
+        def agent(ctx: ps.RunContext) -> str:
+            self.note(ctx)
+            return answer
+
+        return agent
+
     def all(self) -> list[str]:
         return self.path.read_text().split()
 
@@ -60,15 +69,17 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
-def start(file: Path, *arguments: object, **options: Any) -> subprocess.Popen[str]:
+def start(
+    file: Path, *arguments: object, env: Mapping[str, str] | None = None, stdin: bool = False
+) -> subprocess.Popen[str]:
     """Start a Python file as a child process that finds these tests."""
     return subprocess.Popen(
         [sys.executable, str(file), *map(str, arguments)],
+        stdin=subprocess.PIPE if stdin else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})},
-        **options,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
     )
 
 
