@@ -21,10 +21,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from penstock.artifacts.conditions import write_conditions
 from penstock.artifacts.tables import (
     link_file,
     plain_cell,
-    write_conditions,
     write_csv,
     write_json,
 )

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock.artifacts.analysis import write_analysis
+from penstock.artifacts.conditions import write_conditions
 from penstock.artifacts.tables import (
-    write_conditions,
     write_csv,
     write_json,
     write_lines,

@@ -6,67 +6,25 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from penstock.encoding import decode
-from penstock.store.reader import StoreReader
-
 __all__ = [
     "link_file",
     "plain_cell",
-    "write_conditions",
     "write_csv",
     "write_json",
     "write_lines",
+    "write_rows",
     "write_text",
 ]
-
-_CONDITION_COLUMNS = (
-    "study_id",
-    "condition_id",
-    "admissible",
-    "constraint_messages",
-    "assignment_meta_json",
-)
 
 
 def plain_cell(value: Any) -> Any:
     """Write a level as a cell: lists and mappings as JSON, null as nothing."""
     return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
-
-
-def write_conditions(
-    path: Path, store: StoreReader, cell: Callable[[Any], Any] = plain_cell
-) -> None:
-    """Write the conditions in design order, one column for each factor and block.
-
-    Args:
-        path: The file.
-        store: Where the conditions are.
-        cell: Writes the level that a condition assigns; a factor it does not assign is empty.
-    """
-    definition = store.definition()
-    factors = [factor["name"] for factor in definition["factors"]]
-    blocks = [block["name"] for block in definition["blocks"]]
-
-    def rows() -> Iterator[list[Any]]:
-        for row in store.rows("SELECT * FROM conditions"):
-            assigned, blocked = decode(row["factors"]), decode(row["blocks"])
-            yield [
-                row["study_id"],
-                row["condition_id"],
-                bool(row["admissible"]),
-                row["constraint_messages"],
-                row["assignment_meta_json"],
-                *(cell(assigned[name]) if name in assigned else "" for name in factors),
-                *(cell(blocked[name]) if name in blocked else "" for name in blocks),
-            ]
-
-    header = [*_CONDITION_COLUMNS, *factors, *(f"block_{name}" for name in blocks)]
-    _write_rows(path, header, rows())  # levels are the author's own, and stay as they are
 
 
 _OURS = frozenset(
@@ -115,10 +73,11 @@ def _is_formula(cell: str) -> bool:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table with a header, row by row; a text that is a formula is quoted."""
-    _write_rows(path, header, _without_formulas(header, rows))
+    write_rows(path, header, _without_formulas(header, rows))
 
 
-def _write_rows(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+def write_rows(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a table with a header, row by row, every cell as it is."""
     with _replaced(path) as file:
         writer = csv.writer(file)
         writer.writerow(header)

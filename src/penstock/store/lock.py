@@ -12,7 +12,10 @@ import filelock
 
 from penstock.errors import DirectoryInUseError
 
-__all__ = ["hold_directory", "move_aside"]
+__all__ = ["LOCK_NAME", "hold_directory", "move_aside"]
+
+LOCK_NAME = ".lock"
+"""The file in a study's directory that its holder locks; it says nothing about the study."""
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def hold_directory(directory: Path) -> Iterator[None]:
     Raises:
         DirectoryInUseError: it is held; the error names the holder's process and host.
     """
-    lock = filelock.FileLock(directory / ".lock", is_singleton=False, thread_local=False)
+    lock = filelock.FileLock(directory / LOCK_NAME, is_singleton=False, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:

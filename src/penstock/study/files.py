@@ -24,7 +24,7 @@ from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study
 from penstock.study.problem_files import ProblemFile, expand_variables, read_problems
 
-__all__ = ["dump_yaml", "load_study"]
+__all__ = ["dump_yaml", "load_study", "read_mapping"]
 
 
 def load_study(path: Path | str) -> Study:
@@ -39,7 +39,7 @@ def load_study(path: Path | str) -> Study:
             and, for a name that is not known, the likely meant one.
     """
     path = Path(path).absolute()
-    payload = _read(path)
+    payload = read_mapping(path)
     errors: list[str] = drop_legacy_keys(payload)
     if payload.pop("base_dir", None) is not None:
         errors.append("base_dir: unknown key")
@@ -143,7 +143,12 @@ class _Yaml(YAML):
         self.width = 100
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Read a ``.yaml``, ``.yml`` or ``.json`` file as `load_study` does, as plain values.
+
+    Raises:
+        StudyFileError: it cannot be read, or holds no mapping.
+    """
     if path.suffix.lower() not in {".yaml", ".yml", ".json"}:
         raise StudyFileError(path, ["Study file must end with .yaml/.yml or .json."])
 
