@@ -135,6 +135,8 @@ def bind_agent(
 
     arguments = _arguments(name, function, is_agent=is_marked or has_run)
     if _is_async(function):
+        if arguments == _CONTEXT_ALONE:
+            return isolate(function)
 
         async def call(ctx: RunContext) -> Any:
             return await function(*arguments.by_position(ctx), **arguments.by_name(ctx))
@@ -173,6 +175,9 @@ class _Arguments(NamedTuple):
 
     def by_name(self, ctx: RunContext) -> dict[str, Any]:
         return {name: get(ctx) for name, get in self.named}
+
+
+_CONTEXT_ALONE = _Arguments(positional=(PARAMETERS["ctx"],))
 
 
 def _arguments(name: str, function: Callable[..., Any], *, is_agent: bool) -> _Arguments:

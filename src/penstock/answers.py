@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import Field
+
 from penstock.errors import OutputError
-from penstock.study.fact import EMPTY, Fact
+from penstock.study.fact import Fact, nothing
 
 __all__ = ["AgentResult", "as_agent_result"]
 
@@ -25,10 +27,10 @@ class AgentResult(Fact):
         error: What it says went wrong.
     """
 
-    outputs: dict[Any, Any] = EMPTY
-    metrics: dict[str, Any] = EMPTY
+    outputs: dict[Any, Any] = Field(default_factory=nothing)
+    metrics: dict[str, Any] = Field(default_factory=nothing)
     events: tuple[dict[str, Any], ...] = ()
-    metadata: dict[str, Any] = EMPTY
+    metadata: dict[str, Any] = Field(default_factory=nothing)
     trace_refs: tuple[str, ...] = ()
     success: bool = True
     error: str | None = None
