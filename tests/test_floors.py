@@ -29,6 +29,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "isolation",
         "loop",
         "models",
+        "session",
         "siblings",
         "threads",
         "worker_process",

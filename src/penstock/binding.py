@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import anyio
 
 from penstock.agents import BoundAgent, bind_agent
 from penstock.errors import BindingError, PenstockError, ValidationError
 from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
+from penstock.loop import calling_later
+from penstock.models.extras import load_extra
+from penstock.session import Resource, Session
 from penstock.siblings import find_agent, find_problem, where_else_agents, where_else_problems
+from penstock.study.chat import Budget
 from penstock.study.conditions import Condition
+from penstock.study.estimability import estimability_errors
 from penstock.study.model import Study
-from penstock.study.plan import Plan, plan
+from penstock.study.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan, plan
 from penstock.study.problem import Problem
 from penstock.study.references import load_reference
 from penstock.study.validation import declaration_errors
+
+if TYPE_CHECKING:
+    from penstock.models.declared import DeclaredModels
 
 __all__ = ["Bindings", "bind_study", "plan_and_bind"]
 
@@ -32,6 +41,27 @@ class Bindings(NamedTuple):
     problems: Mapping[str, Problem]
     evaluators: Mapping[str, tuple[BoundEvaluator, ...]]
     """The evaluators of each problem, the problem's own first."""
+
+    resources: tuple[Resource, ...] = ()
+    """What agents and evaluators share, and what is open only while a session runs."""
+
+    budget: Budget = Budget()
+
+    @asynccontextmanager
+    async def open(self, session: Session) -> AsyncIterator[None]:
+        """Be ready to be called inside ``async with``; the session ends in time."""
+        most_s = self.budget.max_duration_s
+        async with AsyncExitStack() as stack:
+            for resource in self.resources:
+                await stack.enter_async_context(resource.open(session))
+
+            if most_s is not None:
+                said = (
+                    f"budget.max_duration_s is exhausted: the session has taken {most_s:g} seconds"
+                )
+                stack.enter_context(calling_later(most_s, session.out_of_budget, said))
+
+            yield
 
 
 def plan_and_bind(
@@ -48,13 +78,17 @@ def plan_and_bind(
         ValidationError: everything that is wrong with either, at once.
     """
     errors = declaration_errors(study)
+    made = None
     try:
         made = plan(study, conditions)
-        bindings = bind_study(made, agents=agents, problems=problems, isolate_random=isolate_random)
+        errors += estimability_errors(study, made.conditions)
     except ValidationError as error:
-        raise ValidationError([*errors, *error.errors]) from error
+        errors += error.errors
 
-    if errors:
+    bindings = _bind(
+        study, made, errors, agents or {}, problems or {}, isolate_random=isolate_random
+    )
+    if errors or made is None:
         raise ValidationError(errors)
 
     return made, bindings
@@ -78,27 +112,86 @@ def bind_study(
     Raises:
         ValidationError: everything that cannot be bound, at once.
     """
-    study = plan.study
     errors: list[str] = []
-    # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
-    threads = anyio.CapacityLimiter(math.inf)
-    processes = anyio.CapacityLimiter(os.cpu_count() or 1)
-
-    def bound_agent(name: str) -> BoundAgent:
-        target = _agent(study, agents or {}, name)
-        return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
-
-    known = {**{problem.problem_id: problem for problem in study.problems}, **(problems or {})}
-    found_problems = _gather(plan.problems(), lambda name: _problem(known, name), errors)
-    bindings = Bindings(
-        agents=_gather(plan.agents(), bound_agent, errors),
-        problems=found_problems,
-        evaluators=_evaluators(study, found_problems, errors),
+    bindings = _bind(
+        plan.study, plan, errors, agents or {}, problems or {}, isolate_random=isolate_random
     )
     if errors:
         raise ValidationError(errors)
 
     return bindings
+
+
+def _bind(
+    study: Study,
+    plan: Plan | None,
+    errors: list[str],
+    agents: Mapping[str, Any],
+    problems: Mapping[str, Any],
+    *,
+    isolate_random: bool,
+) -> Bindings:
+    """Bind what a plan uses, or, where there is none, what the study says takes part."""
+    # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
+    threads = anyio.CapacityLimiter(math.inf)
+    processes = anyio.CapacityLimiter(os.cpu_count() or 1)
+    models = _models(study, errors)
+
+    def bound_agent(name: str) -> BoundAgent:
+        declared = study.agents.get(name)
+        if declared and declared.chat and name not in agents:
+            if models is None:
+                raise ValidationError([])  # why, is told already
+
+            return models.agent(name, declared.chat)
+
+        target = _agent(study, agents, name)
+        return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
+
+    known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
+    agent_names, problem_names = _taking_part(study) if plan is None else _planned(plan)
+    found_problems = _gather(problem_names, lambda name: _problem(known, name), errors)
+    bindings = Bindings(
+        agents=_gather(agent_names, bound_agent, errors),
+        problems=found_problems,
+        evaluators=_evaluators(study, found_problems, models, errors),
+        resources=() if models is None else (models,),
+        budget=study.budget,
+    )
+    if models is not None and plan is not None:
+        errors += models.errors(plan, found_problems)
+
+    return bindings
+
+
+def _models(study: Study, errors: list[str]) -> DeclaredModels | None:
+    """Load what chat models need, where the study declares one."""
+    declared = [f"agent {name!r}" for name, each in study.agents.items() if each.chat]
+    declared += [f"evaluator {name!r}" for name, each in study.evaluators.items() if each.judge]
+    if not declared:
+        errors += [f"limits: {name!r} limits no chat model of this study" for name in study.limits]
+        return None
+
+    try:
+        module = load_extra("penstock.models.declared", extra="models", what=declared[0])
+    except ValidationError as error:
+        errors += error.errors
+        return None
+
+    models: DeclaredModels = module.DeclaredModels(study)
+    return models
+
+
+def _planned(plan: Plan) -> tuple[list[str], list[str]]:
+    return plan.agents(), plan.problems()
+
+
+def _taking_part(study: Study) -> tuple[Sequence[str], Sequence[str]]:
+    factors = {factor.name for factor in study.factors}
+    return (
+        () if factors.intersection(AGENT_FACTORS) else study.agent_specs,
+        () if factors.intersection(PROBLEM_FACTORS) else study.problem_ids,
+    )
 
 
 def _gather(
@@ -109,6 +202,8 @@ def _gather(
     for name in names:
         try:
             found[name] = find(name)
+        except ValidationError as error:
+            errors += error.errors
         except (PenstockError, ImportError, AttributeError) as error:
             errors.append(str(error))
         except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
@@ -170,9 +265,22 @@ def _problem(known: Mapping[str, Any], name: str) -> Problem:
 
 
 def _evaluators(
-    study: Study, problems: Mapping[str, Problem], errors: list[str]
+    study: Study,
+    problems: Mapping[str, Problem],
+    models: DeclaredModels | None,
+    errors: list[str],
 ) -> dict[str, tuple[BoundEvaluator, ...]]:
-    shared = _gather(study.evaluators, lambda name: _declared_evaluator(study, name), errors)
+    def declared(name: str) -> BoundEvaluator:
+        judge = study.evaluators[name].judge
+        if judge is not None:
+            if models is None:
+                raise ValidationError([])  # why, is told already
+
+            return models.judge(name, judge)
+
+        return _declared_evaluator(study, name)
+
+    shared = _gather(study.evaluators, declared, errors)
     return {
         name: (*own, *shared.values())
         for name, own in _gather(

@@ -41,6 +41,7 @@ class RunContext:
         started_order: Its place among the attempts of this session as they started, from 1.
         metrics: What `record` has gathered.
         observations: What `observe` has gathered.
+        provenance: Who answered: it is kept, also when the attempt fails.
         waited_s: How long the run has waited for its turn (see `waiting`), in seconds.
         timeout_scope: What ends the attempt at ``timeout_s``, where there is a timeout.
     """
@@ -65,6 +66,7 @@ class RunContext:
         self.started_order = started_order
         self.metrics: dict[str, Any] = {}
         self.observations: list[Observation] = []
+        self.provenance: dict[str, Any] = {}
         self.waited_s = 0.0
         self.timeout_scope: anyio.CancelScope | None = None
         self._limiters = limiters or {}

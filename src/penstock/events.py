@@ -16,7 +16,7 @@
     │       ├─ RunFailed
     │       └─ RunSkipped
     ├─ RunsSaved(run_ids)                 the results survive a crash: committed and synced
-    ├─ LimitChanged(limit, reason)
+    ├─ LimitChanged(limit, reason, endpoint)
     └─ SubscriberFailed(subscriber, error, critical, traceback)
 
 Listening to a class means listening to its subclasses too. ``model_dump(mode="json")`` writes
@@ -152,7 +152,13 @@ class RunsSaved(Event):
 
 
 class LimitChanged(Event):
-    """The number of runs that may be in flight changed."""
+    """The number of runs, or of calls to one endpoint, that may be in flight changed.
+
+    Args:
+        limit: How many may be from now on.
+        reason: Why.
+        endpoint: Where the calls go; None where it is the number of runs.
+    """
 
     limit: int
     reason: str
@@ -164,4 +170,5 @@ class SubscriberFailed(Event):
     subscriber: str
     error: str
     critical: bool
+    endpoint: str | None = None
     traceback: str

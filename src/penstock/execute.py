@@ -27,7 +27,14 @@ from penstock.errors import (
 from penstock.evaluators import BoundEvaluator
 from penstock.loop import is_being_cancelled
 from penstock.redaction import redacted, without_secrets
-from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
+from penstock.results import (
+    JUDGE_AMOUNTS,
+    Evaluation,
+    RunError,
+    RunResult,
+    RunStage,
+    RunStatus,
+)
 from penstock.study.hypotheses import Outcome
 
 __all__ = ["execute", "rescore"]
@@ -83,7 +90,7 @@ async def execute(
         evaluations=attempt.evaluations,
         observations=tuple(ctx.observations),
         trace_refs=attempt.answer.trace_refs,
-        provenance=attempt.provenance,
+        provenance=without_secrets(ctx.provenance) | attempt.provenance,
         error=attempt.error,
     )
 
@@ -109,6 +116,9 @@ async def rescore(
     metrics = dict(earlier.metrics)
     if metrics.get("primary_outcome") == _primary_outcome(earlier.evaluations, metrics, outcomes):
         metrics.pop("primary_outcome", None)  # it came from the old scores, not from the agent
+
+    for name in JUDGE_AMOUNTS & ctx.metrics.keys():  # paid on top of what was paid before
+        metrics[name] = metrics.get(name, 0) + ctx.metrics[name]
 
     ctx.metrics.update(metrics)
     return earlier.model_copy(

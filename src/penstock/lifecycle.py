@@ -94,18 +94,24 @@ class Tally:
         else:
             self.skipped += 1
 
-        if result.is_rescored:
-            return
+        if not result.is_rescored:
+            self._spend(result.metrics)
 
-        metrics = result.metrics
-        self.cost_usd += float(metrics.get("cost_usd") or 0)
-        self.input_tokens += int(metrics.get("input_tokens") or 0)
-        self.output_tokens += int(metrics.get("output_tokens") or 0)
+        self._spend(result.metrics, "judge_")
 
-    def summary(self, study_id: str, **counts: int) -> StudySummary:
+    def discount(self, earlier: RunResult) -> None:
+        """Count what scoring an answer again costs, without what judges of it cost before."""
+        self._spend(earlier.metrics, "judge_", sign=-1)
+
+    def _spend(self, metrics: Mapping[str, Any], prefix: str = "", *, sign: int = 1) -> None:
+        self.cost_usd += sign * float(metrics.get(f"{prefix}cost_usd") or 0)
+        self.input_tokens += sign * int(metrics.get(f"{prefix}input_tokens") or 0)
+        self.output_tokens += sign * int(metrics.get(f"{prefix}output_tokens") or 0)
+
+    def summary(self, study_id: str, **others: Any) -> StudySummary:
         """State the counts as a fact."""
         fields = {name: getattr(self, name) for name in self.__slots__}
-        return StudySummary(study_id=study_id, **fields, **counts)
+        return StudySummary(study_id=study_id, **fields, **others)
 
 
 class Lifecycle:
@@ -182,7 +188,9 @@ class Lifecycle:
         evaluators = self._bindings.evaluators[ctx.spec.problem_id]
         if job.is_answered:
             earlier = await self._recall(job.position)
-            return await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
+            rescored = await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
+            self.tally.discount(earlier)
+            return rescored
 
         return await execute(
             ctx,

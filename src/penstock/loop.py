@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio  # noqa: TID251 - see above
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["call_soon_from_threads", "is_being_cancelled"]
+__all__ = ["call_soon_from_threads", "calling_later", "is_being_cancelled"]
 
 
 def is_being_cancelled() -> bool:
@@ -28,3 +28,13 @@ def call_soon_from_threads() -> Callable[..., None]:
             loop.call_soon_threadsafe(function, *args)
 
     return call_soon
+
+
+@contextmanager
+def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> Iterator[None]:
+    """Have something called after so many seconds, unless the block is left before."""
+    alarm = asyncio.get_running_loop().call_later(delay_s, function, *args)
+    try:
+        yield
+    finally:
+        alarm.cancel()

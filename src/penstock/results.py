@@ -13,6 +13,7 @@ from penstock.study.fact import EMPTY, Fact
 from penstock.study.plan import RunSpec
 
 __all__ = [
+    "JUDGE_AMOUNTS",
     "Evaluation",
     "Observation",
     "ObservationLevel",
@@ -23,6 +24,18 @@ __all__ = [
     "StudySummary",
     "timestamp",
 ]
+
+
+JUDGE_AMOUNTS = frozenset(
+    {
+        "judge_cost_usd",
+        "judge_input_tokens",
+        "judge_output_tokens",
+        "judge_provider_s",
+        "judge_queued_s",
+    }
+)
+"""Metrics of what judges took to score an answer, kept apart from what the agent took."""
 
 
 class RunStatus(StrEnum):
@@ -187,7 +200,9 @@ class StudySummary(Fact):
         failed: Runs that failed in this session, after their last attempt.
         skipped: Runs whose agent said that they do not apply.
         retried: Attempts that failed and were, or will be, tried again.
-        cost_usd: Cost of all attempts of this session, in US dollars.
+        cost_usd: Cost of all attempts of this session and of their judges, in US dollars.
+        stopped_because: Why the study was stopped before its end, if it was.
+        is_out_of_budget: Whether that was its budget.
     """
 
     study_id: str
@@ -202,6 +217,8 @@ class StudySummary(Fact):
     cost_usd: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
+    stopped_because: str | None = None
+    is_out_of_budget: bool = False
 
     @property
     def done(self) -> int:

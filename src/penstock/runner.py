@@ -27,6 +27,7 @@ from penstock.listening import Listener, Listeners, one_by_one
 from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
+from penstock.session import Session
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
 from penstock.store.writer import Restored, Store
@@ -85,7 +86,7 @@ class StudyRunner:
         self.study = study
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
-        self.plan, bindings = plan_and_bind(
+        self.plan, self._bindings = plan_and_bind(
             study,
             conditions,
             agents=agent_bindings,
@@ -104,7 +105,7 @@ class StudyRunner:
         fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
             self.plan,
-            bindings,
+            self._bindings,
             self._announce,
             timeout_s=timeout_s,
             retry=retry or Retry(),
@@ -117,6 +118,7 @@ class StudyRunner:
         self._restored = 0
         self._stopped_because: str | None = None
         self._begun = False
+        self._is_out_of_budget = False
 
     @property
     def summary(self) -> StudySummary:
@@ -127,6 +129,8 @@ class StudyRunner:
             restored=self._restored,
             in_flight=self._scheduler.in_flight,
         )
+            stopped_because=self._stopped_because,
+            is_out_of_budget=self._is_out_of_budget,
 
     @property
     def concurrency(self) -> int:
@@ -228,7 +232,8 @@ class StudyRunner:
             restored = await store.begin(self.plan, rescore=self._rescore)
             self._restored = restored.kept
             try:
-                await self._run_with(store, restored)
+                async with self._bindings.open(await self._session(store)):
+                    await self._run_with(store, restored)
             finally:
                 await store.end(self._ending())
 
@@ -272,6 +277,17 @@ class StudyRunner:
                 yield Job(
                     position,
                     planned_order,
+    async def _session(self, store: Store) -> Session:
+        spent_usd, spent_tokens = await store.spent()
+        return Session(spent_usd, spent_tokens, self._out_of_budget, self._limit_changed)
+
+    def _out_of_budget(self, reason: str) -> None:
+        self._is_out_of_budget = self._is_out_of_budget or self._stopped_because is None
+        self.stop(reason)
+
+    def _limit_changed(self, endpoint: str, limit: int, reason: str) -> None:
+        self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)
+
                     restored.attempts.get(position, 0),
                     position in restored.answered,
                 )

@@ -55,6 +55,7 @@ def test_machines_read_launch_and_done_and_nothing_else_on_stdout(folder: StudyF
         "failed": 0,
         "skipped": 0,
         "remaining": 0,
+        "stopped_because": None,
         "output_dir": str(folder.results),
     }
     assert ended.stderr == "answered\n" * 40  # what agents print is for people; no progress

@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 complete, 1 internal error, 2 usage, 3 invalid study or refused "
-    "directory, 10 failed runs, 130 interrupted (run it again to go on).",
+    "directory, 10 failed runs, 11 out of budget, 130 interrupted (run it again to go on).",
 )
 
 StudyArgument = Annotated[

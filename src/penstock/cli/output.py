@@ -39,6 +39,9 @@ class ExitCode(IntEnum):
     FAILED_RUNS = 10
     """More runs failed than ``--max-failures``."""
 
+    OUT_OF_BUDGET = 11
+    """The study's budget is spent; with a larger one, running it again goes on."""
+
     INTERRUPTED = 130
     """What is done is saved, and running it again goes on."""
 

@@ -142,6 +142,7 @@ class _Session:
                 failed=summary.failed,
                 skipped=summary.skipped,
                 remaining=summary.remaining,
+                stopped_because=summary.stopped_because,
                 output_dir=str(self._runner.output_dir),
             )
 
@@ -149,6 +150,9 @@ class _Session:
         summary = self._runner.summary
         if self._interrupts and summary.remaining:
             return ExitCode.INTERRUPTED
+
+        if summary.is_out_of_budget and (summary.remaining or summary.failed):
+            return ExitCode.OUT_OF_BUDGET
 
         if summary.failed > (self._request.max_failures or 0) or summary.remaining:
             return ExitCode.FAILED_RUNS
@@ -192,6 +196,9 @@ class _Session:
 def _state(summary: StudySummary, code: ExitCode) -> str:
     if code is ExitCode.INTERRUPTED:
         return "interrupted"
+
+    if code is ExitCode.OUT_OF_BUDGET:
+        return f"stopped: {summary.stopped_because}"
 
     if summary.remaining:
         return "stopped early"

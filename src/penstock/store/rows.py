@@ -28,6 +28,7 @@ __all__ = [
     "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
     "LAST",
+    "SPENT",
     "SUPERSEDE",
     "UPDATE_SCORES",
     "attempt_row",
@@ -88,6 +89,13 @@ INSERT_ATTEMPT = _insert("attempt", len(ATTEMPT_COLUMNS))
 UPDATE_SCORES = """
 UPDATE attempt SET status = ?, primary_outcome = ?, metrics = ?, error_kind = ?,
     error_message = ?, error_stage = ?, error_retryable = ?, traceback = ? WHERE id = ?
+"""
+# SQLite reads no NaN and no infinity in JSON, which agents may record.
+SPENT = """
+SELECT total(cost_usd) + total(judge ->> '$.judge_cost_usd'),
+       CAST(total(input_tokens) + total(output_tokens) + total(judge ->> '$.judge_input_tokens')
+            + total(judge ->> '$.judge_output_tokens') AS INTEGER)
+FROM (SELECT *, iif(json_valid(metrics), metrics, '{}') AS judge FROM attempt)
 """
 SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 INSERT_OBSERVATION = _insert("observation", 2 + len(_OBSERVED))

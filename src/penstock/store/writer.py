@@ -100,6 +100,11 @@ class Store:
         self._next_id = last + 1
         return await self._restored(len(plan), rescore=rescore)
 
+    async def spent(self) -> tuple[float, int]:
+        """Give what all attempts of all sessions cost, judges included: US dollars and tokens."""
+        ((cost_usd, tokens),) = await self._all(rows.SPENT)
+        return cost_usd, tokens
+
     async def end(self, ending: str) -> None:
         """Note how the session ended."""
         await self._execute(

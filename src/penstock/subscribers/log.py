@@ -83,7 +83,8 @@ def _write(logger: Any, event: Event) -> None:
         case RunAbandoned():
             logger.error("run.abandoned", run_id=event.run_id)
         case LimitChanged():
-            logger.info("limit.changed", limit=event.limit, reason=event.reason)
+            where = {} if event.endpoint is None else {"endpoint": event.endpoint}
+            logger.info("limit.changed", limit=event.limit, reason=event.reason, **where)
         case SubscriberFailed():
             logger.error(
                 "subscriber.failed",

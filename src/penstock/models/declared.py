@@ -1,0 +1,212 @@
+"""The chat models that a study declares: agents and judges, made before anything runs.
+
+This is the one module of chat models that binding knows; it is imported when a study declares
+one. What cannot work is found here: a name that no template may use, a key that is set nowhere,
+a budget that cannot be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple
+
+from penstock.errors import ValidationError
+from penstock.models.calls import Caller
+from penstock.models.chat_agent import ChatAgent
+from penstock.models.completion import Usage
+from penstock.models.endpoints import Endpoints
+from penstock.models.judge import Judge, stand_in_answer
+from penstock.models.prompts import PromptError, scope_of
+from penstock.models.requests import RequestTemplate
+from penstock.session import Session
+from penstock.study.chat import ChatOptions, JudgeOptions
+from penstock.study.conditions import Condition
+from penstock.study.model import Study
+from penstock.study.plan import Cell, Plan, RunSpec
+from penstock.study.problem import Problem
+
+__all__ = ["DeclaredModels"]
+
+_MOST_TRIALS = 2000
+"""How many conditions, and how many problems, the templates are tried with."""
+
+
+class _Declared(NamedTuple):
+    """One declared model, and which runs call it."""
+
+    template: RequestTemplate
+    agent_id: str | None
+    """The agent that it is; a judge scores every agent's runs."""
+
+    others: Mapping[str, Any]
+    """What its templates may name beside what an agent's may."""
+
+
+class DeclaredModels:
+    """Makes the chat agents and judges of a study.
+
+    Args:
+        study: The study.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._endpoints = Endpoints(study)
+        self._declared: list[_Declared] = []
+
+    def agent(self, name: str, options: ChatOptions) -> ChatAgent:
+        """Make a chat agent.
+
+        Raises:
+            ValidationError: it cannot be called as declared.
+        """
+        template, caller = self._made(f"agent {name!r}", options)
+        self._declared.append(_Declared(template, name, {}))
+        return ChatAgent(template, caller)
+
+    def judge(self, name: str, options: JudgeOptions) -> Judge:
+        """Make a judge.
+
+        Raises:
+            ValidationError: it cannot be called as declared.
+        """
+        template, caller = self._made(f"evaluator {name!r}", options, prefix="judge_")
+        self._declared.append(_Declared(template, None, stand_in_answer()))
+        return Judge(name, template, options, caller)
+
+    def open(self, session: Session) -> AbstractAsyncContextManager[None]:
+        """Open what agents and judges share, while a session runs."""
+        return self._endpoints.open(session)
+
+    def errors(self, plan: Plan, problems: Mapping[str, Problem]) -> list[str]:
+        """List what would fail in runs of a plan, found by filling in templates without a call.
+
+        Each is tried with the first run of every condition and with every problem, up to 2,000
+        of each, taken evenly.
+        """
+        errors: list[str] = []
+        for declared in self._declared:
+            errors += _template_errors(declared, plan, problems)
+            errors += self._budget_errors(declared, plan, problems)
+
+        return errors + self._limit_errors()
+
+    def _made(
+        self, who: str, options: ChatOptions, prefix: str = ""
+    ) -> tuple[RequestTemplate, Caller]:
+        errors: list[str] = []
+        template = line = None
+        try:
+            template = RequestTemplate(who, options)
+        except ValidationError as error:
+            errors += error.errors
+
+        try:
+            line = self._endpoints.line(options)
+        except ValidationError as error:
+            errors += [f"{who}: {each}" for each in error.errors]
+
+        if template is None or line is None:
+            raise ValidationError(errors)
+
+        return template, Caller(self._endpoints, line, prefix)
+
+    def _budget_errors(
+        self, declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
+    ) -> Iterator[str]:
+        """A bound on money or tokens can be kept only where a call's worst case is known."""
+        budget, who = self._study.budget, declared.template.who
+        bounds = [name for name in ("max_cost_usd", "max_tokens") if getattr(budget, name)]
+        options = declared.template.options
+        if bounds and options.max_tokens is None:
+            yield (
+                f"{who}: budget.{bounds[0]} needs its max_tokens: without it nobody knows what an "
+                "answer costs at most"
+            )
+
+        if budget.max_cost_usd is None:
+            return
+
+        names: dict[str, None] = {}
+        for scope in _scopes(declared, plan, problems):
+            try:
+                names[declared.template.fill_in(scope, 0).model] = None
+            except PromptError:
+                continue  # told already
+
+        for name in names:
+            if self._endpoints.prices.cost_usd(name, Usage(), options.base_url) is None:
+                yield (
+                    f"{who}: budget.max_cost_usd needs the price of model {name!r}, which no price "
+                    f"table knows at {options.base_url}; declare it under `prices:`"
+                )
+
+    def _limit_errors(self) -> list[str]:
+        known = ", ".join(self._endpoints.urls()) or "none"
+        return [
+            f"limits: {name!r} is no endpoint of this study's agents and judges (known: {known})"
+            for name in self._endpoints.unused_limits()
+        ]
+
+
+def _template_errors(
+    declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
+) -> Iterator[str]:
+    """Say each fault once, with the first run that it shows in."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for place, scope in _places(declared, plan, problems):
+        for fault in declared.template.faults(scope):
+            found.setdefault(fault, []).append(place)
+
+    for (field, said), places in found.items():
+        more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
+        yield f"{declared.template.who}: {field}: {said} (in {places[0]}{more})"
+
+
+def _scopes(
+    declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
+) -> Iterator[Mapping[str, Any]]:
+    return (scope for _, scope in _places(declared, plan, problems))
+
+
+def _places(
+    declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Give a scope for every condition, and one for every problem, with its name."""
+    cells = [
+        (cell, start)
+        for cell, start in zip(plan.cells, plan.starts, strict=False)
+        if declared.agent_id is None or declared.agent_id in cell.agents
+    ]
+    for cell, start in _evenly(cells):
+        spec = _first_run(plan, cell, start, declared.agent_id)
+        if spec.problem_id in problems:
+            scope = _scope(spec, problems[spec.problem_id], cell.condition, declared)
+            yield f"condition {_in_words(cell.condition)}", scope
+
+    for problem in _evenly(list(problems.values())):
+        for cell, start in cells[:1]:
+            spec = _first_run(plan, cell, start, declared.agent_id)
+            yield f"problem {problem.problem_id!r}", _scope(spec, problem, cell.condition, declared)
+
+
+def _first_run(plan: Plan, cell: Cell, start: int, agent_id: str | None) -> RunSpec:
+    place = 0 if agent_id is None else cell.agents.index(agent_id)
+    return plan.at(start + place * len(cell.problems))
+
+
+def _scope(
+    spec: RunSpec, problem: Problem, condition: Condition, declared: _Declared
+) -> Mapping[str, Any]:
+    return scope_of(spec, problem, condition, **declared.others)
+
+
+def _evenly(items: list[Any]) -> Iterable[Any]:
+    return items[:: -(-len(items) // _MOST_TRIALS) or 1]
+
+
+def _in_words(condition: Condition) -> str:
+    assignments = {**condition.factor_assignments, **condition.block_assignments}
+    said = ", ".join(f"{name}={value}" for name, value in assignments.items())
+    return f"{condition.condition_id} ({said})" if said else condition.condition_id

@@ -1,0 +1,34 @@
+"""What a session of a study tells those things that are open only while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import NamedTuple, Protocol
+
+__all__ = ["Resource", "Session"]
+
+
+class Session(NamedTuple):
+    """A session that begins.
+
+    Args:
+        spent_usd: What earlier sessions have cost, in US dollars.
+        spent_tokens: How many tokens they have used.
+        out_of_budget: Called with the reason when the budget is spent: the study stops.
+        limit_changed: Called with an endpoint's name, how many calls may be in flight there from
+            now on, and why.
+    """
+
+    spent_usd: float
+    spent_tokens: int
+    out_of_budget: Callable[[str], None]
+    limit_changed: Callable[[str, int, str], None]
+
+
+class Resource(Protocol):
+    """Something that is opened when a session begins and closed when it ends."""
+
+    def open(self, session: Session) -> AbstractAsyncContextManager[None]:
+        """Be open inside ``async with``."""
+        ...
