@@ -2,7 +2,7 @@
 
     Event(seq, at, study_id)
     ├─ StudyEvent
-    │   ├─ StudyStarted(planned, restored)
+    │   ├─ StudyStarted(planned, restored, lost_calls)
     │   ├─ StudyStopping(reason)          nothing new is started from here on
     │   ├─ StudyWaiting(subscriber, behind)  a lossless subscriber is too far behind
     │   └─ StudyFinished(summary)         every result is durable; exports begin
@@ -72,10 +72,18 @@ class StudyEvent(Event):
 
 
 class StudyStarted(StudyEvent):
-    """The plan is made, earlier results are restored, and runs begin."""
+    """The plan is made, earlier results are restored, and runs begin.
+
+    Args:
+        planned: Runs in the plan.
+        restored: Those of them whose results are kept.
+        lost_calls: Calls that may have been paid for and have no result, for the sessions that
+            made them were killed; they are made again.
+    """
 
     planned: int
     restored: int
+    lost_calls: int = 0
 
 
 class StudyStopping(StudyEvent):

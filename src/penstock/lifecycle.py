@@ -127,6 +127,7 @@ class Lifecycle:
         limits: How many runs at once may hold each named limit.
         recall: Gives the stored attempt of a run that only wants scoring.
         stop: Called with the reason when the study is to stop.
+        on_call: Called before each attempt that calls its agent.
     """
 
     def __init__(
@@ -141,6 +142,7 @@ class Lifecycle:
         limits: Mapping[str, int],
         recall: Callable[[int], Awaitable[RunResult]],
         stop: Callable[[str], None],
+        on_call: Callable[[], None] = lambda: None,
     ) -> None:
         self.tally = Tally()
         self._plan = plan
@@ -152,6 +154,7 @@ class Lifecycle:
         self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
         self._recall = recall
         self._stop = stop
+        self._on_call = on_call
         self._outcomes = plan.study.outcomes
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
@@ -165,6 +168,9 @@ class Lifecycle:
         job.tries += 1
         attempt = job.earlier_attempts + job.tries
         self.tally.started += 1
+        if not job.is_answered:
+            self._on_call()
+
         self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=attempt)
         ctx = RunContext(
             spec,

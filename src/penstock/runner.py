@@ -113,6 +113,7 @@ class StudyRunner:
             limits=limits or {},
             recall=self._recall,
             stop=self.stop,
+            on_call=self._note_call,
         )
         self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._listeners.gate)
         self._restored = 0
@@ -254,7 +255,12 @@ class StudyRunner:
             for listener in listeners:
                 self._listeners.start(group, listener)
 
-            self._announce(StudyStarted, planned=len(self.plan), restored=self._restored)
+            self._announce(
+                StudyStarted,
+                planned=len(self.plan),
+                restored=restored.kept,
+                lost_calls=restored.lost_calls,
+            )
             try:
                 await self._scheduler.run(self._jobs(restored))
             except Exception as error:  # noqa: BLE001 - raised below, when all is saved
@@ -291,6 +297,10 @@ class StudyRunner:
                     restored.attempts.get(position, 0),
                     position in restored.answered,
                 )
+
+    def _note_call(self) -> None:
+        if self._store is not None:
+            self._store.note_start()
 
     async def _recall(self, position: int) -> RunResult:
         if self._store is None:

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiosqlite
+import anyio.to_thread
 
 from penstock.errors import ForeignDirectoryError, SchemaError
 from penstock.store.failures import store_failure
 from penstock.store.lock import hold_directory
+from penstock.store.migration import migrate
 from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from penstock.store.writer import Store
 
@@ -32,7 +34,8 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
     Raises:
         DirectoryInUseError: another process or runner holds the directory.
         ForeignDirectoryError: ``study.sqlite`` is not ours.
-        SchemaError: it was written by a newer version.
+        SchemaError: it was written by a newer version. An older layout is brought up to date,
+            and a copy kept.
     """
     path = directory / "study.sqlite"
     is_empty = not path.exists() or path.stat().st_size == 0
@@ -76,6 +79,9 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
 
     if schema_version > SCHEMA_VERSION:
         raise SchemaError(path, schema_version, SCHEMA_VERSION)
+
+    if tables and schema_version < SCHEMA_VERSION:
+        await anyio.to_thread.run_sync(migrate, path, schema_version, SCHEMA_VERSION)
 
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")

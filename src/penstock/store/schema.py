@@ -27,8 +27,8 @@ __all__ = [
 APPLICATION_ID = 0x50454E53
 """``PENS``: marks an SQLite file as ours."""
 
-SCHEMA_VERSION = 1
-"""Kept in ``PRAGMA user_version``."""
+SCHEMA_VERSION = 2
+"""Kept in ``PRAGMA user_version``; `penstock.store.migration` brings older ones here."""
 
 RUN_COLUMNS = (
     "study_id",
@@ -111,7 +111,9 @@ CREATE TABLE session (
     pid INTEGER NOT NULL,
     host TEXT NOT NULL,
     version TEXT NOT NULL,
-    planned INTEGER NOT NULL        -- runs in the plan
+    planned INTEGER NOT NULL,       -- runs in the plan
+    started INTEGER NOT NULL DEFAULT 0,  -- attempts whose agent was, or was to be, called
+    saved INTEGER NOT NULL DEFAULT 0     -- those of them that are in `attempt`
 );
 
 CREATE TABLE condition (

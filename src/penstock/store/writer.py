@@ -15,19 +15,25 @@ import aiosqlite
 import anyio
 
 from penstock.errors import ForeignDirectoryError
-from penstock.redaction import without_secrets
 from penstock.results import RunResult, RunStage, RunStatus, timestamp
 from penstock.store import rows
 from penstock.store.changes import refuse_changes
-from penstock.store.declared import condition_row, problem_row
+from penstock.store.declared import condition_row, definition_of, fingerprint_of, problem_row
 from penstock.store.failures import store_failure
 from penstock.store.reader import StoreReader
+from penstock.store.starts import Starts, read_starts
 from penstock.store.surrogates import without_surrogates
 from penstock.store.transaction import Statement, transact
-from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.plan import Plan
 
 __all__ = ["Restored", "Store"]
+
+
+_COUNT = "UPDATE session SET started = ?, saved = ? WHERE id = ?"
+_LOST = """
+SELECT coalesce(sum(max(0, started - saved)), 0) FROM session
+WHERE id > (SELECT coalesce(max(id), 0) FROM session WHERE ended_at IS NOT NULL)
+"""
 
 
 class Restored(NamedTuple):
@@ -41,6 +47,9 @@ class Restored(NamedTuple):
 
     answered: set[int]
     """Positions of runs whose answer is kept and only wants scoring."""
+
+    lost_calls: int = 0
+    """Calls that may have been paid for and have no result: their sessions were killed."""
 
     @property
     def kept(self) -> int:
@@ -61,6 +70,8 @@ class Store:
         self._connection = connection
         self._session_id = 0
         self._next_id = 1
+        self._starts: Starts | None = None
+        self._saved = 0
         self._reader: StoreReader | None = None
 
     async def begin(self, plan: Plan, *, rescore: bool = False) -> Restored:
@@ -74,13 +85,13 @@ class Store:
             ForeignDirectoryError: the directory holds another study, or this one with other
                 seeds, agents or problems.
         """
-        study, fingerprint = plan.study, _fingerprint(plan)
+        study, fingerprint = plan.study, fingerprint_of(plan)
         async with self._transaction():
             known = await self._all("SELECT study_id, fingerprint FROM study")
             if not known:
                 await self._execute(
                     "INSERT INTO study VALUES (?, ?, ?, ?)",
-                    (study.study_id, timestamp(), _definition(plan), fingerprint),
+                    (study.study_id, timestamp(), definition_of(plan), fingerprint),
                 )
             elif known[0][0] != study.study_id:
                 raise ForeignDirectoryError(
@@ -94,11 +105,19 @@ class Store:
             if known and known[0][1] != fingerprint:
                 await self._adopt(plan)
 
+            lost_calls = await self._lost_calls()
             self._session_id = await self._note_session(len(plan))
 
+        self._starts = Starts(self.path.parent, self._session_id)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
-        return await self._restored(len(plan), rescore=rescore)
+        restored = await self._restored(len(plan), rescore=rescore)
+        return restored._replace(lost_calls=lost_calls)
+
+    def note_start(self) -> None:
+        """Count an attempt whose agent is about to be called, also should we be killed."""
+        if self._starts is not None:
+            self._starts.note()
 
     async def spent(self) -> tuple[float, int]:
         """Give what all attempts of all sessions cost, judges included: US dollars and tokens."""
@@ -108,8 +127,8 @@ class Store:
     async def end(self, ending: str) -> None:
         """Note how the session ended."""
         await self._execute(
-            "UPDATE session SET ended_at = ?, ending = ? WHERE id = ?",
-            (timestamp(), ending, self._session_id),
+            "UPDATE session SET ended_at = ?, ending = ?, started = ? WHERE id = ?",
+            (timestamp(), ending, self._started, self._session_id),
         )
 
     async def save(self, results: Sequence[tuple[RunResult, bool]]) -> None:
@@ -142,7 +161,10 @@ class Store:
             if result.is_rescored:
                 statements += await self._new_scores(result)
 
+        saved = self._saved + len(made)
+        statements.append((_COUNT, [(self._started, saved, self._session_id)]))
         await self._write(statements)
+        self._saved = saved
 
     async def recall(self, position: int) -> RunResult:
         """Give the stored result at a position of the plan."""
@@ -152,7 +174,10 @@ class Store:
         return self._reader.result_at(position)
 
     def close(self) -> None:
-        """Close what was opened for reading."""
+        """Close what was opened beside the connection."""
+        if self._starts is not None:
+            self._starts.close()
+
         if self._reader is not None:
             self._reader.close()
 
@@ -181,7 +206,7 @@ class Store:
             [problem_row(i, problem) for i, problem in enumerate(plan.study.problems)],
         )
         await self._execute(
-            "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, _definition(plan))
+            "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, definition_of(plan))
         )
 
     async def _adopt(self, plan: Plan) -> None:
@@ -207,6 +232,19 @@ class Store:
 
         await self._execute("UPDATE attempt SET position = NULL", ())
         await self._many("UPDATE attempt SET position = ? WHERE id = ?", moved)
+
+    @property
+    def _started(self) -> int:
+        return 0 if self._starts is None else self._starts.count
+
+    async def _lost_calls(self) -> int:
+        """Count calls without a result in sessions that were killed since one has ended."""
+        session_id, started = read_starts(self.path.parent)
+        await self._execute(
+            "UPDATE session SET started = max(started, ?) WHERE id = ?", (started, session_id)
+        )
+        ((lost,),) = await self._all(_LOST)
+        return int(lost)
 
     async def _note_session(self, planned: int) -> int:
         cursor = await self._connection.execute(
@@ -271,33 +309,3 @@ class Store:
 
     async def _all(self, query: str) -> list[Any]:
         return list(await self._connection.execute_fetchall(query))
-
-
-def _fingerprint(plan: Plan) -> str:
-    """Hash what a position of the plan means, which is what stored positions depend on."""
-    lists: dict[tuple[str, ...], int] = {}  # thousands of cells may share one list of problems
-    cells = [
-        [
-            cell.condition.condition_id,
-            cell.replicates,
-            lists.setdefault(cell.agents, len(lists)),
-            lists.setdefault(cell.problems, len(lists)),
-        ]
-        for cell in plan.cells
-    ]
-    return hash_identifier(
-        "plan",
-        {
-            "study_id": plan.study.study_id,
-            "seeds": plan.study.seed_policy.model_dump(mode="json"),
-            "conditions": [condition.condition_id for condition in plan.conditions],
-            "cells": cells,
-            "lists": list(lists),
-        },
-    )
-
-
-def _definition(plan: Plan) -> str:
-    definition = plan.study.to_dict(problems=False)
-    provenance = without_secrets(definition["provenance_metadata"])
-    return stable_json_dumps({**definition, "provenance_metadata": provenance})

@@ -58,6 +58,8 @@ def _write(logger: Any, event: Event) -> None:
     match event:
         case StudyStarted():
             logger.info("study.started", planned=event.planned, restored=event.restored)
+            if event.lost_calls:
+                logger.warning("calls.lost", calls=event.lost_calls, reason="killed while running")
         case StudyStopping():
             logger.warning("study.stopping", reason=event.reason)
         case StudyWaiting():

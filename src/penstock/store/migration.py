@@ -1,0 +1,45 @@
+"""Older layouts of ``study.sqlite``: brought up to date, and a copy of each kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+__all__ = ["STEPS", "migrate"]
+
+STEPS = {
+    1: """
+    ALTER TABLE session ADD COLUMN started INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE session ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;
+    """,
+}
+"""What makes each older layout the next one."""
+
+
+def migrate(path: Path, layout: int, wanted: int) -> Path:
+    """Bring a store to a newer layout in one transaction, and keep a copy of it as it was.
+
+    Args:
+        path: The store; nobody else writes it.
+        layout: Its layout.
+        wanted: The layout it is to have.
+
+    Returns:
+        Where the copy is.
+
+    Raises:
+        sqlite3.Error: it cannot be written; it is as it was.
+    """
+    copy = path.with_name(f"{path.stem}.layout-{layout}{path.suffix}")
+    aside = copy.with_name(f".{copy.name}.new")
+    aside.unlink(missing_ok=True)  # of a migration that was killed
+    with closing(sqlite3.connect(path, isolation_level=None)) as store:
+        with closing(sqlite3.connect(aside)) as kept:
+            store.backup(kept)
+
+        aside.replace(copy)
+        steps = "".join(STEPS[step] for step in range(layout, wanted))
+        store.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {wanted:d};COMMIT;")
+
+    return copy

@@ -1,0 +1,68 @@
+"""How many attempts a session has started, kept where a killed process leaves it as it was.
+
+A call that was made and whose result was never saved may have been paid for. The results that are
+saved say nothing of it, so each start is counted before its agent is called: in eight bytes of a
+file, which the system keeps when the process is killed (0.7 us; a transaction takes a thousand
+times as long). The count goes into the store with every group, so that a crash of the whole
+machine loses no more than the starts since the last one.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["FILE", "Starts", "read_starts"]
+
+FILE = ".started"
+"""Beside the store; holds the number of a session and how many attempts it has started."""
+
+_FORM = struct.Struct("<QQ")
+
+
+class Starts:
+    """Counts the attempts that a session starts.
+
+    A disk that is full or failing does not hold the study up here: the results say so.
+
+    Args:
+        directory: The study's output directory.
+        session_id: The session.
+    """
+
+    def __init__(self, directory: Path, session_id: int) -> None:
+        self.count = 0
+        self._session_id = session_id
+        self._descriptor: int | None = None
+        with suppress(OSError):
+            self._descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT, 0o644)
+            self._write()
+
+    def note(self) -> None:
+        """Count an attempt whose agent is about to be called."""
+        self.count += 1
+        if self._descriptor is not None:
+            with suppress(OSError):
+                self._write()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _write(self) -> None:
+        if self._descriptor is not None:
+            os.pwrite(self._descriptor, _FORM.pack(self._session_id, self.count), 0)
+
+
+def read_starts(directory: Path) -> tuple[int, int]:
+    """Read which session counted last, and how far; zeros where none did."""
+    try:
+        session_id, count = _FORM.unpack((directory / FILE).read_bytes())
+    except (OSError, struct.error):
+        return (0, 0)
+
+    return (session_id, count)
