@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from penstock.cli.arguments import DirectoryArgument, JsonOption, StudyArgument
+from penstock.cli.contract import PANEL, verbs
 from penstock.cli.output import ensure_descriptors
 from penstock.cli.simulating import simulate_model
 
@@ -29,22 +31,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 complete, 1 internal error, 2 usage, 3 invalid study or refused "
     "directory, 10 failed runs, 11 out of budget, 130 interrupted (run it again to go on).",
 )
-
-StudyArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="STUDY",
-        help="A study file (.yaml, .yml, .json), or module:attr or file.py:attr, where attr is a "
-        "Study or a function that returns one.",
-        show_default=False,
-    ),
-]
-DirectoryArgument = Annotated[
-    Path, typer.Argument(metavar="DIR", help="A study's output directory.", show_default=False)
-]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Write JSON to stdout, one object a line.")
-]
 
 
 def main() -> None:
@@ -89,7 +75,13 @@ def run(
         Path | None, typer.Option(help="Where results go, in place of the study's own.")
     ] = None,
     concurrency: Annotated[
-        int | None, typer.Option(min=1, help="Runs in flight at once; else the run budget's.")
+        int | None,
+        typer.Option(
+            "--concurrency",
+            "--parallelism",
+            min=1,
+            help="Runs in flight at once; else the run budget's.",
+        ),
     ] = None,
     timeout: Annotated[
         float | None,
@@ -120,6 +112,9 @@ def run(
     ] = None,
     json: JsonOption = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    sqlite: Annotated[  # noqa: ARG001 - the store is always there
+        bool, typer.Option("--sqlite", hidden=True, help="Changes nothing: it is always there.")
+    ] = False,
 ) -> None:
     """Run what is missing of a study: what succeeded before is kept, what failed runs again."""
     from penstock.cli import running  # noqa: PLC0415 - see the module's docstring
@@ -180,3 +175,8 @@ def export(
 
 
 app.command("simulate-model")(simulate_model)
+
+for _name in ("run-study", "resume-study"):
+    app.command(_name, rich_help_panel=PANEL)(run)
+
+app.add_typer(verbs)

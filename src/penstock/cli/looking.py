@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from penstock.artifacts.check import validate_canonical_artifacts
 from penstock.artifacts.export import export_artifacts
 from penstock.cli.output import counted, emit, errors_told, listed, say
 from penstock.cli.standing import failure_rows, standing
 from penstock.cli.target import find_study
-from penstock.errors import StoreError, ValidationError
+from penstock.errors import ForeignDirectoryError, StoreError, ValidationError
 from penstock.runner import StudyRunner
 from penstock.store.lock import hold_directory
 from penstock.store.reader import StoreReader
@@ -157,15 +158,24 @@ def _status_as_text(status: Mapping[str, Any], failures: list[tuple[str, ...]]) 
         say("failures:", *listed(failures, most=5))
 
 
-def export(directory: Path, to: Path | None, *, sqlite: bool) -> None:
+def export(directory: Path, to: Path | None, *, sqlite: bool, study_id: str | None = None) -> None:
     """Write a study's files from its store; beside it only while nobody runs the study."""
     with errors_told():
-        StoreReader(directory).close()  # before anything is written: is there a study at all?
+        # Before anything is written: is there a study at all, and the one that is meant?
+        with StoreReader(directory) as store:
+            if study_id is not None and study_id != store.study_id:
+                raise ForeignDirectoryError(
+                    f"{directory} holds study {store.study_id!r}, not {study_id!r}"
+                )
+
         is_beside = to is None or to.absolute() == directory.absolute()
         with hold_directory(directory) if is_beside else nullcontext():
             try:
                 where = export_artifacts(directory, to, sqlite=sqlite)
             except sqlite3.Error as error:
                 raise StoreError(f"{directory / 'study.sqlite'}: {error}") from error
+
+        if wrong := validate_canonical_artifacts(where):
+            raise StoreError(f"the files in {where} are not as they should be: {' '.join(wrong)}")
 
         say(f"exported to {where}")

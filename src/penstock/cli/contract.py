@@ -1,0 +1,171 @@
+"""The commands under the names they have elsewhere, for scripts that move over.
+
+``run-study`` and ``resume-study`` are ``run``; the others do what ``check``, ``plan`` and
+``export`` do, on a study file, and write the same files.
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penstock.cli.arguments import DirectoryArgument, StudyArgument
+from penstock.cli.output import errors_told, say
+
+if TYPE_CHECKING:
+    from penstock.study.model import Study
+
+__all__ = ["PANEL", "verbs"]
+
+PANEL = "The same under other names"
+
+verbs = typer.Typer()
+
+
+class DoeKind(StrEnum):
+    """The designs that need no study."""
+
+    full = "full"
+    lhs = "lhs"
+    frac2 = "frac2"
+
+
+@verbs.command("validate-study", rich_help_panel=PANEL)
+def validate_study(study: StudyArgument) -> None:
+    """Say everything that is wrong with what a study declares; `check` also loads its agents."""
+    from penstock.cli.target import find_study  # noqa: PLC0415 - `--help` must be quick
+    from penstock.errors import ValidationError  # noqa: PLC0415
+    from penstock.study import validation  # noqa: PLC0415
+
+    with errors_told():
+        found = find_study(study)
+        if errors := validation.validate_study(found):
+            raise ValidationError(errors)
+
+        say(f"Study '{found.study_id}' is valid.")
+
+
+@verbs.command("materialize-design", rich_help_panel=PANEL)
+def materialize_design(
+    study: StudyArgument,
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The file; else conditions.csv in the study's output directory."),
+    ] = None,
+) -> None:
+    """Write a study's conditions.csv without running it; another study's is not overwritten."""
+    from penstock.artifacts import conditions  # noqa: PLC0415 - `--help` must be quick
+    from penstock.cli.target import find_study  # noqa: PLC0415
+    from penstock.study.designs import build_design  # noqa: PLC0415
+
+    with errors_told():
+        found = find_study(study)
+        path = output or _output_dir(found) / "conditions.csv"
+        made = build_design(found)
+        conditions.materialize_design(found, made, path)
+        say(f"Materialized {len(made)} conditions to {path}")
+
+
+@verbs.command("generate-doe", rich_help_panel=PANEL)
+def generate_doe(
+    *,
+    kind: Annotated[DoeKind, typer.Option(help="The design.")],
+    factors_json: Annotated[
+        str, typer.Option(help="A JSON object: factor -> its levels, or [low, high] for lhs.")
+    ],
+    out: Annotated[Path, typer.Option(help="The CSV file.")],
+    n_samples: Annotated[int | None, typer.Option(help="Points; needed for lhs.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the points and of the order.")] = 0,
+    center_points: Annotated[int, typer.Option(help="Rows at the centre to add.")] = 0,
+    replicates: Annotated[int, typer.Option(help="How often the design is repeated.")] = 1,
+    block_randomization_key: Annotated[
+        str | None, typer.Option(help="The column within whose values rows are shuffled.")
+    ] = None,
+    backend: Annotated[
+        str, typer.Option(help="stdlib; scipy or qmc for lhs; pydoe for frac2.")
+    ] = "stdlib",
+    resolution: Annotated[str, typer.Option(help="Of a fractional design.")] = "III",
+    randomize: Annotated[bool, typer.Option(help="Shuffle the rows.")] = True,
+) -> None:
+    """Write the rows of a design without a study."""
+    from penstock.artifacts.tables import plain_cell, write_rows  # noqa: PLC0415 - see above
+    from penstock.study.designs import doe  # noqa: PLC0415
+
+    factors = _factors(factors_json)
+    with errors_told():
+        made = doe.generate_doe(
+            kind=kind.value,
+            factors=factors,
+            n_samples=n_samples,
+            seed=seed,
+            center_points=center_points,
+            replicates=replicates,
+            block_randomization_key=block_randomization_key,
+            backend=backend,
+            resolution=resolution,
+            randomize=randomize,
+        )
+        names = made["summary"]["factors"]
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_rows(
+            out, names, ([plain_cell(row[name]) for name in names] for row in made["design"])
+        )
+        warnings = (f"Warning: {warning}" for warning in made["warnings"])
+        say(made["interpretation"], *warnings, f"Wrote design to {out}")
+
+
+@verbs.command("export-analysis", rich_help_panel=PANEL)
+def export_analysis(
+    study: StudyArgument,
+    *,
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Where the results are, or where the files are to go.")
+    ] = None,
+    sqlite: Annotated[bool, typer.Option("--sqlite", help="Copy study.sqlite there too.")] = False,
+) -> None:
+    """Write a study's files from its store, and check them."""
+    from penstock.cli import looking  # noqa: PLC0415 - `--help` must be quick
+    from penstock.cli.target import find_study  # noqa: PLC0415
+
+    with errors_told():
+        found = find_study(study)
+        own = _output_dir(found)
+        is_there = output_dir is not None and (output_dir / "study.sqlite").exists()
+        source = output_dir if output_dir is not None and is_there else own
+        looking.export(source, output_dir, sqlite=sqlite, study_id=found.study_id)
+
+
+@verbs.command("bundle-results", rich_help_panel=PANEL)
+def bundle_results(
+    directory: DirectoryArgument,
+    *,
+    bundle_path: Annotated[
+        Path | None, typer.Option(help="The file; else DIR.tar.gz beside the directory.")
+    ] = None,
+) -> None:
+    """Pack a study's output directory into one .tar.gz."""
+    from penstock.artifacts import bundle  # noqa: PLC0415 - `--help` must be quick
+
+    with errors_told():
+        say(f"Bundled study output to {bundle.bundle_results(directory, bundle_path)}")
+
+
+def _output_dir(study: Study) -> Path:
+    return study.resolve(study.output_dir or ".")
+
+
+def _factors(text: str) -> dict[str, Any]:
+    try:
+        factors = json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--factors-json must be valid JSON: {error}") from error
+
+    if not isinstance(factors, dict):
+        raise typer.BadParameter("--factors-json must decode to a JSON object.")
+
+    return factors
