@@ -170,6 +170,7 @@ class LimitChanged(Event):
 
     limit: int
     reason: str
+    endpoint: str | None = None
 
 
 class SubscriberFailed(Event):
@@ -178,5 +179,4 @@ class SubscriberFailed(Event):
     subscriber: str
     error: str
     critical: bool
-    endpoint: str | None = None
     traceback: str

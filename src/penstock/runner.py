@@ -118,8 +118,8 @@ class StudyRunner:
         self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._listeners.gate)
         self._restored = 0
         self._stopped_because: str | None = None
-        self._begun = False
         self._is_out_of_budget = False
+        self._begun = False
 
     @property
     def summary(self) -> StudySummary:
@@ -129,9 +129,9 @@ class StudyRunner:
             planned=len(self.plan),
             restored=self._restored,
             in_flight=self._scheduler.in_flight,
-        )
             stopped_because=self._stopped_because,
             is_out_of_budget=self._is_out_of_budget,
+        )
 
     @property
     def concurrency(self) -> int:
@@ -277,12 +277,6 @@ class StudyRunner:
         if failure is not None:
             raise failure
 
-    def _jobs(self, restored: Restored) -> Iterator[Job]:
-        for planned_order, position in enumerate(execution_order(self.plan)):
-            if not restored.done[position]:
-                yield Job(
-                    position,
-                    planned_order,
     async def _session(self, store: Store) -> Session:
         spent_usd, spent_tokens = await store.spent()
         return Session(spent_usd, spent_tokens, self._out_of_budget, self._limit_changed)
@@ -294,6 +288,12 @@ class StudyRunner:
     def _limit_changed(self, endpoint: str, limit: int, reason: str) -> None:
         self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)
 
+    def _jobs(self, restored: Restored) -> Iterator[Job]:
+        for planned_order, position in enumerate(execution_order(self.plan)):
+            if not restored.done[position]:
+                yield Job(
+                    position,
+                    planned_order,
                     restored.attempts.get(position, 0),
                     position in restored.answered,
                 )
