@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from penstock.models.simulator.faults import TRANSIENT, Fault, RetryAfterForm
 from penstock.study.fact import Fact
@@ -96,12 +96,12 @@ class SimulatorOptions(Fact):
 
     @field_validator("faults", "faults_at", mode="before")
     @classmethod
-    def _names_are_known(cls, given: object) -> object:
+    def _names_are_known(cls, given: object, info: ValidationInfo) -> object:
         if not isinstance(given, Mapping):
             return given
 
-        named = [name for pair in given.items() for name in pair if isinstance(name, str)]
-        unknown = [name for name in named if name not in _FAULTS and not name.isdecimal()]
+        named = given if info.field_name == "faults" else given.values()
+        unknown = [name for name in named if name not in _FAULTS]
         if unknown:
             raise ValueError(f"{unknown[0]!r} is no fault; there are {', '.join(Fault)}")
 

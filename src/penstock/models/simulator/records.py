@@ -98,7 +98,7 @@ class RequestLog:
         self.records.append(record)
         self._statuses[record.status] += 1
         if record.fault is not None:
-            self._faults[record.fault] += 1
+            self._faults[record.fault.value] += 1
 
         self._tokens[0] += record.input_tokens
         self._tokens[1] += record.output_tokens
