@@ -31,6 +31,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "models",
         "session",
         "siblings",
+        "standalone",
         "threads",
         "worker_process",
     ),

@@ -56,3 +56,8 @@ class Kept:
     @staticmethod
     def inside(seed: int) -> float:
         return random.random()
+
+
+@ps.in_worker_process
+def outputs(run_spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    return ps.RunOutput(outputs={"variant": condition["variant"], "seed": run_spec.seed})

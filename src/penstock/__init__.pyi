@@ -39,6 +39,7 @@ from .options import RunnerOptions
 from .results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
 from .retry import Retry
 from .runner import StudyRunner
+from .standalone import ConditionRunner, RunOutput
 from .studies import StudyResult, arun_study, resume_study, run_study
 from .study.conditions import Condition
 from .study.designs import build_design
@@ -58,6 +59,7 @@ __all__ = [
     "BindingError",
     "Block",
     "Condition",
+    "ConditionRunner",
     "Constraint",
     "DesignKind",
     "DesignSpec",
@@ -87,6 +89,7 @@ __all__ = [
     "RunFinished",
     "RunObserved",
     "RunOrder",
+    "RunOutput",
     "RunResult",
     "RunRetried",
     "RunSkipped",

@@ -34,7 +34,7 @@ from penstock.study.problem import Problem
 from penstock.threads import run_in_thread
 from penstock.worker_process import WorkerFunction, bind_worker
 
-__all__ = ["PARAMETERS", "BoundAgent", "agent", "bind_agent", "per_condition"]
+__all__ = ["PARAMETERS", "BoundAgent", "agent", "bind_agent", "is_async", "per_condition"]
 
 BoundAgent = Callable[[RunContext], Awaitable[Any]]
 
@@ -134,7 +134,7 @@ def bind_agent(
         )
 
     arguments = _arguments(name, function, is_agent=is_marked or has_run)
-    if _is_async(function):
+    if is_async(function):
         if arguments == _CONTEXT_ALONE:
             return isolate(function)
 
@@ -183,7 +183,7 @@ _CONTEXT_ALONE = _Arguments(positional=(PARAMETERS["ctx"],))
 def _arguments(name: str, function: Callable[..., Any], *, is_agent: bool) -> _Arguments:
     parameters = _parameters(name, function)
     required = [p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
-    if len(required) == 1 and not (is_agent or _is_async(function)):
+    if len(required) == 1 and not (is_agent or is_async(function)):
         _check_is_no_builder(name, function, required[0])
 
     unknown = [p for p in required if p.name not in PARAMETERS]
@@ -282,7 +282,8 @@ def _signature(function: Callable[..., Any]) -> str:
     return f"{getattr(function, '__name__', type(function).__name__)}{inspect.signature(function)}"
 
 
-def _is_async(function: Callable[..., Any]) -> bool:
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling a function, or an object, gives something to await."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
     )

@@ -17,6 +17,7 @@ from penstock.loop import calling_later
 from penstock.models.extras import load_extra
 from penstock.session import Resource, Session
 from penstock.siblings import find_agent, find_problem, where_else_agents, where_else_problems
+from penstock.standalone import NO_PROBLEM, ConditionRunner, bind_condition_runner
 from penstock.study.chat import Budget
 from penstock.study.conditions import Condition
 from penstock.study.estimability import estimability_errors
@@ -70,24 +71,30 @@ def plan_and_bind(
     *,
     agents: Mapping[str, Any] | None = None,
     problems: Mapping[str, Any] | None = None,
+    condition_runner: ConditionRunner | None = None,
     isolate_random: bool = True,
 ) -> tuple[Plan, Bindings]:
-    """Plan a study and bind what it names.
+    """Plan a study and bind what it names, or the condition runner that takes its place.
 
     Raises:
         ValidationError: everything that is wrong with either, at once.
     """
-    errors = declaration_errors(study)
+    standalone = condition_runner is not None
+    errors = declaration_errors(study, standalone=standalone)
     made = None
     try:
-        made = plan(study, conditions)
+        made = plan(study, conditions, standalone=standalone)
         errors += estimability_errors(study, made.conditions)
     except ValidationError as error:
         errors += error.errors
 
-    bindings = _bind(
-        study, made, errors, agents or {}, problems or {}, isolate_random=isolate_random
-    )
+    if standalone:
+        bindings = _bind_standalone(study, condition_runner, errors, isolate_random=isolate_random)
+    else:
+        bindings = _bind(
+            study, made, errors, agents or {}, problems or {}, isolate_random=isolate_random
+        )
+
     if errors or made is None:
         raise ValidationError(errors)
 
@@ -162,6 +169,15 @@ def _bind(
         errors += models.errors(plan, found_problems)
 
     return bindings
+
+
+def _bind_standalone(
+    study: Study, runner: Any, errors: list[str], *, isolate_random: bool
+) -> Bindings:
+    found = _gather(
+        [""], lambda _: bind_condition_runner(runner, isolate_random=isolate_random), errors
+    )
+    return Bindings(found, {"": NO_PROBLEM}, {"": ()}, budget=study.budget)
 
 
 def _models(study: Study, errors: list[str]) -> DeclaredModels | None:

@@ -162,7 +162,11 @@ class _Attempt:
         self.status = RunStatus.SUCCESS
         self.answer = _NO_ANSWER
         self.outputs_json = "{}"
-        self.provenance: dict[str, Any] = {"problem_family": ctx.problem.family}
+        self.provenance: dict[str, Any] = (
+            {"execution_mode": "condition_runner"}
+            if ctx.spec.problem_spec_ref is None
+            else {"problem_family": ctx.problem.family}
+        )
         self.evaluations: tuple[Evaluation, ...] = ()
         self.error: RunError | None = None
 

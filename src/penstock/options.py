@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from penstock.bus import Subscriber
 from penstock.retry import Retry
+from penstock.standalone import ConditionRunner
 from penstock.study.conditions import Condition
 
 __all__ = ["RunnerOptions"]
@@ -37,6 +38,9 @@ class RunnerOptions(TypedDict, total=False):
         isolate_random: Whether each run of an async agent has a global ``random`` and
             ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
             draws from these depends on what else runs.
+        condition_runner: A plain or async function that takes a `RunSpec` and a `Condition`, by
+            position, and returns a `RunOutput`. It does each run in place of the study's agents,
+            problems and evaluators; a plain one runs in a worker thread.
     """
 
     agent_bindings: Mapping[str, Any] | None
@@ -56,3 +60,4 @@ class RunnerOptions(TypedDict, total=False):
     rescore: bool
     grace_s: float
     isolate_random: bool
+    condition_runner: ConditionRunner | None

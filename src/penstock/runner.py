@@ -28,6 +28,7 @@ from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
 from penstock.session import Session
+from penstock.standalone import ConditionRunner
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
 from penstock.store.writer import Restored, Store
@@ -78,6 +79,7 @@ class StudyRunner:
         rescore: bool = False,
         grace_s: float = 10.0,
         isolate_random: bool = True,
+        condition_runner: ConditionRunner | None = None,
     ) -> None:
         concurrency = study.run_budget.parallelism if parallelism is None else parallelism
         if concurrency < 1:
@@ -91,6 +93,7 @@ class StudyRunner:
             conditions,
             agents=agent_bindings,
             problems=problem_registry,
+            condition_runner=condition_runner,
             isolate_random=isolate_random,
         )
         self._announce = Announcer(self.bus, study.study_id)

@@ -16,8 +16,8 @@ X = Factor(name="x", levels=[1, 2])
 OUTCOME = Outcome(name="score", source_table="runs", column="primary_outcome", aggregation="mean")
 
 NEEDS_PROBLEMS = (
-    "Study execution requires problem IDs or a problem factor; declare `problems:`, or list "
-    "`problem_ids:` and pass a problem_registry."
+    "Study execution requires problem IDs, a problem factor, or condition_runner; declare "
+    "`problems:`, or list `problem_ids:` and pass a problem_registry."
 )
 
 
@@ -123,8 +123,13 @@ def test_each_fault_has_its_sentence_and_is_told_alone(fields: dict[str, Any], e
     assert errors_of(**fields) == [error]
 
 
+def test_a_study_without_agents_and_problems_is_one_of_a_condition_runner() -> None:
+    assert errors_of(problem_ids=[]) == []
+    assert errors_of(problem_ids=["p"]) == []
+
+
 def test_a_study_needs_something_to_solve() -> None:
-    assert errors_of(problem_ids=[]) == [NEEDS_PROBLEMS]
+    assert errors_of(agent_specs=["a"], problem_ids=[]) == [NEEDS_PROBLEMS]
     for name in ("problem_id", "problem"):
         assert errors_of(problem_ids=[], factors=[Factor(name=name, levels=["p"])]) == []
 
@@ -147,6 +152,7 @@ def test_all_faults_are_told_at_once_declarations_before_the_plan() -> None:
         hypotheses=[hypothesis(independent_vars=["y"])],
         constraints=[Constraint(constraint_id="c", description="d", expression="z == 1")],
         problem_ids=[],
+        agent_specs=["a"],
     )
     assert [error.split("'")[0] for error in errors] == [
         "Duplicate factor name detected: ",

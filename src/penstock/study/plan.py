@@ -52,21 +52,21 @@ class RunSpec(Fact):
     condition_fingerprint: str = ""
 
     @property
-    def agent_spec_ref(self) -> str:
-        """The agent's name in the study."""
-        return self.agent_id
+    def agent_spec_ref(self) -> str | None:
+        """The agent's name in the study; None where a condition runner does the run."""
+        return self.agent_id or None
 
     @property
-    def problem_spec_ref(self) -> str:
-        """The problem's name in the study."""
-        return self.problem_id
+    def problem_spec_ref(self) -> str | None:
+        """The problem's name in the study; None where a condition runner does the run."""
+        return self.problem_id or None
 
     @property
     def execution_metadata(self) -> dict[str, Any]:
         """What the run is made of, as a mapping."""
         return {
-            "agent_id": self.agent_id,
-            "problem_id": self.problem_id,
+            "agent_id": self.agent_spec_ref,
+            "problem_id": self.problem_spec_ref,
             "condition_fingerprint": self.condition_fingerprint,
         }
 
@@ -88,17 +88,19 @@ class Cell(NamedTuple):
 class Plan(Sequence[RunSpec]):
     """Every run of a study in plan order: a sequence whose items are made when asked for.
 
-    Plan order is condition by condition, then replicate, agent and problem.
+    Plan order is condition by condition, then replicate, agent and problem. Where a condition
+    runner does the runs (``standalone``), agent and problem are null in ids and seeds.
     """
 
-    def __init__(self, study: Study, conditions: Sequence[Condition]) -> None:
+    def __init__(
+        self, study: Study, conditions: Sequence[Condition], *, standalone: bool = False
+    ) -> None:
         self.study = study
         self.conditions = tuple(conditions)
         self.cells = tuple(
             Cell(
                 condition,
-                _taking_part(condition, AGENT_FACTORS, study.agent_specs) or ("default-agent",),
-                _taking_part(condition, PROBLEM_FACTORS, study.problem_ids) or ("default-problem",),
+                *(_NOBODY if standalone else _who_and_what(study, condition)),
                 study.run_budget.replicates * condition.replicates,
             )
             for condition in conditions
@@ -129,19 +131,20 @@ class Plan(Sequence[RunSpec]):
         condition, agents, problems, _ = self.cells[index]
         rest, problem = divmod(position - self.starts[index], len(problems))
         replicate, agent = divmod(rest, len(agents))
-        run: dict[str, Any] = {
+        named: dict[str, Any] = {
             "study_id": self.study.study_id,
             "condition_id": condition.condition_id,
             "replicate": replicate + 1,
-            "agent_id": agents[agent],
-            "problem_id": problems[problem],
         }
+        who: dict[str, Any] = {"agent_id": agents[agent], "problem_id": problems[problem]}
+        hashed = named | {key: name or None for key, name in who.items()}
         return RunSpec(
             position=position,
-            run_id=run_id(**run),
-            seed=self._seed(**run),
+            run_id=run_id(**hashed),
+            seed=self._seed(**hashed),
             condition_fingerprint=condition.fingerprint,
-            **run,
+            **named,
+            **who,
         )
 
     def condition_of(self, spec: RunSpec) -> Condition:
@@ -158,18 +161,22 @@ class Plan(Sequence[RunSpec]):
         return list(dict.fromkeys(problem for problems in by_cell for problem in problems))
 
 
-def plan(study: Study, conditions: Sequence[Condition] | None = None) -> Plan:
+def plan(
+    study: Study, conditions: Sequence[Condition] | None = None, *, standalone: bool = False
+) -> Plan:
     """Plan a study: a lazy sequence of runs, the same for the same study.
 
     Args:
         study: The declared study.
         conditions: Conditions to use in place of those the study's design makes.
+        standalone: Plan one run for each condition and replicate, without agents and problems.
 
     Raises:
         ValidationError: the design cannot be built, the plan holds no run or too many, or two
             runs could not be told apart.
     """
-    made = Plan(study, build_design(study) if conditions is None else conditions)
+    given = build_design(study) if conditions is None else conditions
+    made = Plan(study, given, standalone=standalone)
     if not made.cells:
         raise ValidationError(["No admissible conditions are available to execute."])
 
@@ -255,7 +262,8 @@ def _run_ids(made: Plan) -> Iterator[str]:
         for replicate in range(1, replicates + 1):
             for agent in agents:
                 for problem in problems:
-                    yield run_id(study_id, condition.condition_id, replicate, agent, problem)
+                    who = (agent or None, problem or None)
+                    yield run_id(study_id, condition.condition_id, replicate, *who)
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -271,6 +279,17 @@ def _seed_function(policy: SeedPolicy) -> Callable[..., int]:
         return partial(paired_seed, **hashed)
 
     return partial(run_seed, strategy=policy.strategy.value, **hashed)
+
+
+_NOBODY = (("",), ("",))
+"""The agents and problems of a run that has neither."""
+
+
+def _who_and_what(study: Study, condition: Condition) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return (
+        _taking_part(condition, AGENT_FACTORS, study.agent_specs) or ("default-agent",),
+        _taking_part(condition, PROBLEM_FACTORS, study.problem_ids) or ("default-problem",),
+    )
 
 
 def _taking_part(

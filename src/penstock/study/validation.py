@@ -21,8 +21,11 @@ RESERVED_COLUMNS = frozenset(
 
 
 def validate_study(study: Study) -> list[str]:
-    """List what is wrong with a study; an empty list means that it can be planned."""
-    errors = declaration_errors(study)
+    """List what is wrong with a study; an empty list means that it can be planned.
+
+    A study that names neither agents nor problems is taken for one of a condition runner.
+    """
+    errors = declaration_errors(study, standalone=not study.agent_specs)
     try:
         errors += estimability_errors(study, plan(study).conditions)
     except ValidationError as error:
@@ -31,13 +34,18 @@ def validate_study(study: Study) -> list[str]:
     return list(dict.fromkeys(errors))  # planning finds some of them as well
 
 
-def declaration_errors(study: Study) -> list[str]:
-    """List what is wrong with what a study declares, before any condition is made."""
+def declaration_errors(study: Study, *, standalone: bool = False) -> list[str]:
+    """List what is wrong with what a study declares, before any condition is made.
+
+    Args:
+        study: The study.
+        standalone: Whether a condition runner does its runs, which needs no problems.
+    """
     return [
         *_duplicates(study),
         *_unknown_references(study),
         *_name_clashes(study),
-        *_unready(study),
+        *_unready(study, standalone=standalone),
     ]
 
 
@@ -115,12 +123,12 @@ def _name_clashes(study: Study) -> Iterator[str]:
             yield f"Factor '{column}' has the column of block '{block.name}'; rename it."
 
 
-def _unready(study: Study) -> Iterator[str]:
+def _unready(study: Study, *, standalone: bool) -> Iterator[str]:
     has_problem_factor = any(factor.name in PROBLEM_FACTORS for factor in study.factors)
-    if not study.problem_ids and not has_problem_factor:
+    if not (standalone or study.problem_ids or has_problem_factor):
         yield (
-            "Study execution requires problem IDs or a problem factor; declare `problems:`, or "
-            "list `problem_ids:` and pass a problem_registry."
+            "Study execution requires problem IDs, a problem factor, or condition_runner; declare "
+            "`problems:`, or list `problem_ids:` and pass a problem_registry."
         )
 
     default = Path("artifacts") / study.study_id
