@@ -1,0 +1,183 @@
+"""Streamed answers: what their events say together, however they are cut into pieces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from aiohttp import web
+from anyio.abc import SocketStream
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.models import errors
+from penstock.models.completion import Completion, Usage
+from penstock.models.errors import ModelError, ModelTimeoutError
+from penstock.models.streaming import EventReader
+from tests.models.loopback import REQUEST, answers, ask, http_server, tcp_server
+
+pytestmark = pytest.mark.anyio
+
+STREAMED = REQUEST.model_copy(update={"stream": True})
+HEAD = {"id": "c1", "model": "served", "system_fingerprint": "fp"}
+USAGE = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+
+
+def piece(text: str | None = None, **choice: Any) -> dict[str, Any]:
+    delta = {} if text is None else {"content": text}
+    return HEAD | {"choices": [{"index": 0, "delta": delta, **choice}]}
+
+
+def events(*pieces: Any, done: bool = True) -> bytes:
+    body = b": keep-alive\n\n" + b"".join(b"data: %s\n\n" % orjson.dumps(each) for each in pieces)
+    return body + b"data: [DONE]\n\n" * done
+
+
+WHOLE = events(piece(""), piece("4"), piece("2"), piece(finish_reason="stop"), USAGE)
+
+
+async def streamed(body: bytes) -> Completion:
+    async def handler(request: web.Request) -> web.Response:
+        assert (await request.json())["stream_options"] == {"include_usage": True}
+        return web.Response(body=body, content_type="text/event-stream", charset="utf-8")
+
+    async with http_server(handler) as base_url:
+        return await ask(base_url, STREAMED)
+
+
+async def failure(body: bytes) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        await streamed(body)
+
+    return caught.value
+
+
+async def test_a_streamed_answer_is_put_together_and_tells_when_it_began() -> None:
+    completion = await streamed(WHOLE)
+    assert completion.first_token_s is not None
+    assert 0 < completion.first_token_s <= completion.provider_s
+    assert completion == Completion(
+        text="42",
+        model="served",
+        finish_reason="stop",
+        usage=Usage(input_tokens=5, output_tokens=2),
+        system_fingerprint="fp",
+        request_id="c1",
+        provider_s=completion.provider_s,
+        first_token_s=completion.first_token_s,
+        http_status=200,
+    )
+
+
+async def test_the_first_token_is_timed_when_it_comes_and_not_at_the_end() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(events(piece("4"), done=False))
+        await anyio.sleep(0.05)
+        await response.write(events(piece("2", finish_reason="stop")))
+        return response
+
+    async with http_server(handler) as base_url:
+        completion = await ask(base_url, STREAMED)
+
+    assert completion.first_token_s is not None
+    assert completion.first_token_s <= completion.provider_s - 0.04
+
+
+async def test_thinking_aloud_is_the_first_token_and_not_the_answer() -> None:
+    thought = {"choices": [{"delta": {"reasoning_content": "hm"}}]}
+    completion = await streamed(events(thought, piece("42", finish_reason="stop")))
+    assert completion.text == "42"
+    assert completion.first_token_s is not None
+
+
+async def test_log_probabilities_of_all_pieces_are_kept_in_order() -> None:
+    tokens = [piece(text, logprobs={"content": [{"token": text}]}) for text in "42"]
+    completion = await streamed(events(*tokens))
+    assert completion.logprobs == {"content": [{"token": "4"}, {"token": "2"}]}
+
+
+async def test_a_server_that_ignores_the_wish_for_a_stream_is_understood() -> None:
+    async with http_server(answers()) as base_url:
+        completion = await ask(base_url, STREAMED)
+
+    assert (completion.text, completion.first_token_s) == ("42", None)
+
+
+async def test_a_stream_that_gives_its_reason_needs_no_done() -> None:
+    body = events(piece("42", finish_reason="stop"), done=False)
+    assert (await streamed(body.rstrip(b"\n"))).text == "42"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"", errors.ModelConnectionError),
+        (events(piece("4"), done=False), errors.ModelConnectionError),
+        (b'data: {"choices"\n\n', errors.MalformedResponseError),
+        (events(), errors.MalformedResponseError),
+        (events([1], {"choices": 3}, piece(finish_reason="stop")), errors.MalformedResponseError),
+        (events(piece("4"), {"error": {"message": "no", "code": 429}}), errors.RateLimitedError),
+        (events({"error": {"message": "no", "type": "server_error"}}), errors.OverloadedError),
+        (events(piece("4", finish_reason="content_filter")), errors.ContentFilteredError),
+        (
+            events({"choices": [{"delta": {"refusal": "I will not"}}]}),
+            errors.RefusalError,
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_stream_is_told_apart(
+    body: bytes, kind: type[ModelError]
+) -> None:
+    assert type(await failure(body)) is kind
+
+
+async def test_a_stream_that_stalls_between_tokens_says_so() -> None:
+    async def stall(stream: SocketStream) -> None:
+        await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
+        await stream.send(events(piece("4"), done=False))
+        await anyio.sleep_forever()
+
+    async with tcp_server(stall) as base_url:
+        with pytest.raises(ModelTimeoutError) as caught:
+            await ask(base_url, STREAMED, timeout_s=0.2)
+
+    assert caught.value.phase == "stalled"
+
+
+async def test_a_server_that_keeps_the_line_open_after_done_does_not_hold_the_answer_up() -> None:
+    async def linger(stream: SocketStream) -> None:
+        await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + WHOLE)
+        await anyio.sleep_forever()
+
+    async with tcp_server(linger) as base_url:
+        completion = await ask(base_url, STREAMED)
+
+    assert completion.text == "42"
+    assert completion.provider_s < 5
+
+
+@given(
+    st.lists(st.integers(0, 200), max_size=6).map(sorted),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.lists(st.text(max_size=10).map(orjson.dumps), max_size=5),
+)
+def test_events_are_the_same_however_they_are_cut(
+    cuts: list[int], end: bytes, data: list[bytes]
+) -> None:
+    body = b"".join(b"event: x%b: note%bdata:%b%b%b" % (end, end, each, end, end) for each in data)
+    reader, found = EventReader(), []
+    for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        found += reader.feed(body[start:stop] if start < stop else b"")
+
+    assert found + reader.close() == data
+
+
+def test_the_lines_of_one_event_belong_together() -> None:
+    reader = EventReader()
+    assert reader.feed(b"data: a\ndata: b\nid: 1\n") == []
+    assert reader.close() == [b"a\nb"]
+    assert reader.close() == []
