@@ -57,7 +57,7 @@ class AdaptiveLimit:
             is_saturated: Whether all slots were taken; if not, nothing is known of a higher
                 limit, so it stays.
         """
-        if not is_saturated or admitted_at < self._cut_at or self._exact >= self._maximum:
+        if not is_saturated or admitted_at <= self._cut_at or self._exact >= self._maximum:
             return False
 
         before = self.value
@@ -77,7 +77,7 @@ class AdaptiveLimit:
             now: The present moment.
             reason: Why it was rejected.
         """
-        if now < self._cut_at + self._cooldown_s or admitted_at < self._cut_at:
+        if now < self._cut_at + self._cooldown_s or admitted_at <= self._cut_at:
             return False
 
         self._cut_at = now

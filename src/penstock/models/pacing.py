@@ -165,7 +165,7 @@ class Pause:
         """
         if stated_s and stated_s <= self._longest_s:
             wait_s = stated_s
-        elif admitted_at >= self._begun_at:
+        elif admitted_at > self._begun_at:
             wait_s = self._unstated_s
             self._unstated_s = min(2 * wait_s, _LONGEST_UNSTATED_PAUSE_S)
         else:
