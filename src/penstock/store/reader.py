@@ -43,12 +43,13 @@ class StoreReader:
             raise StoreError(f"{directory} holds no study: there is no {path.name} in it")
 
         try:
-            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-            self._connection.row_factory = sqlite3.Row
-            (application_id,) = self._connection.execute("PRAGMA application_id").fetchone()
-            (schema_version,) = self._connection.execute("PRAGMA user_version").fetchone()
+            self._connection, application_id, schema_version, tables = _opened(path)
         except sqlite3.Error as error:
             raise StoreError(f"{path} cannot be read: {error}") from error
+
+        if not tables:  # killed as it was made
+            self.close()
+            raise StoreError(f"{directory}: the study was created and never begun")
 
         if application_id != APPLICATION_ID:
             self.close()
@@ -210,3 +211,32 @@ class StoreReader:
         )
         grouped = groupby(map(dict, found), itemgetter("attempt_id"))
         return {attempt_id: list(rows) for attempt_id, rows in grouped}
+
+
+def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
+    """Open a store for reading: give its mark, its layout and how many tables it has too."""
+    try:
+        return _opened_as_it_is(path)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+
+    # Killed as it was made: what was begun must be undone, which is writing.
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+    return _opened_as_it_is(path)
+
+
+def _opened_as_it_is(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+        (schema_version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+
+    connection.row_factory = sqlite3.Row
+    return connection, application_id, schema_version, tables
