@@ -6,12 +6,16 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from penstock.store.schema import ATTEMPTS_VIEW
+
 __all__ = ["STEPS", "migrate"]
 
 STEPS = {
-    1: """
+    1: f"""
     ALTER TABLE session ADD COLUMN started INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE session ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;
+    DROP VIEW IF EXISTS attempts;
+    {ATTEMPTS_VIEW}
     """,
 }
 """What makes each older layout the next one."""

@@ -9,7 +9,8 @@
     evaluation   scores, by attempt
 
 The views ``conditions``, ``runs``, ``events``, ``evaluations`` have the rows of the files of the
-same names and at least their columns; ``attempts`` shows every attempt with its cost and error.
+same names and at least their columns; ``attempts`` shows every attempt with its cost and error,
+how long it waited and how long its provider took, and who answered.
 A run that did not succeed has an event that says so, after those that its agent reported.
 """
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 __all__ = [
     "APPLICATION_ID",
+    "ATTEMPTS_VIEW",
     "EVALUATION_COLUMNS",
     "EVENT_COLUMNS",
     "RUN_COLUMNS",
@@ -92,6 +94,24 @@ _OBSERVED = ", ".join(
 
 # SQLite reads no NaN and no infinity, which agents may return: it would stop at the first.
 _PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
+_METRICS = "iif(json_valid(metrics), metrics, '{}')"
+
+ATTEMPTS_VIEW = f"""
+CREATE VIEW attempts AS
+SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, latency_s,
+       {_METRICS} ->> '$.queued_s' AS queued_s,
+       {_METRICS} ->> '$.provider_s' AS provider_s,
+       status, coalesce(error_kind, 'ok') AS status_class,
+       {_METRICS} ->> '$.http_status' AS http_status,
+       cost_usd, input_tokens, output_tokens,
+       {_METRICS} ->> '$.judge_cost_usd' AS judge_cost_usd,
+       {_PROVENANCE} ->> '$.model_name' AS model_name,
+       {_PROVENANCE} ->> '$.system_fingerprint' AS system_fingerprint,
+       {_PROVENANCE} ->> '$.request_id' AS request_id,
+       {_PROVENANCE} ->> '$.is_cached' AS is_cached,
+       error_kind, error_message, error_stage, error_retryable
+FROM attempt ORDER BY id;
+"""  # noqa: S608 - our own names
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -221,9 +241,4 @@ SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,
 FROM attempt a JOIN evaluation e ON e.attempt_id = a.id
 WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, e.number;
 
-CREATE VIEW attempts AS
-SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, latency_s, status,
-       cost_usd, input_tokens, output_tokens,
-       error_kind, error_message, error_stage, error_retryable
-FROM attempt ORDER BY id;
-"""  # noqa: S608 - our own names
+{ATTEMPTS_VIEW}"""  # noqa: S608 - our own names
