@@ -34,7 +34,8 @@ _TOO_LONG_CODES = {
 }
 _TOO_LONG = re.compile(
     r"maximum context length|context (?:window|size|length)|prompt is too long"
-    r"|input is too long|too many (?:input )?tokens|(?:prompt|input) (?:length|token count)(?: \(\d+\))? exceed"
+    r"|input is too long|too many (?:input )?tokens"
+    r"|(?:prompt|input) (?:length|token count)(?: \(\d+\))? exceed"
     r"|inputs`? tokens \+ `?max_new_tokens|reduce the length of the|range of input length",
 )
 _FILTERED_CODES = {
