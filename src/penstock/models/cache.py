@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import aiosqlite
 import anyio
+import anyio.to_thread
 import structlog
 from pydantic import ValidationError
 
@@ -105,6 +106,9 @@ class ResponseCache:
         except BaseException as error:
             with anyio.CancelScope(shield=True):
                 await connection.close()
+                # It waits for nothing where it never opened; its thread still has to end.
+                thread: Any = getattr(connection, "_thread", connection)
+                await anyio.to_thread.run_sync(thread.join)
 
             if isinstance(error, sqlite3.DatabaseError) and _is_foreign(error):
                 raise self._foreign() from error
