@@ -19,7 +19,7 @@ import anyio
 from penstock.models.adaptive import AdaptiveLimit
 from penstock.models.completion import RateLimitHeaders
 from penstock.models.errors import ModelError
-from penstock.models.pacing import Allowance, Entry, Pause, Window
+from penstock.models.pacing import Entry, Pause, Rate
 from penstock.models.turns import Turns
 from penstock.study.chat import EndpointLimits
 
@@ -48,7 +48,6 @@ class Ticket:
         self._gate = gate
         self._admitted_at: float | None = None
         self._entries: tuple[Entry, Entry] | None = None
-        self._marks = (0, 0)
         self._is_told = False
         self._woken: anyio.Event | None = None
         self._alarm: anyio.CancelScope | None = None
@@ -114,10 +113,10 @@ class Gate:
         self._clock = clock
         self._sleep = sleep
         self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed)
-        self._pause = Pause(limits.max_retry_after_s)
-        self._windows = Window(limits.requests_per_minute), Window(limits.tokens_per_minute)
         longest_s = limits.max_retry_after_s
-        self._allowances = Allowance(longest_s), Allowance(longest_s)
+        self._pause = Pause(longest_s)
+        self._requests = Rate(limits.requests_per_minute, longest_s)
+        self._tokens = Rate(limits.tokens_per_minute, longest_s)
         self._line: Turns[Ticket] = Turns()
         self._in_flight = 0
         self._waking: OrderedDict[Ticket, None] = OrderedDict()
@@ -205,20 +204,12 @@ class Gate:
             self._give_turn(self._line.take(), now)
 
     def _free_at(self, tokens: int, now: float) -> float:
-        (requests, token_window), (requests_left, tokens_left) = self._windows, self._allowances
-        return max(
-            self._pause.until,
-            requests.free_at(1, now),
-            token_window.free_at(tokens, now),
-            requests_left.free_at(1, now),
-            tokens_left.free_at(tokens, now),
-        )
+        requests_at, tokens_at = self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+        return max(self._pause.until, requests_at, tokens_at)
 
     def _give_turn(self, ticket: Ticket, now: float) -> None:
-        (requests, token_window), (requests_left, tokens_left) = self._windows, self._allowances
         ticket._admitted_at = now
-        ticket._entries = requests.take(1, now), token_window.take(ticket.tokens, now)
-        ticket._marks = requests_left.take(1), tokens_left.take(ticket.tokens)
+        ticket._entries = self._requests.take(1, now), self._tokens.take(ticket.tokens, now)
         self._in_flight += 1
         self._waking[ticket] = None
         if self._timekeeper is ticket:
@@ -255,10 +246,9 @@ class Gate:
 
     def _correct(self, ticket: Ticket, *, requests: int, tokens: int) -> None:
         if ticket._entries is not None:
-            for window, entry, amount in zip(
-                self._windows, ticket._entries, (requests, tokens), strict=True
-            ):
-                window.correct(entry, amount)
+            requests_entry, tokens_entry = ticket._entries
+            self._requests.correct(requests_entry, requests)
+            self._tokens.correct(tokens_entry, tokens)
 
     def _settle(self, ticket: Ticket, tokens: int) -> None:
         self._correct(ticket, requests=1, tokens=tokens)
@@ -300,11 +290,9 @@ class Gate:
         self._waking.clear()
 
     def _hear(self, ticket: Ticket, headers: RateLimitHeaders | None) -> None:
-        if headers is None:
+        if headers is None or ticket._entries is None:
             return
 
-        now = self._clock()
-        requests_left, tokens_left = self._allowances
-        requests_mark, tokens_mark = ticket._marks
-        requests_left.hear(requests_mark, headers.remaining_requests, headers.reset_requests_s, now)
-        tokens_left.hear(tokens_mark, headers.remaining_tokens, headers.reset_tokens_s, now)
+        now, (requests, tokens) = self._clock(), ticket._entries
+        self._requests.hear(requests, headers.remaining_requests, headers.reset_requests_s, now)
+        self._tokens.hear(tokens, headers.remaining_tokens, headers.reset_tokens_s, now)

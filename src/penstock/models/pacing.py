@@ -1,6 +1,6 @@
 """How fast calls may begin: so much in any minute, what a provider says is left, and pauses.
 
-Each of the three says when the next call may begin; none sleeps and none has a clock.
+Each says when the next call may begin; none sleeps and none has a clock.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 
-__all__ = ["Allowance", "Entry", "Pause", "Window"]
+__all__ = ["Allowance", "Entry", "Pause", "Rate", "Window"]
 
 _WINDOW_S = 63.0
 """A minute and 5 %: calls reach the server up to 3 s more or less late than they began here."""
@@ -23,14 +23,18 @@ class Entry:
     Args:
         at: When, on the clock of whoever keeps the window.
         amount: How much.
+
+    Attributes:
+        mark: By which an `Allowance` knows the call again.
     """
 
-    __slots__ = ("amount", "at", "has_left")
+    __slots__ = ("amount", "at", "has_left", "mark")
 
     def __init__(self, at: float, amount: int) -> None:
         self.at = at
         self.amount = amount
         self.has_left = False
+        self.mark = 0
 
 
 class Window:
@@ -135,6 +139,37 @@ class Allowance:
         """Say when to ask again: now where the amount is left, else when it is reset."""
         is_free = now >= self._resets_at or self._taken + amount <= self._ceiling
         return now if is_free else self._resets_at
+
+
+class Rate:
+    """How fast one thing may be used, requests or tokens: a limit of ours and what is left.
+
+    Args:
+        limit: How much in any 60 seconds; None for no limit.
+        longest_s: The longest wait for a provider's reset that is kept to, in seconds.
+    """
+
+    def __init__(self, limit: int | None, longest_s: float) -> None:
+        self._window = Window(limit)
+        self._allowance = Allowance(longest_s)
+
+    def free_at(self, amount: int, now: float) -> float:
+        """Say when to ask again whether an amount may be used; now where it may."""
+        return max(self._window.free_at(amount, now), self._allowance.free_at(amount, now))
+
+    def take(self, amount: int, now: float) -> Entry:
+        """Use an amount now."""
+        entry = self._window.take(amount, now)
+        entry.mark = self._allowance.take(amount)
+        return entry
+
+    def correct(self, entry: Entry, amount: int) -> None:
+        """Say how much it really was."""
+        self._window.correct(entry, amount)
+
+    def hear(self, entry: Entry, remaining: int | None, reset_s: float | None, now: float) -> None:
+        """Note what the response to a call says is left, and how long until it is back."""
+        self._allowance.hear(entry.mark, remaining, reset_s, now)
 
 
 class Pause:

@@ -60,8 +60,8 @@ class Turns(Generic[Waiter]):
 
     def remove(self, group: str, waiter: Waiter) -> None:
         """Take a waiter out of the line, wherever it stands; nothing where it does not."""
-        waiters = self._groups.get(group, {})
-        if waiter not in waiters:
+        waiters = self._groups.get(group)
+        if waiters is None or waiter not in waiters:
             return
 
         del waiters[waiter]
