@@ -34,8 +34,11 @@ def _loggers(*_: Any) -> structlog.PrintLogger:
 def _without_what_was_said(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Drop what the person who pressed Ctrl-C has just been told."""
-    if event["event"] == "study.stopping" and event["reason"].startswith("interrupted by "):
+    """Drop what the command line itself has just told."""
+    is_interrupt = event["event"] == "study.stopping" and event["reason"].startswith(
+        "interrupted by "
+    )
+    if is_interrupt or event["event"] == "calls.lost":
         raise structlog.DropEvent
 
     return event

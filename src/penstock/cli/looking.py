@@ -154,6 +154,9 @@ def _status_as_text(status: Mapping[str, Any], failures: list[tuple[str, ...]]) 
         f"attempts: {status['attempts']:,}, {tokens:,} tokens, ${status['cost_usd']:,.4f}",
         f"last session (of {status['sessions']:,}): {status['state']}; {who}",
     )
+    if status["lost_calls"]:
+        say(f"{counted(status['lost_calls'], 'call')} may have been paid for without a result")
+
     if failures:
         say("failures:", *listed(failures, most=5))
 

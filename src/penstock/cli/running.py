@@ -116,6 +116,13 @@ class _Session:
     def launch(self, event: StudyStarted | None = None) -> None:
         """Write the first line for machines; the directory is ours and the study begins."""
         self._is_launched = True
+        lost_calls = 0 if event is None else event.lost_calls
+        if lost_calls:
+            say(
+                f"an earlier session was killed: {counted(lost_calls, 'call')} may have been paid "
+                "for without a result; what has none is run again"
+            )
+
         if self._request.json:
             emit(
                 "launch",
@@ -123,6 +130,7 @@ class _Session:
                 study_id=self._runner.study.study_id,
                 planned=len(self._runner.plan),
                 restored=0 if event is None else event.restored,
+                lost_calls=lost_calls,
                 concurrency=self._runner.concurrency,
                 output_dir=str(self._runner.output_dir),
                 pid=os.getpid(),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from pathlib import Path
 from typing import Any
 
 from penstock.results import RunStatus
+from penstock.store.lock import is_held
 from penstock.store.reader import StoreReader
+from penstock.store.starts import read_starts
 
-__all__ = ["failure_rows", "standing"]
+__all__ = ["failure_rows", "lost_calls", "standing"]
 
 
 def standing(store: StoreReader) -> dict[str, Any]:
@@ -23,7 +24,8 @@ def standing(store: StoreReader) -> dict[str, Any]:
     )
     sessions = [dict(row) for row in store.rows("SELECT * FROM session ORDER BY id")]
     last = sessions[-1]
-    planned = last["planned"]
+    planned, state = last["planned"], _state(last, store.directory)
+    over = sessions[:-1] if state == "running" else sessions
     return {
         "study_id": definition["study_id"],
         "title": definition["title"],
@@ -34,7 +36,8 @@ def standing(store: StoreReader) -> dict[str, Any]:
         "remaining": planned - sum(counts.values()),
         **dict(totals),
         "sessions": len(sessions),
-        "state": _state(last),
+        "state": state,
+        "lost_calls": lost_calls(over, store.directory),
         "last_session": {name: value for name, value in last.items() if name != "planned"},
         "failures": [dict(row) for row in _failures(store)],
         "output_dir": str(Path(store.directory).absolute()),
@@ -60,17 +63,25 @@ def _failures(store: StoreReader) -> list[Any]:
     )
 
 
-def _state(session: dict[str, Any]) -> str:
+def _state(session: dict[str, Any], directory: Path) -> str:
     """Say ``running``, how the session ended, or that it was killed."""
     if session["ended_at"] is not None:
         return str(session["ending"])
 
-    if session["host"] == socket.gethostname():
-        try:
-            os.kill(session["pid"], 0)
-        except ProcessLookupError:
-            return "killed"
-        except PermissionError:
-            pass  # it is another user's, so it is there
+    if session["host"] != socket.gethostname():
+        return "running"  # as far as can be known from here
 
-    return "running"
+    try:
+        return "running" if is_held(directory) else "killed"  # its pid may be another's by now
+    except OSError:
+        return "running"
+
+
+def lost_calls(sessions: list[dict[str, Any]], directory: Path) -> int:
+    """Count calls that have no result, in sessions that are over; they may have been paid for."""
+    counted_by, started = read_starts(directory)
+    return sum(
+        max(session["started"], started if session["id"] == counted_by else 0) - session["saved"]
+        for session in sessions
+        if "started" in session  # an older layout did not count
+    )

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 
 import filelock
 
 from penstock.errors import DirectoryInUseError
 
-__all__ = ["LOCK_NAME", "hold_directory", "move_aside"]
+__all__ = ["LOCK_NAME", "hold_directory", "is_held", "move_aside"]
 
 LOCK_NAME = ".lock"
 """The file in a study's directory that its holder locks; it says nothing about the study."""
+
+_GLANCE_S = 0.2
+"""How long whoever only looks whether a directory is held may itself hold it."""
 
 
 @contextmanager
@@ -27,7 +32,7 @@ def hold_directory(directory: Path) -> Iterator[None]:
     """
     lock = filelock.FileLock(directory / LOCK_NAME, is_singleton=False, thread_local=False)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_GLANCE_S, poll_interval=_GLANCE_S / 4)
     except filelock.Timeout:
         raise DirectoryInUseError(
             f"{directory} is in use by {_holder(directory)}; wait for it, stop it, or run in "
@@ -38,6 +43,25 @@ def hold_directory(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(directory: Path) -> bool:
+    """Tell whether someone runs a study in a directory, whatever a session says that was killed.
+
+    Raises:
+        OSError: one may not look.
+    """
+    if not (directory / LOCK_NAME).exists():
+        return False
+
+    lock = filelock.FileLock(directory / LOCK_NAME, is_singleton=False, thread_local=False)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        return True
+
+    lock.release()
+    return False
 
 
 def move_aside(directory: Path) -> None:
@@ -57,12 +81,23 @@ def _holder(directory: Path) -> str:
         uri = f"{(directory / 'study.sqlite').absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             row = connection.execute(
-                "SELECT pid, host, started_at FROM session ORDER BY id DESC LIMIT 1"
+                "SELECT pid, host, started_at, ended_at FROM session ORDER BY id DESC LIMIT 1"
             ).fetchone()
     except sqlite3.Error:
         row = None
 
-    if row is None:
-        return "another process that has just started"
+    if row is None or row[3] is not None or (row[1] == gethostname() and not _is_alive(row[0])):
+        return "another process that has just started"  # the last session is not the holder's
 
     return "process {} on host {} since {}".format(*row)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is another user's, so it is there
+        return True
+
+    return True

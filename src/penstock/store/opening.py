@@ -15,6 +15,7 @@ from penstock.store.failures import store_failure
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
 from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from penstock.store.starts import read_starts
 from penstock.store.writer import Store
 
 __all__ = ["open_store"]
@@ -82,6 +83,14 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
 
     if tables and schema_version < SCHEMA_VERSION:
         await anyio.to_thread.run_sync(migrate, path, schema_version, SCHEMA_VERSION)
+
+    _, started = read_starts(path.parent)
+    if not tables and started:
+        raise ForeignDirectoryError(
+            f"{path} holds nothing, and {started:,} calls were made from this directory: "
+            f"{path.name} or {path.name}-wal was deleted or emptied. Put it back, or move the "
+            "directory aside with fresh"
+        )
 
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")

@@ -21,7 +21,7 @@ from penstock.store.changes import refuse_changes
 from penstock.store.declared import condition_row, definition_of, fingerprint_of, problem_row
 from penstock.store.failures import store_failure
 from penstock.store.reader import StoreReader
-from penstock.store.starts import Starts, read_starts
+from penstock.store.starts import FILE, Starts, read_starts
 from penstock.store.surrogates import without_surrogates
 from penstock.store.transaction import Statement, transact
 from penstock.study.plan import Plan
@@ -240,6 +240,14 @@ class Store:
     async def _lost_calls(self) -> int:
         """Count calls without a result in sessions that were killed since one has ended."""
         session_id, started = read_starts(self.path.parent)
+        ((last,),) = await self._all("SELECT coalesce(max(id), 0) FROM session")
+        if session_id > last:
+            raise ForeignDirectoryError(
+                f"{self.path} knows nothing of the last session, which made {started:,} calls: it "
+                f"is an older copy, or {self.path.name}-wal was deleted. Put it back; to go on "
+                f"without what that session saved, delete {self.path.with_name(FILE)}"
+            )
+
         await self._execute(
             "UPDATE session SET started = max(started, ?) WHERE id = ?", (started, session_id)
         )
