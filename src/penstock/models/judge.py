@@ -70,6 +70,9 @@ class Judge:
                 if not error.retryable or tries == _TRIES:
                     raise
 
+                if isinstance(error, MalformedResponseError):
+                    continue  # the provider is well, its reply was not
+
                 wait_s = min(_LONGEST_WAIT_S, 2.0 ** (tries - 1)) * jitter.random()
                 with ctx.waiting():
                     await anyio.sleep(max(wait_s, error.retry_after_s or 0.0))

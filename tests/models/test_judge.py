@@ -1,0 +1,162 @@
+"""Judges: chat models that score answers, apart from the agent in seed, cost and cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+import penstock as ps
+from penstock.errors import ValidationError
+from penstock.models.judge import judge_seed
+from penstock.runner import StudyRunner
+from penstock.study.chat import Budget
+from tests.models.loopback import ANSWER, http_server
+from tests.models.studies import PRICE, chat, chat_study, rows
+
+pytestmark = pytest.mark.anyio
+
+
+class Models:
+    """An agent's model and a judge's behind one endpoint."""
+
+    def __init__(self) -> None:
+        self.bodies: list[dict[str, Any]] = []
+        self.verdicts: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.bodies.append(body)
+        text = "42"
+        if body["model"] == "judge-model":
+            text = self.verdicts.pop(0) if self.verdicts else "Good. Score: 7"
+
+        message = {"content": text}
+        return web.json_response(ANSWER | {"choices": [{"message": message}]})
+
+    def asked(self, model: str) -> list[dict[str, Any]]:
+        return [body for body in self.bodies if body["model"] == model]
+
+
+def judged_study(tmp_path: Path, url: str, judge: dict[str, Any], **fields: Any) -> ps.Study:
+    declared = {
+        "base_url": url,
+        "model": "judge-model",
+        "max_tokens": 20,
+        "prompt": "{{ problem.brief }} was answered with {{ answer }}. Score it.",
+        **judge,
+    }
+    prices = {"some-model": PRICE, "judge-model": PRICE}
+    evaluators = {"grade": {"judge": declared}}
+    return chat_study(
+        tmp_path, chat(url, seed=True), evaluators=evaluators, **({"prices": prices} | fields)
+    )
+
+
+async def run(study: ps.Study, **options: Any) -> ps.StudyResult:
+    return await ps.arun_study(study, show_progress=False, **options)
+
+
+async def test_a_judge_scores_an_answer_with_a_seed_and_a_cost_of_its_own(tmp_path: Path) -> None:
+    models = Models()
+    async with http_server(models.answer) as url:
+        results = await run(judged_study(tmp_path, url, {"seed": True}))
+
+    (score,) = results[0].evaluations
+    assert (score.evaluator_id, score.metric_name, score.metric_value) == ("grade", "grade", 7.0)
+    assert json.loads(score.notes_json)["reply"] == "Good. Score: 7"
+    asked = models.asked("judge-model")
+    assert asked[0]["messages"][0]["content"] == "What is 6 x 7? was answered with 42. Score it."
+    seeds = {result.spec.seed for result in results}
+    assert {body["seed"] for body in asked} == {judge_seed(seed, "grade") for seed in seeds}
+    assert not {body["seed"] for body in asked} & seeds
+
+    one_usd = pytest.approx((12 * 1000 + 3 * 2000) / 1e6)
+    assert results[0].metrics["cost_usd"] == one_usd
+    assert results[0].metrics["judge_cost_usd"] == one_usd
+    assert results[0].metrics["judge_input_tokens"] == 12
+    assert results.summary.cost_usd == pytest.approx(4 * 0.018)
+    assert results[0].metrics["primary_outcome"] == 7.0
+
+
+async def test_a_judge_asks_again_where_its_reply_holds_no_score(tmp_path: Path) -> None:
+    models = Models()
+    models.verdicts = ["I cannot say."]
+    async with http_server(models.answer) as url:
+        results = await run(judged_study(tmp_path, url, {}, run_budget={"parallelism": 1}))
+
+    assert [result.evaluations[0].metric_value for result in results] == [7.0, 7.0]
+    assert len(models.asked("judge-model")) == 3
+    assert len(models.asked("some-model")) == 2, "the answer is not paid for twice"
+    assert sum(result.metrics["judge_input_tokens"] for result in results) == 36
+
+
+async def test_an_answer_whose_judge_fails_is_kept_and_scored_in_the_next_session(
+    tmp_path: Path,
+) -> None:
+    models = Models()
+    async with http_server(models.answer) as url:
+        study = judged_study(tmp_path, url, {"pattern": "Score: (7)", "on_truncated": "fail"})
+        models.verdicts = ["no"] * 10
+        first = await run(study)
+        assert first.summary.failed == 2
+        second = await run(study)
+
+    assert second.summary.succeeded == 2
+    assert len(models.asked("some-model")) == 2
+    assert [result.metrics["judge_input_tokens"] for result in second] == [72, 72]
+    assert second.summary.cost_usd == pytest.approx(2 * 0.018), "what this session cost"
+    (row,) = rows(study, "SELECT total(judge_cost_usd) AS judges FROM attempts")
+    assert row["judges"] == pytest.approx(12 * 0.018)
+
+
+async def test_a_budget_that_a_judge_exhausts_keeps_the_answers_already_paid_for(
+    tmp_path: Path,
+) -> None:
+    models = Models()
+    async with http_server(models.answer) as url:
+        study = judged_study(
+            tmp_path,
+            url,
+            {},
+            budget={"max_cost_usd": 0.1},
+            run_budget={"replicates": 10, "parallelism": 1},
+        )
+        first = await StudyRunner(study, show_progress=False).run()
+        assert first.is_out_of_budget
+        assert first.cost_usd <= 0.1
+        larger = study.model_copy(update={"budget": Budget(max_cost_usd=10)})
+        second = await StudyRunner(larger, show_progress=False).run()
+
+    assert second.remaining == 0
+    assert second.failed == 0
+    assert len(models.asked("some-model")) == 20
+
+
+async def test_a_judge_has_an_index_of_its_own_in_the_response_cache(tmp_path: Path) -> None:
+    models = Models()
+    async with http_server(models.answer) as url:
+        study = judged_study(tmp_path, url, {}, response_cache="cache.sqlite")
+        await run(study)
+        asked = len(models.bodies)
+        again = await run(study, fresh=True)
+
+    assert len(models.bodies) == asked
+    assert again.summary.cost_usd == 0
+    assert {json.loads(each.evaluations[0].notes_json)["is_cached"] for each in again} == {True}
+
+
+async def test_a_name_that_no_judge_may_use_is_an_error_before_any_call(tmp_path: Path) -> None:
+    study = judged_study(tmp_path, "http://127.0.0.1:9/v1", {"prompt": "{{ anser }}"})
+    with pytest.raises(ValidationError, match="evaluator 'grade': prompt: 'anser' is unknown"):
+        StudyRunner(study)
+
+
+async def test_a_judge_may_name_fields_of_outputs_that_nobody_knows_yet(tmp_path: Path) -> None:
+    study = judged_study(
+        tmp_path, "http://127.0.0.1:9/v1", {"prompt": "{{ outputs.why.first }}: {{ answer }}"}
+    )
+    StudyRunner(study)
