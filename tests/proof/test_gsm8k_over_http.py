@@ -1,0 +1,93 @@
+"""GSM8K over real HTTP: recorded answers from a simulated provider in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PENSTOCK = [sys.executable, "-c", "from penstock.cli import main; main()"]
+FAULTS = (
+    "rate_limited=0.05",
+    "server_error=0.03",
+    "dropped=0.02",
+    "malformed_json=0.01",
+    "stalled=0.01",
+)
+STUDY = """\
+study_id: gsm8k-http
+title: GSM8K over HTTP
+agents:
+{agents}
+problems: {{file: {data}/problems.jsonl, id: problem_id, brief: question, expected: answer}}
+evaluators:
+  correct:
+    number: {{pattern: 'A:.*?(-?\\d[\\d,]*(?:\\.\\d+)?)\\D*$'}}
+run_budget: {{parallelism: 1000}}
+output_dir: results
+"""
+AGENT = """\
+  {name}: {{chat: {{base_url: "{url}", model: {name}, prompt: "{{{{ problem.brief }}}}",
+                  max_tokens: 1000, timeout_s: 5}}}}
+"""
+RIGHT = {"6b_finetuning": 286, "6b_verification": 515}
+
+
+@contextmanager
+def provider(data: Path, model: str, log: Path, faults: Sequence[str] = ()) -> Iterator[str]:
+    """Serve one model's recorded answers; gives the base URL."""
+    answers = log.with_suffix(".answers.jsonl")
+    recorded = (data / "recorded_answers.jsonl").read_text(encoding="utf-8").splitlines()
+    answers.write_text(
+        "\n".join(line for line in recorded if json.loads(line)["model"] == model), encoding="utf-8"
+    )
+    command = [*PENSTOCK, "simulate-model", "--port", "0", "--latency", "0.05", "--log", str(log)]
+    command += ["--replay", str(answers), "--replay-problems", str(data / "problems.jsonl")]
+    command += ["--retry-after-seconds", "0.05", "--stall", "60"]
+    command += [part for fault in faults for part in ("--fault", fault)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            yield next(word for word in line.split() if word.startswith("http"))
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("faults", [(), FAULTS], ids=["clean", "faulty"])
+def test_recorded_answers_over_http_give_the_published_totals(
+    faults: Sequence[str], shared_data: Path, tmp_path: Path
+) -> None:
+    data = shared_data / "gsm8k"
+    with (
+        provider(data, "6b_finetuning", tmp_path / "one.log", faults) as one,
+        provider(data, "6b_verification", tmp_path / "two.log", faults) as two,
+    ):
+        agents = "".join(
+            AGENT.format(name=name, url=url) for name, url in zip(RIGHT, (one, two), strict=True)
+        )
+        (tmp_path / "study.yaml").write_text(STUDY.format(agents=agents, data=data))
+        command = [*PENSTOCK, "run", "study.yaml", "--no-progress", "--retries", "12"]
+        ended = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False
+        )
+
+    assert ended.returncode == 0, ended.stderr
+    query = (
+        "SELECT agent_id, count(DISTINCT run_id) AS runs, count(*) AS results, "
+        "sum(metric_value) AS right FROM runs JOIN evaluations USING (run_id) GROUP BY agent_id"
+    )
+    with closing(sqlite3.connect(tmp_path / "results" / "study.sqlite")) as store:
+        found: dict[str, tuple[Any, ...]] = {row[0]: row[1:] for row in store.execute(query)}
+        (failed,) = store.execute("SELECT count(*) FROM attempts WHERE status_class <> 'ok'")
+
+    assert found == {name: (1319, 1319, right) for name, right in RIGHT.items()}
+    assert (failed[0] > 100) == bool(faults)
