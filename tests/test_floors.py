@@ -29,6 +29,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "isolation",
         "loop",
         "models",
+        "problems",
         "session",
         "siblings",
         "standalone",
@@ -39,7 +40,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     4: ("cancellation", "execute", "lifecycle", "retry", "scheduler"),
     5: ("artifacts", "store", "subscribers"),
     6: ("options", "runner", "studies"),
-    7: ("cli", "report", "web", "__init__", "__main__"),
+    7: ("cli", "compat", "report", "web", "__init__", "__main__"),
 }
 
 

@@ -15,8 +15,9 @@ from penstock.errors import BindingError, PenstockError, ValidationError
 from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
 from penstock.loop import calling_later
 from penstock.models.extras import load_extra
+from penstock.problems import find_named_problem
 from penstock.session import Resource, Session
-from penstock.siblings import find_agent, find_problem, where_else_agents, where_else_problems
+from penstock.siblings import find_agent, where_else_agents
 from penstock.standalone import NO_PROBLEM, ConditionRunner, bind_condition_runner
 from penstock.study.chat import Budget
 from penstock.study.conditions import Condition
@@ -157,7 +158,7 @@ def _bind(
 
     known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
     agent_names, problem_names = _taking_part(study) if plan is None else _planned(plan)
-    found_problems = _gather(problem_names, lambda name: _problem(known, name), errors)
+    found_problems = _gather(problem_names, lambda name: find_named_problem(known, name), errors)
     bindings = Bindings(
         agents=_gather(agent_names, bound_agent, errors),
         problems=found_problems,
@@ -248,36 +249,6 @@ def _agent(study: Study, bound: Mapping[str, Any], name: str) -> Any:
         return load_reference(declared.call, study.base_dir)
     except (ImportError, AttributeError) as error:
         raise BindingError(f"agent {name!r}: {error}") from error
-
-
-def _problem(known: Mapping[str, Any], name: str) -> Problem:
-    found = known.get(name)
-    if isinstance(found, Problem):
-        return found
-
-    if isinstance(found, Mapping):
-        return Problem(**{"problem_id": name, **found})
-
-    if hasattr(found, "problem_id") and hasattr(found, "payload"):
-        fields = {field: getattr(found, field, None) for field in Problem.model_fields}
-        return Problem(**{field: value for field, value in fields.items() if value is not None})
-
-    if name in known:
-        raise BindingError(
-            f"problem {name!r} is {found!r}; pass a Problem, or a mapping with the fields of one"
-        )
-
-    packaged = find_problem(name)
-    if packaged is not None:
-        return packaged
-
-    if not known:
-        return Problem(problem_id=name)  # the name says it all: agents know what it means
-
-    raise BindingError(
-        f"no problem is named {name!r}; declare it under `problems:` or pass "
-        f"problem_registry={{{name!r}: Problem(...)}}; {where_else_problems()}"
-    )
 
 
 def _evaluators(

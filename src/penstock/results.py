@@ -178,6 +178,26 @@ class RunResult(Fact):
         return float(self.metrics.get("cost_usd") or 0.0)
 
     @property
+    def cost(self) -> float:
+        """The same as ``cost_usd``."""
+        return self.cost_usd
+
+    @property
+    def latency(self) -> float:
+        """The same as ``latency_s``."""
+        return self.latency_s
+
+    @property
+    def evaluator_outputs(self) -> list[dict[str, Any]]:
+        """The evaluations as mappings: rows of ``evaluations.csv``."""
+        return [evaluation.model_dump() for evaluation in self.evaluations]
+
+    @property
+    def provenance_info(self) -> dict[str, Any]:
+        """The same as ``provenance``."""
+        return self.provenance
+
+    @property
     def error_info(self) -> str | None:
         """What went wrong, as ``Class: message``."""
         return None if self.error is None else str(self.error)
