@@ -187,7 +187,7 @@ FAST: dict[str, Contender] = {"raw aiohttp": _raw_aiohttp, "penstock": _penstock
 OPTIONAL: dict[str, tuple[str, Contender]] = {
     "openai SDK": ("openai", _official_sdk),
     "openai SDK on aiohttp": (
-        "httpx_aiohttp",
+        "openai",
         partial(_official_sdk, backend="DefaultAioHttpClient"),
     ),
 }
