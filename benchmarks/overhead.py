@@ -129,16 +129,16 @@ async def agent(ctx: object) -> str:
 
 
 def _penstock(runs: int, concurrency: int, folder: Path) -> None:
-    anyio.run(_runner(runs, concurrency, folder).run)
+    anyio.run(make_runner(runs, concurrency, folder).run)
 
 
 def _penstock_plain(runs: int, concurrency: int, folder: Path) -> None:
-    anyio.run(_runner(runs, concurrency, folder, isolate_random=False).run)
+    anyio.run(make_runner(runs, concurrency, folder, isolate_random=False).run)
 
 
 def _penstock_heard(runs: int, concurrency: int, folder: Path) -> None:
     with (folder / "progress").open("w") as out:
-        runner = _runner(runs, concurrency, folder)
+        runner = make_runner(runs, concurrency, folder)
         runner.subscribe(progress(out), *EVENTS)
 
         async def listen(stream: ps.EventStream) -> None:
@@ -155,7 +155,7 @@ def _export(_runs: int, _concurrency: int, folder: Path) -> None:
     export_artifacts(folder / "out", folder / "again")
 
 
-def _runner(
+def make_runner(
     runs: int, concurrency: int, folder: Path, *, isolate_random: bool = True
 ) -> ps.StudyRunner:
     study = ps.Study(
