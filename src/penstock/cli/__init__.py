@@ -174,6 +174,22 @@ def export(
     looking.export(directory, to, sqlite=sqlite)
 
 
+@app.command()
+def doctor(
+    directory: DirectoryArgument,
+    *,
+    crash_test: Annotated[
+        bool,
+        typer.Option("--crash-test", help="Kill a small study on DIR's disk; see what is kept."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what is wrong with a study's directory and what to do; nothing is changed."""
+    from penstock.cli.doctor import examine  # noqa: PLC0415 - see the module's docstring
+
+    examine(directory, crash=crash_test, json=json)
+
+
 app.command("simulate-model")(simulate_model)
 
 for _name in ("run-study", "resume-study"):

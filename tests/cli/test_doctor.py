@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import StudyFolder
+
+
+@pytest.fixture
+def results(folder: StudyFolder) -> Path:
+    assert folder.run("--no-progress").returncode == 0
+    return folder.results
+
+
+def test_a_healthy_directory_is_said_to_be(results: Path, cli: Any) -> None:
+    said = cli("doctor", results)
+    assert said.exit_code == 0
+    assert said.stderr == f"{results}: healthy\n"
+    assert json.loads(cli("doctor", results, "--json").stdout)["is_healthy"]
+
+
+def test_files_that_were_deleted_or_edited_are_named_and_can_be_written_anew(
+    results: Path, cli: Any
+) -> None:
+    (results / "runs.csv").write_text("edited")
+    (results / "events.csv").unlink()
+    (results / "manifest.json").write_text("[]")
+    (results / ".runs.csv.new").write_text("half a fi")
+    said = cli("doctor", results)
+    assert said.exit_code == 3
+    assert "missing: events.csv" in said.stderr
+    assert "(edited, or written before): manifest.json, runs.csv" in said.stderr
+    assert "left by an export that was killed: .runs.csv.new" in said.stderr
+    assert "penstock export DIR writes the files anew" in said.stderr
+
+    cli("export", results)
+    assert cli("doctor", results).exit_code == 0
+
+
+def edit(results: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(results / "study.sqlite")) as store, store:
+        for statement in statements:
+            store.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "code", "said"),
+    [
+        ("DELETE FROM attempt WHERE id > 38", 3, "2 rows of observation belong to no attempt"),
+        ("UPDATE attempt SET run_id = 'run-x' WHERE id = 1", 3, "1 results are not where the plan"),
+        ("DELETE FROM session", 3, "knows nothing of the last session, which made 40 calls"),
+        ("UPDATE session SET ended_at = NULL", 0, "the last session was killed"),
+        ("PRAGMA user_version = 1", 0, "layout 1, the one of today is"),
+        ("UPDATE session SET planned = 7", 0, "the plan was made in Python"),
+    ],
+)
+def test_a_store_that_was_edited_is_told(
+    results: Path, cli: Any, statement: str, code: int, said: str
+) -> None:
+    edit(results, statement)
+    told = cli("doctor", results)
+    assert said in told.stderr
+    assert told.exit_code == code
+
+
+def test_runs_without_a_result_are_told(results: Path, cli: Any) -> None:
+    edit(results, "DELETE FROM attempt WHERE id > 38", "DELETE FROM observation")
+    cli("export", results)
+    told = cli("doctor", results)
+    assert told.exit_code == 0
+    assert "2 of 40 runs have no result yet" in told.stderr
+
+
+def test_a_damaged_file_is_told(results: Path, cli: Any) -> None:
+    store = results / "study.sqlite"
+    page = 16384
+    content = store.read_bytes()
+    store.write_bytes(content[: 2 * page] + b"\xa5" * page * 6 + content[8 * page :])
+    told = cli("doctor", results)
+    assert told.exit_code == 3
+    assert "damaged" in told.stderr
+    assert "sqlite3 study.sqlite .recover" in told.stderr
+
+
+def test_the_crash_test_says_what_this_disk_keeps(results: Path, cli: Any) -> None:
+    told = cli("doctor", results, "--crash-test")
+    assert told.exit_code == 0, told.stderr
+    assert "killed 5 times; 0 saved runs were lost, 0 were run twice, 0 missing" in told.stderr
+    assert not [*results.glob(".crash-test-*")]
