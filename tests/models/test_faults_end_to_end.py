@@ -1,0 +1,350 @@
+"""Every fault of a provider through a real study: what is recorded is what the server did.
+
+``PENSTOCK_SOAK=1`` in the environment also runs each fault alone at 1,000 in flight.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+
+import penstock as ps
+from penstock.models.adaptive import AdaptiveLimit
+from penstock.models.simulator import Fault, SimulatedProvider, SimulatorOptions
+
+pytestmark = pytest.mark.anyio
+
+CLASSES: dict[str | None, str | None] = {
+    None: None,
+    "rate_limited": "RateLimitedError",
+    "unauthorized": "AuthenticationError",
+    "bad_request": "BadRequestError",
+    "context_too_long": "ContextTooLongError",
+    "prompt_filter": "ContentFilteredError",
+    "server_error": "OverloadedError",
+    "unavailable": "OverloadedError",
+    "overloaded": "OverloadedError",
+    "dropped": "ModelConnectionError",
+    "silent": "ModelTimeoutError",
+    "cut_off": "ModelConnectionError",
+    "stalled": "ModelTimeoutError",
+    "slow_drip": None,
+    "malformed_json": "MalformedResponseError",
+    "truncated_json": "MalformedResponseError",
+    "empty_answer": "MalformedResponseError",
+    "missing_usage": None,
+    "content_filter": "ContentFilteredError",
+    "refusal": "RefusalError",
+    "wrong_shape": "MalformedResponseError",
+}
+RETRIED = {
+    "RateLimitedError",
+    "OverloadedError",
+    "ModelConnectionError",
+    "ModelTimeoutError",
+    "MalformedResponseError",
+}
+"""What may be tried again; a run that failed otherwise has failed."""
+
+ALONE = [fault for fault in Fault if fault is not Fault.UNAUTHORIZED]
+ATTEMPTS = 6
+CUTTING = {Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.OVERLOADED}
+"""What makes the gate let fewer in: with these a limit of a thousand in flight is not used up."""
+
+
+@pytest.fixture
+def without_slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the gate have all in flight from the beginning, or the test would wait for it."""
+    defaults = {**(AdaptiveLimit.__init__.__kwdefaults__ or {}), "initial": 1000}
+    monkeypatch.setattr(AdaptiveLimit.__init__, "__kwdefaults__", defaults)
+
+
+class Attempt(NamedTuple):
+    run_id: str
+    number: int
+    status: str
+    error_kind: str | None
+    is_final: bool
+    input_tokens: int
+    cost_usd: float
+
+
+def study_at(url: str, runs: int, **fields: Any) -> ps.Study:
+    """One chat agent; the name of the model tells the server which run is asking."""
+    chat = {
+        "base_url": url,
+        "model": "{{ run.run_id }}",
+        "prompt": "{{ problem.brief }} ({{ run.replicate }})",
+        "max_tokens": 60,
+        "timeout_s": 30.0,
+    }
+    given: dict[str, Any] = {
+        "study_id": "faults",
+        "title": "Faults",
+        "problems": [ps.Problem(problem_id="p", brief="How many?")],
+        "agents": {"simulated": {"chat": {**chat, **fields.pop("chat", {})}}},
+        "run_budget": ps.RunBudget(replicates=runs),
+    }
+    return ps.Study.model_validate(given | fields)
+
+
+async def run(study: ps.Study, folder: Path, in_flight: int) -> tuple[Any, list[Attempt]]:
+    runner = ps.StudyRunner(
+        study,
+        output_dir=folder,
+        parallelism=in_flight,
+        retry=ps.Retry(attempts=ATTEMPTS, wait_s=0.02, max_wait_s=0.05),
+        show_progress=False,
+    )
+    summary = await runner.run()
+    query = (
+        "SELECT run_id, attempt, status, error_kind, final, input_tokens, cost_usd FROM attempts "
+        "ORDER BY run_id, attempt"
+    )
+    with closing(sqlite3.connect(folder / "study.sqlite")) as connection:
+        return summary, [Attempt(*row) for row in connection.execute(query)]
+
+
+@asynccontextmanager
+async def serving_here(options: SimulatorOptions) -> AsyncIterator[str]:
+    async with SimulatedProvider(options) as provider:
+        yield provider.url
+
+
+@asynccontextmanager
+async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
+    """Serve in a process of its own, with a clock of its own."""
+    command = [sys.executable, "-c", SERVER, options.model_dump_json()]
+    async with await anyio.open_process(command, stderr=None) as process:
+        assert process.stdout is not None
+        yield (await process.stdout.receive()).decode().strip()
+        process.terminate()
+        assert await process.wait() == 0
+
+
+SERVER = """
+import signal, sys, anyio
+from penstock.models.simulator import SimulatedProvider, SimulatorOptions
+
+async def serve(options):
+    with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with SimulatedProvider(options) as provider:
+            print(provider.url, flush=True)
+            async for _ in signals:
+                break
+
+anyio.run(serve, SimulatorOptions.model_validate_json(sys.argv[1]))
+"""
+
+
+def served_by(log: Path) -> list[dict[str, Any]]:
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    return sorted(records, key=lambda record: int(record["number"]))
+
+
+def most_in_flight(records: list[dict[str, Any]]) -> int:
+    changes = sorted(
+        change
+        for record in records
+        for change in ((record["arrived_s"], 1), (record["answered_s"], -1))
+    )
+    return max(accumulate(change for _, change in changes))
+
+
+async def run_with(
+    faults: dict[str, float],
+    folder: Path,
+    in_flight: int,
+    runs: int,
+    *,
+    latency_s: float = 0.02,
+    timeout_s: float = 0.5,
+    **options: Any,
+) -> tuple[Any, list[Attempt], list[dict[str, Any]]]:
+    """Run a study at a provider with these faults, and hold what both have recorded together."""
+    log = folder / "log.jsonl"
+    given = {
+        "faults": faults,
+        "latency_s": latency_s,
+        "retry_after": "fraction",
+        "retry_after_s": 0.05,
+        "drip_s": 0.1,
+        "log": log,
+    }
+    # A thousand in flight keep a processor busy: there the server has one of its own, or what is
+    # no fault would take long enough to look like one.
+    serves = serving if in_flight >= 1000 else serving_here
+    async with serves(SimulatorOptions.model_validate(given | options)) as url:
+        limits = {url: {"max_in_flight": in_flight}}
+        study = study_at(url, runs, limits=limits, chat={"timeout_s": timeout_s})
+        summary, attempts = await run(study, folder / "study", in_flight)
+
+    records = served_by(log)
+    served = defaultdict(list)
+    for record in records:
+        served[record["model"]].append(record)
+
+    recorded = defaultdict(list)
+    for attempt in attempts:
+        recorded[attempt.run_id].append(attempt)
+
+    assert recorded.keys() == served.keys()
+    for run_id, tries in recorded.items():
+        faults_met = [record["fault"] for record in served[run_id]]
+        assert [attempt.error_kind for attempt in tries] == [CLASSES[each] for each in faults_met]
+        assert [attempt.number for attempt in tries] == list(range(1, len(tries) + 1))
+        assert [attempt.is_final for attempt in tries] == [0] * (len(tries) - 1) + [1]
+        assert all(attempt.error_kind in RETRIED for attempt in tries[:-1])
+        last = tries[-1]
+        assert last.status == ("success" if last.error_kind is None else "failed")
+        assert last.error_kind not in RETRIED or len(tries) == ATTEMPTS
+
+    return summary, attempts, records
+
+
+@pytest.mark.parametrize("fault", ALONE)
+async def test_a_fault_alone_is_tried_again_once_where_that_may_help_and_else_fails(
+    fault: str, tmp_path: Path
+) -> None:
+    summary, attempts, _ = await run_with({fault: 1.0}, tmp_path, 1, 2, fault_attempts=1)
+    is_retried = CLASSES[fault] in RETRIED
+    assert len(attempts) == (4 if is_retried else 2)
+    assert summary.succeeded == (2 if is_retried or CLASSES[fault] is None else 0)
+
+
+@pytest.mark.parametrize("fault", ALONE)
+async def test_a_fault_alone_is_recorded_as_what_it_is_with_fifty_in_flight(
+    fault: str, tmp_path: Path
+) -> None:
+    summary, attempts, _ = await run_with({fault: 0.15}, tmp_path, 50, 100)
+    assert summary.succeeded + summary.failed == 100
+    kinds = Counter(attempt.error_kind for attempt in attempts)
+    assert kinds.keys() == {None, CLASSES[fault]}
+    assert kinds[None] == summary.succeeded
+
+
+@pytest.mark.skipif("PENSTOCK_SOAK" not in os.environ, reason="PENSTOCK_SOAK=1 runs it")
+@pytest.mark.parametrize("fault", ALONE)
+@pytest.mark.usefixtures("without_slow_start")
+async def test_a_fault_alone_is_recorded_as_what_it_is_with_a_thousand_in_flight(
+    fault: str, tmp_path: Path
+) -> None:
+    summary, _, records = await run_with(
+        {fault: 0.05}, tmp_path, 1000, 3000, latency_s=2.0, timeout_s=4.0
+    )
+    assert summary.succeeded + summary.failed == 3000
+    assert most_in_flight(records) >= 900 or fault in CUTTING
+
+
+@pytest.mark.parametrize(("in_flight", "runs"), [(1, 10), (50, 300), (1000, 1200)])
+async def test_all_faults_together_lose_no_run_and_answer_none_twice(
+    in_flight: int, runs: int, tmp_path: Path
+) -> None:
+    faults = {fault.value: 0.01 for fault in ALONE}
+    timeout_s = 0.5 if in_flight < 1000 else 2.0
+    summary, attempts, _ = await run_with(faults, tmp_path, in_flight, runs, timeout_s=timeout_s)
+    assert summary.succeeded + summary.failed == runs
+    assert sum(attempt.is_final for attempt in attempts) == runs
+    if runs >= 1000:
+        expected = {CLASSES[fault] for fault in (None, *ALONE)}
+        assert {attempt.error_kind for attempt in attempts} == expected
+
+
+@pytest.mark.usefixtures("without_slow_start")
+async def test_a_thousand_are_really_in_flight_where_no_fault_says_that_it_is_too_much(
+    tmp_path: Path,
+) -> None:
+    waited_for = {Fault.SILENT, Fault.STALLED}  # until a timeout that is longer than the answers
+    quick = [fault for fault in ALONE if fault not in CUTTING | waited_for]
+    faults = {fault.value: 0.01 for fault in quick}
+    summary, _, records = await run_with(faults, tmp_path, 1000, 1300, latency_s=2.0, timeout_s=20)
+    assert summary.succeeded + summary.failed == 1300
+    assert most_in_flight(records) >= 900
+
+
+@pytest.mark.parametrize("in_flight", [1, 50, 1000])
+async def test_a_refused_key_stops_the_study_at_once(in_flight: int, tmp_path: Path) -> None:
+    summary, attempts, _ = await run_with({"unauthorized": 1.0}, tmp_path, in_flight, 2000)
+    assert summary.stopped_because
+    assert {attempt.error_kind for attempt in attempts} == {"AuthenticationError"}
+    assert summary.failed <= in_flight
+    assert summary.succeeded == 0
+
+
+@pytest.mark.parametrize("fault", ["missing_usage", "slow_drip"])
+async def test_an_answer_that_is_only_odd_is_kept_with_its_tokens(
+    fault: str, tmp_path: Path
+) -> None:
+    summary, attempts, _ = await run_with({fault: 1.0}, tmp_path, 5, 5)
+    assert summary.succeeded == 5
+    assert all(attempt.input_tokens > 0 for attempt in attempts)
+
+
+@pytest.mark.usefixtures("without_slow_start")
+async def test_after_a_429_nobody_asks_until_the_pause_is_over(tmp_path: Path) -> None:
+    log, pause_s, runs = tmp_path / "log.jsonl", 2.0, 1000
+    options = SimulatorOptions(
+        latency_s=0.8, faults_at={495: Fault.RATE_LIMITED}, retry_after_s=pause_s, log=log
+    )
+    async with serving(options) as url:
+        study = study_at(url, runs, limits={url: {"max_in_flight": 500}})
+        summary, attempts = await run(study, tmp_path / "study", 500)
+
+    records = served_by(log)
+    (refused,) = [record for record in records if record["status"] == 429]
+    in_flight = [
+        record
+        for record in records
+        if record["arrived_s"] < refused["arrived_s"] < record["answered_s"]
+    ]
+    during = [
+        record["arrived_s"] - refused["answered_s"]
+        for record in records
+        if 0 < record["arrived_s"] - refused["answered_s"] < pause_s
+    ]
+    assert len(in_flight) > 400, "the 429 came at full load"
+    # What was under way when it came may still arrive; the client has read it within that time.
+    assert all(delay_s < 0.05 for delay_s in during), during
+    assert summary.succeeded == runs
+    assert len(attempts) == runs + 1
+
+
+@pytest.mark.usefixtures("without_slow_start")
+async def test_a_budget_holds_on_the_servers_own_count_with_a_thousand_in_flight(
+    tmp_path: Path,
+) -> None:
+    prices = {"priced": {"input_usd_per_million": 1000.0, "output_usd_per_million": 4000.0}}
+    log, runs = tmp_path / "log.jsonl", 3000
+    options = SimulatorOptions(
+        latency_s=0.8, faults={Fault.CUT_OFF: 0.02, Fault.SERVER_ERROR: 0.02}, log=log
+    )
+    async with serving(options) as url:
+        common: dict[str, Any] = {"prices": prices, "limits": {url: {"max_in_flight": 1000}}}
+        common["chat"] = {"model": "priced", "max_tokens": 40}
+        trial, attempts = await run(study_at(url, 100, **common), tmp_path / "trial", 100)
+        budget_usd = trial.cost_usd / 100 * runs / 2
+        before = len(served_by(log))
+        study = study_at(url, runs, **common, budget={"max_cost_usd": budget_usd})
+        summary, attempts = await run(study, tmp_path / "study", 1000)
+
+    records = served_by(log)[before:]
+    tokens_in = sum(record["input_tokens"] for record in records)
+    tokens_out = sum(record["output_tokens"] for record in records)
+    spent_usd = (tokens_in * 1000 + tokens_out * 4000) / 1e6
+    assert most_in_flight(records) >= 500, "some wait for what others have reserved"
+    assert 0.9 * budget_usd < spent_usd <= budget_usd, (spent_usd, budget_usd)
+    assert sum(attempt.cost_usd for attempt in attempts) <= budget_usd
+    assert summary.is_out_of_budget
+    assert summary.failed == 0
+    assert summary.succeeded < runs
