@@ -24,18 +24,27 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
     Raises:
         RuntimeError: not one thread can be started.
     """
-    called = False
 
-    def call() -> Any:
-        nonlocal called
-        called = True
-        return function()
+    def call() -> tuple[Any, BaseException | None]:
+        # What the function raises is raised below: a coroutine that waits does not survive that
+        # a future throws a GeneratorExit into it, and what else is raised, anyio raised.
+        try:
+            return function(), None
+        except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
+            return None, error
 
     while True:
         try:
-            return await anyio.to_thread.run_sync(call, limiter=threads, abandon_on_cancel=True)
+            answer, raised = await anyio.to_thread.run_sync(
+                call, limiter=threads, abandon_on_cancel=True
+            )
         except RuntimeError:
-            if called or not threads.borrowed_tokens:
+            if not threads.borrowed_tokens:
                 raise
 
             threads.total_tokens = threads.borrowed_tokens
+        else:
+            if raised is not None:
+                raise raised
+
+            return answer

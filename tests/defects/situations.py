@@ -86,7 +86,10 @@ def start(
 def finish(file: Path, *arguments: object, **options: Any) -> str:
     """Run a Python file as a child process to its good end, and give what it printed."""
     with start(file, *arguments, **options) as child:
-        out, err = child.communicate(timeout=60)
+        try:
+            out, err = child.communicate(timeout=60)
+        finally:
+            child.kill()
 
     assert child.returncode == 0, err
     return out
