@@ -42,7 +42,7 @@ from .runner import StudyRunner
 from .standalone import ConditionRunner, RunOutput
 from .studies import StudyResult, arun_study, resume_study, run_study
 from .study.conditions import Condition
-from .study.designs import build_design
+from .study.designs import build_design, generate_doe
 from .study.factors import Block, Constraint, Factor, FactorKind, Level
 from .study.files import load_study
 from .study.hypotheses import AnalysisPlan, Hypothesis, Outcome
@@ -121,6 +121,7 @@ __all__ = [
     "agent",
     "arun_study",
     "build_design",
+    "generate_doe",
     "in_worker_process",
     "load_study",
     "per_condition",
