@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.artifacts.check import validate_canonical_artifacts
 from penstock.artifacts.export import export_artifacts
+from penstock.cli.forecasts import forecast_rows, forecasts_of
 from penstock.cli.output import counted, emit, errors_told, listed, say
 from penstock.cli.standing import failure_rows, standing
 from penstock.cli.target import find_study
@@ -49,6 +50,10 @@ def show_plan(target: str, *, json: bool) -> None:
 
         show = _plan_as_json if json else _plan_as_text
         show(planned, agents, problems)
+        calls = forecasts_of(planned)
+        if calls and not json:
+            say("chat models, from prompts alone to the longest answers (retries not counted)")
+            say(*listed(forecast_rows(calls)))
 
 
 def _planned(study: Study) -> Plan:
@@ -82,6 +87,7 @@ def _plan_as_json(planned: Plan, agents: Mapping[str, int], problems: Mapping[st
         problems=problems,
         run_order=planned.study.run_order,
         first_runs=[spec.model_dump(mode="json") for spec in islice(planned, _FIRST_RUNS)],
+        chat_models=[each._asdict() for each in forecasts_of(planned)],
     )
 
 

@@ -1,0 +1,165 @@
+"""What a plan's chat models will be asked, and what that may cost, before anything is asked."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from random import Random
+from typing import NamedTuple
+
+from penstock.models.calls import prompt_tokens
+from penstock.models.completion import CompletionRequest, Usage
+from penstock.models.judge import stand_in_answer
+from penstock.models.prices import Prices
+from penstock.models.prompts import PromptError, scope_of
+from penstock.models.requests import RequestTemplate
+from penstock.study.plan import Plan, RunSpec
+
+__all__ = ["Forecast", "forecasts"]
+
+_MOST_SAMPLES = 1000
+_Sample = tuple[CompletionRequest, int]
+
+
+class Forecast(NamedTuple):
+    """What one agent or judge will use: from its prompts alone to answers as long as they may be.
+
+    Args:
+        who: The agent or evaluator.
+        calls: How many calls, where none has to be made again.
+        low_tokens: Tokens of all prompts, estimated.
+        high_tokens: With answers of ``max_tokens`` each; None where they have no bound.
+        low_usd: What the prompts cost; None where a price is not known.
+        high_usd: What they cost with such answers; None where that is not known.
+    """
+
+    who: str
+    calls: int
+    low_tokens: int
+    high_tokens: int | None
+    low_usd: float | None
+    high_usd: float | None
+
+
+def forecasts(plan: Plan) -> list[Forecast]:
+    """Forecast each chat agent and judge of a plan, from up to 1,000 of its runs.
+
+    Args:
+        plan: The plan; of its problems those count that the study declares.
+
+    Raises:
+        ValidationError: a template cannot be read.
+    """
+    study, prices = plan.study, Prices(plan.study.prices)
+    found = []
+    for name in plan.agents():
+        declared = study.agents.get(name)
+        if declared is not None and declared.chat is not None:
+            template = RequestTemplate(f"agent {name!r}", declared.chat)
+            found.append(_forecast(plan, template, prices, name))
+
+    for name, evaluator in study.evaluators.items():
+        if evaluator.judge is not None:
+            template = RequestTemplate(f"evaluator {name!r}", evaluator.judge)
+            found.append(_forecast(plan, template, prices, None))
+
+    return found
+
+
+def _forecast(
+    plan: Plan, template: RequestTemplate, prices: Prices, agent_id: str | None
+) -> Forecast:
+    calls, specs = _sampled(plan, agent_id)
+    samples = list(_requests(plan, template, specs, is_judge=agent_id is None))
+    if not samples:
+        return Forecast(template.who, calls, 0, None, None, None)
+
+    low, high = [], []
+    for request, growth in samples:
+        asked = prompt_tokens(request)
+        answered = request.max_tokens or 0
+        low.append((request.model, Usage(input_tokens=asked)))
+        grown = Usage(input_tokens=asked + growth, output_tokens=answered)
+        high.append((request.model, grown))
+
+    scale, url = calls / len(samples), template.options.base_url
+    is_bounded = template.options.max_tokens is not None
+    return Forecast(
+        template.who,
+        calls,
+        _tokens(low, scale),
+        _tokens(high, scale) if is_bounded else None,
+        _cost_usd(low, scale, prices, url),
+        _cost_usd(high, scale, prices, url) if is_bounded else None,
+    )
+
+
+def _sampled(plan: Plan, agent_id: str | None) -> tuple[int, list[RunSpec]]:
+    """Count the runs of an agent, or all of them, and draw some; the same ones each time."""
+    sizes = [
+        cell.size if agent_id is None else cell.replicates * len(cell.problems)
+        for cell in plan.cells
+        if agent_id is None or agent_id in cell.agents
+    ]
+    cells = [
+        (cell, start)
+        for cell, start in zip(plan.cells, plan.starts, strict=False)
+        if agent_id is None or agent_id in cell.agents
+    ]
+    ends = list(accumulate(sizes))
+    calls = ends[-1]
+    drawn = range(calls)
+    chosen = drawn if calls <= _MOST_SAMPLES else Random(0).sample(drawn, _MOST_SAMPLES)  # noqa: S311
+    specs = []
+    for place in chosen:
+        index = bisect_right(ends, place)
+        cell, start = cells[index]
+        within = place - (ends[index] - sizes[index])
+        if agent_id is not None:
+            replicate, problem = divmod(within, len(cell.problems))
+            agents = len(cell.agents)
+            within = (replicate * agents + cell.agents.index(agent_id)) * len(cell.problems)
+            within += problem
+
+        specs.append(plan.at(start + within))
+
+    return calls, specs
+
+
+def _requests(
+    plan: Plan, template: RequestTemplate, specs: Iterable[RunSpec], *, is_judge: bool
+) -> Iterator[_Sample]:
+    """Fill in requests; each with how many tokens it may grow by: a judge's by the answer."""
+    study = plan.study
+    problems = {problem.problem_id: problem for problem in study.problems}
+    others = stand_in_answer() if is_judge else {}
+    for spec in specs:
+        problem, agent = problems.get(spec.problem_id), study.agents.get(spec.agent_id)
+        if problem is None:
+            continue
+
+        answer = agent.chat.max_tokens if is_judge and agent and agent.chat else None
+        scope = scope_of(spec, problem, plan.condition_of(spec), **others)
+        try:
+            yield template.fill_in(scope, spec.seed), answer or 0
+        except PromptError:
+            continue  # `check` tells it
+
+
+def _tokens(uses: Iterable[tuple[str, Usage]], scale: float) -> int:
+    return round(scale * sum(usage.input_tokens + usage.output_tokens for _, usage in uses))
+
+
+def _cost_usd(
+    uses: Iterable[tuple[str, Usage]], scale: float, prices: Prices, base_url: str
+) -> float | None:
+    total = 0.0
+    for model, usage in uses:
+        cost_usd = prices.cost_usd(model, usage, base_url)
+        if cost_usd is None:
+            return None
+
+        total += cost_usd
+
+    return scale * total
