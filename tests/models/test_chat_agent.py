@@ -345,3 +345,32 @@ async def test_a_key_may_stand_in_a_dotenv_file_beside_the_study(
         await run(chat_study(tmp_path, chat(url, api_key_env="PENSTOCK_TEST_KEY")))
 
     assert set(sent) == {"Bearer from-the-file"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"base_url": "https://me:sk-canary-0123456789@host/v1"},
+        {"base_url": "https://host/v1?key=sk-canary-0123456789"},
+        {"api_key": "sk-canary-0123456789"},
+        {"api_key_env": "sk-canary-0123456789"},
+        {"extra": {"api_key": "sk-canary-0123456789"}},
+        {"extra": {"user": "sk-canary-0123456789"}},
+    ],
+)
+def test_a_key_in_a_study_file_is_refused_and_not_repeated(
+    fields: dict[str, Any], tmp_path: Path
+) -> None:
+    agent = chat("http://127.0.0.1:9/v1", **fields)
+    text = {
+        "study_id": "s",
+        "title": "S",
+        "agents": {"gpt": agent},
+        "problems": [{"problem_id": "p"}],
+    }
+    path = tmp_path / "study.json"
+    path.write_text(json.dumps(text))
+    with pytest.raises(ValidationError) as caught:
+        ps.load_study(path)
+
+    assert "canary" not in str(caught.value)

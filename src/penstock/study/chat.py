@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -60,8 +60,9 @@ class ChatOptions(Declaration):
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, url: str) -> str:
-        if not re.match(r"https?://[^/@\s]+(/\S*)?$", url):
-            raise ValueError(f"{url!r} is no http(s) address (a key does not belong in it)")
+        if "@" in url or not re.fullmatch(r"https?://[^/?#\s]+(/[^?#\s]*)?", url):
+            # What is refused is not repeated: it may hold a key.
+            raise ValueError("write it as http://host:port/v1; a key does not belong in it")
 
         return url.rstrip("/")
 
@@ -72,6 +73,16 @@ class ChatOptions(Declaration):
             raise ValueError("names an environment variable; never write a key in a study file")
 
         return name
+
+    @field_validator("extra")
+    @classmethod
+    def _holds_no_key(cls, extra: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name, value in extra.items():
+            is_named_so = re.search(r"api[-_]?key|authorization|secret|password", name, re.I)
+            if is_named_so or (isinstance(value, str) and re.match(r"sk-[\w-]{8,}|Bearer ", value)):
+                raise ValueError(f"{name!r} looks like a key; name its variable in api_key_env")
+
+        return extra
 
 
 class JudgeOptions(ChatOptions):
