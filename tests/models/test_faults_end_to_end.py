@@ -1,6 +1,7 @@
 """Every fault of a provider through a real study: what is recorded is what the server did.
 
-``PENSTOCK_SOAK=1`` in the environment also runs each fault alone at 1,000 in flight.
+``PENSTOCK_SOAK=1`` in the environment also runs what takes minutes: each fault alone, and all with
+those that close the gate, at 1,000 in flight, and a limit that is held over several minutes.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from penstock.models.adaptive import AdaptiveLimit
 from penstock.models.simulator import Fault, SimulatedProvider, SimulatorOptions
 
 pytestmark = pytest.mark.anyio
+soak = pytest.mark.skipif("PENSTOCK_SOAK" not in os.environ, reason="PENSTOCK_SOAK=1 runs it")
 
 CLASSES: dict[str | None, str | None] = {
     None: None,
@@ -234,7 +236,7 @@ async def test_a_fault_alone_is_recorded_as_what_it_is_with_fifty_in_flight(
     assert kinds[None] == summary.succeeded
 
 
-@pytest.mark.skipif("PENSTOCK_SOAK" not in os.environ, reason="PENSTOCK_SOAK=1 runs it")
+@soak
 @pytest.mark.parametrize("fault", ALONE)
 @pytest.mark.usefixtures("without_slow_start")
 async def test_a_fault_alone_is_recorded_as_what_it_is_with_a_thousand_in_flight(
@@ -247,7 +249,9 @@ async def test_a_fault_alone_is_recorded_as_what_it_is_with_a_thousand_in_flight
     assert most_in_flight(records) >= 900 or fault in CUTTING
 
 
-@pytest.mark.parametrize(("in_flight", "runs"), [(1, 10), (50, 300), (1000, 1200)])
+@pytest.mark.parametrize(
+    ("in_flight", "runs"), [(1, 10), (50, 300), pytest.param(1000, 1200, marks=soak)]
+)
 async def test_all_faults_together_lose_no_run_and_answer_none_twice(
     in_flight: int, runs: int, tmp_path: Path
 ) -> None:
@@ -348,3 +352,74 @@ async def test_a_budget_holds_on_the_servers_own_count_with_a_thousand_in_flight
     assert summary.is_out_of_budget
     assert summary.failed == 0
     assert summary.succeeded < runs
+
+
+GSM8K = """\
+study_id: gsm8k-over-http
+title: GSM8K over HTTP
+agents:
+  6b_finetuning: {{chat: {{base_url: "{url}", model: 6b_finetuning, timeout_s: 5}}}}
+  6b_verification: {{chat: {{base_url: "{url}", model: 6b_verification, timeout_s: 5}}}}
+problems: {{file: {folder}/problems.jsonl, id: problem_id, brief: question, expected: answer}}
+evaluators: {{correct: {{number: {{pattern: 'A:.*?(-?\\d[\\d,]*(?:\\.\\d+)?)\\D*$'}}}}}}
+limits: {{"{url}": {{max_in_flight: 1000}}}}
+"""
+
+HARDSHIPS = {
+    "rate_limited": 0.05,
+    "server_error": 0.03,
+    "dropped": 0.02,
+    "malformed_json": 0.01,
+    "stalled": 0.01,
+}
+
+
+@pytest.mark.usefixtures("without_slow_start")
+@pytest.mark.parametrize("faults", [pytest.param({}, marks=soak, id="none"), HARDSHIPS])
+async def test_gsm8k_over_http_gives_the_published_numbers_whatever_goes_wrong(
+    faults: dict[str, float], shared_data: Path, tmp_path: Path
+) -> None:
+    folder, log = shared_data / "gsm8k", tmp_path / "log.jsonl"
+    given = {
+        "replay": folder / "recorded_answers.jsonl",
+        "replay_problems": folder / "problems.jsonl",
+        "faults": faults,
+        "retry_after": "mixed",
+        "retry_after_s": 0.1,
+        "log": log,
+    }
+    async with serving(SimulatorOptions.model_validate(given)) as url:
+        file = tmp_path / "study.yaml"
+        file.write_text(GSM8K.format(url=url, folder=folder))
+        summary, attempts = await run(ps.load_study(file), tmp_path / "study", 1000)
+
+    query = (
+        "SELECT agent_id, sum(metric_value), count(*), count(DISTINCT run_id) "
+        "FROM evaluations JOIN runs USING (run_id) GROUP BY agent_id ORDER BY agent_id"
+    )
+    with closing(sqlite3.connect(tmp_path / "study" / "study.sqlite")) as connection:
+        scores = connection.execute(query).fetchall()
+
+    assert scores == [("6b_finetuning", 286, 1319, 1319), ("6b_verification", 515, 1319, 1319)]
+    assert (summary.succeeded, summary.failed) == (2638, 0)
+    kinds = Counter(attempt.error_kind for attempt in attempts if attempt.error_kind)
+    met = Counter(CLASSES[record["fault"]] for record in served_by(log) if record["fault"])
+    assert kinds == met
+    assert len(met) == (5 if faults else 0)
+
+
+@soak
+async def test_the_servers_own_limits_are_never_hit_and_nine_tenths_of_them_are_used(
+    tmp_path: Path,
+) -> None:
+    rpm = 1200
+    log = tmp_path / "log.jsonl"
+    options = SimulatorOptions(latency_s=0.2, requests_per_minute=rpm, log=log)
+    async with serving(options) as url:
+        limits = {url: {"max_in_flight": 1000, "requests_per_minute": rpm}}
+        await run(study_at(url, 3 * rpm, limits=limits), tmp_path / "study", 1000)
+
+    records = served_by(log)
+    assert {record["status"] for record in records} == {200}
+    lasted_s = records[-1]["arrived_s"] - records[0]["arrived_s"]
+    assert (len(records) - rpm) / (rpm / 60) / lasted_s >= 0.9, "the first minute's is at once"
