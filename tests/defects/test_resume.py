@@ -52,7 +52,7 @@ async def say(stream):
             print(*event.run_ids, flush=True)
 
 ps.run_study(
-    make_study(replicates=20), agent_bindings={"agent-a": calls.note_and("x" * 1_000_000)},
+    make_study(replicates=10), agent_bindings={"agent-a": calls.note_and("x" * 1_000_000)},
     output_dir=folder / "out", subscribers=[say], parallelism=2, show_progress=False,
 )
 """
@@ -75,7 +75,7 @@ def test_a_killed_study_has_what_it_called_saved_and_runs_only_the_rest(tmp_path
     assert saved.keys() <= {row[0] for row in query(tmp_path / "out", "SELECT run_id FROM runs")}
     finish(child_script, tmp_path)
     calls = Counter(Calls(tmp_path / "calls").all())
-    assert len(calls) == 40
+    assert len(calls) == 20
     assert {run_id: calls[run_id] for run_id in saved} == saved
     assert saved
     lengths = query(tmp_path / "out", "SELECT DISTINCT length(outputs ->> '$.text') FROM runs")
@@ -94,11 +94,11 @@ calls = Calls(folder / "calls")
 
 def go_on():
     return ps.run_study(
-        make_study(replicates=1000), agent_bindings={"agent-a": calls.note_and("x" * 50_000)},
+        make_study(replicates=400), agent_bindings={"agent-a": calls.note_and("x" * 30_000)},
         output_dir=folder / "out", parallelism=4, show_progress=False,
     )
 
-resource.setrlimit(resource.RLIMIT_FSIZE, (3_000_000, unlimited))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, unlimited))
 try:
     go_on()
 except OSError as error:
@@ -121,8 +121,8 @@ def test_a_full_disk_stops_the_study_which_keeps_what_it_committed_and_goes_on_l
     assert str(tmp_path / "out" / "study.sqlite") in error
     assert "MB are free on its disk" in error
     assert "run the study again" in error
-    assert 10 < int(restored) <= int(made) < 2000
-    assert query(tmp_path / "out", "SELECT count(*), status FROM runs") == [(2000, "success")]
+    assert 10 < int(restored) <= int(made) < 800
+    assert query(tmp_path / "out", "SELECT count(*), status FROM runs") == [(800, "success")]
 
 
 def test_a_failed_run_runs_again_in_the_next_session(tmp_path: Path) -> None:
