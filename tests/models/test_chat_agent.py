@@ -10,11 +10,12 @@ import pytest
 from aiohttp import web
 
 import penstock as ps
-from penstock.errors import ValidationError
+from penstock.errors import ForeignDirectoryError, ValidationError
 from penstock.models.simulator import SimulatedProvider, SimulatorOptions
 from penstock.retry import Retry
 from penstock.runner import StudyRunner
 from penstock.study.chat import Budget
+from tests.conftest import ROOT
 from tests.models.loopback import ANSWER, answers, http_server
 from tests.models.studies import chat, chat_study, rows
 
@@ -374,3 +375,25 @@ def test_a_key_in_a_study_file_is_refused_and_not_repeated(
         ps.load_study(path)
 
     assert "canary" not in str(caught.value)
+
+
+async def test_results_of_another_prompt_are_not_mixed_and_a_longer_timeout_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    async with simulated() as provider:
+        await run(chat_study(tmp_path, chat(provider.url)))
+        patient = await run(chat_study(tmp_path, chat(provider.url, timeout_s=90)))
+        assert patient.summary.restored == 2
+        with pytest.raises(ForeignDirectoryError, match="agent 'gpt' has another prompt, max_tok"):
+            await run(chat_study(tmp_path, chat(provider.url, prompt="Why?", max_tokens=30)))
+
+
+async def test_the_quickstarts_chat_study_runs_as_it_is_written(tmp_path: Path) -> None:
+    text = (ROOT / "docs/examples/quickstart/chat.yaml").read_text()
+    async with simulated(answers=("It is 42.", "It is 41.")) as provider:
+        path = tmp_path / "chat.yaml"
+        path.write_text(text.replace("http://127.0.0.1:8000/v1", provider.url))
+        results = await run(ps.load_study(path))
+
+    assert results.summary.succeeded == len(results) == 160
+    assert {result.evaluations[0].metric_value for result in results} == {0.0, 1.0}

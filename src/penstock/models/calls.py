@@ -105,6 +105,9 @@ class Caller:
             except ModelError as error:
                 self._record(ctx, provider_s=perf_counter() - begun)
                 ticket.rejected(error)
+                if error.usage is not None:
+                    ticket.settle(error.usage.input_tokens + error.usage.output_tokens)
+
                 self._settle_failure(ctx, request, error, estimate, reservation)
                 raise
 

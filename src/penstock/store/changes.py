@@ -61,10 +61,24 @@ async def _changed_agents(connection: aiosqlite.Connection, study: Study) -> _Ch
     before = decode(definition)["agents"]
     now = study.model_dump(mode="json", include={"agents"})["agents"]
     return [
-        ("agent_id", name, f"agent {name!r} was {_said(before[name])} and is {_said(now[name])}")
+        ("agent_id", name, f"agent {name!r} {told}")
         for name in before.keys() & now.keys()
-        if before[name] != now[name]
+        if (told := _agent_change(before[name], now[name]))
     ]
+
+
+_OF_THE_CALL = frozenset({"api_key_env", "timeout_s", "connect_timeout_s"})
+"""What a chat agent's answers do not depend on."""
+
+
+def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say how an agent's declaration changed, where its answers may have; else nothing."""
+    if "chat" in before and "chat" in now:
+        fields = _different(before["chat"], now["chat"])
+        told = ", ".join(field for field in fields if field not in _OF_THE_CALL)
+        return f"has another {told}" if told else ""
+
+    return "" if before == now else f"was {_said(before)} and is {_said(now)}"
 
 
 async def _changed_problems(
@@ -88,7 +102,7 @@ def _different(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
 
 
 def _said(declaration: Mapping[str, Any]) -> str:
-    return ", ".join(map(str, declaration.values()))
+    return declaration.get("call") or "a chat model"
 
 
 async def _count(connection: aiosqlite.Connection, sql: str, name: str) -> int:
