@@ -23,7 +23,7 @@ from penstock.events import (
     StudyStopping,
 )
 from penstock.lifecycle import Announcer, Job, Lifecycle
-from penstock.listening import Listener, Listeners, one_by_one
+from penstock.listening import PATIENCE_S, Listener, Listeners, one_by_one
 from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
@@ -196,7 +196,7 @@ class StudyRunner:
         """
         self.stop(reason)
         self._scheduler.cancel(self._grace_s)
-        self._listeners.cancel(self._grace_s)
+        self._listeners.cancel(self._grace_s + PATIENCE_S)  # they hear of runs left behind first
 
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.

@@ -163,8 +163,9 @@ async def run_interruptibly(
 ) -> bool:
     """Run a study that a person may interrupt; tell whether one did.
 
-    The first SIGINT or SIGTERM stops the study, the second cancels what is in flight. Where
-    signals cannot be received (not the main thread, not POSIX) it only runs the study.
+    The first SIGINT, SIGTERM or SIGHUP stops the study, the second cancels what is in flight; a
+    hang-up that is ignored (``nohup``) stays so. Where signals cannot be received (not the main
+    thread, not POSIX) it only runs the study.
 
     Args:
         runner: The study.
@@ -178,7 +179,7 @@ async def run_interruptibly(
 
     async def receive(*, task_status: anyio.abc.TaskStatus[None]) -> None:
         nonlocal interrupts
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        with anyio.open_signal_receiver(*_stopping_signals()) as signals:
             task_status.started()
             async for received in signals:
                 interrupts += 1
@@ -204,6 +205,14 @@ async def run_interruptibly(
         raise failure
 
     return interrupts > 0
+
+
+def _stopping_signals() -> Iterator[signal.Signals]:
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    # The terminal is gone, and a study that dies with it loses the calls in flight.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
 
 
 def _refuse_in_running_loop() -> None:

@@ -12,9 +12,17 @@ from typing import Any
 
 import pytest
 
+from tests.cli.conftest import StudyFolder
+
 ROOT = Path(__file__).parents[2]
 REPORT = "PENSTOCK_FAULTS_REPORT"
 """The variable that names the file to which what was proved is written."""
+
+SERIES = int(os.environ.get("PENSTOCK_FAULT_SERIES", "1"))
+"""How many series of kills are made: one in ``make test``, eight in ``make faults``."""
+
+IS_LONG = SERIES > 1
+"""Whether every case is tried, or enough of them for every day."""
 
 Prove = Callable[..., None]
 _PROVED = pytest.StashKey[dict[str, dict[str, Any]]]()
@@ -22,6 +30,11 @@ _PROVED = pytest.StashKey[dict[str, dict[str, Any]]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_PROVED] = {}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StudyFolder:
+    return StudyFolder(tmp_path)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ kills each, in ``make faults``.
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 from collections import Counter
@@ -20,9 +19,7 @@ from penstock.errors import StoreError
 from penstock.store.reader import StoreReader
 from tests.artifacts import assert_same_artifacts
 from tests.faults import child
-from tests.faults.conftest import Prove, run_module
-
-SERIES = int(os.environ.get("PENSTOCK_FAULT_SERIES", "1"))
+from tests.faults.conftest import SERIES, Prove, run_module
 
 # The phase, and at which of its passages the child is killed, at most so many microseconds later.
 POINTS = {
