@@ -1,0 +1,82 @@
+"""Answers in JSON, checked against the schema that they were to follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from penstock.errors import ValidationError
+from penstock.models.errors import MalformedResponseError
+from penstock.models.json_answers import JsonAnswers
+
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "score": {"type": "integer", "minimum": 0, "maximum": 10},
+        "why": {"type": ["string", "null"]},
+        "tags": {"type": "array", "items": {"enum": ["a", "b"]}, "maxItems": 2},
+        "next": {"$ref": "#/$defs/step"},
+        "kind": {"anyOf": [{"const": "sure"}, {"type": "number"}]},
+    },
+    "required": ["score"],
+    "additionalProperties": False,
+    "$defs": {
+        "step": {"type": "object", "properties": {"next": {"$ref": "#/$defs/step"}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '{"score": 3}',
+        '{"score": 0, "why": null, "tags": ["a", "b"], "kind": "sure"}',
+        '{"score": 10, "why": "so", "next": {"next": {}}, "kind": 0.5}',
+    ],
+)
+def test_an_answer_that_follows_its_schema_gives_its_fields(answer: str) -> None:
+    assert JsonAnswers(SCHEMA).read(answer)["score"] in {0, 3, 10}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("It is 3.", "is no JSON"),
+        ("[]", "it: Input should be a valid dictionary"),
+        ("{}", "score: Field required"),
+        ('{"score": 11}', "score: Input should be less than or equal to 10"),
+        ('{"score": "3"}', "score: Input should be a valid integer"),
+        ('{"score": true}', "score: Input should be a valid integer"),
+        ('{"score": 1, "mood": 2}', "mood: Extra inputs are not permitted"),
+        ('{"score": 1, "tags": ["c"]}', r"tags\.0: Input should be 'a' or 'b'"),
+        ('{"score": 1, "tags": ["a", "a", "a"]}', "tags: List should have at most 2 items"),
+        ('{"score": 1, "next": {"next": 3}}', r"next\.next: Input should be a valid dictionary"),
+    ],
+)
+def test_an_answer_that_does_not_is_refused_with_its_place(answer: str, said: str) -> None:
+    with pytest.raises(MalformedResponseError, match=said):
+        JsonAnswers(SCHEMA).read(answer)
+
+
+def test_an_answer_that_is_no_mapping_is_the_field_value() -> None:
+    assert JsonAnswers({"type": "array", "items": {"type": "integer"}}).read("[1, 2]") == {
+        "value": [1, 2]
+    }
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nope"},
+        {"type": 3},
+        {"properties": 3},
+        {"anyOf": []},
+        {"$ref": "#/nowhere"},
+        {"type": "string", "pattern": "("},
+        {"type": "object", "properties": {"a": "x"}},
+    ],
+)
+def test_a_schema_that_cannot_be_read_is_an_error_before_any_call(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="json_schema: cannot be read"):
+        JsonAnswers(schema)
