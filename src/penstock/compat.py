@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.check import validate_canonical_artifacts
+from penstock.artifacts.canonical import validate_canonical_artifacts
 from penstock.artifacts.export import export_artifacts
 from penstock.errors import ValidationError
 from penstock.problems import find_named_problem

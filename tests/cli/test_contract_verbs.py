@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.artifacts.check import validate_canonical_artifacts
+from penstock.artifacts.canonical import validate_canonical_artifacts
 from tests.cli.conftest import StudyFolder
 
 CANONICAL = ("conditions.csv", "runs.csv", "events.csv", "evaluations.csv", "study.yaml")

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.check import validate_canonical_artifacts
+from penstock.artifacts.canonical import validate_canonical_artifacts
 from penstock.artifacts.export import export_artifacts
 from penstock.cli.forecasts import forecast_rows, forecasts_of
 from penstock.cli.output import counted, emit, errors_told, listed, say

@@ -131,20 +131,19 @@ class Plan(Sequence[RunSpec]):
         condition, agents, problems, _ = self.cells[index]
         rest, problem = divmod(position - self.starts[index], len(problems))
         replicate, agent = divmod(rest, len(agents))
-        named: dict[str, Any] = {
-            "study_id": self.study.study_id,
-            "condition_id": condition.condition_id,
-            "replicate": replicate + 1,
-        }
-        who: dict[str, Any] = {"agent_id": agents[agent], "problem_id": problems[problem]}
-        hashed = named | {key: name or None for key, name in who.items()}
+        study_id, condition_id = self.study.study_id, condition.condition_id
+        agent_id, problem_id = agents[agent], problems[problem]
+        hashed = (study_id, condition_id, replicate + 1, agent_id or None, problem_id or None)
         return RunSpec(
             position=position,
-            run_id=run_id(**hashed),
-            seed=self._seed(**hashed),
+            run_id=run_id(*hashed),
+            study_id=study_id,
+            condition_id=condition_id,
+            problem_id=problem_id,
+            agent_id=agent_id,
+            replicate=replicate + 1,
+            seed=self._seed(*hashed),
             condition_fingerprint=condition.fingerprint,
-            **named,
-            **who,
         )
 
     def condition_of(self, spec: RunSpec) -> Condition:
