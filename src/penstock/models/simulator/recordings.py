@@ -116,6 +116,8 @@ class RecordedAnswers:
             errors.append(f"{place}: no answer as text in {' or '.join(names)}")
         elif not isinstance(key, str) and not prompt:
             errors.append(f"{place}: needs {options.replay_key!r} or the prompt, as text")
+        elif not isinstance(row.get("model"), str | None):
+            errors.append(f"{place}: the name of the model must be text")
         else:
             key = key if isinstance(key, str) else str(prompt)
             self._recordings[row.get("model"), key].append(answer)
