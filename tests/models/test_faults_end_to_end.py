@@ -64,6 +64,9 @@ ATTEMPTS = 6
 CUTTING = {Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.OVERLOADED}
 """What makes the gate let fewer in: with these a limit of a thousand in flight is not used up."""
 
+WAITED_FOR = {Fault.SILENT, Fault.STALLED}
+"""What ends with a timeout, which must be longer than answers take on a busy machine."""
+
 
 @pytest.fixture
 def without_slow_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,11 +245,12 @@ async def test_a_fault_alone_is_recorded_as_what_it_is_with_fifty_in_flight(
 async def test_a_fault_alone_is_recorded_as_what_it_is_with_a_thousand_in_flight(
     fault: str, tmp_path: Path
 ) -> None:
+    timeout_s = 8.0 if fault in WAITED_FOR else 30.0
     summary, _, records = await run_with(
-        {fault: 0.05}, tmp_path, 1000, 3000, latency_s=2.0, timeout_s=4.0
+        {fault: 0.05}, tmp_path, 1000, 2000, latency_s=2.0, timeout_s=timeout_s
     )
-    assert summary.succeeded + summary.failed == 3000
-    assert most_in_flight(records) >= 900 or fault in CUTTING
+    assert summary.succeeded + summary.failed == 2000
+    assert most_in_flight(records) >= 800 or fault in CUTTING
 
 
 @pytest.mark.parametrize(
@@ -269,8 +273,7 @@ async def test_all_faults_together_lose_no_run_and_answer_none_twice(
 async def test_a_thousand_are_really_in_flight_where_no_fault_says_that_it_is_too_much(
     tmp_path: Path,
 ) -> None:
-    waited_for = {Fault.SILENT, Fault.STALLED}  # until a timeout that is longer than the answers
-    quick = [fault for fault in ALONE if fault not in CUTTING | waited_for]
+    quick = [fault for fault in ALONE if fault not in CUTTING | WAITED_FOR]
     faults = {fault.value: 0.01 for fault in quick}
     summary, _, records = await run_with(faults, tmp_path, 1000, 1300, latency_s=2.0, timeout_s=20)
     assert summary.succeeded + summary.failed == 1300
@@ -422,4 +425,4 @@ async def test_the_servers_own_limits_are_never_hit_and_nine_tenths_of_them_are_
     records = served_by(log)
     assert {record["status"] for record in records} == {200}
     lasted_s = records[-1]["arrived_s"] - records[0]["arrived_s"]
-    assert (len(records) - rpm) / (rpm / 60) / lasted_s >= 0.9, "the first minute's is at once"
+    assert len(records) / lasted_s >= 0.9 * rpm / 60

@@ -573,7 +573,8 @@ def test_a_replay_without_recordings_or_problems_is_refused(tmp_path: Path) -> N
 def test_every_line_of_a_replay_that_is_wrong_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text(
-        '{"problem_id": "p"}\n\nnonsense\n[1]\n{"answer": "a"}\n{"prompt": "p", "answer": "a", "model": 1}\n'
+        '{"problem_id": "p"}\n\nnonsense\n[1]\n{"answer": "a"}\n'
+        '{"prompt": "p", "answer": "a", "model": 1}\n'
     )
     with pytest.raises(ValidationError) as caught:
         SimulatedProvider(SimulatorOptions(replay=path))
