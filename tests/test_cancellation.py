@@ -76,11 +76,15 @@ async def test_a_cancellation_waits_for_the_end_of_the_work(scoped: bool) -> Non
 async def test_cancelling_a_study_once_waits_for_its_runs_and_twice_cancels_them(
     tmp_path: Path,
 ) -> None:
-    started = asyncio.Event()
+    both_started = asyncio.Event()
+    started: list[str] = []
     cancelled: list[str] = []
 
     async def agent(ctx: ps.RunContext) -> None:
-        started.set()
+        started.append(ctx.spec.run_id)
+        if len(started) == 2:
+            both_started.set()
+
         try:
             await anyio.sleep_forever()
         finally:
@@ -91,11 +95,14 @@ async def test_cancelling_a_study_once_waits_for_its_runs_and_twice_cancels_them
         agent_bindings={"agent-a": agent},
         output_dir=tmp_path,
         parallelism=2,
-        grace_s=3600,
+        grace_s=60,
     )
     task = asyncio.create_task(runner.run())
-    await started.wait()
-    task.cancel()
+    await both_started.wait()
+    with runner.watch(ps.StudyStopping) as stopping:
+        task.cancel()
+        await stopping.batch()
+
     await anyio.wait_all_tasks_blocked()
     assert (task.done(), cancelled) == (False, [])
 
@@ -103,7 +110,7 @@ async def test_cancelling_a_study_once_waits_for_its_runs_and_twice_cancels_them
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert len(cancelled) == 2
+    assert sorted(cancelled) == sorted(started)
     assert (tmp_path / "runs.csv").exists()
 
 

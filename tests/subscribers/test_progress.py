@@ -6,6 +6,8 @@ import pty
 import re
 import sys
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -120,14 +122,24 @@ async def test_text_of_unknown_origin_cannot_rewrite_the_screen() -> None:
     assert "gone" in line
 
 
+def read_to_the_end(terminal: int) -> bytes:
+    chunks = []
+    with os.fdopen(terminal, "rb", buffering=0) as screen, suppress(OSError):  # its end is an error
+        while chunk := screen.read(4096):
+            chunks.append(chunk)
+
+    return b"".join(chunks)
+
+
 async def on_a_terminal(events: Iterable[Event]) -> str:
     """What a person sees, with the sequences that move the cursor and colour taken out."""
     ours, theirs = pty.openpty()
-    with os.fdopen(theirs, "w") as terminal:
-        await shown(terminal, events)
+    with ThreadPoolExecutor(1) as threads:
+        screen = threads.submit(read_to_the_end, ours)  # a terminal holds 4 KB, then it blocks
+        with os.fdopen(theirs, "w") as terminal:
+            await shown(terminal, events)
 
-    with os.fdopen(ours, "rb") as screen:
-        written = screen.read1(1_000_000).decode()
+        written = screen.result().decode()
 
     assert "\x1b[" in written
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
