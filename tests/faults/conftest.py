@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import StudyFolder
+from tests.cli.conftest import StudyFolder, cli
 
 ROOT = Path(__file__).parents[2]
 REPORT = "PENSTOCK_FAULTS_REPORT"
@@ -23,6 +23,8 @@ SERIES = int(os.environ.get("PENSTOCK_FAULT_SERIES", "1"))
 
 IS_LONG = SERIES > 1
 """Whether every case is tried, or enough of them for every day."""
+
+__all__ = ["IS_LONG", "SERIES", "Prove", "cli", "environment", "run_module"]
 
 Prove = Callable[..., None]
 _PROVED = pytest.StashKey[dict[str, dict[str, Any]]]()

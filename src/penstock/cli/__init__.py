@@ -167,11 +167,18 @@ def export(
     *,
     to: Annotated[Path | None, typer.Option(help="Where the files go; else DIR itself.")] = None,
     sqlite: Annotated[bool, typer.Option("--sqlite", help="Copy study.sqlite there too.")] = False,
+    spreadsheet_safe: Annotated[
+        bool,
+        typer.Option("--spreadsheet-safe", help="Quote what looks like a formula; needs --to."),
+    ] = False,
 ) -> None:
     """Write a study's files (runs.csv and so on) from its store."""
     from penstock.cli import looking  # noqa: PLC0415 - see the module's docstring
 
-    looking.export(directory, to, sqlite=sqlite)
+    if spreadsheet_safe and to is None:
+        raise typer.BadParameter("--spreadsheet-safe is for a copy: give --to as well")
+
+    looking.export(directory, to, sqlite=sqlite, spreadsheet_safe=spreadsheet_safe)
 
 
 @app.command()

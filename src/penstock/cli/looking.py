@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock.artifacts.canonical import validate_canonical_artifacts
 from penstock.artifacts.export import export_artifacts
+from penstock.artifacts.spreadsheets import quote_formulas
 from penstock.cli.forecasts import forecast_rows, forecasts_of
 from penstock.cli.output import counted, emit, errors_told, listed, say
 from penstock.cli.standing import failure_rows, standing
@@ -167,7 +168,14 @@ def _status_as_text(status: Mapping[str, Any], failures: list[tuple[str, ...]]) 
         say("failures:", *listed(failures, most=5))
 
 
-def export(directory: Path, to: Path | None, *, sqlite: bool, study_id: str | None = None) -> None:
+def export(
+    directory: Path,
+    to: Path | None,
+    *,
+    sqlite: bool,
+    study_id: str | None = None,
+    spreadsheet_safe: bool = False,
+) -> None:
     """Write a study's files from its store; beside it only while nobody runs the study."""
     with errors_told():
         # Before anything is written: is there a study at all, and the one that is meant?
@@ -183,6 +191,9 @@ def export(directory: Path, to: Path | None, *, sqlite: bool, study_id: str | No
                 where = export_artifacts(directory, to, sqlite=sqlite)
             except sqlite3.Error as error:
                 raise StoreError(f"{directory / 'study.sqlite'}: {error}") from error
+
+        if spreadsheet_safe:
+            quote_formulas(where)
 
         if wrong := validate_canonical_artifacts(where):
             raise StoreError(f"the files in {where} are not as they should be: {' '.join(wrong)}")

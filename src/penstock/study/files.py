@@ -155,6 +155,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         payload = _read_json(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
+        _refuse_bombs(payload)
     except OSError as error:
         raise StudyFileError(path, [f"cannot be read: {error.strerror}"]) from error
     except YAMLError as error:
@@ -168,6 +169,30 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise StudyFileError(path, ["holds no study: its top must be a mapping (`study_id: ...`)"])
 
     return payload
+
+
+_MOST_VALUES = 10_000_000
+"""A few lines of YAML can name a value that is larger than any memory, by aliases of aliases."""
+
+
+def _refuse_bombs(payload: Any) -> None:
+    sizes: dict[int, int] = {}
+
+    def size(value: Any) -> int:
+        if not isinstance(value, (dict, list)):
+            return 1
+
+        if (known := sizes.get(id(value))) is not None:
+            return known
+
+        sizes[id(value)] = _MOST_VALUES  # until it is known: one that holds itself has no end
+        sizes[id(value)] = sum(map(size, value.values() if isinstance(value, dict) else value)) + 1
+        return sizes[id(value)]
+
+    if size(payload) > _MOST_VALUES:
+        raise ValueError(
+            f"its aliases stand for more than {_MOST_VALUES:,} values, or for themselves"
+        )
 
 
 def _read_json(text: str) -> Any:

@@ -1,0 +1,100 @@
+"""Study files and answers that mean harm."""
+
+from __future__ import annotations
+
+import csv
+import string
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock as ps
+from penstock.errors import StudyFileError
+from penstock.study.files import load_study
+from tests.faults.conftest import Prove
+from tests.faults.study import build_study, run
+
+BASE = "study_id: s\ntitle: t\nagents: {a: "agents.py:a"}\nproblems: [{problem_id: p}]\n"
+LETTERS = string.ascii_lowercase[:9]
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n" for before, after in pairwise(LETTERS)
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{BOMB}{BASE}",
+        f"{BASE}provenance_metadata: &self {{x: *self}}\n",
+        f"{BASE}provenance_metadata: !!python/object/apply:os.system ['touch owned']\n",
+        f"{BASE}description: a\0b\n",
+        f"{BASE}provenance_metadata: {'[' * 100_000}\n",
+    ],
+    ids=["bomb", "alias of itself", "python tag", "NUL", "depth"],
+)
+def test_a_study_file_that_means_harm_is_refused(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proved: Prove
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "study.yaml"
+    file.write_text(text)
+    with pytest.raises(StudyFileError):
+        load_study(file)
+
+    assert not (tmp_path / "owned").exists()
+    proved(
+        "a study file that means harm",
+        "refused in one sentence: bombs of aliases, python tags, NULs, depth",
+        "{ways:.0f} files",
+        ways=1,
+    )
+
+
+def test_a_text_of_10_mb_in_a_study_file_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(f"{BASE}description: {'x' * 10_000_000}\n")
+    assert len(load_study(file).description) == 10_000_000
+
+
+PLANES = "".join(chr((plane << 16) + 0x1F0) for plane in range(17))
+ANSWERS = {
+    "p1": "\x1b]0;owned\x07\x1b[2J" + PLANES + "\x00\r\n",
+    "p2": "=HYPERLINK(1)" + "x" * 200_000,
+}
+
+
+def test_answers_that_mean_harm_are_kept_to_the_letter_and_quoted_where_that_is_asked_for(
+    tmp_path: Path, cli: Any, capfd: pytest.CaptureFixture[str], proved: Prove
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        if ctx.problem.problem_id == "p1" and ctx.spec.replicate == 1:
+            raise ValueError(ANSWERS["p1"])
+
+        return ANSWERS[ctx.problem.problem_id]
+
+    study = build_study(run_budget={"replicates": 2})
+    results = run(tmp_path / "results", agent, study=study, show_progress=True)
+    texts = {each.spec.problem_id: each.outputs.get("text") for each in results if not each.error}
+    assert texts == ANSWERS
+    assert "\x1b" not in capfd.readouterr().err
+
+    copy = tmp_path / "copy"
+    said = cli("export", tmp_path / "results", "--to", copy, "--spreadsheet-safe")
+    assert said.exit_code == 0, said.stderr
+    limit = csv.field_size_limit(1_000_000)
+    with (copy / "events.csv").open(encoding="utf-8", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+
+    csv.field_size_limit(limit)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
+    assert f"'{ANSWERS['p2']}" in cells
+    assert cli("export", tmp_path / "results", "--spreadsheet-safe").exit_code == 2
+    proved(
+        "an answer that means harm",
+        "kept to the letter, shown unarmed; `export --spreadsheet-safe` quotes formulas in a copy",
+        "{planes:.0f} planes of Unicode, cells of {size:,.0f} characters",
+        planes=17,
+        size=200_013,
+    )
