@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import anyio
 import numpy as np
+import structlog
 
 import penstock as ps
 
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=20.0)
     parser.add_argument("--concurrency", type=int, default=200)
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
     with TemporaryDirectory() as scratch:
         print("soaking; the result comes at the end", file=sys.stderr)
         found = anyio.run(soak, options.minutes, options.concurrency, Path(scratch))

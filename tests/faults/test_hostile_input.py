@@ -16,7 +16,7 @@ from penstock.study.files import load_study
 from tests.faults.conftest import Prove
 from tests.faults.study import build_study, run
 
-BASE = "study_id: s\ntitle: t\nagents: {a: "agents.py:a"}\nproblems: [{problem_id: p}]\n"
+BASE = "study_id: s\ntitle: t\nagents: {a: agents.py:a}\nproblems: [{problem_id: p}]\n"
 LETTERS = string.ascii_lowercase[:9]
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{after}: &{after} [{', '.join([f'*{before}'] * 9)}]\n" for before, after in pairwise(LETTERS)
@@ -48,6 +48,19 @@ def test_a_study_file_that_means_harm_is_refused(
         "a study file that means harm",
         "refused in one sentence: bombs of aliases, python tags, NULs, depth",
         "{ways:.0f} files",
+        ways=1,
+    )
+
+
+@pytest.mark.parametrize("name", ["../../evil", "a/b/../../..", "a\u001b[31m", "a\nb", "a\0"])
+def test_an_id_that_would_leave_the_folder_or_rewrite_a_terminal_is_refused(
+    name: str, proved: Prove
+) -> None:
+    assert ps.validate_study(build_study(study_id=name, output_dir=None))
+    proved(
+        "an id with separators or control characters",
+        "refused before anything is run or written",
+        "{ways:.0f} ids",
         ways=1,
     )
 

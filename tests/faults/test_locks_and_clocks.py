@@ -78,7 +78,7 @@ class SteppingClock(datetime):
     reads = 0
 
     @classmethod
-    def now(cls, tz: Any = None) -> datetime:
+    def now(cls, tz: Any = None) -> Any:
         cls.reads += 1
         return datetime.now(tz or UTC) + timedelta(days=365 if cls.reads % 2 else -365)
 
