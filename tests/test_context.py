@@ -207,3 +207,18 @@ def test_an_agent_left_behind_after_its_attempt_reports_to_nobody() -> None:
     ctx.observe("step")
 
     assert len(ctx.observations) == len(heard) == 1
+
+
+def test_each_role_draws_numbers_of_its_own_and_the_agents_are_those_of_its_seed() -> None:
+    drawn = {
+        "agent": make_context().stream("agent").random(3).tolist(),
+        "environment": make_context().stream("environment").random(3).tolist(),
+        "evaluator": make_context().stream("evaluator").random(3).tolist(),
+    }
+
+    assert len({tuple(numbers) for numbers in drawn.values()}) == 3
+    assert drawn["agent"] == np.random.default_rng(make_context().seed).random(3).tolist()
+    ctx = make_context()
+    ctx.rng.random(1000)
+    assert ctx.stream("environment").random(3).tolist() == drawn["environment"]
+    assert ctx.stream("environment").random(3).tolist() != drawn["environment"]

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import inf
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -70,6 +70,7 @@ class RunContext:
         self.waited_s = 0.0
         self.timeout_scope: anyio.CancelScope | None = None
         self._limiters = limiters or {}
+        self._streams: dict[str, Generator] = {}
         self._on_observe = on_observe
         self._lock = Lock()
         self._is_over = False
@@ -82,9 +83,24 @@ class RunContext:
     @cached_property
     def rng(self) -> Generator:
         """Random numbers of this run's own: equal in every attempt, at any concurrency."""
-        from numpy.random import default_rng  # noqa: PLC0415 - 80 ms that `--help` need not wait
+        return self.stream("agent")
 
-        return default_rng(self.spec.seed)
+    def stream(self, role: Literal["agent", "environment", "evaluator"]) -> Generator:
+        """Give the random numbers of one role in this run; no role draws from another's.
+
+        What an agent draws then changes neither the environment it acts in nor how it is scored:
+        with paired seeds, every agent meets the same environment.
+
+        Args:
+            role: Who draws; ``rng`` is the agent's. An evaluator may ask for its own by the
+                parameter ``rng``.
+        """
+        if role not in self._streams:
+            from numpy.random import SeedSequence, default_rng  # noqa: PLC0415 - 80 ms, not always
+
+            self._streams[role] = default_rng(SeedSequence(self.seed, spawn_key=_ROLES[role]))
+
+        return self._streams[role]
 
     @cached_property
     def log(self) -> Any:
@@ -194,6 +210,11 @@ class RunContext:
     def end(self) -> None:
         """Say that the attempt is over: an agent left behind in its thread reports to nobody."""
         self._is_over = True
+
+
+# The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's
+# is the seed's own, so that `ctx.rng` is `default_rng(ctx.seed)`.
+_ROLES: Mapping[str, tuple[int, ...]] = {"agent": (), "environment": (1,), "evaluator": (2,)}
 
 
 def _plain_metric(name: str, value: Any) -> Any:

@@ -39,6 +39,7 @@ PARAMETERS: Mapping[str, Callable[[RunContext, Mapping[str, Any]], Any]] = {
     "condition": lambda ctx, _: ctx.condition,
     "run_spec": lambda ctx, _: ctx.spec,
     "seed": lambda ctx, _: ctx.seed,
+    "rng": lambda ctx, _: ctx.stream("evaluator"),
 }
 """Parameters an evaluator may ask for by name, beside its first one, the answer."""
 
