@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test lint docs faults soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,15 @@ lint: .venv/installed
 
 docs: .venv/installed
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Kills a study more than a hundred times, tries every case, and writes the page that says so.
+faults: .venv/installed
+	PENSTOCK_FAULT_SERIES=8 PENSTOCK_FAULTS_REPORT=docs/reliability.json \
+		$(BIN)/python -m pytest tests/faults
+	$(BIN)/python docs/make_reliability.py
+
+soak: .venv/installed
+	$(BIN)/python benchmarks/soak.py
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/overhead.py

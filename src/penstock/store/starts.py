@@ -1,10 +1,9 @@
 """How many attempts a session has started, kept where a killed process leaves it as it was.
 
 A call that was made and whose result was never saved may have been paid for. The results that are
-saved say nothing of it, so each start is counted before its agent is called: in eight bytes of a
-file, which the system keeps when the process is killed (0.7 us; a transaction takes a thousand
-times as long). The count goes into the store with every group, so that a crash of the whole
-machine loses no more than the starts since the last one.
+saved say nothing of it, so each start is counted before its agent is called: in 16 bytes of a file,
+which the system keeps when the process is killed (1 us). The count goes into the store with every
+group, so that a crash of the whole machine loses no more than the starts since the last one.
 """
 
 from __future__ import annotations
