@@ -57,7 +57,8 @@ def test_a_full_disk_stops_the_study_which_goes_on_once_there_is_space(
         "disk full",
         "the study stops starting, says the path and what is free, keeps what was committed, and "
         "goes on once there is space",
-        "{kept:.0f} of {runs:.0f} runs kept on 2 MB; {again:.0f} calls could not be saved and were made again",
+        "{kept:.0f} of {runs:.0f} runs kept on 2 MB; {again:.0f} calls could not be saved and were "
+        "made again",
         kept=kept,
         runs=MANY,
         again=first - kept,
