@@ -180,6 +180,24 @@ async def test_a_budget_stops_the_study_and_a_larger_one_goes_on(tmp_path: Path)
     assert last.succeeded == 100 - first.succeeded - again.succeeded
 
 
+async def test_a_call_that_broke_off_counts_at_its_worst_case_in_the_next_session_too(
+    tmp_path: Path,
+) -> None:
+    async with simulated(faults={"cut_off": 1.0}) as provider:
+        study = chat_study(tmp_path, chat(provider.url), budget={"max_cost_usd": 100.0})
+        (result, *_) = await run(study)
+        assert result.error_info is not None
+        assert result.cost_usd == 0.0, "what nobody counted is no cost of the run"
+        uncounted = result.metrics["uncounted_cost_usd"]
+        assert uncounted > 0
+
+        poorer = study.model_copy(update={"budget": Budget(max_cost_usd=2.5 * uncounted)})
+        again = await StudyRunner(poorer, show_progress=False).run()
+
+    assert again.is_out_of_budget, "both calls of the first session count"
+    assert again.failed == 0
+
+
 async def test_a_session_ends_when_its_time_is_over(tmp_path: Path) -> None:
     async with simulated(latency_s=0.05) as provider:
         study = chat_study(

@@ -149,6 +149,9 @@ class Caller:
             self._settle(ctx, request, error.usage, reservation)
         elif _may_be_billed(error):
             reservation.settle(estimate.cost_usd, estimate.tokens)
+            self._record(
+                ctx, uncounted_cost_usd=estimate.cost_usd, uncounted_tokens=estimate.tokens
+            )
         else:
             reservation.release()
 

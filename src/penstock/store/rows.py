@@ -91,11 +91,16 @@ UPDATE attempt SET status = ?, primary_outcome = ?, metrics = ?, error_kind = ?,
     error_message = ?, error_stage = ?, error_retryable = ?, traceback = ? WHERE id = ?
 """
 # SQLite reads no NaN and no infinity in JSON, which agents may record.
+# What judges cost stands in the metrics, and so does the worst case of calls that broke off after
+# they were sent: the provider may have billed them, and nobody counted.
 SPENT = """
-SELECT total(cost_usd) + total(judge ->> '$.judge_cost_usd'),
-       CAST(total(input_tokens) + total(output_tokens) + total(judge ->> '$.judge_input_tokens')
-            + total(judge ->> '$.judge_output_tokens') AS INTEGER)
-FROM (SELECT *, iif(json_valid(metrics), metrics, '{}') AS judge FROM attempt)
+SELECT total(cost_usd) + total(m ->> '$.judge_cost_usd')
+       + total(m ->> '$.uncounted_cost_usd') + total(m ->> '$.judge_uncounted_cost_usd'),
+       CAST(total(input_tokens) + total(output_tokens)
+            + total(m ->> '$.judge_input_tokens') + total(m ->> '$.judge_output_tokens')
+            + total(m ->> '$.uncounted_tokens') + total(m ->> '$.judge_uncounted_tokens')
+            AS INTEGER)
+FROM (SELECT *, iif(json_valid(metrics), metrics, '{}') AS m FROM attempt)
 """
 SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 INSERT_OBSERVATION = _insert("observation", 2 + len(_OBSERVED))
