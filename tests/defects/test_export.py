@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.artifacts.export import export_artifacts
+from penstock.artifacts.spreadsheets import quote_formulas
 from tests.artifacts import assert_same_artifacts
 from tests.builders import make_study
 from tests.defects.situations import Calls, query, read, run
@@ -187,7 +189,7 @@ def test_a_row_put_before_the_others_of_a_matrix_changes_no_other_run(tmp_path: 
 SECRETS = ("sk-live-0123456789abcdef", "hunter2hunter2")
 
 
-def test_no_table_holds_a_formula_and_no_file_a_key_that_an_error_or_a_note_repeats(
+def test_tables_for_spreadsheets_hold_no_formula_and_no_file_a_key_that_is_repeated(
     tmp_path: Path,
 ) -> None:
     """D20: what an agent returns or observes is stored as it is, keys in it too."""
@@ -211,8 +213,11 @@ def test_no_table_holds_a_formula_and_no_file_a_key_that_an_error_or_a_note_repe
     )
     results = run(study, agents, tmp_path)
     texts = [row["text"] for row in read(tmp_path / "events.csv")]
-    assert texts[:2] == ["'=cmd|'/C calc'!A0", "- a list\n- is none"]
-    assert [row["model_name"] for row in read(tmp_path / "runs.csv")] == ["'@SUM(1+1)", "unknown"]
+    assert texts[:2] == ["=cmd|'/C calc'!A0", "- a list\n- is none"], "as it was said"
+    copy = export_artifacts(tmp_path, tmp_path / "copy")
+    quote_formulas(copy)
+    assert next(row["text"] for row in read(copy / "events.csv")) == "'=cmd|'/C calc'!A0"
+    assert [row["model_name"] for row in read(copy / "runs.csv")] == ["'@SUM(1+1)", "unknown"]
     assert results[0].provenance["model_name"] == "@SUM(1+1)"
     assert "401: wrong key [redacted]" in str(results[1].error)
     assert json.loads((tmp_path / "manifest.json").read_text())["provenance"]["lab"] == "ours"

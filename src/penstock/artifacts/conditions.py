@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.tables import plain_cell, write_rows
+from penstock.artifacts.tables import plain_cell, write_csv
 from penstock.encoding import decode
 from penstock.errors import ForeignDirectoryError
 from penstock.store.declared import condition_row
@@ -38,7 +38,7 @@ def write_conditions(
         cell: Writes the level that a condition assigns; a factor it does not assign is empty.
     """
     rows = map(dict, store.rows("SELECT * FROM conditions"))
-    write_rows(path, *_table(store.definition(), rows, cell))
+    write_csv(path, *_table(store.definition(), rows, cell))
 
 
 def materialize_design(study: Study, conditions: Sequence[Condition], path: Path) -> None:
@@ -57,7 +57,7 @@ def materialize_design(study: Study, conditions: Sequence[Condition], path: Path
     table = [[*row] for row in rows]
     _refuse_others(path, study, {str(row[1]) for row in table})
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_rows(path, header, table)
+    write_csv(path, header, table)
 
 
 def _rows(study: Study, conditions: Iterable[Condition]) -> Iterator[Mapping[str, Any]]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from penstock.artifacts.tables import write_rows
+from penstock.artifacts.tables import write_csv
 
 __all__ = ["quote_formulas"]
 
@@ -26,7 +26,7 @@ def quote_formulas(folder: Path) -> None:
             with path.open(encoding="utf-8", newline="") as file:
                 rows = csv.reader(file)
                 header = next(rows)
-                write_rows(path, header, _quoted(rows))
+                write_csv(path, header, _quoted(rows))
     finally:
         csv.field_size_limit(limit)
 

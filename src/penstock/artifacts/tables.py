@@ -17,7 +17,6 @@ __all__ = [
     "write_csv",
     "write_json",
     "write_lines",
-    "write_rows",
     "write_text",
 ]
 
@@ -27,56 +26,7 @@ def plain_cell(value: Any) -> Any:
     return json.dumps(value, sort_keys=True) if isinstance(value, (dict, list)) else value
 
 
-_OURS = frozenset(
-    [
-        "study_id",
-        "run_id",
-        "condition_id",
-        "problem_id",
-        "agent_id",
-        "seed",
-        "replicate",
-        "status",
-        "start_time",
-        "end_time",
-        "latency_s",
-        "input_tokens",
-        "output_tokens",
-        "cost_usd",
-        "manifest_path",
-    ]
-)
-"""Columns that hold numbers, or the names by which tables are joined."""
-
-_SIGNS = frozenset("=@+-\t\r")
-
-
-def _without_formulas(
-    header: Sequence[str], rows: Iterable[Iterable[Any]]
-) -> Iterator[Sequence[Any]]:
-    """Quote texts that a spreadsheet would run: models and agents write what they like."""
-    places = [place for place, name in enumerate(header) if name not in _OURS]
-    for row in rows:
-        cells = [*row]
-        for place in places:
-            cell = cells[place]
-            if isinstance(cell, str) and cell[:1] in _SIGNS and _is_formula(cell):
-                cells[place] = f"'{cell}"
-
-        yield cells
-
-
-def _is_formula(cell: str) -> bool:
-    # A list that a model writes begins with a dash and is none: it calls nothing.
-    return cell[0] not in "+-" or "(" in cell or "|" in cell
-
-
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table with a header, row by row; a text that is a formula is quoted."""
-    write_rows(path, header, _without_formulas(header, rows))
-
-
-def write_rows(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table with a header, row by row, every cell as it is."""
     with _replaced(path) as file:
         writer = csv.writer(file)

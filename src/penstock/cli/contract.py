@@ -93,7 +93,7 @@ def generate_doe(
     randomize: Annotated[bool, typer.Option(help="Shuffle the rows.")] = True,
 ) -> None:
     """Write the rows of a design without a study."""
-    from penstock.artifacts.tables import plain_cell, write_rows  # noqa: PLC0415 - see above
+    from penstock.artifacts.tables import plain_cell, write_csv  # noqa: PLC0415 - see above
     from penstock.study.designs import doe  # noqa: PLC0415
 
     factors = _factors(factors_json)
@@ -112,9 +112,7 @@ def generate_doe(
         )
         names = made["summary"]["factors"]
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_rows(
-            out, names, ([plain_cell(row[name]) for name in names] for row in made["design"])
-        )
+        write_csv(out, names, ([plain_cell(row[name]) for name in names] for row in made["design"]))
         warnings = (f"Warning: {warning}" for warning in made["warnings"])
         say(made["interpretation"], *warnings, f"Wrote design to {out}")
 
