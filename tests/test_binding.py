@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from penstock.binding import Bindings, bind_study, plan_and_bind
+from penstock.binding import Bindings, plan_and_bind
 from penstock.errors import ValidationError
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
-from penstock.study.plan import plan
 from penstock.study.problem import Problem
 from tests.builders import make_context, make_study
 
@@ -33,7 +32,7 @@ async def agent(ctx: Any) -> str:
 
 def bind(study: Any = None, **options: Any) -> Bindings:
     options.setdefault("agents", {"agent-a": agent})
-    return bind_study(plan(study or make_study()), **options)
+    return plan_and_bind(study or make_study(), **options)[1]
 
 
 def refused(study: Any, **options: Any) -> tuple[str, ...]:

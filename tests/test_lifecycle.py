@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
-from penstock.binding import bind_study
+from penstock.binding import plan_and_bind
 from penstock.bus import EventBus
 from penstock.events import (
     Event,
@@ -50,7 +50,7 @@ class House:
         }
         self.lifecycle = Lifecycle(
             self.plan,
-            bind_study(self.plan, agents={"agent-a": agent}),
+            plan_and_bind(self.plan.study, agents={"agent-a": agent})[1],
             Announcer(self._bus, "tested"),
             **(given | options),
         )

@@ -31,7 +31,7 @@ from penstock.study.validation import declaration_errors
 if TYPE_CHECKING:
     from penstock.models.declared import DeclaredModels
 
-__all__ = ["Bindings", "bind_study", "plan_and_bind"]
+__all__ = ["Bindings", "plan_and_bind"]
 
 Found = TypeVar("Found")
 
@@ -77,6 +77,14 @@ def plan_and_bind(
 ) -> tuple[Plan, Bindings]:
     """Plan a study and bind what it names, or the condition runner that takes its place.
 
+    Args:
+        study: The declared study.
+        conditions: Conditions to use in place of those the study's design makes.
+        agents: Agents by name; they come before those the study declares.
+        problems: Problems by id; they come before those the study declares.
+        condition_runner: Runs a condition as a whole, without agents and problems.
+        isolate_random: Whether runs have global random generators of their own.
+
     Raises:
         ValidationError: everything that is wrong with either, at once.
     """
@@ -100,34 +108,6 @@ def plan_and_bind(
         raise ValidationError(errors)
 
     return made, bindings
-
-
-def bind_study(
-    plan: Plan,
-    *,
-    agents: Mapping[str, Any] | None = None,
-    problems: Mapping[str, Any] | None = None,
-    isolate_random: bool = True,
-) -> Bindings:
-    """Bind every agent, problem and evaluator that a plan uses.
-
-    Args:
-        plan: The plan.
-        agents: Agents by name; they come before those the study declares.
-        problems: Problems by id; they come before those the study declares.
-        isolate_random: Whether runs have global random generators of their own.
-
-    Raises:
-        ValidationError: everything that cannot be bound, at once.
-    """
-    errors: list[str] = []
-    bindings = _bind(
-        plan.study, plan, errors, agents or {}, problems or {}, isolate_random=isolate_random
-    )
-    if errors:
-        raise ValidationError(errors)
-
-    return bindings
 
 
 def _bind(
@@ -157,7 +137,7 @@ def _bind(
         return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
 
     known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
-    agent_names, problem_names = _taking_part(study) if plan is None else _planned(plan)
+    agent_names, problem_names = _taking_part(study, plan)
     found_problems = _gather(problem_names, lambda name: find_named_problem(known, name), errors)
     bindings = Bindings(
         agents=_gather(agent_names, bound_agent, errors),
@@ -199,11 +179,10 @@ def _models(study: Study, errors: list[str]) -> DeclaredModels | None:
     return models
 
 
-def _planned(plan: Plan) -> tuple[list[str], list[str]]:
-    return plan.agents(), plan.problems()
+def _taking_part(study: Study, plan: Plan | None) -> tuple[Sequence[str], Sequence[str]]:
+    if plan is not None:
+        return plan.agents(), plan.problems()
 
-
-def _taking_part(study: Study) -> tuple[Sequence[str], Sequence[str]]:
     factors = {factor.name for factor in study.factors}
     return (
         () if factors.intersection(AGENT_FACTORS) else study.agent_specs,

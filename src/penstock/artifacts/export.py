@@ -17,11 +17,9 @@ from penstock.artifacts.tables import (
     write_lines,
     write_text,
 )
-from penstock.encoding import decode
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
-from penstock.study.conditions import Condition
 from penstock.study.designs import describe_design
 from penstock.study.files import dump_yaml
 from penstock.study.frozen import frozen_json
@@ -79,17 +77,9 @@ def _design(store: StoreReader) -> dict[str, Any]:
     """Describe the design by the conditions that were planned, whoever made them."""
     definition = store.definition()
     declared = ("study_id", "title", "factors", "blocks", "design_spec", "seed_policy")
-    conditions = [
-        Condition(
-            condition_id=row["condition_id"],
-            factor_assignments=decode(row["factors"]),
-            block_assignments=decode(row["blocks"]),
-            admissible=bool(row["admissible"]),
-            replicates=decode(row["assignment_meta_json"]).get("replicates", 1),
-        )
-        for row in store.rows("SELECT * FROM conditions")
-    ]
-    return describe_design(Study(**{name: definition[name] for name in declared}), conditions)
+    return describe_design(
+        Study(**{name: definition[name] for name in declared}), list(store.conditions())
+    )
 
 
 def _manifest(store: StoreReader) -> dict[str, Any]:

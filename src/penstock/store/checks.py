@@ -144,16 +144,5 @@ def _declared(store: StoreReader) -> tuple[Study, list[Condition]]:
     stored = store.definition()
     definition = {name: value for name, value in stored.items() if name in Study.model_fields}
     definition["problems"] = [decode(each) for each in store.problems()]
-    conditions = [
-        Condition(
-            condition_id=row["condition_id"],
-            factor_assignments=decode(row["factors"]),
-            block_assignments=decode(row["blocks"]),
-            admissible=bool(row["admissible"]),
-            constraint_messages=decode(row["constraint_messages"]),
-            metadata=decode(row["assignment_meta_json"]),
-            replicates=decode(row["assignment_meta_json"]).get("replicates", 1),
-        )
-        for row in store.rows("SELECT * FROM conditions")
-    ]
+    conditions = list(store.conditions())
     return Study(**definition), conditions

@@ -15,6 +15,7 @@ from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult, StudySummary
 from penstock.store.rows import LAST, result_from_row
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION
+from penstock.study.conditions import Condition
 
 __all__ = ["StoreReader"]
 
@@ -108,6 +109,20 @@ class StoreReader:
         path.unlink(missing_ok=True)
         with closing(sqlite3.connect(path)) as copy:
             self._connection.backup(copy)
+
+    def conditions(self) -> Iterator[Condition]:
+        """Give the conditions of the current plan in design order, inadmissible ones included."""
+        for row in self.rows("SELECT * FROM conditions"):
+            metadata = decode(row["assignment_meta_json"])
+            yield Condition(
+                condition_id=row["condition_id"],
+                factor_assignments=decode(row["factors"]),
+                block_assignments=decode(row["blocks"]),
+                admissible=bool(row["admissible"]),
+                constraint_messages=decode(row["constraint_messages"]),
+                metadata=metadata,
+                replicates=metadata.get("replicates", 1),
+            )
 
     def problems(self) -> Iterator[str]:
         """Give the problems that the study declares, each as JSON."""

@@ -134,7 +134,3 @@ class Budget(Declaration):
     max_cost_usd: Positive | None = None
     max_tokens: PositiveWhole | None = None
     max_duration_s: Positive | None = None
-
-
-Limits = Mapping[Name, EndpointLimits]
-Prices = Mapping[Name, Price]
