@@ -14,7 +14,7 @@ from __future__ import annotations
 
 # The tasks an agent starts are made by asyncio, whoever it asks for them.
 from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from penstock.context import RunContext
@@ -25,9 +25,7 @@ __all__ = ["isolated"]
 Answer = TypeVar("Answer")
 
 
-def isolated(
-    call: Callable[..., Coroutine[Any, Any, Answer]],
-) -> Callable[..., Coroutine[Any, Any, Answer]]:
+def isolated(call: Callable[..., Coroutine[Any, Any, Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Give every call of an async function global random states of its own.
 
     Args:
@@ -35,8 +33,8 @@ def isolated(
     """
     global_random()  # looks at the generators now, not within the first run
 
-    async def call_isolated(ctx: RunContext, *others: Any) -> Answer:
-        return await _Stepped(call(ctx, *others), _Randomness(ctx.seed))
+    def call_isolated(ctx: RunContext, *others: Any) -> Awaitable[Answer]:
+        return _Stepped(call(ctx, *others), _Randomness(ctx.seed))
 
     return call_isolated
 
@@ -44,12 +42,13 @@ def isolated(
 class _Randomness:
     """The global random states of one run, in place only while the run makes a step."""
 
-    __slots__ = ("_host_factory", "_in_place", "_own", "_seed")
+    __slots__ = ("_host_factory", "_in_place", "_loop", "_own", "_seed")
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._own: Any = None
         self._in_place = False
+        self._loop: AbstractEventLoop | None = None
         self._host_factory: Any = None
 
     def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
@@ -58,7 +57,7 @@ class _Randomness:
             return move(*arguments)
 
         save, load, seed, turn = global_random()
-        loop = _running_loop()
+        loop = self._loop = self._loop or _running_loop()
         with turn:
             host = save()
             try:
@@ -109,30 +108,29 @@ class _Stepped(Coroutine[Any, Any, Answer]):
     through as it is, and whoever inspects it sees the coroutine within.
     """
 
-    __slots__ = ("__weakref__", "_close", "_coroutine", "_send", "_step", "_throw")
+    __slots__ = ("__weakref__", "_coroutine", "_step")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Answer], randomness: _Randomness) -> None:
         self._coroutine = coroutine
         self._step = randomness.step
-        self._send, self._throw, self._close = coroutine.send, coroutine.throw, coroutine.close
 
     def send(self, value: Any, /) -> Any:
-        return self._step(self._send, value)
+        return self._step(self._coroutine.send, value)
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> Any:
         if value is None and traceback is None:
-            return self._step(self._throw, kind)
+            return self._step(self._coroutine.throw, kind)
 
-        return self._step(self._throw, kind, value, traceback)
+        return self._step(self._coroutine.throw, kind, value, traceback)
 
     def close(self) -> None:
-        self._step(self._close)
+        self._step(self._coroutine.close)
 
     def __await__(self) -> Generator[Any, Any, Answer]:
         return self  # it has what `await` asks for
 
     def __next__(self) -> Any:
-        return self._step(self._send, None)
+        return self._step(self._coroutine.send, None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)  # cr_frame, cr_running, __qualname__, ...
