@@ -64,7 +64,7 @@ async def execute(
     attempt = _Attempt(ctx)
     started_at, start = datetime.now(UTC), perf_counter()
     try:
-        answer = await _answer(agent, ctx, timeout_s)
+        answer = await (agent(ctx) if timeout_s is None else _in_time(agent, ctx, timeout_s))
     except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
         latency_s = perf_counter() - start - ctx.waited_s
         attempt.fail(error)
@@ -132,10 +132,7 @@ async def rescore(
     )
 
 
-async def _answer(agent: BoundAgent, ctx: RunContext, timeout_s: float | None) -> Any:
-    if timeout_s is None:
-        return await agent(ctx)
-
+async def _in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:
     error: BaseException | None = None
     with anyio.move_on_after(timeout_s) as scope:
         ctx.timeout_scope = scope
@@ -155,6 +152,17 @@ _NO_ANSWER = AgentResult()
 
 class _Attempt:
     """What an attempt has gathered so far; kept whatever happens next."""
+
+    __slots__ = (
+        "answer",
+        "ctx",
+        "error",
+        "evaluations",
+        "outputs_json",
+        "provenance",
+        "stage",
+        "status",
+    )
 
     def __init__(self, ctx: RunContext) -> None:
         self.ctx = ctx

@@ -183,28 +183,29 @@ class Lifecycle:
             on_observe=self._observed,
         )
         try:
-            result = await self._result(job, ctx)
+            result = await (self._rescored if job.is_answered else self._executed)(job, ctx)
         except StopStudy as error:  # this run is left undone
             self._stop(str(error))
             return None
 
         return self._settle(job, result)
 
-    async def _result(self, job: Job, ctx: RunContext) -> RunResult:
-        evaluators = self._bindings.evaluators[ctx.spec.problem_id]
-        if job.is_answered:
-            earlier = await self._recall(job.position)
-            rescored = await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
-            self.tally.discount(earlier)
-            return rescored
-
-        return await execute(
+    def _executed(self, _: Job, ctx: RunContext) -> Awaitable[RunResult]:
+        spec = ctx.spec
+        return execute(
             ctx,
-            self._bindings.agents[ctx.spec.agent_id],
-            evaluators,
+            self._bindings.agents[spec.agent_id],
+            self._bindings.evaluators[spec.problem_id],
             timeout_s=self._timeout_s,
             outcomes=self._outcomes,
         )
+
+    async def _rescored(self, job: Job, ctx: RunContext) -> RunResult:
+        evaluators = self._bindings.evaluators[ctx.spec.problem_id]
+        earlier = await self._recall(job.position)
+        rescored = await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
+        self.tally.discount(earlier)
+        return rescored
 
     def _settle(self, job: Job, result: RunResult) -> float | None:
         wait_s = None
