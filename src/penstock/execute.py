@@ -35,9 +35,12 @@ from penstock.results import (
     RunStage,
     RunStatus,
 )
+from penstock.study.fact import unchecked
 from penstock.study.hypotheses import Outcome
 
 __all__ = ["execute", "rescore"]
+
+_ended = unchecked(RunResult)
 
 
 async def execute(
@@ -61,22 +64,23 @@ async def execute(
         StopStudy: the agent said so; the run is left undone.
         BaseException: the run is cancelled from outside.
     """
-    attempt = _Attempt(ctx)
     started_at, start = datetime.now(UTC), perf_counter()
     try:
         answer = await (agent(ctx) if timeout_s is None else _in_time(agent, ctx, timeout_s))
     except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
         latency_s = perf_counter() - start - ctx.waited_s
+        attempt = _Attempt(ctx)
         attempt.fail(error)
     else:
         latency_s = perf_counter() - start - ctx.waited_s
+        attempt = _Attempt(ctx)
         attempt.keep(answer)
 
     if attempt.error is None:
         await attempt.score(evaluators)
 
     ctx.end()
-    return RunResult(
+    return _ended(
         spec=ctx.spec,
         status=attempt.status,
         attempt=ctx.attempt,

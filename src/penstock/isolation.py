@@ -108,29 +108,29 @@ class _Stepped(Coroutine[Any, Any, Answer]):
     through as it is, and whoever inspects it sees the coroutine within.
     """
 
-    __slots__ = ("__weakref__", "_coroutine", "_step")
+    __slots__ = ("__weakref__", "_coroutine", "_randomness")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Answer], randomness: _Randomness) -> None:
         self._coroutine = coroutine
-        self._step = randomness.step
+        self._randomness = randomness
 
     def send(self, value: Any, /) -> Any:
-        return self._step(self._coroutine.send, value)
+        return self._randomness.step(self._coroutine.send, value)
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> Any:
         if value is None and traceback is None:
-            return self._step(self._coroutine.throw, kind)
+            return self._randomness.step(self._coroutine.throw, kind)
 
-        return self._step(self._coroutine.throw, kind, value, traceback)
+        return self._randomness.step(self._coroutine.throw, kind, value, traceback)
 
     def close(self) -> None:
-        self._step(self._coroutine.close)
+        self._randomness.step(self._coroutine.close)
 
     def __await__(self) -> Generator[Any, Any, Answer]:
         return self  # it has what `await` asks for
 
     def __next__(self) -> Any:
-        return self._step(self._coroutine.send, None)
+        return self._randomness.step(self._coroutine.send, None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)  # cr_frame, cr_running, __qualname__, ...

@@ -230,7 +230,12 @@ def _is_hard_to_read(outputs_json: str) -> bool:
 
     It knows no NaN and no infinity, reads no half surrogate pairs, and ends a text at a NUL.
     """
-    return any(mark in outputs_json for mark in ("NaN", "Infinity", "\\ud", "\\u0000"))
+    # A letter is found thirty times as fast as a word, and these three are not in every answer.
+    return (
+        ("N" in outputs_json and "NaN" in outputs_json)
+        or ("I" in outputs_json and "Infinity" in outputs_json)
+        or ("\\" in outputs_json and ("\\ud" in outputs_json or "\\u0000" in outputs_json))
+    )
 
 
 def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
