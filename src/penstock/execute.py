@@ -196,14 +196,10 @@ class _Attempt:
             self.fail(AgentReportedFailure(self.answer.error))
             self.stage = RunStage.OUTPUT
 
-        for keep_part in (
-            self._keep_metrics,
-            self._keep_outputs,
-            self._keep_metadata,
-            self._keep_events,
-        ):
+        for part, keep_part in _PARTS:
             try:
-                keep_part()
+                if getattr(self.answer, part):
+                    keep_part(self)
             except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
                 self.fail(error)
 
@@ -280,6 +276,14 @@ class _Attempt:
                 metrics["primary_outcome"] = primary
 
         return metrics
+
+
+_PARTS = (
+    ("metrics", _Attempt._keep_metrics),  # noqa: SLF001 - our own
+    ("outputs", _Attempt._keep_outputs),  # noqa: SLF001
+    ("metadata", _Attempt._keep_metadata),  # noqa: SLF001
+    ("events", _Attempt._keep_events),  # noqa: SLF001
+)
 
 
 def _cancellation(error: BaseException) -> BaseException:
