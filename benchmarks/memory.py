@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import anyio
-from overhead import make_runner
+from studies import Agent, make_runner
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
 
 def _peak_mb(runs: int, concurrency: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
-        anyio.run(make_runner(runs, concurrency, Path(folder)).run)
+        anyio.run(make_runner(Agent(), runs, concurrency, Path(folder)).run)
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
