@@ -14,13 +14,13 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from time import process_time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 __all__ = [
     "Figure",
@@ -81,21 +81,26 @@ def cpu_us(measured: Callable[[], object], each: int) -> float:
     return (process_time() - begun) / each * 1e6
 
 
+Contender = TypeVar("Contender", bound=Hashable)
+
+
 def in_turns(
-    names: Iterable[str], measure: Callable[[str], float], rounds: int
-) -> dict[str, list[float]]:
+    contenders: Iterable[Contender], measure: Callable[[Contender], float], rounds: int
+) -> dict[Contender, list[float]]:
     """Measure each of these in turn, again and again: A B A B, so that noise meets all alike."""
-    measured: dict[str, list[float]] = {name: [] for name in names}
+    measured: dict[Contender, list[float]] = {contender: [] for contender in contenders}
     for _ in range(rounds):
-        for name, values in measured.items():
-            values.append(measure(name))
+        for contender, values in measured.items():
+            values.append(measure(contender))
 
     return measured
 
 
-def ratio(measured: Mapping[str, Sequence[float]], name: str, baseline: str) -> float:
+def ratio(
+    measured: Mapping[Contender, Sequence[float]], contender: Contender, baseline: Contender
+) -> float:
     """Give how much one contender takes beside another: the median of what each round gives."""
-    pairs = zip(measured[name], measured[baseline], strict=True)
+    pairs = zip(measured[contender], measured[baseline], strict=True)
     return median(value / base for value, base in pairs)
 
 

@@ -97,7 +97,12 @@ class EventStream:
 
     def _take(self, count: int) -> list[Event]:
         events = self._events
-        taken = [events.popleft() for _ in range(min(count, len(events)))]
+        if len(events) <= count:
+            taken = list(events)
+            events.clear()
+        else:
+            taken = [events.popleft() for _ in range(count)]
+
         self._bus._caught_up(self)  # noqa: SLF001
         return taken
 
@@ -116,7 +121,7 @@ class EventBus:
 
     def __init__(self) -> None:
         self._streams: list[EventStream] = []
-        self._routes: dict[type[Event], tuple[EventStream, ...]] = {}
+        self._routes: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
         self._behind: EventStream | None = None
         self._gate = anyio.Event()
         self._closed = False
@@ -151,8 +156,8 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         """Hand an event to everyone who listens; never waits and never fails."""
-        for stream in self._route(type(event)):
-            stream._put(event)  # noqa: SLF001
+        for put in self._routes.get(type(event)) or self._route(type(event)):
+            put(event)
 
     def laggard(self) -> EventStream | None:
         """Name a lossless stream that is too far behind, if there is one."""
@@ -182,10 +187,11 @@ class EventBus:
         for stream in list(self._streams):
             stream.close()
 
-    def _route(self, kind: type[Event]) -> tuple[EventStream, ...]:
+    def _route(self, kind: type[Event]) -> tuple[Callable[[Event], None], ...]:
         route = self._routes.get(kind)
         if route is None:
-            route = tuple(stream for stream in self._streams if issubclass(kind, stream.types))
+            streams = (stream for stream in self._streams if issubclass(kind, stream.types))
+            route = tuple(stream._put for stream in streams)  # noqa: SLF001
             self._routes[kind] = route
 
         return route
