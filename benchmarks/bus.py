@@ -14,7 +14,8 @@ from statistics import median
 
 import anyio
 import anyio.lowlevel
-from measure import Figure, cpu_us, in_turns, options, ratio, report
+from figures import Figure, options, report
+from measure import cpu_us, in_turns, ratio
 
 import penstock as ps
 
@@ -25,7 +26,7 @@ EVENT = ps.RunsSaved(seq=1, at=datetime.now(UTC), study_id="benchmark", run_ids=
 
 def main() -> None:
     arguments = options(__doc__, events=200_000, rounds=7).parse_args()
-    report(measure(arguments.events, arguments.rounds), arguments)
+    report("bus", measure(arguments.events, arguments.rounds), arguments)
 
 
 def measure(events: int, rounds: int) -> Iterator[Figure]:
@@ -33,9 +34,9 @@ def measure(events: int, rounds: int) -> Iterator[Figure]:
         return cpu_us(lambda: publish(events, batch) if batch else append(events), events)
 
     measured = in_turns((0, *BATCHES), cpu_us_of, rounds)
-    yield Figure(f"bus/{READERS} x deque.append", median(measured[0]), "µs/event")
+    yield Figure(f"{READERS} x deque.append", median(measured[0]), "µs/event")
     for batch in BATCHES:
-        name = f"bus/{READERS} readers, batches of {batch}"
+        name = f"{READERS} readers, batches of {batch}"
         yield Figure(name, median(measured[batch]), "µs/event")
         yield Figure(f"{name} : deque.append", ratio(measured, batch, 0), "x", at_most=8)
 

@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import anyio
 from by_hand import insert_alone, run_by_hand, spawn_alone
-from measure import Figure, cpu_us, in_turns, options, ratio, report
+from figures import Figure, options, report
+from measure import cpu_us, in_turns, ratio
 from studies import ANSWER, Agent, Terminal, make_runner
 
 import penstock as ps
@@ -43,7 +44,7 @@ def main() -> None:
         *measure("in flight", arguments.wait_ms / 1000, size, arguments.rounds),
         *measure("at once", 0, size, arguments.rounds),
     ]
-    report(figures, arguments)
+    report("overhead", figures, arguments)
 
 
 def measure(case: str, wait_s: float, size: Size, rounds: int) -> Iterator[Figure]:
@@ -59,15 +60,15 @@ def measure(case: str, wait_s: float, size: Size, rounds: int) -> Iterator[Figur
 
     measured = in_turns(CONTENDERS, cpu_us_of, rounds)
     for name, spent_us in measured.items():
-        yield Figure(f"overhead/{case}/{name}", median(spent_us), "µs/run")
+        yield Figure(f"{case}: {name}", median(spent_us), "µs/run")
 
     for name in ("by hand", "penstock"):
-        yield Figure(f"overhead/{case}/{name}: most in flight", peaks[name], "runs")
+        yield Figure(f"{case}: {name}, most in flight", peaks[name], "runs")
 
     to_by_hand = ratio(measured, "penstock", "by hand")
-    yield Figure(f"overhead/{case}/penstock : by hand", to_by_hand, "x", at_most=1.0)
+    yield Figure(f"{case}: penstock : by hand", to_by_hand, "x", at_most=1.0)
     to_unheard = ratio(measured, "penstock, heard", "penstock")
-    yield Figure(f"overhead/{case}/heard : unheard", to_unheard, "x", at_most=1.25)
+    yield Figure(f"{case}: heard : unheard", to_unheard, "x", at_most=1.25)
 
 
 def by_hand(agent: Agent, size: Size, folder: Path) -> float:
@@ -139,8 +140,8 @@ def _until_durable(size: Size, make: Callable[[], ps.StudyRunner]) -> float:
 
 CONTENDERS: dict[str, Contender] = {
     "by hand": by_hand,
-    "by hand: tasks alone": tasks_alone,
-    "by hand: rows alone": rows_alone,
+    "by hand, tasks alone": tasks_alone,
+    "by hand, rows alone": rows_alone,
     "penstock": penstock,
     "penstock, no isolated random": penstock_plain,
     "penstock, heard": penstock_heard,

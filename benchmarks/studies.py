@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,9 @@ class Agent:
         return self._answer
 
 
+Answers = Callable[[object], Awaitable[str]]
+
+
 class Terminal(StringIO):
     """Somewhere to show progress as on a terminal."""
 
@@ -50,7 +54,7 @@ class Terminal(StringIO):
 
 
 def make_runner(
-    agent: Agent, runs: int, concurrency: int, folder: Path, **options: Any
+    agent: Answers, runs: int, concurrency: int, folder: Path, **options: Any
 ) -> ps.StudyRunner:
     """Make a runner of so many runs of an agent; its store is ``folder / "out"``."""
     study = ps.Study(
