@@ -12,13 +12,28 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import process_time
 from typing import Any, TypeVar
 
-__all__ = ["cpu_us", "in_child", "in_turns", "peak_mb", "ratio", "resident_kb"]
+__all__ = ["cpu_us", "in_child", "in_turns", "modules_set_aside", "peak_mb", "ratio", "resident_kb"]
+
+
+@contextmanager
+def modules_set_aside() -> Iterator[None]:
+    """Keep what penstock has imported out of the garbage collections of work by hand.
+
+    Without penstock none of it would be there, and a full collection looks at every object.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
 
 Contender = TypeVar("Contender", bound=Hashable)
 

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import anyio
 from by_hand import insert_alone, run_by_hand, spawn_alone
 from figures import Figure, options, report
-from measure import cpu_us, in_turns, ratio
+from measure import cpu_us, in_turns, modules_set_aside, ratio
 from studies import ANSWER, Agent, Terminal, make_runner
 
 import penstock as ps
@@ -72,11 +72,13 @@ def measure(case: str, wait_s: float, size: Size, rounds: int) -> Iterator[Figur
 
 
 def by_hand(agent: Agent, size: Size, folder: Path) -> float:
-    return cpu_us(lambda: run_by_hand(agent, *size, folder), size.runs)
+    with modules_set_aside():
+        return cpu_us(lambda: run_by_hand(agent, *size, folder), size.runs)
 
 
 def tasks_alone(agent: Agent, size: Size, _: Path) -> float:
-    return cpu_us(lambda: spawn_alone(agent, *size), size.runs)
+    with modules_set_aside():
+        return cpu_us(lambda: spawn_alone(agent, *size), size.runs)
 
 
 def rows_alone(_agent: Agent, size: Size, folder: Path) -> float:
