@@ -43,9 +43,10 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        await self._wait(1)
         if not self._events:
-            raise StopAsyncIteration
+            await self._wait(1)
+            if not self._events:
+                raise StopAsyncIteration
 
         return self._take(1)[0]
 
