@@ -86,11 +86,13 @@ def rows_alone(_agent: Agent, size: Size, folder: Path) -> float:
 
 
 def penstock(agent: Agent, size: Size, folder: Path) -> float:
-    return _until_durable(size, lambda: make_runner(agent, *size, folder))
+    return until_durable_us(size.runs, lambda: make_runner(agent, *size, folder))
 
 
 def penstock_plain(agent: Agent, size: Size, folder: Path) -> float:
-    return _until_durable(size, lambda: make_runner(agent, *size, folder, isolate_random=False))
+    return until_durable_us(
+        size.runs, lambda: make_runner(agent, *size, folder, isolate_random=False)
+    )
 
 
 def penstock_heard(agent: Agent, size: Size, folder: Path) -> float:
@@ -120,10 +122,10 @@ def penstock_heard(agent: Agent, size: Size, folder: Path) -> float:
 
         return runner
 
-    return _until_durable(size, make)
+    return until_durable_us(size.runs, make)
 
 
-def _until_durable(size: Size, make: Callable[[], ps.StudyRunner]) -> float:
+def until_durable_us(runs: int, make: Callable[[], ps.StudyRunner]) -> float:
     """Give the CPU time from the declared study until every result is durable."""
     durable_at_s = 0.0
     gc.collect()
@@ -136,8 +138,8 @@ def _until_durable(size: Size, make: Callable[[], ps.StudyRunner]) -> float:
         durable_at_s = process_time()
 
     summary = anyio.run(runner.run)
-    assert summary.succeeded == size.runs
-    return (durable_at_s - begun_at_s) / size.runs * 1e6
+    assert summary.succeeded == runs
+    return (durable_at_s - begun_at_s) / runs * 1e6
 
 
 CONTENDERS: dict[str, Contender] = {
