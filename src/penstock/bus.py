@@ -83,8 +83,12 @@ class EventStream:
 
     def _put(self, event: Event) -> None:
         self._events.append(event)
-        if len(self._events) == self._wanted:
+        unread = len(self._events)
+        if unread == self._wanted:
             self._arrived.set()
+
+        if unread > self.size:
+            self._bus._fell_behind(self)  # noqa: SLF001
 
     async def _wait(self, count: int) -> None:
         if len(self._events) >= count or self._closed:
@@ -162,16 +166,6 @@ class EventBus:
 
     def laggard(self) -> EventStream | None:
         """Name a lossless stream that is too far behind, if there is one."""
-        if self._behind is None or len(self._behind) <= self._behind.size:
-            self._behind = next(
-                (
-                    stream
-                    for stream in self._streams
-                    if len(stream) > stream.size and not isinstance(stream, _LossyStream)
-                ),
-                None,
-            )
-
         return self._behind
 
     async def ready(self) -> None:
@@ -197,8 +191,18 @@ class EventBus:
 
         return route
 
+    def _fell_behind(self, stream: EventStream) -> None:
+        if self._behind is None:
+            self._behind = stream
+
     def _caught_up(self, stream: EventStream) -> None:
         if stream is self._behind and len(stream) <= stream.size:
+            self._find_laggard()
+
+    def _find_laggard(self) -> None:
+        # A lossy stream is never behind: it has dropped what would be too much.
+        self._behind = next((each for each in self._streams if len(each) > each.size), None)
+        if self._behind is None:
             self._gate.set()
 
     def _forget(self, stream: EventStream) -> None:
@@ -207,8 +211,7 @@ class EventBus:
             self._routes.clear()
 
         if stream is self._behind:
-            self._behind = None
-            self._gate.set()
+            self._find_laggard()
 
 
 Subscriber = Callable[[EventStream], Awaitable[None]]
