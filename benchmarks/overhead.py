@@ -41,6 +41,7 @@ def main() -> None:
     arguments = options(__doc__, **numbers).parse_args()
     size = Size(arguments.runs, arguments.concurrency)
     figures = [
+        Figure("runs", size.runs, "runs"),
         *measure("in flight", arguments.wait_ms / 1000, size, arguments.rounds),
         *measure("at once", 0, size, arguments.rounds),
     ]
