@@ -6,13 +6,15 @@ import asyncio  # noqa: TID251 - what agents may do as well
 import contextvars
 import gc
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from random import gauss
 from random import random as captured
 from types import coroutine as types_coroutine
 from typing import Any
 
 import anyio
 import anyio.lowlevel
+import numpy as np
 import pytest
 
 from penstock.isolation import isolated
@@ -169,6 +171,45 @@ async def test_an_async_generator_of_an_agent_draws_and_closes_within_its_run() 
 
     assert await at_once(generating, 4) == [
         alone(lambda: [captured() for _ in range(3)], seed) for seed in range(4)
+    ]
+
+
+@pytest.mark.parametrize(
+    "draws",
+    [
+        0,
+        1,
+        pytest.param(312, id="a whole round of the key: 624 words of 32 bits, two a number"),
+        pytest.param(624, id="two rounds"),
+    ],
+)
+@pytest.mark.parametrize("draw", [captured, np.random.random], ids=["stdlib", "numpy"])
+async def test_a_run_goes_on_where_its_draws_have_left_off_however_many(
+    draws: int, draw: Callable[[], float]
+) -> None:
+    async def drawing_on(ctx: Any) -> list[float]:
+        for _ in range(3):
+            for _ in range(draws):
+                draw()
+
+            await anyio.lowlevel.checkpoint()
+
+        return [float(draw())]
+
+    expected = [
+        alone(lambda: [[draw() for _ in range(3 * draws + 1)][-1]], seed) for seed in (0, 1)
+    ]
+    assert await at_once(drawing_on, 2) == expected
+
+
+async def test_a_kept_second_deviate_is_a_draw_though_no_number_moved() -> None:
+    async def keeping(ctx: Any) -> list[float]:
+        gauss(0, 1)
+        await anyio.lowlevel.checkpoint()
+        return [gauss(0, 1)]
+
+    assert await at_once(keeping, 2) == [
+        alone(lambda: [gauss(0, 1), gauss(0, 1)], seed)[1:] for seed in (0, 1)
     ]
 
 

@@ -145,9 +145,7 @@ def make_older(store: Path) -> None:
         )
         connection.execute("DROP VIEW events")
         connection.execute("ALTER TABLE attempt DROP COLUMN answer_event_id")
-        connection.execute(
-            "CREATE VIEW events AS SELECT o.* FROM observation o JOIN attempt a ON a.id = attempt_id"
-        )
+        connection.execute("CREATE VIEW events AS SELECT * FROM observation")
         connection.execute("ALTER TABLE session DROP COLUMN started")
         connection.execute("ALTER TABLE session DROP COLUMN saved")
         connection.execute("DELETE FROM observation WHERE attempt_id > 20")
