@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from penstock.store.schema import ATTEMPTS_VIEW
+from penstock.store.schema import ATTEMPTS_VIEW, EVENTS_VIEW
 
 __all__ = ["STEPS", "migrate"]
 
@@ -16,6 +16,11 @@ STEPS = {
     ALTER TABLE session ADD COLUMN saved INTEGER NOT NULL DEFAULT 0;
     DROP VIEW IF EXISTS attempts;
     {ATTEMPTS_VIEW}
+    """,
+    2: f"""
+    ALTER TABLE attempt ADD COLUMN answer_event_id TEXT;
+    DROP VIEW events;
+    {EVENTS_VIEW}
     """,
 }
 """What makes each older layout the next one."""
