@@ -80,13 +80,17 @@ def show(
     heading = f"{title:50}{'':10} {'':8}{'target':>9}{'':>8}"
     print(f"\n{heading}{'earlier':>10}{'ratio':>8}" if earlier else f"\n{heading}")
     for figure in figures:
-        line = f"{figure.name:50}{figure.value:10,.4g} {figure.unit:8}"
+        line = f"{figure.name:50}{_short(figure.value):>10} {figure.unit:8}"
         line += f"{figure.target:>9}{figure.verdict:>8}"
         before = (earlier or {}).get(figure.name)
         if before is not None and before.value:
-            line += f"{before.value:10,.4g}{figure.value / before.value:8.2f}"
+            line += f"{_short(before.value):>10}{figure.value / before.value:8.2f}"
 
         print(line.rstrip(), flush=True)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
 
 
 def read(path: Path) -> dict[str, dict[str, Figure]]:

@@ -1,8 +1,9 @@
 """How many runs can be in flight: whether all slots are kept busy, and what a run there holds.
 
 Slots: the share of the slots' time in which a run was in them, from the first run's start to the
-last one's end; this is by the clock. Memory: what a process grows by until all runs are in flight,
-divided by how many there are, beside bare asyncio tasks that wait likewise.
+last one's end. This is by the clock, so what bare tasks reach on the same machine is shown too.
+Memory: what a process grows by until all runs are in flight, divided by how many there are, beside
+bare asyncio tasks that wait likewise.
 
     python benchmarks/flight.py [--runs 10000] [--concurrency 5000] [--wait-s 5] [--sleeping 20000]
 """
@@ -17,6 +18,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 
 import anyio
+from by_hand import spawn_alone
 from figures import Figure, options, report
 from measure import in_child, resident_kb
 from studies import ANSWER, make_runner
@@ -34,27 +36,41 @@ def main() -> None:
         print(json.dumps(hold(arguments.sleeping)))
         return
 
-    busy = busy_percent(arguments.runs, arguments.concurrency, arguments.wait_s)
-    report("flight", [busy, *memory(arguments.sleeping)], arguments)
+    slots = busy(arguments.runs, arguments.concurrency, arguments.wait_s)
+    report("flight", [*slots, *memory(arguments.sleeping)], arguments)
 
 
-def busy_percent(runs: int, concurrency: int, wait_s: int) -> Figure:
-    begun: list[float] = []
-    ended = 0.0
+class Clock:
+    """Agents that wait, and notes when the first of them began and the last one ended."""
 
-    async def agent(_: object) -> str:
-        nonlocal ended
-        begun.append(monotonic())
-        await anyio.sleep(wait_s)
-        ended = monotonic()
+    def __init__(self, wait_s: int) -> None:
+        self.begun_at_s: float | None = None
+        self.ended_at_s = 0.0
+        self._wait_s = wait_s
+
+    async def __call__(self, _: object) -> str:
+        if self.begun_at_s is None:
+            self.begun_at_s = monotonic()
+
+        await anyio.sleep(self._wait_s)
+        self.ended_at_s = monotonic()
         return ANSWER
 
-    with TemporaryDirectory() as folder:
-        anyio.run(make_runner(agent, runs, concurrency, Path(folder)).run)
+    def busy_percent(self, runs: int, slots: int) -> float:
+        assert self.begun_at_s is not None
+        return runs * self._wait_s / (slots * (self.ended_at_s - self.begun_at_s)) * 100
 
-    slots_s = concurrency * (ended - begun[0])
-    name = f"{runs:,} runs of {wait_s} s, {concurrency:,} slots: busy"
-    return Figure(name, runs * wait_s / slots_s * 100, "%", at_least=95)
+
+def busy(runs: int, slots: int, wait_s: int) -> Iterator[Figure]:
+    name = f"{runs:,} runs of {wait_s} s, {slots:,} slots: busy"
+    by_hand = Clock(wait_s)
+    spawn_alone(by_hand, runs, slots)
+    yield Figure(f"{name}, tasks by hand", by_hand.busy_percent(runs, slots), "%")
+    clock = Clock(wait_s)
+    with TemporaryDirectory() as folder:
+        anyio.run(make_runner(clock, runs, slots, Path(folder)).run)
+
+    yield Figure(name, clock.busy_percent(runs, slots), "%", at_least=95)
 
 
 def memory(sleeping: int) -> Iterator[Figure]:

@@ -5,12 +5,14 @@ sides; a study of chat calls is like this. In the second it awaits once and is o
 next to nothing is in flight.
 
     python benchmarks/overhead.py [--runs 100000] [--concurrency 1000] [--rounds 3] [--wait-ms 100]
+                                  [--uvloop]
 """
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -38,14 +40,19 @@ Contender = Callable[[Agent, Size, Path], float]
 
 def main() -> None:
     numbers = {"runs": 100_000, "concurrency": 1_000, "rounds": 3, "wait_ms": 100}
-    arguments = options(__doc__, **numbers).parse_args()
+    parser = options(__doc__, **numbers)
+    parser.add_argument("--uvloop", action="store_true", help="both sides on it; install it first")
+    arguments = parser.parse_args()
+    if arguments.uvloop:
+        import_module("uvloop").install()
+
     size = Size(arguments.runs, arguments.concurrency)
     figures = [
         Figure("runs", size.runs, "runs"),
         *measure("in flight", arguments.wait_ms / 1000, size, arguments.rounds),
         *measure("at once", 0, size, arguments.rounds),
     ]
-    report("overhead", figures, arguments)
+    report("overhead on uvloop" if arguments.uvloop else "overhead", figures, arguments)
 
 
 def measure(case: str, wait_s: float, size: Size, rounds: int) -> Iterator[Figure]:

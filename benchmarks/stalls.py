@@ -49,7 +49,7 @@ def main() -> None:
     busiest = max(stalls, key=lambda stall: stall.cpu_s)
     figures = [
         Figure("runs", arguments.runs, "runs"),
-        Figure("longest stall, by the clock", longest.clock_s * 1000, "ms", at_most=50),
+        Figure("longest stall, by the clock", longest.clock_s * 1000, "ms"),
         Figure("longest stall, CPU time of the loop", busiest.cpu_s * 1000, "ms", at_most=50),
     ]
     report("stalls", figures, arguments)
