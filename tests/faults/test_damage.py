@@ -138,6 +138,7 @@ def test_files_that_were_deleted_or_edited_are_written_anew(results: Path, prove
 def make_older(store: Path) -> None:
     """Give the store the layout that it had before calls were counted."""
     with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("DROP INDEX unfinished_by_position")
         connection.execute("ALTER TABLE session DROP COLUMN started")
         connection.execute("ALTER TABLE session DROP COLUMN saved")
         connection.execute("DELETE FROM observation WHERE attempt_id > 20")

@@ -21,15 +21,17 @@ __all__ = [
     "ATTEMPTS_VIEW",
     "EVALUATION_COLUMNS",
     "EVENT_COLUMNS",
+    "RESULT_INDEX",
     "RUN_COLUMNS",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "UNFINISHED_INDEX",
 ]
 
 APPLICATION_ID = 0x50454E53
 """``PENS``: marks an SQLite file as ours."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept in ``PRAGMA user_version``; `penstock.store.migration` brings older ones here."""
 
 RUN_COLUMNS = (
@@ -95,6 +97,13 @@ _OBSERVED = ", ".join(
 # SQLite reads no NaN and no infinity, which agents may return: it would stop at the first.
 _PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
 _METRICS = "iif(json_valid(metrics), metrics, '{}')"
+
+RESULT_INDEX = "CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;"
+UNFINISHED_INDEX = """
+CREATE INDEX unfinished_by_position ON attempt (position, final, status, number, error_stage)
+WHERE NOT final OR status <> 'success';
+"""
+"""Finds the few attempts that a later session has to look at, without reading a million rows."""
 
 ATTEMPTS_VIEW = f"""
 CREATE VIEW attempts AS
@@ -184,8 +193,8 @@ CREATE TABLE attempt (
     error_retryable INTEGER,
     traceback TEXT
 );
-CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;
-
+{RESULT_INDEX}
+{UNFINISHED_INDEX}
 CREATE TABLE observation (
     attempt_id INTEGER NOT NULL,
     number INTEGER NOT NULL,
