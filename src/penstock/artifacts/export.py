@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock.artifacts.analysis import write_analysis
 from penstock.artifacts.conditions import write_conditions
+from penstock.artifacts.parquet import load_parquet, write_parquet
 from penstock.artifacts.tables import (
     write_csv,
     write_json,
@@ -28,7 +29,9 @@ from penstock.study.model import SCHEMA_VERSION, Study
 __all__ = ["export_artifacts"]
 
 
-def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = False) -> Path:
+def export_artifacts(
+    directory: Path, to: Path | None = None, *, sqlite: bool = False, parquet: bool = False
+) -> Path:
     """Write the files of a study from the store in its directory.
 
     Each file is written aside, synced and renamed into place, so that a reader never sees half a
@@ -39,14 +42,19 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
         directory: The study's output directory.
         to: Where the files go; the same directory where not given.
         sqlite: Whether a copy of ``study.sqlite`` goes there too.
+        parquet: Whether the tables are written as Parquet too (see `penstock.artifacts.parquet`).
 
     Returns:
         Where the files are.
 
     Raises:
         StoreError: the directory holds no store.
+        ValidationError: Parquet is wanted, and the extra ``parquet`` is not installed.
         OSError: a file cannot be written.
     """
+    if parquet:
+        load_parquet()
+
     to = to or directory
     to.mkdir(parents=True, exist_ok=True)
     with StoreReader(directory) as store, store.snapshot():
@@ -67,6 +75,9 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
             write_csv(to / f"{name}.csv", columns, selected)
 
         write_analysis(to / "analysis", store, manifest)
+        if parquet:
+            write_parquet(to, store)
+
         if sqlite and to != directory:
             store.copy_to(to / "study.sqlite")
 

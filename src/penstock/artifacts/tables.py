@@ -14,6 +14,7 @@ from typing import IO, Any
 __all__ = [
     "link_file",
     "plain_cell",
+    "set_aside",
     "write_csv",
     "write_json",
     "write_lines",
@@ -69,12 +70,20 @@ def _aside(path: Path) -> Path:
 
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[str]]:
-    """Write a file aside, sync it, and put it in the place of the old one."""
+    with (
+        set_aside(path) as aside,
+        aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield file
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[Path]:
+    """Give a path to write a file to; then sync it, and put it in the place of the old one."""
     aside = _aside(path)
     try:
-        with aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            yield file
-            file.flush()
+        yield aside
+        with aside.open("rb+") as file:
             os.fsync(file.fileno())
 
         aside.replace(path)
