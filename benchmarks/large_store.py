@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 
 import penstock as ps
+from penstock.study.chat import Budget
 from penstock.study.identity import answer_event_id
 from penstock.study.order import execution_order
 
@@ -40,7 +41,7 @@ async def answer(ctx: ps.RunContext) -> str:
 
 
 def make_runner(
-    folder: Path, *, runs: int, agent: Agent = answer, **options: Any
+    folder: Path, *, runs: int, agent: Agent = answer, budget: Budget | None = None
 ) -> ps.StudyRunner:
     """Make the runner of a study of so many runs, rounded up to whole replicates."""
     study = ps.Study(
@@ -54,18 +55,25 @@ def make_runner(
         ],
         evaluators={"correct": "contains"},
         run_budget=ps.RunBudget(replicates=-(-runs // (CONDITIONS * PROBLEMS)), parallelism=100),
+        budget=budget or Budget(),
     )
     return ps.StudyRunner(
-        study, agent_bindings={"agent": agent}, output_dir=folder, show_progress=False, **options
+        study, agent_bindings={"agent": agent}, output_dir=folder, show_progress=False
     )
 
 
-def fill_store(folder: Path, runs: int) -> None:
-    """Make a store that holds the results of the first so many runs of the study."""
+def fill_store(folder: Path, runs: int, planned: int | None = None) -> None:
+    """Make a store that holds the results of so many runs of a study.
+
+    Args:
+        folder: The study's output directory.
+        runs: How many.
+        planned: How many runs the study plans, if more.
+    """
     first = CONDITIONS * PROBLEMS
     runner = make_runner(folder, runs=first)
     anyio.run(runner.run)
-    everything = make_runner(folder, runs=runs)
+    everything = make_runner(folder, runs=planned or runs)
     everything.stop("the rest is copied")
     anyio.run(everything.run)  # moves what is there to its places in the whole plan
     with closing(sqlite3.connect(folder / "study.sqlite", isolation_level=None)) as store:

@@ -11,7 +11,7 @@ import aiosqlite
 
 from penstock.errors import ForeignDirectoryError
 from penstock.results import RunStage, RunStatus
-from penstock.store.schema import RESULT_INDEX
+from penstock.store.schema import RESULT_INDEX, UNFINISHED
 from penstock.study.plan import Plan
 
 __all__ = ["Restored", "adopt", "restored"]
@@ -19,8 +19,7 @@ __all__ = ["Restored", "adopt", "restored"]
 _CHUNK = 10_000
 _FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
 _ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
-_UNFINISHED = "position IS NOT NULL AND (NOT final OR status <> 'success')"
-"""What the index `unfinished_by_position` holds, in its words, or SQLite would not use it."""
+_UNFINISHED = f"position IS NOT NULL AND {UNFINISHED}"
 
 
 class Restored(NamedTuple):

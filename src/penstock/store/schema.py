@@ -25,6 +25,7 @@ __all__ = [
     "RUN_COLUMNS",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "UNFINISHED",
     "UNFINISHED_INDEX",
 ]
 
@@ -99,11 +100,13 @@ _PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
 _METRICS = "iif(json_valid(metrics), metrics, '{}')"
 
 RESULT_INDEX = "CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;"
-UNFINISHED_INDEX = """
+UNFINISHED = "(NOT final OR status <> 'success')"
+"""Attempts that a later session has to look at; in these words, or SQLite uses no index."""
+
+UNFINISHED_INDEX = f"""
 CREATE INDEX unfinished_by_position ON attempt (position, final, status, number, error_stage)
-WHERE NOT final OR status <> 'success';
+WHERE {UNFINISHED};
 """
-"""Finds the few attempts that a later session has to look at, without reading a million rows."""
 
 ATTEMPTS_VIEW = f"""
 CREATE VIEW attempts AS
