@@ -116,13 +116,11 @@ def _copies(
             "planned_order": order,
             "started_order": order,
             "run_id": spec.run_id,
+            "answer_event_id": answer_event_id(spec.run_id),
             "replicate": spec.replicate,
             "seed": spec.seed,
         }
         yield "attempt", tuple({**row, **own}.values())
         for name in _DETAILS:
             if detail := details[name].get(row["id"]):
-                if "record_id" in detail:
-                    detail["record_id"] = answer_event_id(spec.run_id)
-
                 yield name, tuple({**detail, "attempt_id": last}.values())

@@ -138,8 +138,11 @@ def bind_agent(
         if arguments == _CONTEXT_ALONE:
             return isolate(function)
 
-        async def call(ctx: RunContext) -> Any:
-            return await function(*arguments.by_position(ctx), **arguments.by_name(ctx))
+        def call(ctx: RunContext) -> Coroutine[Any, Any, Any]:
+            coroutine: Coroutine[Any, Any, Any] = function(
+                *arguments.by_position(ctx), **arguments.by_name(ctx)
+            )
+            return coroutine
 
         return isolate(call)
 
@@ -197,10 +200,11 @@ def _arguments(name: str, function: Callable[..., Any], *, is_agent: bool) -> _A
     # What a partial holds by name was chosen by its author and is not asked for.
     held = function.keywords if isinstance(function, partial) else {}
     known = [p for p in parameters if p.name in PARAMETERS and p.name not in held]
-    leading = takewhile(lambda p: p.kind is p.POSITIONAL_ONLY and p in known, parameters)
-    named = [p.name for p in known if p.kind in _BY_NAME]
+    leading = [*takewhile(lambda p: p.kind in _BY_POSITION and p in known, parameters)]
+    named = [p.name for p in known if p not in leading and p.kind is not p.POSITIONAL_ONLY]
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        named = [parameter for parameter in PARAMETERS if parameter not in held]
+        taken = {*held, *(p.name for p in leading)}
+        named = [parameter for parameter in PARAMETERS if parameter not in taken]
 
     return _Arguments(
         (PARAMETERS["ctx"],) if unknown else tuple(PARAMETERS[p.name] for p in leading),
@@ -221,7 +225,7 @@ def _check_is_no_builder(name: str, function: Callable[..., Any], only: inspect.
 
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _built_per_run(

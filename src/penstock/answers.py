@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from penstock.errors import OutputError
-from penstock.study.fact import Fact, nothing
+from penstock.study.fact import Fact, nothing, unchecked
 
 __all__ = ["AgentResult", "as_agent_result"]
 
@@ -36,6 +36,7 @@ class AgentResult(Fact):
     error: str | None = None
 
 
+_answered = unchecked(AgentResult)
 _FIELDS = frozenset({"output", "outputs", "metrics", "events", "metadata", "trace_refs"})
 _USAGE = {
     "input_tokens": ("input_tokens", "prompt_tokens"),
@@ -58,7 +59,7 @@ def as_agent_result(answer: Any) -> AgentResult:
         return answer
 
     if isinstance(answer, str):
-        return AgentResult(outputs={"text": answer})
+        return _answered(outputs={"text": answer})
 
     if isinstance(answer, Mapping):
         return _from_mapping(answer) if _FIELDS & answer.keys() else AgentResult(outputs=answer)

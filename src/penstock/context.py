@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from math import inf
 from threading import Lock
 from time import monotonic
@@ -46,6 +45,26 @@ class RunContext:
         timeout_scope: What ends the attempt at ``timeout_s``, where there is a timeout.
     """
 
+    __slots__ = (
+        "_is_over",
+        "_limiters",
+        "_lock",
+        "_log",
+        "_on_observe",
+        "_streams",
+        "attempt",
+        "condition",
+        "metrics",
+        "observations",
+        "planned_order",
+        "problem",
+        "provenance",
+        "spec",
+        "started_order",
+        "timeout_scope",
+        "waited_s",
+    )
+
     def __init__(
         self,
         spec: RunSpec,
@@ -71,6 +90,7 @@ class RunContext:
         self.timeout_scope: anyio.CancelScope | None = None
         self._limiters = limiters or {}
         self._streams: dict[str, Generator] = {}
+        self._log: Any = None
         self._on_observe = on_observe
         self._lock = Lock()
         self._is_over = False
@@ -80,7 +100,7 @@ class RunContext:
         """The run's own seed, the same whenever and wherever it runs."""
         return self.spec.seed
 
-    @cached_property
+    @property
     def rng(self) -> Generator:
         """Random numbers of this run's own: equal in every attempt, at any concurrency."""
         return self.stream("agent")
@@ -102,14 +122,17 @@ class RunContext:
 
         return self._streams[role]
 
-    @cached_property
+    @property
     def log(self) -> Any:
         """A structlog logger bound to this run."""
-        import structlog  # noqa: PLC0415 - 90 ms that `--help` need not wait
+        if self._log is None:
+            import structlog  # noqa: PLC0415 - 90 ms that `--help` need not wait
 
-        return structlog.get_logger("penstock.agent").bind(
-            run_id=self.spec.run_id, agent_id=self.spec.agent_id, attempt=self.attempt
-        )
+            self._log = structlog.get_logger("penstock.agent").bind(
+                run_id=self.spec.run_id, agent_id=self.spec.agent_id, attempt=self.attempt
+            )
+
+        return self._log
 
     def limiter(self, name: str) -> anyio.CapacityLimiter:
         """Give a limit that all runs of the study share: ``async with ctx.limiter("api"): ...``.

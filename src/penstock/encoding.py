@@ -38,8 +38,12 @@ def encode(value: Any, path: str = "output") -> str:
     except TypeError:
         return _encode_faithfully(value, path)
 
-    # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell.
-    return _encode_faithfully(value, path) if b"null" in data else data.decode()
+    # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell. Most
+    # answers are one long text, in which even to look for the word would take longest of all.
+    if not _holds_texts_alone(value) and b"null" in data:
+        return _encode_faithfully(value, path)
+
+    return data.decode()
 
 
 def decode(text: str) -> Any:
@@ -51,6 +55,10 @@ def decode(text: str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
+
+
+def _holds_texts_alone(value: Any) -> bool:
+    return type(value) is dict and all(type(each) is str for each in value.values())
 
 
 def _encode_faithfully(value: Any, path: str) -> str:

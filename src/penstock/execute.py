@@ -35,9 +35,12 @@ from penstock.results import (
     RunStage,
     RunStatus,
 )
+from penstock.study.fact import unchecked
 from penstock.study.hypotheses import Outcome
 
 __all__ = ["execute", "rescore"]
+
+_ended = unchecked(RunResult)
 
 
 async def execute(
@@ -61,22 +64,23 @@ async def execute(
         StopStudy: the agent said so; the run is left undone.
         BaseException: the run is cancelled from outside.
     """
-    attempt = _Attempt(ctx)
     started_at, start = datetime.now(UTC), perf_counter()
     try:
-        answer = await _answer(agent, ctx, timeout_s)
+        answer = await (agent(ctx) if timeout_s is None else _in_time(agent, ctx, timeout_s))
     except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
         latency_s = perf_counter() - start - ctx.waited_s
+        attempt = _Attempt(ctx)
         attempt.fail(error)
     else:
         latency_s = perf_counter() - start - ctx.waited_s
+        attempt = _Attempt(ctx)
         attempt.keep(answer)
 
     if attempt.error is None:
         await attempt.score(evaluators)
 
     ctx.end()
-    return RunResult(
+    return _ended(
         spec=ctx.spec,
         status=attempt.status,
         attempt=ctx.attempt,
@@ -132,10 +136,7 @@ async def rescore(
     )
 
 
-async def _answer(agent: BoundAgent, ctx: RunContext, timeout_s: float | None) -> Any:
-    if timeout_s is None:
-        return await agent(ctx)
-
+async def _in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:
     error: BaseException | None = None
     with anyio.move_on_after(timeout_s) as scope:
         ctx.timeout_scope = scope
@@ -155,6 +156,17 @@ _NO_ANSWER = AgentResult()
 
 class _Attempt:
     """What an attempt has gathered so far; kept whatever happens next."""
+
+    __slots__ = (
+        "answer",
+        "ctx",
+        "error",
+        "evaluations",
+        "outputs_json",
+        "provenance",
+        "stage",
+        "status",
+    )
 
     def __init__(self, ctx: RunContext) -> None:
         self.ctx = ctx
@@ -184,14 +196,10 @@ class _Attempt:
             self.fail(AgentReportedFailure(self.answer.error))
             self.stage = RunStage.OUTPUT
 
-        for keep_part in (
-            self._keep_metrics,
-            self._keep_outputs,
-            self._keep_metadata,
-            self._keep_events,
-        ):
+        for part, keep_part in _PARTS:
             try:
-                keep_part()
+                if getattr(self.answer, part):
+                    keep_part(self)
             except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
                 self.fail(error)
 
@@ -268,6 +276,14 @@ class _Attempt:
                 metrics["primary_outcome"] = primary
 
         return metrics
+
+
+_PARTS = (
+    ("metrics", _Attempt._keep_metrics),  # noqa: SLF001 - our own
+    ("outputs", _Attempt._keep_outputs),  # noqa: SLF001
+    ("metadata", _Attempt._keep_metadata),  # noqa: SLF001
+    ("events", _Attempt._keep_events),  # noqa: SLF001
+)
 
 
 def _cancellation(error: BaseException) -> BaseException:

@@ -49,6 +49,7 @@ class GlobalRandom(NamedTuple):
         save: Give the states of both.
         load: Put back what ``save`` gave.
         seed: Do as ``random.seed`` and ``numpy.random.seed`` do.
+        mark: Give what stays equal only as long as nobody draws from either, seeds it or sets it.
         turn: Held while the generators are lent out, so that event loops in several threads take
             turns; one thread may hold it many times over.
     """
@@ -56,6 +57,7 @@ class GlobalRandom(NamedTuple):
     save: Callable[[], Any]
     load: Callable[[Any], None]
     seed: Callable[[int], None]
+    mark: Callable[[], Any]
     turn: Any
 
 
@@ -68,7 +70,7 @@ def global_random() -> GlobalRandom:
     """
     gauss = _numpy_is_proved()
     if gauss is None or not _stdlib_is_proved():
-        return GlobalRandom(_plain_save, _plain_load, _plain_seed, RLock())
+        return GlobalRandom(_plain_save, _plain_load, _plain_seed, object, RLock())
 
     return GlobalRandom(*_by_blocks(gauss), RLock())
 
@@ -113,22 +115,24 @@ def _view(address: int, size: int) -> memoryview:
 
 def _by_blocks(
     gauss_offset: int,
-) -> tuple[Callable[[], Any], Callable[[Any], None], Callable[[int], None]]:
-    """Make save, load and seed that copy memory; they run at every step of every run."""
+) -> tuple[Callable[[], Any], Callable[[Any], None], Callable[[int], None], Callable[[], Any]]:
+    """Make save, load, seed and mark that work on memory; they run at every step of every run."""
     from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
     singleton = _numpy_singleton()
     numpy_seed, set_bit_generator = singleton.seed, mtrand.set_bit_generator
     stdlib = _view(id(_inst) + object.__basicsize__, _BLOCK)
+    stdlib_words = stdlib.cast("I")
     gauss = _view(id(singleton) + gauss_offset, _GAUSS)
     read_stdlib, read_gauss = stdlib.tobytes, gauss.tobytes
     known: Any = None  # the bit generator that was in use last time, and its block
-    numpy = gauss
+    numpy, numpy_words = gauss, stdlib_words
 
     def find(bits: Any) -> bool:
-        nonlocal known, numpy
+        nonlocal known, numpy, numpy_words
         if type(bits) is MT19937 and bits is not known:
             known, numpy = bits, _view(bits.ctypes.state_address, _BLOCK)
+            numpy_words = numpy.cast("I")
 
         return bits is known
 
@@ -157,7 +161,18 @@ def _by_blocks(
 
         numpy_seed(seed % 2**32)
 
-    return save, load, seed
+    def mark() -> Any:
+        bits = singleton._bit_generator  # noqa: SLF001
+        if bits is not known and not find(bits):
+            return object()
+
+        # A draw moves the position, and where that comes round, the key is another one. The
+        # position stands before the key in the one and behind it in the other.
+        of_stdlib = (stdlib_words[0], stdlib_words[2], stdlib_words[3], _inst.gauss_next)
+        of_numpy = (numpy_words[624], numpy_words[1], numpy_words[2], read_gauss())
+        return bits, of_stdlib, of_numpy
+
+    return save, load, seed, mark
 
 
 def _stdlib_is_proved() -> bool:

@@ -13,8 +13,9 @@ that an agent starts share the states of its run.
 from __future__ import annotations
 
 # The tasks an agent starts are made by asyncio, whoever it asks for them.
+from abc import abstractmethod
 from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 from penstock.context import RunContext
@@ -25,9 +26,7 @@ __all__ = ["isolated"]
 Answer = TypeVar("Answer")
 
 
-def isolated(
-    call: Callable[..., Coroutine[Any, Any, Answer]],
-) -> Callable[..., Coroutine[Any, Any, Answer]]:
+def isolated(call: Callable[..., Coroutine[Any, Any, Answer]]) -> Callable[..., Awaitable[Answer]]:
     """Give every call of an async function global random states of its own.
 
     Args:
@@ -35,64 +34,10 @@ def isolated(
     """
     global_random()  # looks at the generators now, not within the first run
 
-    async def call_isolated(ctx: RunContext, *others: Any) -> Answer:
-        return await _Stepped(call(ctx, *others), _Randomness(ctx.seed))
+    def call_isolated(ctx: RunContext, *others: Any) -> Awaitable[Answer]:
+        return _Run(call(ctx, *others), ctx.seed)
 
     return call_isolated
-
-
-class _Randomness:
-    """The global random states of one run, in place only while the run makes a step."""
-
-    __slots__ = ("_host_factory", "_in_place", "_own", "_seed")
-
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._own: Any = None
-        self._in_place = False
-        self._host_factory: Any = None
-
-    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
-        """Let the run make a step: ``move`` is the send, throw or close of a coroutine."""
-        if self._in_place:  # a task that begins within the step of the task that starts it
-            return move(*arguments)
-
-        save, load, seed, turn = global_random()
-        loop = _running_loop()
-        with turn:
-            host = save()
-            try:
-                self._in_place = True
-                if self._own is None:
-                    seed(self._seed)
-                else:
-                    load(self._own)
-
-                if loop is None:
-                    return move(*arguments)
-
-                self._host_factory = loop.get_task_factory()
-                loop.set_task_factory(start := self._start)
-                try:
-                    return move(*arguments)
-                finally:
-                    if loop.get_task_factory() is start:  # else the agent has set its own
-                        loop.set_task_factory(self._host_factory)
-
-            finally:
-                self._own = save()
-                load(host)
-                self._in_place = False
-
-    def _start(self, loop: AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
-        """Start a task that the agent starts: it is part of the run."""
-        if isinstance(coroutine, Coroutine) and not isinstance(coroutine, _Stepped):
-            coroutine = _Stepped(coroutine, self)
-
-        if self._host_factory is None:
-            return Task(coroutine, loop=loop, **options)
-
-        return self._host_factory(loop, coroutine, **options)
 
 
 def _running_loop() -> AbstractEventLoop | None:
@@ -109,30 +54,108 @@ class _Stepped(Coroutine[Any, Any, Answer]):
     through as it is, and whoever inspects it sees the coroutine within.
     """
 
-    __slots__ = ("__weakref__", "_close", "_coroutine", "_send", "_step", "_throw")
+    __slots__ = ("__weakref__", "_coroutine")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Answer], randomness: _Randomness) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer]) -> None:
         self._coroutine = coroutine
-        self._step = randomness.step
-        self._send, self._throw, self._close = coroutine.send, coroutine.throw, coroutine.close
+
+    @abstractmethod
+    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a step: ``move`` is the send, throw or close of a coroutine."""
 
     def send(self, value: Any, /) -> Any:
-        return self._step(self._send, value)
+        return self.step(self._coroutine.send, value)
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> Any:
         if value is None and traceback is None:
-            return self._step(self._throw, kind)
+            return self.step(self._coroutine.throw, kind)
 
-        return self._step(self._throw, kind, value, traceback)
+        return self.step(self._coroutine.throw, kind, value, traceback)
 
     def close(self) -> None:
-        self._step(self._close)
+        self.step(self._coroutine.close)
 
     def __await__(self) -> Generator[Any, Any, Answer]:
         return self  # it has what `await` asks for
 
     def __next__(self) -> Any:
-        return self._step(self._send, None)
+        return self.step(self._coroutine.send, None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._coroutine, name)  # cr_frame, cr_running, __qualname__, ...
+
+
+class _Run(_Stepped[Answer]):
+    """The coroutine of an agent; the states of its run are in place only while it makes a step.
+
+    As long as nobody draws from them they are not kept but seeded again at the next step: they
+    are five kilobytes, and tens of thousands of runs may be in flight.
+    """
+
+    __slots__ = ("_drawn", "_host_factory", "_is_in_place", "_loop", "_seed")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer], seed: int) -> None:
+        self._coroutine = coroutine
+        self._seed = seed
+        self._drawn: Any = None
+        self._is_in_place = False
+        self._loop: AbstractEventLoop | None = None
+        self._host_factory: Any = None
+
+    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
+        if self._is_in_place:  # a task that begins within the step of the task that starts it
+            return move(*arguments)
+
+        save, load, seed, mark, turn = global_random()
+        loop = self._loop = self._loop or _running_loop()
+        seeded: Any = None
+        with turn:
+            host = save()
+            try:
+                self._is_in_place = True
+                if self._drawn is not None:
+                    load(self._drawn)
+                else:
+                    seed(self._seed)
+                    seeded = mark()
+
+                if loop is None:
+                    return move(*arguments)
+
+                self._host_factory = loop.get_task_factory()
+                loop.set_task_factory(start := self._start)
+                try:
+                    return move(*arguments)
+                finally:
+                    if loop.get_task_factory() is start:  # else the agent has set its own
+                        loop.set_task_factory(self._host_factory)
+
+            finally:
+                if self._drawn is not None or mark() != seeded:
+                    self._drawn = save()
+
+                load(host)
+                self._is_in_place = False
+
+    def _start(self, loop: AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        """Start a task that the agent starts: it is part of the run."""
+        if isinstance(coroutine, Coroutine) and not isinstance(coroutine, _Stepped):
+            coroutine = _Part(coroutine, self)
+
+        if self._host_factory is None:
+            return Task(coroutine, loop=loop, **options)
+
+        return self._host_factory(loop, coroutine, **options)
+
+
+class _Part(_Stepped[Answer]):
+    """The coroutine of a task that an agent starts: it draws from the states of the run."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer], run: _Run[Any]) -> None:
+        super().__init__(coroutine)
+        self._run = run
+
+    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
+        return self._run.step(move, *arguments)

@@ -28,6 +28,7 @@ from penstock.execute import execute, rescore
 from penstock.loop import call_soon_from_threads
 from penstock.results import Observation, RunResult, RunStatus, StudySummary
 from penstock.retry import Retry
+from penstock.study.fact import unchecked
 from penstock.study.plan import Plan
 
 __all__ = ["Announcer", "Job", "Lifecycle", "Tally"]
@@ -60,13 +61,15 @@ class Announcer:
         self._bus = bus
         self._study_id = study_id
         self._seq = count(1)
+        self._makers: dict[type[Event], Callable[..., Event]] = {}
 
     def __call__(self, kind: type[Event], **fields: Any) -> None:
         """Say that something happened: a class of events, and the fields of its own."""
         seq = next(self._seq)
         if self._bus.hears(kind):
+            make = self._makers.get(kind) or self._makers.setdefault(kind, unchecked(kind))
             self._bus.publish(
-                kind(seq=seq, at=datetime.now(UTC), study_id=self._study_id, **fields)
+                make(seq=seq, at=datetime.now(UTC), study_id=self._study_id, **fields)
             )
 
 
@@ -156,6 +159,7 @@ class Lifecycle:
         self._stop = stop
         self._on_call = on_call
         self._outcomes = plan.study.outcomes
+        self._on_observe = self._observed  # bound once, not for every run
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
 
@@ -180,31 +184,32 @@ class Lifecycle:
             planned_order=job.planned_order,
             started_order=self.tally.started,
             limiters=self._limiters,
-            on_observe=self._observed,
+            on_observe=self._on_observe,
         )
         try:
-            result = await self._result(job, ctx)
+            result = await (self._rescored if job.is_answered else self._executed)(job, ctx)
         except StopStudy as error:  # this run is left undone
             self._stop(str(error))
             return None
 
         return self._settle(job, result)
 
-    async def _result(self, job: Job, ctx: RunContext) -> RunResult:
-        evaluators = self._bindings.evaluators[ctx.spec.problem_id]
-        if job.is_answered:
-            earlier = await self._recall(job.position)
-            rescored = await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
-            self.tally.discount(earlier)
-            return rescored
-
-        return await execute(
+    def _executed(self, _: Job, ctx: RunContext) -> Awaitable[RunResult]:
+        spec = ctx.spec
+        return execute(
             ctx,
-            self._bindings.agents[ctx.spec.agent_id],
-            evaluators,
+            self._bindings.agents[spec.agent_id],
+            self._bindings.evaluators[spec.problem_id],
             timeout_s=self._timeout_s,
             outcomes=self._outcomes,
         )
+
+    async def _rescored(self, job: Job, ctx: RunContext) -> RunResult:
+        evaluators = self._bindings.evaluators[ctx.spec.problem_id]
+        earlier = await self._recall(job.position)
+        rescored = await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
+        self.tally.discount(earlier)
+        return rescored
 
     def _settle(self, job: Job, result: RunResult) -> float | None:
         wait_s = None

@@ -13,6 +13,7 @@ import asyncio  # noqa: TID251 - tasks of its own; see above
 import heapq
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextvars import copy_context
 from itertools import count
 from typing import Any, Generic, TypeVar
 
@@ -53,6 +54,9 @@ class Scheduler(Generic[Job]):
         self._stopping = False
         self.abandoned: list[Job] = []
         self._failure: BaseException | None = None
+        # Made once, not for every job.
+        self._on_end = self._ended
+        self._context = copy_context()
 
     @property
     def in_flight(self) -> int:
@@ -160,7 +164,7 @@ class Scheduler(Generic[Job]):
     def _start(self, job: Job) -> None:
         task = asyncio.create_task(self._work(job))
         self._tasks[task] = job
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_end, context=self._context)
 
     def _ended(self, task: asyncio.Task[float | None]) -> None:
         job = self._tasks.pop(task, None)

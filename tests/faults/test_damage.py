@@ -136,9 +136,19 @@ def test_files_that_were_deleted_or_edited_are_written_anew(results: Path, prove
 
 
 def make_older(store: Path) -> None:
-    """Give the store the layout that it had before calls were counted."""
+    """Give the store the layout of its first version: no counts of calls, a row for each answer."""
     with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute("DROP INDEX unfinished_by_position")
+        connection.execute(
+            "INSERT INTO observation SELECT id, 0, ended_at, answer_event_id, NULL, NULL, 'agent', "
+            "'assistant_output', '{\"auto_generated\":true}', 'step', NULL, NULL, NULL, NULL "
+            "FROM attempt"
+        )
+        connection.execute("DROP VIEW events")
+        connection.execute("ALTER TABLE attempt DROP COLUMN answer_event_id")
+        connection.execute(
+            "CREATE VIEW events AS SELECT o.* FROM observation o JOIN attempt a ON a.id = attempt_id"
+        )
         connection.execute("ALTER TABLE session DROP COLUMN started")
         connection.execute("ALTER TABLE session DROP COLUMN saved")
         connection.execute("DELETE FROM observation WHERE attempt_id > 20")
@@ -154,6 +164,9 @@ def test_an_older_layout_is_brought_up_to_date_and_a_copy_kept(
     run(results, calls.agent)
     assert len(calls.run_ids) == RUNS - 20
     assert saved(results) == RUNS
+    with closing(sqlite3.connect(results / "study.sqlite")) as store:
+        assert store.execute("SELECT count(*) FROM events").fetchone() == (RUNS,)
+
     for name, layout in (("study.sqlite", SCHEMA_VERSION), ("study.layout-1.sqlite", 1)):
         with closing(sqlite3.connect(results / name)) as store:
             assert store.execute("PRAGMA user_version").fetchone() == (layout,)

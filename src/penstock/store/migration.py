@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from penstock.store.schema import ATTEMPTS_VIEW, UNFINISHED_INDEX
+from penstock.store.schema import ATTEMPTS_VIEW, EVENTS_VIEW, UNFINISHED_INDEX
 
 __all__ = ["STEPS", "migrate"]
 
@@ -17,7 +17,12 @@ STEPS = {
     DROP VIEW IF EXISTS attempts;
     {ATTEMPTS_VIEW}
     """,
-    2: UNFINISHED_INDEX,
+    2: f"""
+    ALTER TABLE attempt ADD COLUMN answer_event_id TEXT;
+    DROP VIEW events;
+    {EVENTS_VIEW}
+    {UNFINISHED_INDEX}
+    """,
 }
 """What makes each older layout the next one."""
 

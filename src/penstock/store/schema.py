@@ -20,6 +20,7 @@ __all__ = [
     "APPLICATION_ID",
     "ATTEMPTS_VIEW",
     "EVALUATION_COLUMNS",
+    "EVENTS_VIEW",
     "EVENT_COLUMNS",
     "RESULT_INDEX",
     "RUN_COLUMNS",
@@ -124,6 +125,30 @@ SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, laten
        error_kind, error_message, error_stage, error_retryable
 FROM attempt ORDER BY id;
 """  # noqa: S608 - our own names
+
+# Most agents report nothing, and the one event of their runs is the answer: it is no row of its
+# own, for all that it says stands in the attempt.
+EVENTS_VIEW = """
+CREATE VIEW events AS
+SELECT o.timestamp, o.record_id,
+       coalesce(o.text, a.outputs ->> '$.text', '') AS text,
+       coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
+       o.level, (SELECT study_id FROM study) AS study_id, a.run_id, a.condition_id,
+       o.trial_id, o.step_id, o.tool_name, o.evaluation_id,
+       a.started_at AS run_start_time, a.position AS position, o.number AS number
+FROM attempt a JOIN observation o ON o.attempt_id = a.id
+WHERE a.final AND a.position IS NOT NULL
+UNION ALL
+SELECT ended_at, answer_event_id,
+       coalesce(outputs ->> '$.text', ''),
+       run_id, 'agent', 'assistant_output', '{"auto_generated":true}',
+       'step', (SELECT study_id FROM study), run_id, condition_id,
+       NULL, NULL, NULL, NULL,
+       started_at, position, 0
+FROM attempt
+WHERE final AND position IS NOT NULL AND status = 'success' AND answer_event_id IS NOT NULL
+ORDER BY position, number;
+"""
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
@@ -194,7 +219,8 @@ CREATE TABLE attempt (
     error_message TEXT,
     error_stage TEXT,
     error_retryable INTEGER,
-    traceback TEXT
+    traceback TEXT,
+    answer_event_id TEXT            -- of the answer, where it is the one event of its run
 );
 {RESULT_INDEX}
 {UNFINISHED_INDEX}
@@ -237,16 +263,7 @@ SELECT study.study_id, condition_id, run_id, problem_id,
        position, planned_order, started_order, number AS attempts, outputs, metrics
 FROM attempt, study WHERE final AND position IS NOT NULL ORDER BY position;
 
-CREATE VIEW events AS
-SELECT o.timestamp, o.record_id,
-       coalesce(o.text, a.outputs ->> '$.text', '') AS text,
-       coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
-       o.level, study.study_id, a.run_id, a.condition_id,
-       o.trial_id, o.step_id, o.tool_name, o.evaluation_id,
-       a.started_at AS run_start_time
-FROM attempt a JOIN observation o ON o.attempt_id = a.id, study
-WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, o.number;
-
+{EVENTS_VIEW}
 CREATE VIEW evaluations AS
 SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,
        e.aggregation_level, e.notes_json

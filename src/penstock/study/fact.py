@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, ParamSpec, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -33,7 +33,11 @@ __all__ = [
     "Text",
     "Whole",
     "nothing",
+    "unchecked",
 ]
+
+Fields = ParamSpec("Fields")
+Stated = TypeVar("Stated", bound=BaseModel)
 
 _NON_EMPTY = object()
 
@@ -78,6 +82,33 @@ class Fact(BaseModel):
     """Something stated once and never changed: frozen, keyword-only, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def unchecked(kind: Callable[Fields, Stated]) -> Callable[Fields, Stated]:
+    """Make facts of a class out of values that are known to be right, in half the time.
+
+    Nothing is checked and nothing copied, so this is for facts that we state ourselves for every
+    run, and for no value that comes from outside. Missing fields get their defaults.
+
+    Args:
+        kind: The class; what is returned is called as it is.
+    """
+    model = cast("type[BaseModel]", kind)
+    fields = model.model_fields
+    defaults = {
+        name: field.get_default(call_default_factory=True) for name, field in fields.items()
+    }
+    given, new, put = set(fields), model.__new__, object.__setattr__
+
+    def make(**values: Any) -> BaseModel:
+        fact = new(model)
+        put(fact, "__dict__", defaults | values)
+        put(fact, "__pydantic_fields_set__", given)
+        put(fact, "__pydantic_extra__", None)
+        put(fact, "__pydantic_private__", None)
+        return fact
+
+    return cast("Callable[Fields, Stated]", make)
 
 
 class Declaration(Fact):

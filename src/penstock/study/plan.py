@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, overload
 from penstock.errors import ValidationError
 from penstock.study.conditions import Condition
 from penstock.study.designs import build_design
-from penstock.study.fact import Fact
+from penstock.study.fact import Fact, unchecked
 from penstock.study.identity import paired_seed, run_id, run_seed
 from penstock.study.model import Study
 from penstock.study.policies import SeedPolicy, SeedStrategy
@@ -69,6 +69,9 @@ class RunSpec(Fact):
             "problem_id": self.problem_spec_ref,
             "condition_fingerprint": self.condition_fingerprint,
         }
+
+
+_planned = unchecked(RunSpec)
 
 
 class Cell(NamedTuple):
@@ -134,7 +137,7 @@ class Plan(Sequence[RunSpec]):
         study_id, condition_id = self.study.study_id, condition.condition_id
         agent_id, problem_id = agents[agent], problems[problem]
         hashed = (study_id, condition_id, replicate + 1, agent_id or None, problem_id or None)
-        return RunSpec(
+        return _planned(
             position=position,
             run_id=run_id(*hashed),
             study_id=study_id,
