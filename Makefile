@@ -37,8 +37,9 @@ faults: .venv/installed
 soak: .venv/installed
 	$(BIN)/python benchmarks/soak.py
 
+# Takes some ten minutes and replaces benchmarks/last.json.
 bench: .venv/installed
-	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/suite.py
 
 clean:
 	rm -rf .venv artifacts site

@@ -1,45 +1,50 @@
-"""What penstock holds in memory: the peak of a process that runs a plan, for plans of any size.
+"""What penstock holds in memory: the peak of a process that runs a plan, for plans of two sizes.
 
-python benchmarks/memory.py [--runs 20000 100000 300000] [--concurrency 1000]
+Store and export are on; results are 2,000 characters. A process of its own is measured for each.
+
+    python benchmarks/memory.py [--runs 100000] [--times 10] [--concurrency 1000]
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
-import subprocess
-import sys
-import tempfile
+import json
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
-from overhead import make_runner
+from figures import Figure, options, report
+from measure import in_child, peak_mb
+from studies import Agent, make_runner
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, nargs="+", default=[20_000, 100_000, 300_000])
-    parser.add_argument("--concurrency", type=int, default=1_000)
+    parser = options(__doc__, runs=100_000, times=10, concurrency=1_000)
     parser.add_argument("--alone", action="store_true", help="measure this process and no other")
     arguments = parser.parse_args()
+    runs, concurrency = arguments.runs, arguments.concurrency
     if arguments.alone:
-        print(_peak_mb(arguments.runs[0], arguments.concurrency))
+        print(json.dumps(peak_mb_of(runs, concurrency)))
         return
 
-    print(f"{arguments.concurrency:,} in flight, results of 2,000 characters, store and export on")
-    print(f"{'runs':>12}{'peak MB':>10}")
-    for runs in arguments.runs:
-        command = [sys.executable, __file__, "--alone", "--runs", str(runs)]
-        command += ["--concurrency", str(arguments.concurrency)]
-        peak = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        print(f"{runs:12,}{peak:10.1f}")
+    report("memory", measure(runs, runs * arguments.times, concurrency), arguments)
 
 
-def _peak_mb(runs: int, concurrency: int) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        anyio.run(make_runner(runs, concurrency, Path(folder)).run)
+def measure(few: int, many: int, concurrency: int) -> Iterator[Figure]:
+    held_mb = {
+        runs: in_child(__file__, "--alone", "--runs", runs, "--concurrency", concurrency)
+        for runs in (few, many)
+    }
+    yield Figure(f"{few:,} runs", held_mb[few], "MB")
+    yield Figure(f"{many:,} runs", held_mb[many], "MB", at_most=200)
+    yield Figure(f"{many:,} runs : {few:,}", held_mb[many] / held_mb[few], "x", at_most=1.1)
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+def peak_mb_of(runs: int, concurrency: int) -> float:
+    with TemporaryDirectory() as folder:
+        anyio.run(make_runner(Agent(), runs, concurrency, Path(folder)).run)
+
+    return peak_mb()
 
 
 if __name__ == "__main__":

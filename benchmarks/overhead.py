@@ -1,178 +1,156 @@
-"""What penstock costs a run: CPU time of the whole pipeline beside what one would write by hand.
+"""What penstock costs a run: CPU time until every result is durable, beside work by hand.
 
-All figures come from one process, so that their ratios hold on a noisy machine:
+Two cases. In the first each agent waits for 100 ms, long enough that all slots are taken on both
+sides; a study of chat calls is like this. In the second it awaits once and is over at once, so that
+next to nothing is in flight.
 
-    python benchmarks/overhead.py [--runs 100000] [--concurrency 1000]
+    python benchmarks/overhead.py [--runs 100000] [--concurrency 1000] [--rounds 3] [--wait-ms 100]
 """
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
-import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from functools import partial
 from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
 from time import process_time
+from typing import NamedTuple
 
 import anyio
-import anyio.lowlevel
+from by_hand import insert_alone, run_by_hand, spawn_alone
+from figures import Figure, options, report
+from measure import cpu_us, in_turns, modules_set_aside, ratio
+from studies import ANSWER, Agent, Terminal, make_runner
 
 import penstock as ps
-from penstock.artifacts.export import export_artifacts
 from penstock.subscribers.progress import EVENTS, progress
 
-ANSWER = "x" * 2000
-BATCH = 256
+
+class Size(NamedTuple):
+    runs: int
+    concurrency: int
+
+
+Contender = Callable[[Agent, Size, Path], float]
+"""Gives the CPU time of a run in microseconds."""
 
 
 def main() -> None:
-    arguments = _arguments()
-    measure = partial(_cpu_us, runs=arguments.runs, concurrency=arguments.concurrency)
-    measured = {
-        "anyio task group behind a CapacityLimiter": measure(_bare_anyio),
-        "raw sqlite3 executemany, batches of 256": measure(_raw_sqlite),
-    }
-    measured["by hand: the two above"] = by_hand = sum(measured.values())
-    with tempfile.TemporaryDirectory() as folder:
-        measured["penstock, until every result is durable and exported"] = whole = measure(
-            _penstock, folder=Path(folder)
-        )
-        measured["  of it: export of all files"] = export = measure(_export, folder=Path(folder))
+    numbers = {"runs": 100_000, "concurrency": 1_000, "rounds": 3, "wait_ms": 100}
+    arguments = options(__doc__, **numbers).parse_args()
+    size = Size(arguments.runs, arguments.concurrency)
+    figures = [
+        Figure("runs", size.runs, "runs"),
+        *measure("in flight", arguments.wait_ms / 1000, size, arguments.rounds),
+        *measure("at once", 0, size, arguments.rounds),
+    ]
+    report("overhead", figures, arguments)
 
-    measured["penstock, until every result is durable"] = whole - export
-    measured["  without isolated global random states"] = measure(_penstock_plain) - export
-    measured["  with 3 listeners and progress"] = measure(_penstock_heard) - export
-    print(
-        f"{arguments.runs:,} runs, {arguments.concurrency:,} in flight, each awaits once, "
-        f"results of {len(ANSWER):,} characters"
+
+def measure(case: str, wait_s: float, size: Size, rounds: int) -> Iterator[Figure]:
+    peaks: dict[str, int] = {}
+
+    def cpu_us_of(name: str) -> float:
+        agent = Agent(wait_s)
+        with TemporaryDirectory() as folder:
+            spent_us = CONTENDERS[name](agent, size, Path(folder))
+
+        peaks[name] = agent.peak
+        return spent_us
+
+    measured = in_turns(CONTENDERS, cpu_us_of, rounds)
+    for name, spent_us in measured.items():
+        yield Figure(f"{case}: {name}", median(spent_us), "µs/run")
+
+    for name in ("by hand", "penstock"):
+        yield Figure(f"{case}: {name}, most in flight", peaks[name], "runs")
+
+    to_by_hand = ratio(measured, "penstock", "by hand")
+    yield Figure(f"{case}: penstock : by hand", to_by_hand, "x", at_most=1.0)
+    to_unheard = ratio(measured, "penstock, heard", "penstock")
+    yield Figure(f"{case}: heard : unheard", to_unheard, "x", at_most=1.25)
+
+
+def by_hand(agent: Agent, size: Size, folder: Path) -> float:
+    with modules_set_aside():
+        return cpu_us(lambda: run_by_hand(agent, *size, folder), size.runs)
+
+
+def tasks_alone(agent: Agent, size: Size, _: Path) -> float:
+    with modules_set_aside():
+        return cpu_us(lambda: spawn_alone(agent, *size), size.runs)
+
+
+def rows_alone(_agent: Agent, size: Size, folder: Path) -> float:
+    return cpu_us(lambda: insert_alone(ANSWER, size.runs, folder), size.runs)
+
+
+def penstock(agent: Agent, size: Size, folder: Path) -> float:
+    return until_durable_us(size.runs, lambda: make_runner(agent, *size, folder))
+
+
+def penstock_plain(agent: Agent, size: Size, folder: Path) -> float:
+    return until_durable_us(
+        size.runs, lambda: make_runner(agent, *size, folder, isolate_random=False)
     )
-    print(f"{'':56}{'CPU µs/run':>12}{'ratio':>8}")
-    for name, value in measured.items():
-        print(f"{name:56}{value:12.1f}{value / by_hand:8.2f}")
-
-    if arguments.json is not None:
-        figures = {"runs": arguments.runs, "cpu_us_per_run": measured}
-        arguments.json.write_text(json.dumps(figures, indent=2, ensure_ascii=False))
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--concurrency", type=int, default=1_000)
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    return parser.parse_args()
+def penstock_heard(agent: Agent, size: Size, folder: Path) -> float:
+    """Three listeners, one of each kind that there is, and progress on a terminal."""
+    heard = 0
+
+    async def one_by_one(stream: ps.EventStream) -> None:
+        nonlocal heard
+        async for _ in stream:
+            heard += 1
+
+    async def in_batches(stream: ps.EventStream) -> None:
+        nonlocal heard
+        while events := await stream.batch():
+            heard += len(events)
+
+    def make() -> ps.StudyRunner:
+        runner = make_runner(agent, *size, folder)
+        runner.subscribe(one_by_one, ps.RunEvent)
+        runner.subscribe(in_batches)
+        runner.subscribe(progress(Terminal()), *EVENTS)
+
+        @runner.on(ps.RunFinished)
+        def count(_: ps.RunFinished) -> None:
+            nonlocal heard
+            heard += 1
+
+        return runner
+
+    return until_durable_us(size.runs, make)
 
 
-def _cpu_us(
-    measured: Callable[[int, int, Path], None],
-    runs: int,
-    concurrency: int,
-    folder: Path | None = None,
-) -> float:
-    with tempfile.TemporaryDirectory() as fresh:
-        gc.collect()
-        start = process_time()
-        measured(runs, concurrency, folder or Path(fresh))
-        return (process_time() - start) / runs * 1e6
+def until_durable_us(runs: int, make: Callable[[], ps.StudyRunner]) -> float:
+    """Give the CPU time from the declared study until every result is durable."""
+    durable_at_s = 0.0
+    gc.collect()
+    begun_at_s = process_time()
+    runner = make()
+
+    @runner.on(ps.StudyFinished)
+    def look_at_the_clock(_: ps.StudyFinished) -> None:
+        nonlocal durable_at_s
+        durable_at_s = process_time()
+
+    summary = anyio.run(runner.run)
+    assert summary.succeeded == runs
+    return (durable_at_s - begun_at_s) / runs * 1e6
 
 
-def _bare_anyio(runs: int, concurrency: int, _folder: Path) -> None:
-    async def one(limiter: anyio.CapacityLimiter, token: object) -> None:
-        try:
-            await agent(None)
-        finally:
-            limiter.release_on_behalf_of(token)
-
-    async def every() -> None:
-        limiter = anyio.CapacityLimiter(concurrency)
-        async with anyio.create_task_group() as group:
-            for _ in range(runs):
-                token = object()
-                await limiter.acquire_on_behalf_of(token)
-                group.start_soon(one, limiter, token)
-
-    anyio.run(every)
-
-
-def _raw_sqlite(runs: int, _concurrency: int, folder: Path) -> None:
-    def rows() -> Iterator[tuple[int, str]]:
-        for number in range(runs):
-            yield number, f'{{"text":"{ANSWER}"}}'
-
-    with closing(sqlite3.connect(folder / "raw.sqlite", isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("CREATE TABLE result (id INTEGER PRIMARY KEY, outputs TEXT)")
-        batch: list[tuple[int, str]] = []
-        for row in rows():
-            batch.append(row)
-            if len(batch) == BATCH:
-                _insert(connection, batch)
-                batch = []
-
-        _insert(connection, batch)
-
-
-def _insert(connection: sqlite3.Connection, batch: list[tuple[int, str]]) -> None:
-    connection.execute("BEGIN")
-    connection.executemany("INSERT INTO result VALUES (?, ?)", batch)
-    connection.execute("COMMIT")
-
-
-async def agent(ctx: object) -> str:
-    await anyio.lowlevel.checkpoint()
-    return ANSWER
-
-
-def _penstock(runs: int, concurrency: int, folder: Path) -> None:
-    anyio.run(make_runner(runs, concurrency, folder).run)
-
-
-def _penstock_plain(runs: int, concurrency: int, folder: Path) -> None:
-    anyio.run(make_runner(runs, concurrency, folder, isolate_random=False).run)
-
-
-def _penstock_heard(runs: int, concurrency: int, folder: Path) -> None:
-    with (folder / "progress").open("w") as out:
-        runner = make_runner(runs, concurrency, folder)
-        runner.subscribe(progress(out), *EVENTS)
-
-        async def listen(stream: ps.EventStream) -> None:
-            while await stream.batch():
-                pass
-
-        for types in ((ps.RunFinished,), (ps.RunEvent,), ()):
-            runner.subscribe(listen, *types)
-
-        anyio.run(runner.run)
-
-
-def _export(_runs: int, _concurrency: int, folder: Path) -> None:
-    export_artifacts(folder / "out", folder / "again")
-
-
-def make_runner(
-    runs: int, concurrency: int, folder: Path, *, isolate_random: bool = True
-) -> ps.StudyRunner:
-    study = ps.Study(
-        study_id="overhead",
-        title="Overhead",
-        factors=[ps.Factor(name="tone", levels=["terse", "polite"])],
-        agent_specs=("agent",),
-        problem_ids=("problem",),
-        run_budget=ps.RunBudget(replicates=runs // 2, parallelism=concurrency),
-    )
-    return ps.StudyRunner(
-        study,
-        agent_bindings={"agent": agent},
-        output_dir=folder / "out",
-        show_progress=False,
-        isolate_random=isolate_random,
-    )
+CONTENDERS: dict[str, Contender] = {
+    "by hand": by_hand,
+    "by hand, tasks alone": tasks_alone,
+    "by hand, rows alone": rows_alone,
+    "penstock": penstock,
+    "penstock, no isolated random": penstock_plain,
+    "penstock, heard": penstock_heard,
+}
 
 
 if __name__ == "__main__":

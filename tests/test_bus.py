@@ -311,6 +311,30 @@ async def test_a_laggard_that_stops_listening_opens_the_gate() -> None:
     assert bus.laggard() is None
 
 
+async def test_the_gate_stays_closed_when_one_of_two_laggards_stops_listening() -> None:
+    bus = EventBus()
+    first, second = bus.open(size=1), bus.open(size=1)
+    passed: list[None] = []
+
+    async def wait() -> None:
+        await bus.ready()
+        passed.append(None)
+
+    for value in range(3):
+        bus.publish(limit(value))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        first.close()
+        await anyio.wait_all_tasks_blocked()
+        assert (passed, bus.laggard()) == ([], second)
+
+        await second.batch(2)
+
+    assert len(passed) == 1
+
+
 async def test_one_reader_far_behind_holds_no_other_reader_back() -> None:
     bus = EventBus()
     bus.open(size=1)

@@ -43,9 +43,10 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        await self._wait(1)
         if not self._events:
-            raise StopAsyncIteration
+            await self._wait(1)
+            if not self._events:
+                raise StopAsyncIteration
 
         return self._take(1)[0]
 
@@ -82,8 +83,12 @@ class EventStream:
 
     def _put(self, event: Event) -> None:
         self._events.append(event)
-        if len(self._events) == self._wanted:
+        unread = len(self._events)
+        if unread == self._wanted:
             self._arrived.set()
+
+        if unread > self.size:
+            self._bus._fell_behind(self)  # noqa: SLF001
 
     async def _wait(self, count: int) -> None:
         if len(self._events) >= count or self._closed:
@@ -97,7 +102,12 @@ class EventStream:
 
     def _take(self, count: int) -> list[Event]:
         events = self._events
-        taken = [events.popleft() for _ in range(min(count, len(events)))]
+        if len(events) <= count:
+            taken = list(events)
+            events.clear()
+        else:
+            taken = [events.popleft() for _ in range(count)]
+
         self._bus._caught_up(self)  # noqa: SLF001
         return taken
 
@@ -116,7 +126,7 @@ class EventBus:
 
     def __init__(self) -> None:
         self._streams: list[EventStream] = []
-        self._routes: dict[type[Event], tuple[EventStream, ...]] = {}
+        self._routes: dict[type[Event], tuple[Callable[[Event], None], ...]] = {}
         self._behind: EventStream | None = None
         self._gate = anyio.Event()
         self._closed = False
@@ -151,21 +161,11 @@ class EventBus:
 
     def publish(self, event: Event) -> None:
         """Hand an event to everyone who listens; never waits and never fails."""
-        for stream in self._route(type(event)):
-            stream._put(event)  # noqa: SLF001
+        for put in self._routes.get(type(event)) or self._route(type(event)):
+            put(event)
 
     def laggard(self) -> EventStream | None:
         """Name a lossless stream that is too far behind, if there is one."""
-        if self._behind is None or len(self._behind) <= self._behind.size:
-            self._behind = next(
-                (
-                    stream
-                    for stream in self._streams
-                    if len(stream) > stream.size and not isinstance(stream, _LossyStream)
-                ),
-                None,
-            )
-
         return self._behind
 
     async def ready(self) -> None:
@@ -182,16 +182,27 @@ class EventBus:
         for stream in list(self._streams):
             stream.close()
 
-    def _route(self, kind: type[Event]) -> tuple[EventStream, ...]:
+    def _route(self, kind: type[Event]) -> tuple[Callable[[Event], None], ...]:
         route = self._routes.get(kind)
         if route is None:
-            route = tuple(stream for stream in self._streams if issubclass(kind, stream.types))
+            streams = (stream for stream in self._streams if issubclass(kind, stream.types))
+            route = tuple(stream._put for stream in streams)  # noqa: SLF001
             self._routes[kind] = route
 
         return route
 
+    def _fell_behind(self, stream: EventStream) -> None:
+        if self._behind is None:
+            self._behind = stream
+
     def _caught_up(self, stream: EventStream) -> None:
         if stream is self._behind and len(stream) <= stream.size:
+            self._find_laggard()
+
+    def _find_laggard(self) -> None:
+        # A lossy stream is never behind: it has dropped what would be too much.
+        self._behind = next((each for each in self._streams if len(each) > each.size), None)
+        if self._behind is None:
             self._gate.set()
 
     def _forget(self, stream: EventStream) -> None:
@@ -200,8 +211,7 @@ class EventBus:
             self._routes.clear()
 
         if stream is self._behind:
-            self._behind = None
-            self._gate.set()
+            self._find_laggard()
 
 
 Subscriber = Callable[[EventStream], Awaitable[None]]

@@ -20,6 +20,7 @@ from penstock.study.frozen import frozen_json
 __all__ = ["decode", "encode"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_SHORT = 256
 _LONG_NUMBER = re.compile(r"\d{19}")
 
 
@@ -40,7 +41,7 @@ def encode(value: Any, path: str = "output") -> str:
 
     # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell. Most
     # answers are one long text, in which even to look for the word would take longest of all.
-    if not _holds_texts_alone(value) and b"null" in data:
+    if (len(data) < _SHORT or not _holds_texts_alone(value)) and b"null" in data:
         return _encode_faithfully(value, path)
 
     return data.decode()

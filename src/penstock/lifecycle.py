@@ -26,7 +26,7 @@ from penstock.events import (
 )
 from penstock.execute import execute, rescore
 from penstock.loop import call_soon_from_threads
-from penstock.results import Observation, RunResult, RunStatus, StudySummary
+from penstock.results import JUDGE_AMOUNTS, Observation, RunResult, RunStatus, StudySummary
 from penstock.retry import Retry
 from penstock.study.fact import unchecked
 from penstock.study.plan import Plan
@@ -100,7 +100,8 @@ class Tally:
         if not result.is_rescored:
             self._spend(result.metrics)
 
-        self._spend(result.metrics, "judge_")
+        if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
+            self._spend(result.metrics, "judge_")
 
     def discount(self, earlier: RunResult) -> None:
         """Count what scoring an answer again costs, without what judges of it cost before."""

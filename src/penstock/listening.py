@@ -142,7 +142,7 @@ def one_by_one(function: Callable[[Any], Any]) -> Subscriber:
     async def subscriber(stream: EventStream) -> None:
         async for event in stream:
             answer = function(event)
-            if inspect.isawaitable(answer):
+            if answer is not None and inspect.isawaitable(answer):
                 await answer
 
     subscriber.__module__ = getattr(function, "__module__", __name__)

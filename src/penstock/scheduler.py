@@ -50,6 +50,7 @@ class Scheduler(Generic[Job]):
         self._waiting: list[tuple[float, int, Job]] = []
         self._order = count()
         self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop
         self._held_back: anyio.CancelScope | None = None
         self._stopping = False
         self.abandoned: list[Job] = []
@@ -98,7 +99,7 @@ class Scheduler(Generic[Job]):
             task.cancel()
 
         if self._tasks and grace_s < math.inf:
-            asyncio.get_running_loop().call_later(grace_s, self._abandon)
+            self._loop.call_later(grace_s, self._abandon)
 
     def _abandon(self) -> None:
         self.abandoned.extend(self._tasks.values())
@@ -107,6 +108,7 @@ class Scheduler(Generic[Job]):
 
     async def run(self, jobs: Iterator[Job]) -> None:
         """Do every job; returns when all are over, or those in flight after a stop."""
+        self._loop = asyncio.get_running_loop()
         try:
             await self._feed(jobs)
         finally:
@@ -162,7 +164,7 @@ class Scheduler(Generic[Job]):
                 return
 
     def _start(self, job: Job) -> None:
-        task = asyncio.create_task(self._work(job))
+        task = self._loop.create_task(self._work(job))
         self._tasks[task] = job
         task.add_done_callback(self._on_end, context=self._context)
 
@@ -176,11 +178,11 @@ class Scheduler(Generic[Job]):
             self._failure = self._failure or failure
             self.cancel()
         elif (wait_s := task.result()) is not None:
-            due = asyncio.get_running_loop().time() + wait_s
+            due = self._loop.time() + wait_s
             heapq.heappush(self._waiting, (due, next(self._order), job))
 
     def _due(self) -> Job | None:
-        if self._waiting and self._waiting[0][0] <= asyncio.get_running_loop().time():
+        if self._waiting and self._waiting[0][0] <= self._loop.time():
             return heapq.heappop(self._waiting)[2]
 
         return None
@@ -188,7 +190,7 @@ class Scheduler(Generic[Job]):
     async def _woken(self, at: float | None = None) -> None:
         """Wait until something changes, or until a moment of the loop's clock."""
         self._wake.clear()
-        alarm = at and asyncio.get_running_loop().call_at(at, self._wake.set)
+        alarm = at and self._loop.call_at(at, self._wake.set)
         try:
             await self._wake.wait()
         finally:
