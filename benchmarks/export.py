@@ -1,32 +1,29 @@
 """What the files of a large study cost: CPU time beside a raw SELECT into `csv.writer`.
 
-The baseline reads the same rows and columns from the views, as one would by hand, and writes them
-once; the export writes the analysable copy as well. All figures come from one process, so that
-their ratios hold on a noisy machine; the store is made in another, so that the peaks are these.
+The work by hand reads the same rows and columns from the views and writes them once; the export
+writes the tables of what can be analysed as well.
 
     python benchmarks/export.py [--runs 1000000]
 """
 
 from __future__ import annotations
 
-import argparse
 import csv
 import gc
-import json
-import resource
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import process_time
 from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
-from large_store import ANSWER_CHARACTERS, fill_store
+from figures import Figure, options, report
+from large_store import fill_store_in_child
+from measure import peak_mb
 
 from penstock.artifacts.export import export_artifacts
 from penstock.artifacts.parquet import load_parquet, write_parquet
@@ -37,47 +34,45 @@ TABLES = {"runs": RUN_COLUMNS, "events": EVENT_COLUMNS, "evaluations": EVALUATIO
 
 
 class Measured(NamedTuple):
-    cpu_s: float
+    cpu_us: float
+    """Of a run."""
+
     peak_mb: float
+    """Of the process until now."""
+
     longest_stall_ms: float
     """Of an event loop in another thread: CPU time of this process between two of its turns."""
 
 
 def main() -> None:
-    arguments = _arguments()
-    with tempfile.TemporaryDirectory() as folder:
+    arguments = options(__doc__, runs=1_000_000).parse_args()
+    load_parquet()  # its import is not the export's
+    with TemporaryDirectory() as folder:
         store, to = Path(folder) / "store", Path(folder) / "files"
-        made = get_context("spawn").Process(target=fill_store, args=(store, arguments.runs))
-        made.start()
-        made.join()
         to.mkdir()
-        load_parquet()  # its import is not the export's
+        fill_store_in_child(store, arguments.runs)
         measured = {
-            "raw SELECT into csv.writer": _measure(partial(_by_hand, store, to)),
-            "export of all files, analysable copies too": _measure(partial(_export, store, to)),
-            "the tables as Parquet": _measure(partial(_parquet, store, to)),
+            name: _measure(partial(work, store, to), arguments.runs)
+            for name, work in {"by hand": _by_hand, "CSV": _csv, "Parquet": _parquet}.items()
         }
 
-    base = measured["raw SELECT into csv.writer"].cpu_s
-    print(f"{arguments.runs:,} runs, answers of more than {ANSWER_CHARACTERS:,} characters")
-    print(f"{'':46}{'CPU s':>9}{'µs/run':>9}{'ratio':>7}{'peak MB':>9}{'stall ms':>10}")
-    for name, (cpu_s, peak_mb, stall_ms) in measured.items():
-        us = cpu_s / arguments.runs * 1e6
-        print(f"{name:46}{cpu_s:9.2f}{us:9.1f}{cpu_s / base:7.2f}{peak_mb:9.1f}{stall_ms:10.1f}")
+    by_hand, as_csv, parquet = measured.values()
+    figures = [Figure("runs", arguments.runs, "runs")]
+    for name, each in measured.items():
+        figures += [
+            Figure(name, each.cpu_us, "µs/run"),
+            Figure(f"{name}, peak until then", each.peak_mb, "MB"),
+            Figure(f"{name}, longest stall", each.longest_stall_ms, "ms CPU"),
+        ]
 
-    if arguments.json is not None:
-        figures = {name: each._asdict() for name, each in measured.items()}
-        arguments.json.write_text(json.dumps({"runs": arguments.runs, "measured": figures}))
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=100_000)
-    parser.add_argument("--json", type=Path, help="also write the figures there")
-    return parser.parse_args()
+    figures += [
+        Figure("CSV : by hand", as_csv.cpu_us / by_hand.cpu_us, "x", at_most=3),
+        Figure("Parquet : CSV", parquet.cpu_us / as_csv.cpu_us, "x", at_most=1),
+    ]
+    report("export", figures, arguments)
 
 
-def _measure(work: Callable[[], None]) -> Measured:
+def _measure(work: Callable[[], None], runs: int) -> Measured:
     async def beside_a_loop() -> Measured:
         longest_s = 0.0
 
@@ -95,8 +90,8 @@ def _measure(work: Callable[[], None]) -> Measured:
             await anyio.to_thread.run_sync(work)
             group.cancel_scope.cancel()
 
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return Measured(process_time() - begun, peak_mb, longest_s * 1e3)
+        cpu_us = (process_time() - begun) / runs * 1e6
+        return Measured(cpu_us, peak_mb(), longest_s * 1e3)
 
     return anyio.run(beside_a_loop)
 
@@ -110,7 +105,7 @@ def _by_hand(store: Path, to: Path) -> None:
                 writer.writerows(connection.execute(f"SELECT {', '.join(columns)} FROM {name}"))
 
 
-def _export(store: Path, to: Path) -> None:
+def _csv(store: Path, to: Path) -> None:
     export_artifacts(store, to)
 
 

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,7 +23,7 @@ from penstock.study.chat import Budget
 from penstock.study.identity import answer_event_id
 from penstock.study.order import execution_order
 
-__all__ = ["CONDITIONS", "PROBLEMS", "fill_store", "make_runner"]
+__all__ = ["CONDITIONS", "PROBLEMS", "fill_store", "fill_store_in_child", "make_runner"]
 
 CONDITIONS, PROBLEMS = 10, 100
 WORDS = ("the", "water", "runs", "down,", "and", "then", 'says "stop";', "turbine", "€", "is\n")
@@ -88,6 +89,14 @@ def fill_store(folder: Path, runs: int, planned: int | None = None) -> None:
                     store.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
             store.execute("COMMIT")
+
+
+def fill_store_in_child(folder: Path, runs: int, planned: int | None = None) -> None:
+    """Do the same in a process of its own, so that what it takes is not measured here."""
+    child = get_context("spawn").Process(target=fill_store, args=(folder, runs, planned))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
 
 
 def _copies(

@@ -55,7 +55,8 @@ def write_tables(to: Path, analysable: Analysable) -> None:
         ("events.csv", EVENT_COLUMNS, analysable.event_pairs),
         ("evaluations.csv", EVALUATION_COLUMNS, analysable.evaluation_pairs),
     ):
-        write_twins(to / name, to / "analysis" / name, columns, pairs())
+        analysed, is_large = to / "analysis" / name, name == "events.csv"
+        write_twins(to / name, analysed, columns, pairs(), is_linked=is_large)
 
 
 def write_analysis(

@@ -41,8 +41,10 @@ def write_twins(
     twin: Path,
     header: Sequence[str],
     pairs: Iterable[tuple[Sequence[Any], Sequence[Any] | None]],
+    *,
+    is_linked: bool = False,
 ) -> None:
-    """Write two tables with one header that are much the same; equal ones are one file.
+    """Write two tables with one header that are much the same, in one pass.
 
     Args:
         path: The one.
@@ -50,6 +52,8 @@ def write_twins(
         header: Of both.
         pairs: The rows of the one, each with what the other has in its place: the same
             object, other cells, or None for no row.
+        is_linked: Whether equal tables are one file with two names, which who edits the one in its
+            place edits under both: for tables that are large.
     """
     with ExitStack() as files:
         file = files.enter_context(_replaced(path))
@@ -65,8 +69,11 @@ def write_twins(
             if other is not None and counterpart is not None:
                 other.write(line if counterpart is row else csv_line(counterpart))
 
-    if other is None:
+    if other is None and is_linked:
         link_file(twin, path)
+    elif other is None:
+        with set_aside(twin) as aside:
+            shutil.copyfile(path, aside)
 
 
 def _copy(file: IO[str], written: Path, other: IO[str]) -> None:
