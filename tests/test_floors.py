@@ -18,7 +18,7 @@ TOLERANCE = 1.1  # "about"
 
 # A folder's entry holds for every module in it.
 FLOORS: dict[int, tuple[str, ...]] = {
-    1: ("study", "results", "recipes", "errors", "encoding", "printable", "redaction"),
+    1: ("study", "results", "recipes", "errors", "encoding", "extras", "printable", "redaction"),
     2: (
         "agents",
         "answers",

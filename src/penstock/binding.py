@@ -13,8 +13,8 @@ import anyio
 from penstock.agents import BoundAgent, bind_agent
 from penstock.errors import BindingError, PenstockError, ValidationError
 from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
+from penstock.extras import load_extra
 from penstock.loop import calling_later
-from penstock.models.extras import load_extra
 from penstock.problems import find_named_problem
 from penstock.session import Resource, Session
 from penstock.siblings import find_agent, where_else_agents

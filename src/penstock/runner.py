@@ -31,7 +31,9 @@ from penstock.session import Session
 from penstock.standalone import ConditionRunner
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
-from penstock.store.writer import Restored, Store
+from penstock.store.reader import holds_plan
+from penstock.store.restored import Restored
+from penstock.store.writer import Store
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.order import execution_order
@@ -226,7 +228,7 @@ class StudyRunner:
 
     async def _run(self) -> None:
         if len(self.plan) > COMPARED_AT_ONCE:
-            await anyio.to_thread.run_sync(refuse_collisions, self.plan)
+            await anyio.to_thread.run_sync(self._compare_ids)
 
         if self._fresh:
             move_aside(self.output_dir)
@@ -243,6 +245,10 @@ class StudyRunner:
 
         if self._listeners.failure is not None:
             raise self._listeners.failure
+
+    def _compare_ids(self) -> None:
+        if self._fresh or not holds_plan(self.output_dir, self.plan):
+            refuse_collisions(self.plan)
 
     async def _run_with(self, store: Store, restored: Restored) -> None:
         saving = Listener(
@@ -281,7 +287,8 @@ class StudyRunner:
             raise failure
 
     async def _session(self, store: Store) -> Session:
-        spent_usd, spent_tokens = await store.spent()
+        is_bound = self.study.budget.bounds_spending  # else nobody asks, and it reads every attempt
+        spent_usd, spent_tokens = await store.spent() if is_bound else (0.0, 0)
         return Session(spent_usd, spent_tokens, self._out_of_budget, self._limit_changed)
 
     def _out_of_budget(self, reason: str) -> None:

@@ -13,8 +13,8 @@ class Session(NamedTuple):
     """A session that begins.
 
     Args:
-        spent_usd: What earlier sessions have cost, in US dollars.
-        spent_tokens: How many tokens they have used.
+        spent_usd: What earlier sessions have cost, in US dollars; 0 where no budget bounds it.
+        spent_tokens: How many tokens they have used; 0 where no budget bounds it.
         out_of_budget: Called with the reason when the budget is spent: the study stops.
         limit_changed: Called with an endpoint's name, how many calls may be in flight there from
             now on, and why.

@@ -42,6 +42,16 @@ def test_files_that_were_deleted_or_edited_are_named_and_can_be_written_anew(
     assert cli("doctor", results).exit_code == 0
 
 
+def test_parquet_files_that_a_later_run_left_behind_are_told(results: Path, cli: Any) -> None:
+    cli("export", results, "--parquet")
+    assert "older" not in cli("doctor", results).stderr
+
+    cli("export", results)
+    told = cli("doctor", results)
+    assert told.exit_code == 0
+    assert "older than the tables beside them: conditions.parquet, runs.parquet" in told.stderr
+
+
 def edit(results: Path, *statements: str) -> None:
     with closing(sqlite3.connect(results / "study.sqlite")) as store, store:
         for statement in statements:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from penstock.cli import looking
@@ -110,6 +111,14 @@ def test_export_writes_the_files_anew_or_elsewhere(folder: StudyFolder, cli: Any
     assert cli("export", folder.results, "--to", copy, "--sqlite").exit_code == 0
     assert (copy / "runs.csv").read_bytes() == runs
     assert cli("status", copy).exit_code == 0
+
+
+def test_export_writes_parquet_where_it_is_asked_for(folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    assert not [*folder.results.glob("*.parquet")]
+    assert cli("export", folder.results, "--parquet").exit_code == 0
+    runs = pq.read_table(folder.results / "runs.parquet")
+    assert runs.num_rows == len((folder.results / "runs.csv").read_text().splitlines()) - 1
 
 
 @pytest.mark.parametrize("command", ["status", "export"])

@@ -167,7 +167,7 @@ def patch(fault: Fault) -> None:
     before(opening, "hold_directory", fault, "lock")
     before(writer.Store, "begin", fault, "begin")
     before(writer.Store, "_describe", fault, "describe")
-    before(writer.Store, "_restored", fault, "restore")
+    before(writer, "restored", fault, "restore")
     before(writer.Store, "end", fault, "end")
     before(writer.Store, "close", fault, "close")
     before(export, "export_artifacts", fault, "export")

@@ -138,6 +138,7 @@ def test_files_that_were_deleted_or_edited_are_written_anew(results: Path, prove
 def make_older(store: Path) -> None:
     """Give the store the layout of its first version: no counts of calls, a row for each answer."""
     with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("DROP INDEX unfinished_by_position")
         connection.execute(
             "INSERT INTO observation SELECT id, 0, ended_at, answer_event_id, NULL, NULL, 'agent', "
             "'assistant_output', '{\"auto_generated\":true}', 'step', NULL, NULL, NULL, NULL "

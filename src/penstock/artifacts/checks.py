@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from penstock.artifacts.export import export_artifacts
+from penstock.artifacts.parquet import PARQUET_FILES
 from penstock.store.checks import Finding
 
 __all__ = ["examine_artifacts"]
@@ -45,6 +46,14 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
             advice=again,
         )
 
+    stale = [name for name in PARQUET_FILES if _is_stale(directory / name)]
+    if stale:
+        yield Finding(
+            is_wrong=False,
+            what=f"older than the tables beside them: {', '.join(stale)}",
+            advice="penstock export DIR --parquet writes them anew",
+        )
+
     left = [each.name for each in directory.rglob(".*.new")]
     if left:
         yield Finding(
@@ -52,6 +61,12 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
             what=f"left by an export that was killed: {', '.join(left)}",
             advice="they may be deleted",
         )
+
+
+def _is_stale(parquet: Path) -> bool:
+    table = parquet.with_suffix(".csv")
+    both_there = parquet.is_file() and table.is_file()
+    return both_there and parquet.stat().st_mtime_ns < table.stat().st_mtime_ns
 
 
 def _is_same(file: Path, fresh: Path) -> bool:

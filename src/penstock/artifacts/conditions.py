@@ -15,7 +15,7 @@ from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 
-__all__ = ["CONDITION_COLUMNS", "materialize_design", "write_conditions"]
+__all__ = ["CONDITION_COLUMNS", "condition_table", "materialize_design", "write_conditions"]
 
 CONDITION_COLUMNS = (
     "study_id",
@@ -37,8 +37,21 @@ def write_conditions(
         store: Where the conditions are.
         cell: Writes the level that a condition assigns; a factor it does not assign is empty.
     """
+    write_csv(path, *condition_table(store, cell))
+
+
+def condition_table(
+    store: StoreReader, cell: Callable[[Any], Any] | None = None, unassigned: Any = ""
+) -> tuple[list[str], Iterator[list[Any]]]:
+    """Give the header and the rows of the conditions of a store, in design order.
+
+    Args:
+        store: Where the conditions are.
+        cell: Makes the cell of a level; without it a level is its own cell.
+        unassigned: The cell of a factor that a condition does not assign.
+    """
     rows = map(dict, store.rows("SELECT * FROM conditions"))
-    write_csv(path, *_table(store.definition(), rows, cell))
+    return _table(store.definition(), rows, cell or _as_it_is, unassigned)
 
 
 def materialize_design(study: Study, conditions: Sequence[Condition], path: Path) -> None:
@@ -74,6 +87,7 @@ def _table(
     definition: Mapping[str, Any],
     rows: Iterable[Mapping[str, Any]],
     cell: Callable[[Any], Any],
+    unassigned: Any = "",
 ) -> tuple[list[str], Iterator[list[Any]]]:
     factors = [factor["name"] for factor in definition["factors"]]
     blocks = [block["name"] for block in definition["blocks"]]
@@ -87,11 +101,15 @@ def _table(
                 bool(row["admissible"]),
                 row["constraint_messages"],
                 row["assignment_meta_json"],
-                *(cell(assigned[name]) if name in assigned else "" for name in factors),
-                *(cell(blocked[name]) if name in blocked else "" for name in blocks),
+                *(cell(assigned[name]) if name in assigned else unassigned for name in factors),
+                *(cell(blocked[name]) if name in blocked else unassigned for name in blocks),
             ]
 
     return [*CONDITION_COLUMNS, *factors, *(f"block_{name}" for name in blocks)], lines()
+
+
+def _as_it_is(level: Any) -> Any:
+    return level
 
 
 def _refuse_others(path: Path, study: Study, condition_ids: set[str]) -> None:

@@ -9,17 +9,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.analysis import write_analysis
+from penstock.artifacts.analysable import Analysable
+from penstock.artifacts.analysis import write_analysis, write_tables
 from penstock.artifacts.conditions import write_conditions
+from penstock.artifacts.parquet import load_parquet, write_parquet
 from penstock.artifacts.tables import (
-    write_csv,
     write_json,
     write_lines,
     write_text,
 )
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
-from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.designs import describe_design
 from penstock.study.files import dump_yaml
 from penstock.study.frozen import frozen_json
@@ -28,7 +28,9 @@ from penstock.study.model import SCHEMA_VERSION, Study
 __all__ = ["export_artifacts"]
 
 
-def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = False) -> Path:
+def export_artifacts(
+    directory: Path, to: Path | None = None, *, sqlite: bool = False, parquet: bool = False
+) -> Path:
     """Write the files of a study from the store in its directory.
 
     Each file is written aside, synced and renamed into place, so that a reader never sees half a
@@ -39,34 +41,36 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
         directory: The study's output directory.
         to: Where the files go; the same directory where not given.
         sqlite: Whether a copy of ``study.sqlite`` goes there too.
+        parquet: Whether the tables are written as Parquet too (see `penstock.artifacts.parquet`).
 
     Returns:
         Where the files are.
 
     Raises:
         StoreError: the directory holds no store.
+        ValidationError: Parquet is wanted, and the extra ``parquet`` is not installed.
         OSError: a file cannot be written.
     """
+    if parquet:
+        load_parquet()
+
     to = to or directory
     to.mkdir(parents=True, exist_ok=True)
     with StoreReader(directory) as store, store.snapshot():
-        manifest = _manifest(store)
-        write_json(to / "manifest.json", manifest)
         write_text(to / "study.yaml", _study_yaml(store))
         write_lines(to / "problems.jsonl", store.problems())
         write_json(to / "hypotheses.json", store.definition()["hypotheses"])
         write_json(to / "analysis_plan.json", store.definition()["analysis_plans"])
         write_json(to / "design.json", _design(store))
         write_conditions(to / "conditions.csv", store)
-        for name, columns in (
-            ("runs", RUN_COLUMNS),
-            ("events", EVENT_COLUMNS),
-            ("evaluations", EVALUATION_COLUMNS),
-        ):
-            selected = store.table(f"SELECT {', '.join(columns)} FROM {name}")  # noqa: S608
-            write_csv(to / f"{name}.csv", columns, selected)
+        analysable = Analysable(store)
+        write_tables(to, analysable)
+        manifest = _manifest(store, analysable.models)
+        write_json(to / "manifest.json", manifest)
+        write_analysis(to / "analysis", store, analysable, manifest)
+        if parquet:
+            write_parquet(to, store)
 
-        write_analysis(to / "analysis", store, manifest)
         if sqlite and to != directory:
             store.copy_to(to / "study.sqlite")
 
@@ -82,16 +86,15 @@ def _design(store: StoreReader) -> dict[str, Any]:
     )
 
 
-def _manifest(store: StoreReader) -> dict[str, Any]:
+def _manifest(store: StoreReader, models: set[str]) -> dict[str, Any]:
     definition = store.definition()
     counts = store.status_counts()
-    models = store.rows("SELECT DISTINCT model_name FROM runs WHERE model_name <> 'unknown'")
     return {
         "schema_version": SCHEMA_VERSION,
         "study_id": definition["study_id"],
         "generated_at": timestamp(),
         "status_counts": counts,
-        "model_ids": sorted(row["model_name"] for row in models),
+        "model_ids": sorted(models - {"unknown"}),
         "run_count": sum(counts.values()),
         "provenance": definition["provenance_metadata"] or _captured_provenance(),
     }

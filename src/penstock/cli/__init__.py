@@ -167,6 +167,9 @@ def export(
     *,
     to: Annotated[Path | None, typer.Option(help="Where the files go; else DIR itself.")] = None,
     sqlite: Annotated[bool, typer.Option("--sqlite", help="Copy study.sqlite there too.")] = False,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Write the tables as Parquet too.")
+    ] = False,
     spreadsheet_safe: Annotated[
         bool,
         typer.Option("--spreadsheet-safe", help="Quote what looks like a formula; needs --to."),
@@ -178,7 +181,7 @@ def export(
     if spreadsheet_safe and to is None:
         raise typer.BadParameter("--spreadsheet-safe is for a copy: give --to as well")
 
-    looking.export(directory, to, sqlite=sqlite, spreadsheet_safe=spreadsheet_safe)
+    looking.export(directory, to, sqlite=sqlite, spreadsheet_safe=spreadsheet_safe, parquet=parquet)
 
 
 @app.command()

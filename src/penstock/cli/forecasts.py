@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from penstock.models.extras import load_extra
+from penstock.extras import load_extra
 from penstock.study.plan import Plan
 
 if TYPE_CHECKING:

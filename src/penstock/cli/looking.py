@@ -175,6 +175,7 @@ def export(
     sqlite: bool,
     study_id: str | None = None,
     spreadsheet_safe: bool = False,
+    parquet: bool = False,
 ) -> None:
     """Write a study's files from its store; beside it only while nobody runs the study."""
     with errors_told():
@@ -188,7 +189,7 @@ def export(
         is_beside = to is None or to.absolute() == directory.absolute()
         with hold_directory(directory) if is_beside else nullcontext():
             try:
-                where = export_artifacts(directory, to, sqlite=sqlite)
+                where = export_artifacts(directory, to, sqlite=sqlite, parquet=parquet)
             except sqlite3.Error as error:
                 raise StoreError(f"{directory / 'study.sqlite'}: {error}") from error
 

@@ -15,7 +15,7 @@ import typer
 
 from penstock.cli.output import ExitCode, errors_told, say
 from penstock.errors import ValidationError
-from penstock.models.extras import load_extra
+from penstock.extras import load_extra
 
 if TYPE_CHECKING:
     from penstock.models.simulator import SimulatorOptions

@@ -20,6 +20,7 @@ import anyio
 import orjson
 
 from penstock.errors import ValidationError, message_of
+from penstock.extras import load_extra
 from penstock.models.completion import Completion, CompletionRequest
 from penstock.models.endpoint import Endpoint, ResponseHead
 from penstock.models.errors import (
@@ -32,7 +33,6 @@ from penstock.models.errors import (
     ModelError,
     ModelTimeoutError,
 )
-from penstock.models.extras import load_extra
 from penstock.models.failures import failure_of_status
 from penstock.models.redaction import Redactor
 from penstock.models.request_body import body_of

@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 import anyio
 
 from penstock.errors import ValidationError
+from penstock.extras import load_extra
 from penstock.models.completion import Completion, CompletionRequest
 from penstock.models.endpoint import Endpoint, ResponseHead
 from penstock.models.errors import MalformedResponseError, ModelConnectionError, ModelError
-from penstock.models.extras import load_extra
 from penstock.models.failures import failure_of_status
 from penstock.models.redaction import Redactor
 from penstock.models.request_body import body_of

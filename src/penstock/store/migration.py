@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from penstock.store.schema import ATTEMPTS_VIEW, EVENTS_VIEW
+from penstock.store.schema import ATTEMPTS_VIEW, EVENTS_VIEW, UNFINISHED_INDEX
 
 __all__ = ["STEPS", "migrate"]
 
@@ -21,6 +21,7 @@ STEPS = {
     ALTER TABLE attempt ADD COLUMN answer_event_id TEXT;
     DROP VIEW events;
     {EVENTS_VIEW}
+    {UNFINISHED_INDEX}
     """,
 }
 """What makes each older layout the next one."""

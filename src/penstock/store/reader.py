@@ -13,11 +13,13 @@ from typing import Any, Self
 from penstock.encoding import decode
 from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult, StudySummary
+from penstock.store.declared import fingerprint_of
 from penstock.store.rows import LAST, result_from_row
-from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION
+from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
 from penstock.study.conditions import Condition
+from penstock.study.plan import Plan
 
-__all__ = ["StoreReader"]
+__all__ = ["StoreReader", "holds_plan"]
 
 _CHUNK = 500
 # Metadata that holds an infinite level is no JSON to SQLite.
@@ -137,13 +139,14 @@ class StoreReader:
 
     def status_counts(self) -> dict[str, int]:
         """How many runs of the plan ended in which way."""
-        return {
-            row["status"]: row["n"]
-            for row in self.rows(
-                "SELECT status, count(*) AS n FROM attempt "
-                "WHERE final AND position IS NOT NULL GROUP BY status ORDER BY status"
+        counts: dict[str, int] = dict(
+            self.table(
+                "SELECT status, count(*) FROM attempt WHERE final AND position IS NOT NULL "  # noqa: S608
+                f"AND {UNFINISHED} GROUP BY status"
             )
-        }
+        )
+        counts["success"] = self.count() - sum(counts.values())  # of all others there are few
+        return {status: count for status, count in sorted(counts.items()) if count}
 
     def summary(self) -> StudySummary:
         """Say where the study stands: what it holds, as if a session had just restored it."""
@@ -226,6 +229,15 @@ class StoreReader:
         )
         grouped = groupby(map(dict, found), itemgetter("attempt_id"))
         return {attempt_id: list(rows) for attempt_id, rows in grouped}
+
+
+def holds_plan(directory: Path, plan: Plan) -> bool:
+    """Tell whether a session of exactly this plan was begun in a directory."""
+    try:
+        with StoreReader(directory) as store:
+            return list(store.table("SELECT fingerprint FROM study")) == [(fingerprint_of(plan),)]
+    except StoreError:  # whoever opens it for writing says what is wrong with it
+        return False
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:

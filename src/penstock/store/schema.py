@@ -22,9 +22,12 @@ __all__ = [
     "EVALUATION_COLUMNS",
     "EVENTS_VIEW",
     "EVENT_COLUMNS",
+    "RESULT_INDEX",
     "RUN_COLUMNS",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "UNFINISHED",
+    "UNFINISHED_INDEX",
 ]
 
 APPLICATION_ID = 0x50454E53
@@ -96,6 +99,15 @@ _OBSERVED = ", ".join(
 # SQLite reads no NaN and no infinity, which agents may return: it would stop at the first.
 _PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
 _METRICS = "iif(json_valid(metrics), metrics, '{}')"
+
+RESULT_INDEX = "CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;"
+UNFINISHED = "(NOT final OR status <> 'success')"
+"""Attempts that a later session has to look at; in these words, or SQLite uses no index."""
+
+UNFINISHED_INDEX = f"""
+CREATE INDEX unfinished_by_position ON attempt (position, final, status, number, error_stage)
+WHERE {UNFINISHED};
+"""
 
 ATTEMPTS_VIEW = f"""
 CREATE VIEW attempts AS
@@ -210,8 +222,8 @@ CREATE TABLE attempt (
     traceback TEXT,
     answer_event_id TEXT            -- of the answer, where it is the one event of its run
 );
-CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;
-
+{RESULT_INDEX}
+{UNFINISHED_INDEX}
 CREATE TABLE observation (
     attempt_id INTEGER NOT NULL,
     number INTEGER NOT NULL,

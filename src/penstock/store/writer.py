@@ -9,24 +9,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiosqlite
 import anyio
 
 from penstock.errors import ForeignDirectoryError
-from penstock.results import RunResult, RunStage, RunStatus, timestamp
+from penstock.results import RunResult, timestamp
 from penstock.store import rows
 from penstock.store.changes import refuse_changes
 from penstock.store.declared import condition_row, definition_of, fingerprint_of, problem_row
 from penstock.store.failures import store_failure
 from penstock.store.reader import StoreReader
+from penstock.store.restored import Restored, adopt, restored
 from penstock.store.starts import FILE, Starts, read_starts
 from penstock.store.surrogates import without_surrogates
 from penstock.store.transaction import Statement, transact
 from penstock.study.plan import Plan
 
-__all__ = ["Restored", "Store"]
+__all__ = ["Store"]
 
 
 _COUNT = "UPDATE session SET started = ?, saved = ? WHERE id = ?"
@@ -34,27 +35,6 @@ _LOST = """
 SELECT coalesce(sum(max(0, started - saved)), 0) FROM session
 WHERE id > (SELECT coalesce(max(id), 0) FROM session WHERE ended_at IS NOT NULL)
 """
-
-
-class Restored(NamedTuple):
-    """What an earlier session left: which runs need no more doing."""
-
-    done: bytearray
-    """One byte for each position of the plan: 1 where the run has a result that is kept."""
-
-    attempts: dict[int, int]
-    """Position -> attempts made, for runs that failed and run again."""
-
-    answered: set[int]
-    """Positions of runs whose answer is kept and only wants scoring."""
-
-    lost_calls: int = 0
-    """Calls that may have been paid for and have no result: their sessions were killed."""
-
-    @property
-    def kept(self) -> int:
-        """How many runs are kept."""
-        return self.done.count(1)
 
 
 class Store:
@@ -103,7 +83,7 @@ class Store:
 
             await self._describe(plan, fingerprint)
             if known and known[0][1] != fingerprint:
-                await self._adopt(plan)
+                await adopt(self._connection, self.path.parent, plan)
 
             lost_calls = await self._lost_calls()
             self._session_id = await self._note_session(len(plan))
@@ -111,8 +91,8 @@ class Store:
         self._starts = Starts(self.path.parent, self._session_id)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
-        restored = await self._restored(len(plan), rescore=rescore)
-        return restored._replace(lost_calls=lost_calls)
+        left = await restored(self._connection, len(plan), rescore=rescore)
+        return left._replace(lost_calls=lost_calls)
 
     def note_start(self) -> None:
         """Count an attempt whose agent is about to be called, also should we be killed."""
@@ -209,30 +189,6 @@ class Store:
             "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, definition_of(plan))
         )
 
-    async def _adopt(self, plan: Plan) -> None:
-        """Move stored runs to their positions in another plan; those outside it have none."""
-        stored = {
-            run_id: (attempt_id, seed)
-            for attempt_id, run_id, seed in await self._all(
-                "SELECT id, run_id, seed FROM attempt WHERE final"
-            )
-        }
-        moved = []
-        for spec in plan if stored else ():
-            attempt_id, seed = stored.get(spec.run_id, (None, spec.seed))
-            if seed != spec.seed:
-                raise ForeignDirectoryError(
-                    f"{self.path.parent} holds runs of this study made with another seed policy; "
-                    "restore base_seed, run in another directory (output_dir), or move the old "
-                    "one aside with fresh"
-                )
-
-            if attempt_id is not None:
-                moved.append((spec.position, attempt_id))
-
-        await self._execute("UPDATE attempt SET position = NULL", ())
-        await self._many("UPDATE attempt SET position = ? WHERE id = ?", moved)
-
     @property
     def _started(self) -> int:
         return 0 if self._starts is None else self._starts.count
@@ -260,26 +216,6 @@ class Store:
             (timestamp(), os.getpid(), socket.gethostname(), version("penstock"), planned),
         )
         return int(cursor.lastrowid or 0)
-
-    async def _restored(self, planned: int, *, rescore: bool) -> Restored:
-        restored = Restored(bytearray(planned), {}, set())
-        query = (
-            "SELECT position, final, status, number, error_stage FROM attempt "
-            "WHERE position IS NOT NULL"
-        )
-        async with self._connection.execute(query) as cursor:
-            while chunk := await cursor.fetchmany(10_000):
-                for position, final, status, number, stage in chunk:
-                    is_unscored = status == RunStatus.FAILED and stage == RunStage.EVALUATOR
-                    if final and (is_unscored or (rescore and status == RunStatus.SUCCESS)):
-                        restored.answered.add(position)
-                    elif final and status != RunStatus.FAILED:
-                        restored.done[position] = 1
-                        continue
-
-                    restored.attempts[position] = max(number, restored.attempts.get(position, 0))
-
-        return restored
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[None]:

@@ -134,3 +134,8 @@ class Budget(Declaration):
     max_cost_usd: Positive | None = None
     max_tokens: PositiveWhole | None = None
     max_duration_s: Positive | None = None
+
+    @property
+    def bounds_spending(self) -> bool:
+        """Whether what earlier sessions spent counts."""
+        return self.max_cost_usd is not None or self.max_tokens is not None

@@ -23,9 +23,9 @@ from penstock.study.policies import SeedPolicy, SeedStrategy
 
 __all__ = ["COMPARED_AT_ONCE", "Cell", "Plan", "RunSpec", "plan", "refuse_collisions"]
 
-COMPARED_AT_ONCE = 2**20
+COMPARED_AT_ONCE = 2**16
 """The ids of a plan of up to so many runs are compared when it is made, those of a larger one
-before it is run."""
+before its first session."""
 
 AGENT_FACTORS = ("agent_id", "agent", "agent_spec")
 PROBLEM_FACTORS = ("problem_id", "problem")

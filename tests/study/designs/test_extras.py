@@ -9,7 +9,8 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ValidationError
-from penstock.study.designs.extras import load_extra, numpy_generator
+from penstock.extras import load_extra
+from penstock.study.designs.seeds import numpy_generator
 from penstock.study.policies import DesignSpec
 from tests.study.designs.studies import study_of
 
@@ -48,7 +49,7 @@ def test_importing_the_package_loads_none_of_them() -> None:
 
 
 def test_a_library_is_given_as_it_is() -> None:
-    assert load_extra("json", "nothing").dumps([1]) == "[1]"
+    assert load_extra("json", extra="designs", what="nothing").dumps([1]) == "[1]"
 
 
 def test_a_negative_seed_is_a_seed() -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from penstock.errors import ValidationError
+from penstock.extras import load_extra
 from penstock.study.conditions import DesignRow
-from penstock.study.designs.extras import load_extra
 from penstock.study.designs.rows import (
     admissible,
     block_combinations,
@@ -65,7 +65,7 @@ def _all_pairs(sizes: Sequence[int]) -> _Cover:
     if len(sizes) == 1:
         return [(level,) for level in range(sizes[0])]
 
-    pairs = load_extra("allpairspy", "a pairwise design")
+    pairs = load_extra("allpairspy", extra="designs", what="a pairwise design")
     return [tuple(row) for row in pairs.AllPairs([list(range(size)) for size in sizes])]
 
 

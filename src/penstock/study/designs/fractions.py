@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.errors import ValidationError
+from penstock.extras import load_extra
 from penstock.study.conditions import DesignRow
 from penstock.study.designs.aliases import resolution_of
-from penstock.study.designs.extras import load_extra
 from penstock.study.designs.rows import is_number, sampled_rows
 from penstock.study.factors import Factor
 from penstock.study.model import Study
@@ -128,7 +128,7 @@ def _is_word(word: Any, base: Sequence[str]) -> bool:
 
 
 def _of_resolution(factors: Sequence[str], least: int) -> list[dict[str, float]]:
-    pydoe = load_extra("pydoe", "a fractional factorial of this resolution")
+    pydoe = load_extra("pydoe", extra="designs", what="a fractional factorial of this resolution")
     try:
         matrix = pydoe.fracfact_by_res(len(factors), least).tolist()
     except ValueError as error:
@@ -155,7 +155,7 @@ def plackett_burman(factors: Sequence[str]) -> list[dict[str, float]]:
     if not factors:
         raise ValidationError(["A Plackett-Burman design needs at least one factor."])
 
-    pydoe = load_extra("pydoe", "a Plackett-Burman design")
+    pydoe = load_extra("pydoe", extra="designs", what="a Plackett-Burman design")
     columns = len(factors)
     while True:
         try:
@@ -211,7 +211,7 @@ def definitive_screening_rows(study: Study, spec: DesignSpec) -> Iterator[Design
     if errors:
         raise ValidationError(errors)
 
-    pydoe = load_extra("pydoe", "a definitive screening design")
+    pydoe = load_extra("pydoe", extra="designs", what="a definitive screening design")
     columns = [*(name for name in levels if name not in named), *named]
     matrix = pydoe.definitive_screening_design(len(columns) - len(named), len(named)).tolist()
     coded = [dict(zip(columns, map(float, row), strict=True)) for row in matrix]

@@ -17,7 +17,6 @@ import numpy as np
 
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
-from penstock.study.designs.extras import numpy_generator
 from penstock.study.designs.rows import (
     admissible,
     block_combinations,
@@ -25,6 +24,7 @@ from penstock.study.designs.rows import (
     is_number,
     shuffled_for,
 )
+from penstock.study.designs.seeds import numpy_generator
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec

@@ -15,9 +15,10 @@ from difflib import get_close_matches
 from typing import Any
 
 from penstock.errors import ValidationError
+from penstock.extras import load_extra
 from penstock.study.conditions import DesignRow
-from penstock.study.designs.extras import load_extra, numpy_generator
 from penstock.study.designs.rows import is_number, sampled_rows
+from penstock.study.designs.seeds import numpy_generator
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
@@ -58,7 +59,7 @@ def latin_hypercube(
     if backend == "stdlib" and optimization is None and strength == 1:
         return _stdlib_sample(n_samples, factors, seed)
 
-    qmc = load_extra("scipy.stats.qmc", "this Latin hypercube")
+    qmc = load_extra("scipy.stats.qmc", extra="designs", what="this Latin hypercube")
     try:
         points = qmc.LatinHypercube(
             len(factors), strength=strength, optimization=optimization, rng=numpy_generator(seed)
@@ -149,7 +150,7 @@ def sobol_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
         ValidationError: ``n_samples`` is no power of two: only such samples are balanced.
     """
     n_samples, bounds = _sample_of(study, spec, "Sobol")
-    qmc = load_extra("scipy.stats.qmc", "a Sobol design")
+    qmc = load_extra("scipy.stats.qmc", extra="designs", what="a Sobol design")
     points = qmc.Sobol(
         len(bounds),
         scramble=spec.options.get("scramble", True),

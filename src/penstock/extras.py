@@ -1,4 +1,4 @@
-"""What the extras for chat models bring, loaded when a study asks for it and not before."""
+"""What an extra brings, loaded when something needs it and not before."""
 
 from __future__ import annotations
 

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock as ps
+from penstock.store import restored
+from penstock.store.opening import open_store
+from penstock.store.reader import StoreReader, holds_plan
+from penstock.study.plan import Plan
+from tests.builders import make_error, make_plan, make_result, make_study
+
+pytestmark = pytest.mark.anyio
+
+
+async def session(directory: Path, plan: Plan, *positions: int) -> list[int]:
+    """Save results at some positions, and say which were kept from earlier sessions."""
+    async with open_store(directory) as store:
+        left = await store.begin(plan)
+        await store.save([(make_result(plan[at]), True) for at in positions])
+        await store.end("complete")
+
+    return list(left.done)
+
+
+def query(directory: Path, text: str) -> list[Any]:
+    with closing(sqlite3.connect(directory / "study.sqlite")) as plain:
+        return plain.execute(text).fetchall()
+
+
+async def test_what_was_done_is_known_from_indexes_alone(tmp_path: Path) -> None:
+    await session(tmp_path, make_plan())
+
+    for looked_at, index in (
+        (restored._FINISHED, "INDEX result_by_position"),
+        (f"{restored._ATTEMPTED} WHERE {restored._UNFINISHED}", "COVERING INDEX unfinished_by_"),
+    ):
+        ((*_, step),) = query(tmp_path, f"EXPLAIN QUERY PLAN {looked_at}")
+        assert index in step
+
+
+async def test_levels_that_change_their_places_take_their_results_along(tmp_path: Path) -> None:
+    await session(tmp_path, make_plan(["a", "b", "c"]), 0, 1)
+    other = make_plan(["b", "c", "a", "d"])
+
+    assert await session(tmp_path, other, 3) == [1, 0, 1, 0]
+
+    with StoreReader(tmp_path) as store:
+        assert [each.run_id for each in store.results()] == [other[i].run_id for i in (0, 2, 3)]
+
+
+async def test_a_run_has_one_result_also_after_it_was_moved(tmp_path: Path) -> None:
+    await session(tmp_path, make_plan(), 0, 1)
+    wider = make_plan(["new", "a", "b"])
+
+    with pytest.raises(ps.StoreError, match="UNIQUE constraint failed"):
+        await session(tmp_path, wider, 1)
+
+    assert await session(tmp_path, wider) == [0, 1, 1]
+
+
+async def test_a_failed_attempt_of_another_plan_is_no_attempt_at_what_stands_there_now(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan()
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        await store.save([(make_result(plan[0], error=make_error()), False)])
+
+    async with open_store(tmp_path) as store:
+        left = await store.begin(make_plan(["new", "a", "b"]))
+
+    assert left.attempts == {}
+
+
+async def test_a_large_plans_ids_are_compared_once_and_not_in_every_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("penstock.study.plan", "penstock.runner"):
+        monkeypatch.setattr(f"{module}.COMPARED_AT_ONCE", 1)
+
+    async def run(*levels: str, **options: Any) -> ps.StudySummary:
+        agents = {"agent-a": lambda: "x"}
+        study = make_study(levels)
+        return await ps.StudyRunner(
+            study, agent_bindings=agents, output_dir=tmp_path / "out", **options
+        ).run()
+
+    await run("a", "b")
+    monkeypatch.setattr("penstock.study.plan.run_id", lambda *_, **__: "run-0123456789ab")
+
+    assert (await run("a", "b")).restored == 2  # they would be found to collide
+    for levels, is_fresh in (("abc", False), ("ab", True)):
+        with pytest.raises(ps.ValidationError, match="run-0123456789ab by chance"):
+            await run(*levels, fresh=is_fresh)
+
+
+@pytest.mark.parametrize("what", ["nothing", "no store"])
+async def test_where_there_is_no_store_no_plan_was_begun(tmp_path: Path, what: str) -> None:
+    if what == "no store":
+        (tmp_path / "study.sqlite").write_bytes(b"something else, and long enough" * 40)
+
+    plan = make_plan()
+    assert not holds_plan(tmp_path, plan)
