@@ -135,16 +135,7 @@ def bind_agent(
 
     arguments = _arguments(name, function, is_agent=is_marked or has_run)
     if is_async(function):
-        if arguments == _CONTEXT_ALONE:
-            return isolate(function)
-
-        def call(ctx: RunContext) -> Coroutine[Any, Any, Any]:
-            coroutine: Coroutine[Any, Any, Any] = function(
-                *arguments.by_position(ctx), **arguments.by_name(ctx)
-            )
-            return coroutine
-
-        return isolate(call)
+        return isolate(function if arguments == _CONTEXT_ALONE else _called(function, arguments))
 
     answered = isolate(_answered)
 
@@ -178,6 +169,10 @@ class _Arguments(NamedTuple):
 
     def by_name(self, ctx: RunContext) -> dict[str, Any]:
         return {name: get(ctx) for name, get in self.named}
+
+
+def _called(function: _AsyncFunction, arguments: _Arguments) -> _AsyncFunction:
+    return lambda ctx: function(*arguments.by_position(ctx), **arguments.by_name(ctx))
 
 
 _CONTEXT_ALONE = _Arguments(positional=(PARAMETERS["ctx"],))

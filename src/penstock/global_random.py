@@ -72,7 +72,7 @@ def global_random() -> GlobalRandom:
     if gauss is None or not _stdlib_is_proved():
         return GlobalRandom(_plain_save, _plain_load, _plain_seed, object, RLock())
 
-    return GlobalRandom(*_by_blocks(gauss), RLock())
+    return _by_blocks(_stdlib_by_block(), _numpy_by_block(gauss))
 
 
 def _numpy_singleton() -> Any:
@@ -100,79 +100,127 @@ def _plain_load(state: Any) -> None:
 
 
 def _plain_seed(seed: int) -> None:
+    random.seed(seed)
+    _numpy_seed()(seed)
+
+
+@cache
+def _numpy_seed() -> Callable[[int], None]:
     from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
-    random.seed(seed)
-    if not isinstance(mtrand.get_bit_generator(), MT19937):
-        mtrand.set_bit_generator(MT19937(0))  # the host's cannot be seeded
+    singleton = _numpy_singleton()
+    legacy_seed, set_bit_generator = singleton.seed, mtrand.set_bit_generator
 
-    mtrand.seed(seed % 2**32)
+    def seed(seed: int) -> None:
+        if not isinstance(singleton._bit_generator, MT19937):  # noqa: SLF001 - see `save` below
+            set_bit_generator(MT19937(0))  # the host's cannot be seeded
+
+        legacy_seed(seed % 2**32)
+
+    return seed
 
 
 def _view(address: int, size: int) -> memoryview:
     return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
 
 
-def _by_blocks(
-    gauss_offset: int,
-) -> tuple[Callable[[], Any], Callable[[Any], None], Callable[[int], None], Callable[[], Any]]:
-    """Make save, load, seed and mark that work on memory; they run at every step of every run."""
+class _OneGenerator(NamedTuple):
+    """What `GlobalRandom` has, for one of the two."""
+
+    save: Callable[[], Any]
+    load: Callable[[Any], None]
+    seed: Callable[[int], None]
+    mark: Callable[[], Any]
+
+
+def _by_blocks(stdlib: _OneGenerator, numpy: _OneGenerator) -> GlobalRandom:
+    """Make of both what runs at every step of every run."""
+    save_stdlib, load_stdlib, seed_stdlib, mark_stdlib = stdlib
+    save_numpy, load_numpy, seed_numpy, mark_numpy = numpy
+
+    def load(states: Any) -> None:
+        of_stdlib, of_numpy = states
+        load_stdlib(of_stdlib)
+        load_numpy(of_numpy)
+
+    def seed(seed: int) -> None:
+        seed_stdlib(seed)
+        seed_numpy(seed)
+
+    return GlobalRandom(
+        lambda: (save_stdlib(), save_numpy()),
+        load,
+        seed,
+        lambda: (mark_stdlib(), mark_numpy()),
+        RLock(),
+    )
+
+
+# A draw moves the position in the key, and where that comes round, the key is another. So the
+# position and two words of the key are a mark.
+
+
+def _stdlib_by_block() -> _OneGenerator:
+    block = _view(id(_inst) + object.__basicsize__, _BLOCK)
+    words, read = block.cast("I"), block.tobytes  # the position comes first
+
+    def load(state: Any) -> None:
+        block[:], _inst.gauss_next = state
+
+    def seed(seed: int) -> None:
+        Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
+        _inst.gauss_next = None
+
+    return _OneGenerator(
+        lambda: (read(), _inst.gauss_next),
+        load,
+        seed,
+        lambda: (words[0], words[2], words[3], _inst.gauss_next),
+    )
+
+
+def _numpy_by_block(gauss_offset: int) -> _OneGenerator:
     from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
     singleton = _numpy_singleton()
-    numpy_seed, set_bit_generator = singleton.seed, mtrand.set_bit_generator
-    stdlib = _view(id(_inst) + object.__basicsize__, _BLOCK)
-    stdlib_words = stdlib.cast("I")
     gauss = _view(id(singleton) + gauss_offset, _GAUSS)
-    read_stdlib, read_gauss = stdlib.tobytes, gauss.tobytes
+    read_gauss = gauss.tobytes
     known: Any = None  # the bit generator that was in use last time, and its block
-    numpy, numpy_words = gauss, stdlib_words
+    block = words = gauss
 
     def find(bits: Any) -> bool:
-        nonlocal known, numpy, numpy_words
+        nonlocal known, block, words
         if type(bits) is MT19937 and bits is not known:
-            known, numpy = bits, _view(bits.ctypes.state_address, _BLOCK)
-            numpy_words = numpy.cast("I")
+            known, block = bits, _view(bits.ctypes.state_address, _BLOCK)
+            words = block.cast("I")  # the position comes last
 
         return bits is known
 
     def save() -> Any:
         bits = singleton._bit_generator  # noqa: SLF001 - get_bit_generator(), sooner
-        held = numpy.tobytes() if bits is known or find(bits) else bits.state
-        return read_stdlib(), _inst.gauss_next, bits, held, read_gauss()
+        held = block.tobytes() if bits is known or find(bits) else bits.state
+        return bits, held, read_gauss()
 
     def load(state: Any) -> None:
-        stdlib[:], _inst.gauss_next, bits, held, kept = state
+        bits, held, kept = state
         if singleton._bit_generator is not bits:  # noqa: SLF001
-            set_bit_generator(bits)
+            mtrand.set_bit_generator(bits)
 
         if bits is known or find(bits):
-            numpy[:] = held
+            block[:] = held
         else:
             bits.state = held
 
         gauss[:] = kept
-
-    def seed(seed: int) -> None:
-        Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
-        _inst.gauss_next = None
-        if not isinstance(singleton._bit_generator, MT19937):  # noqa: SLF001
-            set_bit_generator(MT19937(0))  # the host's cannot be seeded
-
-        numpy_seed(seed % 2**32)
 
     def mark() -> Any:
         bits = singleton._bit_generator  # noqa: SLF001
         if bits is not known and not find(bits):
             return object()
 
-        # A draw moves the position, and where that comes round, the key is another one. The
-        # position stands before the key in the one and behind it in the other.
-        of_stdlib = (stdlib_words[0], stdlib_words[2], stdlib_words[3], _inst.gauss_next)
-        of_numpy = (numpy_words[624], numpy_words[1], numpy_words[2], read_gauss())
-        return bits, of_stdlib, of_numpy
+        return bits, words[624], words[1], words[2], read_gauss()
 
-    return save, load, seed, mark
+    return _OneGenerator(save, load, _numpy_seed(), mark)
 
 
 def _stdlib_is_proved() -> bool:
