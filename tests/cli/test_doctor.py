@@ -61,7 +61,11 @@ def edit(results: Path, *statements: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "code", "said"),
     [
-        ("DELETE FROM attempt WHERE id > 38", 3, "2 rows of evaluation belong to no attempt"),
+        (
+            "INSERT INTO evaluation VALUES (99, 0, 'e', 'score', 1, 'unitless', 'run', '{}')",
+            3,
+            "1 rows of evaluation belong to no attempt",
+        ),
         ("UPDATE attempt SET run_id = 'run-x' WHERE id = 1", 3, "1 results are not where the plan"),
         ("DELETE FROM session", 3, "knows nothing of the last session, which made 40 calls"),
         ("UPDATE session SET ended_at = NULL", 0, "the last session was killed"),
