@@ -18,6 +18,7 @@ from penstock.artifacts.tables import (
     write_text,
 )
 from penstock.results import timestamp
+from penstock.store.directory import make_directory, sync_directory
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.designs import describe_design
@@ -32,7 +33,8 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
     """Write the files of a study from the store in its directory.
 
     Each file is written aside, synced and renamed into place, so that a reader never sees half a
-    file and an export that fails leaves the files of the last one. The folder ``analysis`` holds
+    file and an export that fails leaves the files of the last one. When this returns, a loss of
+    power leaves them there. The folder ``analysis`` holds
     the runs that can be analysed (see `penstock.artifacts.analysis`).
 
     Args:
@@ -48,7 +50,7 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
         OSError: a file cannot be written.
     """
     to = to or directory
-    to.mkdir(parents=True, exist_ok=True)
+    make_directory(to)
     with StoreReader(directory) as store, store.snapshot():
         manifest = _manifest(store)
         write_json(to / "manifest.json", manifest)
@@ -70,6 +72,8 @@ def export_artifacts(directory: Path, to: Path | None = None, *, sqlite: bool = 
         if sqlite and to != directory:
             store.copy_to(to / "study.sqlite")
 
+    sync_directory(to / "analysis")
+    sync_directory(to)
     return to
 
 

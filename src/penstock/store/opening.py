@@ -11,6 +11,7 @@ import aiosqlite
 import anyio.to_thread
 
 from penstock.errors import ForeignDirectoryError, SchemaError
+from penstock.store.directory import make_directory
 from penstock.store.failures import store_failure
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
@@ -47,7 +48,7 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
-    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
+    make_directory(directory)
     with hold_directory(directory):
         connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         try:
