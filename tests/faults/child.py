@@ -10,7 +10,7 @@ NOTES_DIR/killed     where it died: SESSION FAULT
 The fault comes in the environment, ``PENSTOCK_FAULT=point:nth:delay_us``: at the nth time that a
 point is reached a thread waits so many microseconds and kills the process, whatever it does then.
 ``PENSTOCK_REPLICATES`` makes the study smaller, ``PENSTOCK_AUTOCHECKPOINT`` says after how many
-pages of its write-ahead log SQLite moves them to the file.
+pages of its write-ahead log SQLite moves them to the file, ``PENSTOCK_CHECKPOINT=0`` syncs nothing.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ def main() -> None:
         agent_bindings={"one": agent, "two": agent},
         output_dir=output_dir,
         parallelism=CONCURRENCY,
+        checkpoint=os.environ.get("PENSTOCK_CHECKPOINT") != "0",
         retry=ps.Retry(attempts=3, wait_s=0.001),
         subscribers=[hear(notes, fault)],
         show_progress=False,

@@ -58,8 +58,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
         trace = record(
             folder / f"trace-{session}",
             *("-m", "tests.faults.child", disk / RESULTS, notes),
-            ends=-signal.SIGKILL if fault else 0,
-            PENSTOCK_FAULT=fault,
+            fault=fault,
             **SETTINGS,
         )
         calls += calls_of(trace)
@@ -110,6 +109,34 @@ def test_the_files_of_a_study_that_has_ended_survive_a_loss_of_power(
     )
 
 
+def test_results_that_are_not_synced_may_be_lost_but_not_the_store_that_they_are_in(
+    tmp_path: Path, proved: Prove
+) -> None:
+    random, disk = Random(0), tmp_path / "disk"
+    disk.mkdir()
+    trace = record(
+        tmp_path / "trace",
+        *("-m", "tests.faults.child", disk / RESULTS, tmp_path),
+        PENSTOCK_CHECKPOINT="0",
+        **SETTINGS,
+    )
+    lost = 0
+    recording = Recording([*calls_of(trace)], disk, tmp_path)
+    for number, (found, heard) in enumerate(moments(recording, random)):
+        after = tmp_path / str(number)
+        found.after_a_loss(after, random)
+        lost += len(heard.items() - read(after / RESULTS).items())
+
+    assert lost > 0
+    proved(
+        "power is lost with `checkpoint=False`",
+        "the last results may be lost, the store never",
+        "{lost:,.0f} results lost at {moments:.0f} moments, 0 stores",
+        lost=lost,
+        moments=MOMENTS,
+    )
+
+
 OLDER = """
 import sqlite3, sys
 from pathlib import Path
@@ -157,20 +184,20 @@ def what_layout(path: Path) -> int:
         return int(layout)
 
 
-def record(trace: Path, *arguments: object, ends: int = 0, **variables: str) -> Path:
-    """Record what Python writes when it is run with these arguments."""
+def record(trace: Path, *arguments: object, fault: str = "", **settings: str) -> Path:
+    """Record what Python writes when it is run with these arguments, to its end or a fault."""
     if reason := why_not_recorded():
         pytest.skip(reason)
 
     ended = subprocess.run(
         [*recorder(trace), sys.executable, *map(str, arguments)],
-        env=environment(**variables),
+        env=environment(PENSTOCK_FAULT=fault, **settings),
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
     )
-    assert ended.returncode == ends, ended.stderr[-3000:]
+    assert ended.returncode == (-signal.SIGKILL if fault else 0), ended.stderr[-3000:]
     return trace
 
 

@@ -96,7 +96,8 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")
     await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    # Never OFF: then a crash of the machine could take the store and not only its last results.
+    await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     if not tables:
         await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
 
