@@ -26,14 +26,14 @@ _CALLS = (
     "open,openat,creat,write,pwrite64,writev,pwritev,sendfile,copy_file_range,fsync,fdatasync,"
     "ftruncate,truncate,fallocate,rename,renameat,renameat2,link,linkat,unlink,unlinkat,mkdir,"
     "mkdirat,rmdir,symlink,symlinkat"
-)
+).replace(",", ",?")  # a system need not have them all
 _SECTOR = 512
 
 
 def recorder(trace: Path) -> list[str]:
     """The words before a command that record what it writes."""
     whole = ["-xx", "-s", "100000000"]  # every byte of every text, in hexadecimal
-    return ["strace", "-f", "-qq", "-y", *whole, "-e", f"trace={_CALLS}", "-o", str(trace)]
+    return ["strace", "-f", "-qq", "-y", *whole, "-e", f"trace=?{_CALLS}", "-o", str(trace)]
 
 
 def why_not_recorded() -> str:
@@ -183,16 +183,16 @@ class Disk:
             return False
 
         path, *others = call.paths
-        match call.name:
-            case "openat" | "open":
+        match call.name.removesuffix("2").removesuffix("at"):  # renameat2 is a rename
+            case "open" if not call.data:
                 return self._open(path, call.flags)
-            case "mkdir":
+            case "mkdir" if not call.data:
                 self._name({path: _DIRECTORY})
-            case "unlink":
+            case "unlink" if not call.data:
                 self._name({path: None})
-            case "rename":
+            case "rename" if others:
                 self._name({path: None, others[0]: self.names[path]})
-            case "link":
+            case "link" if others:
                 self._name({others[0]: self.names[path]})
             case "fsync" | "fdatasync":
                 self._sync(path)
@@ -202,10 +202,18 @@ class Disk:
                 self.names[path].write(call.numbers[-1], call.data[: call.gave])
             case "write":
                 self._write(self.names[path], call.data[: call.gave])
-            case _:
-                raise NotImplementedError(call.name)
+            case _:  # or a name in a directory that is given by its number
+                raise NotImplementedError(call)
 
         return True
+
+    def files(self) -> dict[Path, bytes]:
+        """Give every file as the system has it, but those that are written through memory."""
+        return {
+            Path(path): file.after_a_loss(Random(0), 1.0)
+            for path, file in self.names.items()
+            if file is not _DIRECTORY and not path.endswith("-shm")
+        }
 
     def after_a_loss(self, to: Path, random: Random) -> None:
         """Make a directory as it may be found when power is lost now."""

@@ -89,6 +89,17 @@ def test_what_was_said_to_be_saved_survives_a_loss_of_power(
     )
 
 
+def test_nothing_is_missing_in_a_recording(recording: Recording) -> None:
+    disk = Disk(recording.disk)
+    for call in recording.calls:
+        disk.has_seen(call)
+
+    there = {path for path in recording.disk.rglob("*") if path.is_file()}
+    files = disk.files()
+    assert files.keys() == {path for path in there if path.suffix != ".sqlite-shm"}
+    assert all(path.read_bytes() == content for path, content in files.items())
+
+
 def test_the_files_of_a_study_that_has_ended_survive_a_loss_of_power(
     recording: Recording, tmp_path: Path, proved: Prove
 ) -> None:
