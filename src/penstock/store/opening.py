@@ -48,7 +48,7 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
-    make_directory(directory)
+    await anyio.to_thread.run_sync(make_directory, directory)  # it waits for the disk
     with hold_directory(directory):
         connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         try:
