@@ -34,8 +34,10 @@ faults: .venv/installed
 		$(BIN)/python -m pytest tests/faults
 	$(BIN)/python docs/make_reliability.py
 
+# Runs a study for twenty minutes with faults on, and writes what it held to the same page.
 soak: .venv/installed
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/soak.py --json docs/soak.json
+	$(BIN)/python docs/make_reliability.py
 
 # Takes some ten minutes and replaces benchmarks/last.json.
 bench: .venv/installed

@@ -1,133 +1,127 @@
-"""Runs one study for a long time and measures whether anything grows that should not.
+"""Runs one study for a long time, with faults on, and measures whether anything grows.
 
-python benchmarks/soak.py [--minutes 20] [--concurrency 200]
+    python benchmarks/soak.py [--minutes 20 | --runs N] [--concurrency 500] [--answer-s 2]
+                              [--json FILE]
 
-Memory, file handles, threads and tasks are noted every few seconds; what is printed is the slope
-of each over the second half, by least squares, as JSON on the last line.
+Memory, blocks of memory, files, threads and tasks are counted now and then. Printed as JSON are
+what is left of them when the study is over, their means over its second half, and how much each
+grows there with every run (see `growth`). The faults are in `soak_faults`.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio  # noqa: TID251 - counts its tasks
-import gc
 import json
 import sys
-import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
-from typing import NamedTuple
+from time import monotonic, process_time
 
 import anyio
-import numpy as np
 import structlog
+from growth import Sample, growth, held, sample
+from soak_faults import Faults
 
 import penstock as ps
 
-PLANNED = 10_000_000
-"""More than any soak gets through."""
+MOST = 500_000
+"""More runs than a soak gets through."""
 
 
-class Sample(NamedTuple):
-    """What the process holds at a moment."""
+class Soak:
+    """One long study and what it is found to hold.
 
-    at_s: float
-    memory_mb: float
-    files: int
-    threads: int
-    tasks: int
-    objects: int
+    Args:
+        faults: What goes wrong in it.
+        minutes: How long it takes.
+        runs: After how many runs it ends, if they come first; twice as many are planned.
+        concurrency: How many runs are in flight.
+    """
 
+    def __init__(self, faults: Faults, minutes: float, runs: int, concurrency: int) -> None:
+        self.faults = faults
+        self.minutes = minutes
+        self.runs = runs
+        self.concurrency = concurrency
+        self.samples: list[Sample] = []
 
-def sample(begun: float) -> Sample:
-    status = Path("/proc/self/status").read_text()
-    (resident,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-    return Sample(
-        at_s=monotonic() - begun,
-        memory_mb=int(resident.split()[1]) / 1024,
-        files=len([*Path("/proc/self/fd").iterdir()]),
-        threads=threading.active_count(),
-        tasks=len(asyncio.all_tasks()),
-        objects=len(gc.get_objects()),
-    )
+    def study(self, chat_url: str) -> ps.Study:
+        chat = {"base_url": chat_url, "model": "simulated", "timeout_s": 2 * self.faults.answer_s}
+        return ps.Study(
+            study_id="soak",
+            title="A long study",
+            factors=[ps.Factor(name="tone", levels=["plain", "polite"])],
+            problems=[ps.Problem(problem_id="p", brief="What is 6 x 7?")],
+            agents={"chat": {"chat": chat}},
+            agent_specs=["odd", "threaded", "chat"],
+            limits={chat_url: {"max_in_flight": self.concurrency}},
+            run_budget=ps.RunBudget(replicates=self.runs // 3, parallelism=self.concurrency),
+            run_order="as_designed",
+        )
 
+    async def run(self, chat_url: str, output_dir: Path) -> dict[str, float]:
+        faults = self.faults
+        runner = ps.StudyRunner(
+            self.study(chat_url),
+            agent_bindings={"odd": faults.odd, "threaded": faults.threaded},
+            output_dir=output_dir,
+            subscribers=[faults.fall_behind, faults.fail],
+            timeout_s=faults.timeout_s,
+            retry=ps.Retry(attempts=3, wait_s=faults.answer_s / 20),
+            show_progress=False,
+        )
+        self.runner = runner  # what it keeps counts as left
+        begun, begun_cpu = monotonic(), process_time()
+        async with anyio.create_task_group() as group:
+            for beside in (self.sample, faults.watch, faults.change_limit):
+                group.start_soon(beside, runner)
 
-async def agent(ctx: ps.RunContext) -> dict[str, object]:
-    """Take its time, fail now and then, report something."""
-    await anyio.sleep(0.05 + 0.1 * float(ctx.rng.random()))
-    ctx.record(cost_usd=0.001, input_tokens=100, output_tokens=20)
-    ctx.observe("tool_call", "looked it up")
-    if ctx.attempt == 1 and ctx.seed % 20 == 0:
-        raise ConnectionError("now and then")
+            summary = await runner.run()
+            group.cancel_scope.cancel()
 
-    return {"text": "an answer " * 40}
+        return {
+            "concurrency": self.concurrency,
+            "minutes": round((monotonic() - begun) / 60, 2),
+            "cpu_s": round(process_time() - begun_cpu, 1),
+            "store_mb": round((output_dir / "study.sqlite").stat().st_size / 1e6, 1),
+            **summary.model_dump(include={"started", "succeeded", "failed", "skipped", "retried"}),
+            "tasks_left": len(asyncio.all_tasks()) - 1,
+            **growth(self.samples),
+        }
 
-
-async def soak(minutes: float, concurrency: int, output_dir: Path) -> dict[str, float]:
-    study = ps.Study(
-        study_id="soak",
-        title="A long study",
-        factors=[ps.Factor(name="tone", levels=["plain", "polite"])],
-        problems=[ps.Problem(problem_id="p")],
-        agent_specs=["agent"],
-        run_budget=ps.RunBudget(replicates=PLANNED // 2, parallelism=concurrency),
-        run_order="as_designed",
-    )
-    runner = ps.StudyRunner(
-        study,
-        agent_bindings={"agent": agent},
-        output_dir=output_dir,
-        retry=ps.Retry(attempts=3, wait_s=0.1),
-        show_progress=False,
-    )
-    samples: list[Sample] = []
-    begun = monotonic()
-
-    async def watch() -> None:
-        every_s = max(1.0, minutes * 60 / 200)
-        while monotonic() - begun < minutes * 60:
-            await anyio.sleep(every_s)
-            samples.append(sample(begun))
+    async def sample(self, runner: ps.StudyRunner) -> None:
+        begun = monotonic()
+        done = 0
+        while done < self.runs and monotonic() - begun < self.minutes * 60:
+            await anyio.sleep(self.faults.answer_s)
+            done = runner.summary.started
+            self.samples.append(sample(done))
 
         runner.stop("soaked")
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(watch)
-        summary = await runner.run()
-
-    return {
-        "minutes": minutes,
-        "runs": summary.succeeded,
-        "runs_per_s": round(summary.succeeded / (samples[-1].at_s), 1),
-        "store_mb": round((output_dir / "study.sqlite").stat().st_size / 1e6, 1),
-        **slopes(samples[len(samples) // 2 :]),
-    }
-
-
-def slopes(samples: list[Sample]) -> dict[str, float]:
-    """Give the last value and the growth in a minute of each quantity."""
-    minutes = [each.at_s / 60 for each in samples]
-    found: dict[str, float] = {}
-    for name in Sample._fields[1:]:
-        values = [getattr(each, name) for each in samples]
-        found[name] = round(values[-1], 1)
-        found[f"{name}_per_minute"] = round(float(np.polyfit(minutes, values, 1)[0]), 3)
-
-    return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=20.0)
-    parser.add_argument("--concurrency", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=MOST)
+    parser.add_argument("--concurrency", type=int, default=500)
+    parser.add_argument("--answer-s", type=float, default=2.0)
+    parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
-    with TemporaryDirectory() as scratch:
-        print("soaking; the result comes at the end", file=sys.stderr)
-        found = anyio.run(soak, options.minutes, options.concurrency, Path(scratch))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    faults = Faults(options.answer_s)
+    soak = Soak(faults, options.minutes, options.runs, options.concurrency)
+    print("soaking; the result comes at the end", file=sys.stderr)
+    with TemporaryDirectory() as scratch, faults.provider() as chat_url:
+        before = held()
+        found = anyio.run(soak.run, chat_url, Path(scratch))
+        soak.samples.clear()  # they are ours, and not the study's
+        found |= {f"{name}_left": count - before[name] for name, count in held().items()}
 
     print(json.dumps(found))
+    if options.json is not None:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

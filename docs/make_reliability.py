@@ -1,8 +1,9 @@
-"""Writes docs/reliability.md from what the tests of faults have proved.
+"""Writes docs/reliability.md from what the tests of faults and the soak have shown.
 
 python docs/make_reliability.py
 
-``make faults`` runs the long suite, which writes docs/reliability.json, and then this.
+``make faults`` runs the long suite, which writes docs/reliability.json, and then this; so does
+``make soak`` with docs/soak.json.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PROVED = HERE / "reliability.json"
+SOAKED = HERE / "soak.json"
 PAGE = HERE / "reliability.md"
 
 BEFORE = """\
-<!-- Written by docs/make_reliability.py from docs/reliability.json; `make faults` makes both. -->
+<!-- Written by docs/make_reliability.py from docs/reliability.json and docs/soak.json, which
+`make faults` and `make soak` make. -->
 
 # Reliability
 
@@ -26,6 +29,28 @@ promised when it happens, the test that makes it happen to a real study, and a f
 
 | fault | promise | test | figure |
 | --- | --- | --- | --- |
+"""
+
+SOAK = """
+## A long study in which much goes wrong
+
+One study, {concurrency} runs in flight, for {minutes:.0f} minutes and {started:,} attempts:
+{retried:,} were tried again, and {failed:,} runs failed for good. Its agents raise errors of every
+kind, hang until their time is up, return what cannot be kept, or 140 KB, work in threads, or are a
+chat model over HTTP whose provider drops, stalls, cuts off and garbles its answers. Meanwhile one
+listener falls behind again and again, one has failed, watchers that lose events come and go, and
+the limit is changed while it runs. Means and growth are those of the second half,
+{runs_of_slope:,} attempts; growth is the slope by least squares.
+
+| | mean | growth with every attempt | left at the end |
+| --- | --- | --- | --- |
+| memory | {memory_mb:.1f} MB | {memory_bytes_per_run:+.2f} bytes | |
+| blocks of memory that hold objects | {blocks:,.0f} | {blocks_per_run:+.3f} | |
+| files | {files:.1f} | {files_per_run:+.6f} | {files_left} |
+| threads | {threads:.1f} | {threads_per_run:+.6f} | {threads_left} |
+| tasks | {tasks:.1f} | {tasks_per_run:+.6f} | {tasks_left} |
+
+The least that could be kept of every attempt is a block of 16 bytes. `make soak` measures it anew.
 """
 
 AFTER = """
@@ -40,6 +65,15 @@ were, and says so: `StudyStarted.lost_calls`, `calls.lost` in the log, a line of
 The count is exact when a process is killed. When the whole machine loses power, the starts since
 the last group of results may be missing from it.
 
+## A loss of power
+
+A kill leaves what was written in the memory of the system; a loss of power leaves what is on the
+disk. So a study is recorded with every call that changes a file, and its directory is made as a
+disk may hold it at many moments: what was synced is there; of what was written since, each sector
+of 512 bytes is there or not, in any order, some torn; names that were given or taken away without a
+sync of their directory may be so or not. The study goes on from each. No test can show what becomes
+of it on a disk that says it has written what it has not.
+
 ## On your own machine
 
 ```console
@@ -53,14 +87,16 @@ the disk.
 """
 
 
-def page(proved: Sequence[Mapping[str, str]]) -> str:
+def page(proved: Sequence[Mapping[str, str]], soaked: Mapping[str, float]) -> str:
     """Write the page."""
     rows = [
         f"| {each['fault']} | {each['promise']} | `{each['test']}` | {each['figure']} |\n"
         for each in proved
     ]
-    return BEFORE + "".join(rows) + AFTER
+    return BEFORE + "".join(rows) + SOAK.format(**soaked) + AFTER
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(json.loads(PROVED.read_text("utf-8"))), "utf-8")
+    PAGE.write_text(
+        page(json.loads(PROVED.read_text("utf-8")), json.loads(SOAKED.read_text("utf-8"))), "utf-8"
+    )

@@ -9,6 +9,8 @@ NOTES_DIR/killed     where it died: SESSION FAULT
 
 The fault comes in the environment, ``PENSTOCK_FAULT=point:nth:delay_us``: at the nth time that a
 point is reached a thread waits so many microseconds and kills the process, whatever it does then.
+``PENSTOCK_REPLICATES`` makes the study smaller, ``PENSTOCK_AUTOCHECKPOINT`` says after how many
+pages of its write-ahead log SQLite moves them to the file, ``PENSTOCK_CHECKPOINT=0`` syncs nothing.
 """
 
 from __future__ import annotations
@@ -30,11 +32,13 @@ from penstock.artifacts import tables
 from penstock.store import opening, transaction, writer
 from penstock.subscribers import checkpoint, export
 
-RUNS = 768
+REPLICATES = 16
+RUNS = 48 * REPLICATES
 CONCURRENCY = 24
 COST_USD = 0.001
 INPUT_TOKENS = 3
 SESSION = os.environ.get("PENSTOCK_SESSION", "0")
+AUTOCHECKPOINT = int(os.environ.get("PENSTOCK_AUTOCHECKPOINT", "1000"))
 
 
 class Fault:
@@ -83,10 +87,11 @@ def main() -> None:
     fault.reached("launch")
     agent = make_agent(notes, fault)
     ps.run_study(
-        build_study(),
+        build_study(int(os.environ.get("PENSTOCK_REPLICATES", REPLICATES))),
         agent_bindings={"one": agent, "two": agent},
         output_dir=output_dir,
         parallelism=CONCURRENCY,
+        checkpoint=os.environ.get("PENSTOCK_CHECKPOINT") != "0",
         retry=ps.Retry(attempts=3, wait_s=0.001),
         subscribers=[hear(notes, fault)],
         show_progress=False,
@@ -94,16 +99,17 @@ def main() -> None:
     fault.point = ""  # it came too late; from here on nothing is at stake
 
 
-def build_study() -> ps.Study:
+def build_study(replicates: int = REPLICATES) -> ps.Study:
     return ps.Study(
         study_id="killed",
         title="A study that is killed again and again",
         factors=[ps.Factor(name="tone", levels=["terse", "polite", "long"])],
         agent_specs=["one", "two"],
         problems=[
-            ps.Problem(problem_id=f"p{number}", family="f", evaluator=score) for number in range(8)
+            ps.Problem(problem_id=f"p{number}", family="f", evaluator="tests.faults.child:score")
+            for number in range(8)
         ],
-        run_budget=ps.RunBudget(replicates=16),
+        run_budget=ps.RunBudget(replicates=replicates),
     )
 
 
@@ -184,6 +190,7 @@ def patch(fault: Fault) -> None:
         connection.set_trace_callback(
             lambda sql: fault.reached({"COMMIT": "commit"}.get(sql, "group"))
         )
+        connection.execute(f"PRAGMA wal_autocheckpoint = {AUTOCHECKPOINT:d}").fetchall()
         transact(connection, statements)
         connection.set_trace_callback(None)
         if fault.point == "checkpoint":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import string
 from itertools import pairwise
 from pathlib import Path
@@ -63,6 +64,79 @@ def test_an_id_that_would_leave_the_folder_or_rewrite_a_terminal_is_refused(
         "{ways:.0f} ids",
         ways=1,
     )
+
+
+LEAVES = "leaves the folder of the study file"
+MISLEADING = {
+    "../beside": LEAVES,
+    "a/../../beside": LEAVES,
+    "a\\..\\..\\beside": LEAVES,
+    "./..": LEAVES,
+    "~/results": "only a shell expands",
+    "C:\\results": "of another system",
+    "C:..": "of another system",
+    "\\\\host\\share": "of another system",
+    "a\0b": "a control character",
+    "a\x1b[2Jb": "a control character",
+}
+
+
+@pytest.mark.parametrize("path", MISLEADING)
+def test_a_path_that_would_leave_the_folder_of_the_study_file_is_refused(
+    path: str, tmp_path: Path, proved: Prove
+) -> None:
+    file = tmp_path / "inside" / "study.json"
+    file.parent.mkdir()
+    (tmp_path / "beside").write_text("not to be touched")
+    payload = {
+        "study_id": "s",
+        "title": "t",
+        "problems": {"file": path},
+        "output_dir": path,
+        "response_cache": path,
+        "design_spec": {"matrix_path": path, "options": {"matrix_path": path}},
+        "notes": 5,
+    }
+    file.write_text(json.dumps(payload))
+    with pytest.raises(StudyFileError) as refused:
+        load_study(file)
+
+    told = [error for error in refused.value.errors if MISLEADING[path] in error]
+    assert sorted(error.partition(":")[0] for error in told) == [
+        "design_spec.matrix_path",
+        "design_spec.options.matrix_path",
+        "output_dir",
+        "problems",
+        "response_cache",
+    ]
+    assert all("write an absolute path" in error for error in told)
+    assert [error for error in refused.value.errors if error.startswith("notes")]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["beside", "inside"]
+    proved(
+        "a path in a study file that leaves its folder",
+        "refused when the file is read, with its place in the file and what to write",
+        "{ways:.0f} paths, in 5 places each",
+        ways=1,
+    )
+
+
+def test_paths_that_stay_inside_are_absolute_or_are_the_users_own_word_are_followed(
+    tmp_path: Path,
+) -> None:
+    inside = tmp_path / "inside"
+    (inside / "a").mkdir(parents=True)
+    (inside / "away").symlink_to(tmp_path)
+    file = inside / "study.yaml"
+    for path in ("a/../results", "away/results", "a..b/..c", str(tmp_path / "results"), "a/~"):
+        file.write_text(f"{BASE}output_dir: {path}\n")
+        study = load_study(file)
+        assert study.resolve(study.output_dir or "") == inside / path
+
+    for own in ("../elsewhere", tmp_path / "a" / ".." / "elsewhere"):
+        runner = ps.StudyRunner(study, agent_bindings={"a": lambda problem: "x"}, output_dir=own)
+        assert runner.output_dir == tmp_path / "elsewhere"
+
+    assert not ps.validate_study(build_study(output_dir="../elsewhere"))  # in Python
 
 
 def test_a_text_of_10_mb_in_a_study_file_is_read(tmp_path: Path) -> None:

@@ -8,10 +8,18 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MAKER = runpy.run_path(str(ROOT / "docs" / "make_reliability.py"))
 PROVED = json.loads((ROOT / "docs" / "reliability.json").read_text("utf-8"))
+SOAKED = json.loads((ROOT / "docs" / "soak.json").read_text("utf-8"))
 
 
 def test_the_page_on_reliability_says_what_the_tests_have_proved() -> None:
-    assert (ROOT / "docs" / "reliability.md").read_text("utf-8") == MAKER["page"](PROVED)
+    assert (ROOT / "docs" / "reliability.md").read_text("utf-8") == MAKER["page"](PROVED, SOAKED)
+
+
+def test_nothing_grows_in_the_soak_that_the_page_tells_of() -> None:
+    assert SOAKED["minutes"] >= 20
+    assert [SOAKED[f"{name}_left"] for name in ("files", "threads", "tasks")] == [0, 0, 0]
+    assert SOAKED["blocks_per_run"] < 0.5
+    assert SOAKED["memory_bytes_per_run"] < 16
 
 
 def test_every_test_that_the_page_names_is_there() -> None:

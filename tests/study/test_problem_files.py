@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.study.problem import Problem
-from penstock.study.problem_files import ProblemFile, expand_variables, read_problems
+from penstock.study.problem_files import ProblemFile, find_problems, read_problems
 
 
 def read(folder: Path, name: str, text: str, **columns: Any) -> list[Problem]:
@@ -98,8 +98,8 @@ def test_a_file_may_be_named_through_an_environment_variable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PENSTOCK_TEST_FOLDER", "/data")
-    assert expand_variables("${PENSTOCK_TEST_FOLDER}/q.csv") == "/data/q.csv"
-    assert expand_variables("costs $5.csv") == "costs $5.csv"
+    assert find_problems(ProblemFile(file="${PENSTOCK_TEST_FOLDER}/q.csv")) == "/data/q.csv"
+    assert find_problems(ProblemFile(file="costs $5.csv")) == "costs $5.csv"
 
 
 def test_an_environment_variable_that_is_not_set_is_an_error_that_says_what_to_do(
@@ -107,4 +107,4 @@ def test_an_environment_variable_that_is_not_set_is_an_error_that_says_what_to_d
 ) -> None:
     monkeypatch.delenv("PENSTOCK_TEST_FOLDER", raising=False)
     with pytest.raises(ValueError, match="PENSTOCK_TEST_FOLDER, which is not set; set it first"):
-        expand_variables("${PENSTOCK_TEST_FOLDER}/q.csv")
+        find_problems(ProblemFile(file="${PENSTOCK_TEST_FOLDER}/q.csv"))

@@ -19,6 +19,7 @@ from penstock.artifacts.tables import (
     write_text,
 )
 from penstock.results import timestamp
+from penstock.store.directory import make_directory, sync_directory
 from penstock.store.reader import StoreReader
 from penstock.study.designs import describe_design
 from penstock.study.files import dump_yaml
@@ -34,7 +35,8 @@ def export_artifacts(
     """Write the files of a study from the store in its directory.
 
     Each file is written aside, synced and renamed into place, so that a reader never sees half a
-    file and an export that fails leaves the files of the last one. The folder ``analysis`` holds
+    file and an export that fails leaves the files of the last one. When this returns, a loss of
+    power leaves them there. The folder ``analysis`` holds
     the runs that can be analysed (see `penstock.artifacts.analysis`).
 
     Args:
@@ -55,7 +57,7 @@ def export_artifacts(
         load_parquet()
 
     to = to or directory
-    to.mkdir(parents=True, exist_ok=True)
+    make_directory(to)
     with StoreReader(directory) as store, store.snapshot():
         write_text(to / "study.yaml", _study_yaml(store))
         write_lines(to / "problems.jsonl", store.problems())
@@ -74,6 +76,8 @@ def export_artifacts(
         if sqlite and to != directory:
             store.copy_to(to / "study.sqlite")
 
+    sync_directory(to / "analysis")
+    sync_directory(to)
     return to
 
 

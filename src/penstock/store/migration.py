@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from penstock.store.directory import sync_directory
 from penstock.store.schema import ATTEMPTS_VIEW, EVENTS_VIEW, UNFINISHED_INDEX
 
 __all__ = ["STEPS", "migrate"]
@@ -49,6 +50,7 @@ def migrate(path: Path, layout: int, wanted: int) -> Path:
             store.backup(kept)
 
         aside.replace(copy)
+        sync_directory(path.parent)
         steps = "".join(STEPS[step] for step in range(layout, wanted))
         store.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {wanted:d};COMMIT;")
 

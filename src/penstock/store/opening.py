@@ -11,6 +11,7 @@ import aiosqlite
 import anyio.to_thread
 
 from penstock.errors import ForeignDirectoryError, SchemaError
+from penstock.store.directory import make_directory
 from penstock.store.failures import store_failure
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
@@ -47,7 +48,7 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
-    directory.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
+    await anyio.to_thread.run_sync(make_directory, directory)  # it waits for the disk
     with hold_directory(directory):
         connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         try:
@@ -95,7 +96,8 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")
     await connection.execute("PRAGMA journal_mode = WAL")
-    await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'OFF'}")
+    # Never OFF: then a crash of the machine could take the store and not only its last results.
+    await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     if not tables:
         await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
 

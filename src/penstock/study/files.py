@@ -22,7 +22,8 @@ from ruamel.yaml.resolver import VersionedResolver
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study
-from penstock.study.problem_files import ProblemFile, expand_variables, read_problems
+from penstock.study.paths import misleading_paths
+from penstock.study.problem_files import ProblemFile, find_problems, read_problems
 
 __all__ = ["dump_yaml", "load_study", "read_mapping"]
 
@@ -32,7 +33,7 @@ def load_study(path: Path | str) -> Study:
 
     The file is read as YAML 1.2, where ``no`` and ``off`` are texts; so are dates, ``0x10`` and
     ``1e-3``: a number is decimal, and has a dot where it has an exponent (``1.0e-3``). Paths in
-    the file are relative to its folder.
+    the file are relative to its folder and stay inside it, or absolute.
 
     Raises:
         StudyFileError: everything that is wrong with the file, each with its path in the file
@@ -44,11 +45,11 @@ def load_study(path: Path | str) -> Study:
     if payload.pop("base_dir", None) is not None:
         errors.append("base_dir: unknown key")
 
+    errors += misleading_paths(payload)
     if isinstance(payload.get("problems"), dict):
         try:
             source = ProblemFile.model_validate(payload["problems"])
-            file = path.parent / expand_variables(source.file)
-            payload["problems"] = read_problems(file, source)
+            payload["problems"] = read_problems(path.parent / find_problems(source), source)
         except pydantic.ValidationError as error:
             errors += _sentences(error, ProblemFile, "problems")
             del payload["problems"]

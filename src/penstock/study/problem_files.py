@@ -14,9 +14,10 @@ from typing import Any, TextIO
 import pydantic
 
 from penstock.study.fact import Declaration, Name, Text
+from penstock.study.paths import path_fault
 from penstock.study.problem import Problem
 
-__all__ = ["ProblemFile", "expand_variables", "read_problems"]
+__all__ = ["ProblemFile", "find_problems", "read_problems"]
 
 _CELL_SIZE_LIMIT = 2**31 - 1
 
@@ -39,23 +40,30 @@ class ProblemFile(Declaration):
     expected: Text | None = None
 
 
-def expand_variables(file: str) -> str:
-    """Put in the values of environment variables, each written ``${NAME}``.
+def find_problems(source: ProblemFile) -> str:
+    """Give the path of the file, the values of its variables put in.
 
     Raises:
-        ValueError: a variable is not set.
+        ValueError: a variable is not set, or the path leads out of the study file's folder.
     """
 
     def value(named: re.Match[str]) -> str:
         if not (found := os.environ.get(named[1])):
             raise ValueError(
-                f"the file {file!r} names the environment variable {named[1]}, which is not set; "
-                f"set it first, to an absolute path: `export {named[1]}=/...`"
+                f"the file {source.file!r} names the environment variable {named[1]}, which is "
+                f"not set; set it first, to an absolute path: `export {named[1]}=/...`"
             )
 
         return found
 
-    return re.sub(r"\$\{(\w+)\}", value, file)
+    file = re.sub(r"\$\{(\w+)\}", value, source.file)
+    if fault := path_fault(file):
+        raise ValueError(
+            f"the file {fault}; write an absolute path, or `${{NAME}}/...` with an environment "
+            "variable that holds one"
+        )
+
+    return file
 
 
 def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
