@@ -20,6 +20,7 @@ TOLERANCE = 1.1  # "about"
 FLOORS: dict[int, tuple[str, ...]] = {
     1: ("study", "results", "recipes", "errors", "encoding", "printable", "redaction"),
     2: (
+        "adaptive",
         "agents",
         "answers",
         "binding",
@@ -29,6 +30,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "isolation",
         "loop",
         "models",
+        "pause",
         "problems",
         "session",
         "siblings",
@@ -37,7 +39,16 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "worker_process",
     ),
     3: ("bus", "events", "listening"),
-    4: ("cancellation", "execute", "lifecycle", "retry", "scheduler"),
+    4: (
+        "automatic",
+        "cancellation",
+        "execute",
+        "lifecycle",
+        "parallelism",
+        "retry",
+        "scheduler",
+        "watchdog",
+    ),
     5: ("artifacts", "store", "subscribers"),
     6: ("options", "runner", "studies"),
     7: ("cli", "compat", "report", "web", "__init__", "__main__"),

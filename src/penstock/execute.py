@@ -244,6 +244,7 @@ class _Attempt:
             stage=self.stage,
             retryable=worth_another and _said(error, "retryable", bool) is not False,
             retry_after_s=_said(error, "retry_after_s", (int, float)),
+            http_status=_http_status(error),
             stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
             traceback=redacted("".join(traceback.format_exception(error))),
         )
@@ -280,7 +281,7 @@ def _cancellation(error: BaseException) -> BaseException:
     return found or cancelled()
 
 
-def _said(error: BaseException, name: str, kind: type | tuple[type, ...]) -> Any:
+def _said(error: Any, name: str, kind: type | tuple[type, ...]) -> Any:
     """Read what an error says of itself, if it does; anyone's error may mean something else."""
     try:
         said = getattr(error, name, None)
@@ -288,6 +289,16 @@ def _said(error: BaseException, name: str, kind: type | tuple[type, ...]) -> Any
         return None
 
     return said if isinstance(said, kind) else None
+
+
+def _http_status(error: BaseException) -> int | None:
+    """Find the status where the errors of common HTTP clients and SDKs have it."""
+    for name in ("http_status", "status_code", "status"):
+        if (status := _said(error, name, int)) is not None:
+            return int(status)
+
+    status = _said(_said(error, "response", object), "status_code", int)
+    return None if status is None else int(status)
 
 
 _STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
