@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["call_soon_from_threads", "calling_later", "is_being_cancelled"]
+__all__ = [
+    "call_soon_from_threads",
+    "calling_every",
+    "calling_later",
+    "is_being_cancelled",
+    "task_from_threads",
+]
 
 
 def is_being_cancelled() -> bool:
@@ -38,3 +44,30 @@ def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> 
         yield
     finally:
         alarm.cancel()
+
+
+@contextmanager
+def calling_every(interval_s: float, function: Callable[[], None]) -> Iterator[None]:
+    """Have something called at once and so many seconds apart, until the block is left.
+
+    At once means before any task that is started later makes its first step.
+    """
+    loop = asyncio.get_running_loop()
+    alarm: asyncio.Handle | None = None
+
+    def call() -> None:
+        nonlocal alarm
+        alarm = loop.call_later(interval_s, call)
+        function()
+
+    alarm = loop.call_soon(call)
+    try:
+        yield
+    finally:
+        alarm.cancel()
+
+
+def task_from_threads() -> Callable[[], Any]:
+    """Give a function by which any thread sees which task of this event loop makes a step now."""
+    loop = asyncio.get_running_loop()
+    return lambda: asyncio.current_task(loop)

@@ -36,6 +36,8 @@ class RunnerOptions(TypedDict, total=False):
         fresh: Move an earlier output directory aside and start from nothing.
         rescore: Score the answers of earlier sessions again, without calling their agents.
         grace_s: How long runs in flight may go on after a cancellation, in seconds.
+        stall_threshold_s: How long the event loop may stand still before the study says so
+            (`LoopStalled`), in seconds; None to keep no watch.
         isolate_random: Whether each run of an async agent has a global ``random`` and
             ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
             draws from these depends on what else runs.
@@ -60,5 +62,6 @@ class RunnerOptions(TypedDict, total=False):
     fresh: bool
     rescore: bool
     grace_s: float
+    stall_threshold_s: float | None
     isolate_random: bool
     condition_runner: ConditionRunner | None

@@ -29,6 +29,7 @@ from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
 from penstock.session import Session
+from penstock.stalls import saying_stalls
 from penstock.standalone import ConditionRunner
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
@@ -38,6 +39,7 @@ from penstock.study.model import Study
 from penstock.study.order import execution_order
 from penstock.study.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.subscribers import checkpoint, export, log, progress
+from penstock.watchdog import Watchdog
 
 __all__ = ["StudyRunner"]
 
@@ -79,6 +81,7 @@ class StudyRunner:
         fresh: bool = False,
         rescore: bool = False,
         grace_s: float = 10.0,
+        stall_threshold_s: float | None = 0.1,
         isolate_random: bool = True,
         condition_runner: ConditionRunner | None = None,
     ) -> None:
@@ -104,6 +107,7 @@ class StudyRunner:
         self._rescore = rescore
         self._store: Store | None = None
         self._grace_s = grace_s
+        self._watchdog = None if stall_threshold_s is None else Watchdog(stall_threshold_s)
         fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
             self.plan,
@@ -236,7 +240,10 @@ class StudyRunner:
             self._restored = restored.kept
             try:
                 async with self._bindings.open(await self._session(store)):
-                    await self._run_with(store, restored)
+                    with saying_stalls(
+                        self._watchdog, self.plan, self._scheduler, self._listeners, self._announce
+                    ):
+                        await self._run_with(store, restored)
             finally:
                 await store.end(self._ending())
 
