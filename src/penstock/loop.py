@@ -9,7 +9,6 @@ from typing import Any
 
 __all__ = [
     "call_soon_from_threads",
-    "calling_every",
     "calling_later",
     "is_being_cancelled",
     "task_from_threads",
@@ -40,27 +39,6 @@ def call_soon_from_threads() -> Callable[..., None]:
 def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> Iterator[None]:
     """Have something called after so many seconds, unless the block is left before."""
     alarm = asyncio.get_running_loop().call_later(delay_s, function, *args)
-    try:
-        yield
-    finally:
-        alarm.cancel()
-
-
-@contextmanager
-def calling_every(interval_s: float, function: Callable[[], None]) -> Iterator[None]:
-    """Have something called at once and so many seconds apart, until the block is left.
-
-    At once means before any task that is started later makes its first step.
-    """
-    loop = asyncio.get_running_loop()
-    alarm: asyncio.Handle | None = None
-
-    def call() -> None:
-        nonlocal alarm
-        alarm = loop.call_later(interval_s, call)
-        function()
-
-    alarm = loop.call_soon(call)
     try:
         yield
     finally:

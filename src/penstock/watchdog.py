@@ -1,13 +1,14 @@
 """The watchdog: sees when the event loop stands still, and what it stands still in.
 
-The loop notes now and then that it goes on (a beat). A thread sleeps until a beat is overdue, and
-then looks at what the loop's thread is doing at that moment. While nothing stands still that costs
-some wake-ups a second, and nothing for a run.
+A thread looks now and then at what the loop's thread is doing. Where the loop is idle, all is
+well, and it is not woken. Where it runs a callback, it is asked for a sign of life; if none comes
+in time, the thread looks again, and that is the culprit. It costs some wake-ups a second of that
+thread, and nothing for a run.
 
-A beat may be overdue without anyone blocking the loop: the process was stopped, or the machine
-was busy or asleep. So a delay is excused as far as the watchdog's own thread was late and the
-loop's did not compute, and as far as the loop's thread was ready and had no processor. Where no
-callback of the loop is running, it is kept from running by other threads, and nobody is named.
+A sign may be late without anyone blocking the loop: the process was stopped, or the machine was
+busy or asleep. So a delay is excused as far as the watchdog's own thread was late and the loop's
+did not compute, and as far as the loop's thread was ready and had no processor. A loop that is idle
+and is kept from going on by other threads is not seen.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from types import FrameType
 from typing import Any, NamedTuple
 
 from penstock.culprit import culprit_of, frames_above
 from penstock.errors import ValidationError
-from penstock.loop import calling_every, task_from_threads
+from penstock.loop import call_soon_from_threads, task_from_threads
 from penstock.thread_time import ThreadTime, thread_time
 
 __all__ = ["Sight", "Watchdog"]
 
 _SHORTEST_S = 0.005
-"""Closer together, beats would cost more than they tell."""
+"""Waking more often would cost more than it tells."""
 
 
 class Sight(NamedTuple):
@@ -48,7 +50,8 @@ class Watchdog:
     """Watches an event loop from a thread that ends with the watch.
 
     Args:
-        threshold_s: How long what is due may have to wait, in seconds.
+        threshold_s: How long what is due may have to wait, in seconds. A stall of twice that is
+            surely seen, a shorter one perhaps.
 
     Raises:
         ValidationError: it is no length of time.
@@ -59,12 +62,12 @@ class Watchdog:
             raise ValidationError([f"stall_threshold_s must be > 0 or None, not {threshold_s!r}"])
 
         self._threshold_s = threshold_s
-        self._interval_s = max(threshold_s / 2, _SHORTEST_S)
-        self._beats = 0
-        self._due_at = 0.0
-        self._depth = 0
+        self._asked_at: float | None = None
+        self._times_asked = 0
+        self._depth: int | None = None
         self._seen: tuple[int, Sight] | None = None
-        self._over = threading.Event()
+        self._over = threading.Lock()  # waiting for a lock costs half of waiting for an event
+        self._over.acquire()
 
     @contextmanager
     def watching(
@@ -77,59 +80,72 @@ class Watchdog:
             on_stall: Called in the loop when it goes on, with how long what was due had to wait.
         """
 
-        def beat() -> None:
-            now = monotonic()
-            late_s = now - self._due_at
+        def answer() -> None:
+            asked_at, self._asked_at = self._asked_at, None
             seen, self._seen = self._seen, None
-            beats, self._beats = self._beats, self._beats + 1
-            self._due_at = now + self._interval_s
-            self._depth = self._depth or len(frames_above(0, sys._getframe(2)))  # noqa: SLF001
-            if seen is not None and seen[0] == beats:  # else it was seen as this beat began
-                on_stall(late_s, seen[1])
+            if self._depth is None:  # the frames below a callback are those that run the loop
+                self._depth = len(frames_above(0, sys._getframe(1)))  # noqa: SLF001
 
-        self._due_at = monotonic() + self._interval_s
-        with thread_time() as read_time, calling_every(self._interval_s, beat):
-            options = (threading.get_ident(), read_time, task_from_threads(), who)
+            if asked_at is not None and seen is not None and seen[0] == self._times_asked:
+                on_stall(monotonic() - asked_at, seen[1])
+
+        call_soon = call_soon_from_threads()
+        call_soon(answer)  # before any task that is started later
+        with thread_time() as read_time:
+            loop = _Loop(threading.get_ident(), read_time, task_from_threads(), call_soon)
             thread = threading.Thread(
-                target=self._watch, args=options, name="penstock-watchdog", daemon=True
+                target=self._watch, args=(loop, answer, who), name="penstock-watchdog", daemon=True
             )
             thread.start()
             try:
                 yield
             finally:
-                self._over.set()
+                self._over.release()
                 thread.join()
 
-    def _watch(
-        self,
-        loop_thread: int,
-        read_time: Callable[[], ThreadTime],
-        current_task: Callable[[], Any],
-        who: Callable[[Any], Any],
-    ) -> None:
-        beats, excused_s = -1, 0.0
-        at, before = monotonic(), read_time()
-        wait_s = self._interval_s + self._threshold_s
-        while not self._over.wait(wait_s):
-            now, used = monotonic(), read_time()
+    def _watch(self, loop: _Loop, answer: Callable[[], None], who: Callable[[Any], Any]) -> None:
+        while not self._ends_within(self._threshold_s):
+            if self._callback(loop):
+                self._times_asked += 1
+                self._asked_at = monotonic()
+                loop.call_soon(answer)
+                self._wait_for_answer(loop, who)
+
+    def _wait_for_answer(self, loop: _Loop, who: Callable[[Any], Any]) -> None:
+        at, before, overdue_s = monotonic(), loop.read_time(), 0.0
+        wait_s = self._threshold_s
+        while not self._ends_within(wait_s) and self._asked_at is not None:
+            now, used = monotonic(), loop.read_time()
             late_s = now - at - wait_s - (used.computed_s - before.computed_s)
-            at, before, queued_s = now, used, used.queued_s - before.queued_s
-            if self._beats != beats:
-                beats, excused_s = self._beats, 0.0
+            overdue_s += now - at - max(late_s, used.queued_s - before.queued_s, 0.0)
+            at, before = now, used
+            wait_s = max(self._threshold_s - overdue_s, _SHORTEST_S)
+            if overdue_s >= self._threshold_s:
+                wait_s = self._threshold_s
+                if self._seen is None and (frames := self._callback(loop)):
+                    sight = Sight(*culprit_of(frames), who(loop.current_task()))
+                    self._seen = self._times_asked, sight
 
-            excused_s += max(late_s, queued_s, 0.0)
-            overdue_s = now - self._due_at - excused_s
-            if overdue_s < self._threshold_s:
-                wait_s = max(self._threshold_s - overdue_s, _SHORTEST_S)
-                continue
+    def _ends_within(self, seconds: float) -> bool:
+        if self._over.acquire(timeout=seconds):
+            self._over.release()
+            return True
 
-            if self._seen is None:
-                self._look(beats, loop_thread, current_task(), who)
+        return False
 
-            wait_s = self._threshold_s
+    def _callback(self, loop: _Loop) -> list[FrameType]:
+        """Look at the frames of the callback that the loop runs; none where it is idle."""
+        if self._depth is None:
+            return []
 
-    def _look(self, beats: int, loop_thread: int, task: Any, who: Callable[[Any], Any]) -> None:
-        frame = sys._current_frames().get(loop_thread)  # noqa: SLF001 - there is no other way
-        frames = frames_above(self._depth, frame) if self._depth else []
-        if frames:
-            self._seen = beats, Sight(*culprit_of(frames), who(task))
+        frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - there is no other way
+        return frames_above(self._depth, frame)
+
+
+class _Loop(NamedTuple):
+    """The event loop, as another thread may see it."""
+
+    thread: int
+    read_time: Callable[[], ThreadTime]
+    current_task: Callable[[], Any]
+    call_soon: Callable[..., None]
