@@ -190,6 +190,8 @@ REFUSALS = [
     make_error(kind="RateLimitError"),
     make_error(kind="TooManyRequests"),
     make_error(kind="ThrottlingException"),
+    make_error(kind="ResourceExhausted"),
+    make_error(kind="OverloadedError"),
 ]
 OTHERS = [
     make_error(),

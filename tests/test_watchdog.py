@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+import structlog
 
 import penstock as ps
 from penstock.watchdog import Sight, Watchdog
@@ -23,6 +24,7 @@ from tests.builders import make_study
 pytestmark = pytest.mark.anyio
 
 AT_MOST_S = 20.0
+structlog.get_logger()  # what the log imports late, and would be a stall on a busy machine
 HERE = Path(__file__).name
 
 
@@ -38,6 +40,11 @@ def compute(watchdog: Watchdog) -> None:
     give_up_at = time.monotonic() + AT_MOST_S
     while watchdog._seen is None and time.monotonic() < give_up_at:
         sum(range(1000))
+
+
+def of(hold: Callable[..., None], stalls: list[Any]) -> list[Any]:
+    """The stalls in that function: a busy machine may make others, of slow imports, say."""
+    return [stall for stall in stalls if f"{__name__}:{hold.__name__} (" in stall.culprit]
 
 
 def watchdogs() -> list[threading.Thread]:
@@ -77,12 +84,11 @@ async def test_an_agent_that_blocks_is_named_with_its_file_line_and_run(
     runner, stalls = make_runner(agent, tmp_path)
     await runner.run()
 
-    (stall,) = stalls
+    (stall,) = of(hold, stalls)
     assert stall.run_id == blocked[0]
     assert stall.subscriber is None
     assert stall.duration_s >= 0.1
     line = hold.__code__.co_firstlineno + 1
-    assert f"{__name__}:{hold.__name__} (" in stall.culprit
     assert HERE in stall.culprit
     assert "in agent\n    hold(watchdog_of(runner))" in stall.stack
     assert line < int(stall.culprit.rpartition(":")[2].rstrip(")")) < line + 5
@@ -90,38 +96,40 @@ async def test_an_agent_that_blocks_is_named_with_its_file_line_and_run(
 
 async def test_a_listener_that_blocks_is_named(tmp_path: Path) -> None:
     async def agent(ctx: ps.RunContext) -> str:
-        while not stalls and ctx.started_order > 1:
+        while not of(block, stalls) and ctx.started_order > 1:
             await anyio.lowlevel.checkpoint()
 
         return "done"
 
     async def slow(stream: ps.EventStream) -> None:
         async for _ in stream:
-            if not stalls:
+            if not of(block, stalls):
                 block(watchdog_of(runner))
 
     runner, stalls = make_runner(agent, tmp_path)
     runner.subscribe(slow, ps.RunsSaved)
     await runner.run()
 
-    stall = stalls[0]
+    stall = of(block, stalls)[0]
     assert (stall.run_id, stall.subscriber) == (None, f"{__name__}.{slow.__qualname__}")
-    assert f"{__name__}:block (" in stall.culprit
 
 
 async def test_two_studies_in_one_loop_both_say_so_and_one_of_them_knows_the_run(
     tmp_path: Path,
 ) -> None:
+    first_run: list[str] = []
+
     async def blocks(ctx: ps.RunContext) -> str:
         await anyio.lowlevel.checkpoint()
-        if ctx.spec.replicate == 1 and not stalls:
+        if not first_run:
+            first_run.append(ctx.spec.run_id)
             for runner in (first, second):
                 block(watchdog_of(runner))
 
         return "done"
 
     async def waits(_ctx: ps.RunContext) -> str:
-        while not heard:
+        while not of(block, heard):
             await anyio.lowlevel.checkpoint()
 
         return "done"
@@ -135,9 +143,8 @@ async def test_two_studies_in_one_loop_both_say_so_and_one_of_them_knows_the_run
 
         group.start_soon(first.run)
 
-    assert stalls[0].run_id is not None
-    assert heard[0].run_id is None
-    assert heard[0].culprit == stalls[0].culprit
+    assert {stall.run_id for stall in of(block, stalls)} == set(first_run)
+    assert {stall.run_id for stall in of(block, heard)} == {None}
     assert watchdogs() == []
 
 
