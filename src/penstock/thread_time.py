@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 __all__ = ["ThreadTime", "thread_time"]
@@ -25,30 +25,28 @@ class ThreadTime(NamedTuple):
     queued_s: float
 
 
-class thread_time:  # noqa: N801 - used as a function is
-    """Watch the current thread's times from any other: ``with thread_time() as read: ...``."""
+@contextmanager
+def thread_time() -> Iterator[Callable[[], ThreadTime]]:
+    """Give a function by which any thread reads the times of this one, inside the block."""
+    clock = _clock_of_this_thread()
+    file: int | None = None
+    with suppress(OSError):  # Linux only
+        path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
+        file = os.open(path, os.O_RDONLY)
 
-    def __init__(self) -> None:
-        self._clock = _clock_of_this_thread()
-        self._file: int | None = None
-        with suppress(OSError):  # Linux only
-            path = f"/proc/self/task/{threading.get_native_id()}/schedstat"
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-    def __enter__(self) -> Callable[[], ThreadTime]:
-        return self._read
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            os.close(self._file)
-
-    def _read(self) -> ThreadTime:
+    def read() -> ThreadTime:
         queued_s = 0.0
-        if self._file is not None:
+        if file is not None:
             with suppress(OSError, IndexError, ValueError):
-                queued_s = int(os.pread(self._file, 100, 0).split()[1]) / 1e9
+                queued_s = int(os.pread(file, 100, 0).split()[1]) / 1e9
 
-        return ThreadTime(self._clock(), queued_s)
+        return ThreadTime(clock(), queued_s)
+
+    try:
+        yield read
+    finally:
+        if file is not None:
+            os.close(file)
 
 
 def _clock_of_this_thread() -> Callable[[], float]:

@@ -58,10 +58,10 @@ class Watchdog:
     """
 
     def __init__(self, threshold_s: float) -> None:
-        if not threshold_s > 0:
+        if not 0 < threshold_s <= threading.TIMEOUT_MAX:
             raise ValidationError([f"stall_threshold_s must be > 0 or None, not {threshold_s!r}"])
 
-        self._threshold_s = threshold_s
+        self._threshold_s = max(threshold_s, _SHORTEST_S)
         self._asked_at: float | None = None
         self._times_asked = 0
         self._depth: int | None = None
@@ -119,12 +119,15 @@ class Watchdog:
             late_s = now - at - wait_s - (used.computed_s - before.computed_s)
             overdue_s += now - at - max(late_s, used.queued_s - before.queued_s, 0.0)
             at, before = now, used
-            wait_s = max(self._threshold_s - overdue_s, _SHORTEST_S)
-            if overdue_s >= self._threshold_s:
-                wait_s = self._threshold_s
-                if self._seen is None and (frames := self._callback(loop)):
-                    sight = Sight(*culprit_of(frames), who(loop.current_task()))
-                    self._seen = self._times_asked, sight
+            left_s = self._threshold_s - overdue_s
+            wait_s = max(left_s, _SHORTEST_S) if left_s > 0 else self._threshold_s
+            if left_s <= 0 and self._seen is None:
+                self._look(loop, who)
+
+    def _look(self, loop: _Loop, who: Callable[[Any], Any]) -> None:
+        if frames := self._callback(loop):
+            sight = Sight(*culprit_of(frames), who(loop.current_task()))
+            self._seen = self._times_asked, sight
 
     def _ends_within(self, seconds: float) -> bool:
         if self._over.acquire(timeout=seconds):
