@@ -173,6 +173,16 @@ def test_refusals_that_come_together_cut_once_and_pause_everyone() -> None:
     assert limit.paused_until == 5.0
 
 
+def test_nothing_is_learnt_while_slots_are_free() -> None:
+    told: list[tuple[int, str]] = []
+    limit = AutomaticLimit(1000, lambda *change: told.append(change))
+    for run in range(1000):
+        limit.started(str(run), now=run)
+        limit.ended(str(run), now=run + 0.5)
+
+    assert (limit.value, told) == (16, [])
+
+
 def test_failures_that_are_no_refusals_change_nothing() -> None:
     limit = AutomaticLimit(1000)
     for attempt in range(1000):
