@@ -27,6 +27,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "context",
         "culprit",
         "evaluators",
+        "failures",
         "global_random",
         "isolation",
         "loop",
