@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio  # noqa: TID251 - the tasks under test, and what cancels them
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any
 
@@ -11,7 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from penstock.loop import call_soon_from_threads, is_being_cancelled
+from penstock.loop import call_soon_from_threads, is_being_cancelled, task_from_threads
 from penstock.scheduler import Scheduler
 
 pytestmark = pytest.mark.anyio
@@ -449,6 +450,22 @@ async def test_a_task_knows_a_cancellation_from_a_raised_one() -> None:
 
     assert await cancelled
     assert not await asyncio.create_task(task(raises))
+
+
+async def test_a_thread_may_ask_which_job_the_loop_is_doing() -> None:
+    asked: list[tuple[int, int | None]] = []
+
+    async def work(job: int) -> None:
+        # The loop is in this step of the task for as long as the other thread takes.
+        with ThreadPoolExecutor(1) as thread:
+            asked.append((job, thread.submit(lambda: scheduler.job_of(current_task())).result()))
+
+    current_task = task_from_threads()
+    scheduler = Scheduler(work, limit=2)
+    await scheduler.run(iter([7, 8]))
+
+    assert asked == [(7, 7), (8, 8)]
+    assert scheduler.job_of(current_task()) is None
 
 
 async def test_a_thread_has_the_loop_call_something_without_waiting_for_it() -> None:

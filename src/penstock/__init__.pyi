@@ -18,6 +18,7 @@ from .errors import (
 from .events import (
     Event,
     LimitChanged,
+    LoopStalled,
     RunAbandoned,
     RunEvent,
     RunFailed,
@@ -74,6 +75,7 @@ __all__ = [
     "Hypothesis",
     "Level",
     "LimitChanged",
+    "LoopStalled",
     "Observation",
     "Outcome",
     "PenstockError",

@@ -17,6 +17,7 @@
     │       └─ RunSkipped
     ├─ RunsSaved(run_ids)                 the results survive a crash: committed and synced
     ├─ LimitChanged(limit, reason, endpoint)
+    ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber)
     └─ SubscriberFailed(subscriber, error, critical, traceback)
 
 Listening to a class means listening to its subclasses too. ``model_dump(mode="json")`` writes
@@ -34,6 +35,7 @@ from penstock.study.plan import RunSpec
 __all__ = [
     "Event",
     "LimitChanged",
+    "LoopStalled",
     "RunAbandoned",
     "RunEvent",
     "RunFailed",
@@ -171,6 +173,24 @@ class LimitChanged(Event):
     limit: int
     reason: str
     endpoint: str | None = None
+
+
+class LoopStalled(Event):
+    """The event loop stood still, and every run and listener with it; it goes on again.
+
+    Args:
+        duration_s: How long what was due had to wait, in seconds.
+        culprit: The function that it stood still in, as ``module:function (file:line)``.
+        stack: How it came there, as a traceback shows it.
+        run_id: The run whose step it was, if it was one's.
+        subscriber: The subscriber whose step it was, if it was one's.
+    """
+
+    duration_s: float
+    culprit: str
+    stack: str
+    run_id: str | None = None
+    subscriber: str | None = None
 
 
 class SubscriberFailed(Event):

@@ -5,7 +5,6 @@ Whatever is raised on the way becomes a typed failure that keeps all that was ga
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
@@ -22,11 +21,11 @@ from penstock.errors import (
     AttemptTimeoutError,
     SkipRun,
     StopStudy,
-    message_of,
 )
 from penstock.evaluators import BoundEvaluator
+from penstock.failures import error_of
 from penstock.loop import is_being_cancelled
-from penstock.redaction import redacted, without_secrets
+from penstock.redaction import without_secrets
 from penstock.results import (
     JUDGE_AMOUNTS,
     Evaluation,
@@ -245,16 +244,7 @@ class _Attempt:
         else:
             self.status = RunStatus.FAILED
 
-        worth_another = self.stage is RunStage.AGENT and isinstance(error, Exception)
-        self.error = RunError(
-            kind=type(error).__name__,
-            message=redacted(message_of(error)),
-            stage=self.stage,
-            retryable=worth_another and _said(error, "retryable", bool) is not False,
-            retry_after_s=_said(error, "retry_after_s", (int, float)),
-            stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
-            traceback=redacted("".join(traceback.format_exception(error))),
-        )
+        self.error = error_of(error, self.stage)
 
     def metrics(self, latency_s: float, outcomes: Iterable[Outcome]) -> dict[str, Any]:
         """Gather the metrics of the run, those that every run has included."""
@@ -294,16 +284,6 @@ def _cancellation(error: BaseException) -> BaseException:
         found = found.__context__
 
     return found or cancelled()
-
-
-def _said(error: BaseException, name: str, kind: type | tuple[type, ...]) -> Any:
-    """Read what an error says of itself, if it does; anyone's error may mean something else."""
-    try:
-        said = getattr(error, name, None)
-    except Exception:  # noqa: BLE001 - an agent's error may be broken itself
-        return None
-
-    return said if isinstance(said, kind) else None
 
 
 _STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})

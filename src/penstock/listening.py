@@ -87,6 +87,11 @@ class Listeners:
 
             await done.wait()
 
+    def name_of(self, task: Any) -> str | None:
+        """Tell which subscriber a task belongs to, if to one; any thread may ask."""
+        name = None if task is None else task.get_name()
+        return name if any(name == listener.name for listener, _ in self._at_work) else None
+
     def gate(self) -> Awaitable[None] | None:
         """Give what the next run must wait for: None, or for a subscriber to catch up."""
         laggard = self._bus.laggard()

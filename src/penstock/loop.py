@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["call_soon_from_threads", "calling_later", "is_being_cancelled"]
+__all__ = [
+    "call_soon_from_threads",
+    "calling_later",
+    "is_being_cancelled",
+    "task_from_threads",
+]
 
 
 def is_being_cancelled() -> bool:
@@ -38,3 +43,9 @@ def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> 
         yield
     finally:
         alarm.cancel()
+
+
+def task_from_threads() -> Callable[[], Any]:
+    """Give a function by which any thread sees which task of this event loop makes a step now."""
+    loop = asyncio.get_running_loop()
+    return lambda: asyncio.current_task(loop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from penstock.bus import Subscriber
 from penstock.retry import Retry
@@ -21,7 +21,8 @@ class RunnerOptions(TypedDict, total=False):
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
         conditions: Conditions to use in place of those the study's design makes.
-        parallelism: Runs in flight at once; the run budget's where not given.
+        parallelism: Runs in flight at once, or ``"auto"``: as many as the agents keep up with. The
+            run budget's where not given.
         checkpoint: Sync results to the disk as they come. Without it a crash of the machine (not
             one of the process) can lose the last runs.
         show_progress: Whether progress is shown on stderr; where a terminal is, if not given.
@@ -35,6 +36,8 @@ class RunnerOptions(TypedDict, total=False):
         fresh: Move an earlier output directory aside and start from nothing.
         rescore: Score the answers of earlier sessions again, without calling their agents.
         grace_s: How long runs in flight may go on after a cancellation, in seconds.
+        stall_threshold_s: How long the event loop may stand still before the study says so
+            (`LoopStalled`), in seconds; None to keep no watch.
         isolate_random: Whether each run of an async agent has a global ``random`` and
             ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
             draws from these depends on what else runs.
@@ -46,7 +49,7 @@ class RunnerOptions(TypedDict, total=False):
     agent_bindings: Mapping[str, Any] | None
     problem_registry: Mapping[str, Any] | None
     conditions: Sequence[Condition] | None
-    parallelism: int | None
+    parallelism: int | Literal["auto"] | None
     checkpoint: bool
     show_progress: bool | None
     output_dir: Path | str | None
@@ -59,5 +62,6 @@ class RunnerOptions(TypedDict, total=False):
     fresh: bool
     rescore: bool
     grace_s: float
+    stall_threshold_s: float | None
     isolate_random: bool
     condition_runner: ConditionRunner | None

@@ -77,6 +77,7 @@ class RunError(Fact):
         stage: In which part of the run it was raised.
         retryable: Whether the study's `Retry` would try again after it.
         retry_after_s: How long the other side asked to wait before another attempt, in seconds.
+        http_status: The status of the response that said so, where the error tells it.
         stops_study: Whether no other run can succeed either, so that the study stops.
         traceback: Where it was raised; kept in the store, not in the artifacts.
     """
@@ -86,6 +87,7 @@ class RunError(Fact):
     stage: RunStage
     retryable: bool = False
     retry_after_s: float | None = None
+    http_status: int | None = None
     stops_study: bool = False
     traceback: str = ""
 

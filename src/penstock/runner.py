@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -13,7 +13,7 @@ import anyio.to_thread
 from penstock.binding import plan_and_bind
 from penstock.bus import EventBus, EventStream, Subscriber
 from penstock.cancellation import finish_before_cancelling
-from penstock.errors import PenstockError, ValidationError
+from penstock.errors import PenstockError
 from penstock.events import (
     Event,
     LimitChanged,
@@ -24,10 +24,12 @@ from penstock.events import (
 )
 from penstock.lifecycle import Announcer, Job, Lifecycle
 from penstock.listening import PATIENCE_S, Listener, Listeners, one_by_one
+from penstock.parallelism import Parallelism, first_limit
 from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
 from penstock.session import Session
+from penstock.stalls import saying_stalls
 from penstock.standalone import ConditionRunner
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
@@ -39,6 +41,7 @@ from penstock.study.model import Study
 from penstock.study.order import execution_order
 from penstock.study.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.subscribers import checkpoint, export, log, progress
+from penstock.watchdog import Watchdog
 
 __all__ = ["StudyRunner"]
 
@@ -67,7 +70,7 @@ class StudyRunner:
         agent_bindings: Mapping[str, Any] | None = None,
         problem_registry: Mapping[str, Any] | None = None,
         conditions: Sequence[Condition] | None = None,
-        parallelism: int | None = None,
+        parallelism: int | Literal["auto"] | None = None,
         checkpoint: bool = True,
         show_progress: bool | None = None,
         output_dir: Path | str | None = None,
@@ -80,13 +83,12 @@ class StudyRunner:
         fresh: bool = False,
         rescore: bool = False,
         grace_s: float = 10.0,
+        stall_threshold_s: float | None = 0.1,
         isolate_random: bool = True,
         condition_runner: ConditionRunner | None = None,
     ) -> None:
-        concurrency = study.run_budget.parallelism if parallelism is None else parallelism
-        if concurrency < 1:
-            raise ValidationError(["parallelism must be >= 1."])
-
+        parallelism = study.run_budget.parallelism if parallelism is None else parallelism
+        concurrency = first_limit(parallelism)
         self.study = study
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
@@ -107,6 +109,7 @@ class StudyRunner:
         self._rescore = rescore
         self._store: Store | None = None
         self._grace_s = grace_s
+        self._watchdog = None if stall_threshold_s is None else Watchdog(stall_threshold_s)
         fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
             self.plan,
@@ -120,7 +123,8 @@ class StudyRunner:
             stop=self.stop,
             on_call=self._note_call,
         )
-        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._listeners.gate)
+        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
+        self._parallelism = Parallelism(parallelism, self._scheduler, self._announce)
         self._restored = 0
         self._stopped_because: str | None = None
         self._is_out_of_budget = False
@@ -140,16 +144,15 @@ class StudyRunner:
 
     @property
     def concurrency(self) -> int:
-        """How many runs may be in flight at once; may be set while the study runs."""
+        """How many runs may be in flight at once; may be set while the study runs.
+
+        Where it was automatic, setting it ends that.
+        """
         return self._scheduler.limit
 
     @concurrency.setter
     def concurrency(self, limit: int) -> None:
-        if limit < 1:
-            raise ValidationError([f"concurrency must be >= 1, not {limit}"])
-
-        self._scheduler.limit = limit
-        self._announce(LimitChanged, limit=limit, reason="set by the host")
+        self._parallelism.hold_at(limit)
 
     def subscribe(
         self, subscriber: Subscriber, *types: type[Event], critical: bool = False
@@ -239,7 +242,10 @@ class StudyRunner:
             self._restored = restored.kept
             try:
                 async with self._bindings.open(await self._session(store)):
-                    await self._run_with(store, restored)
+                    with saying_stalls(
+                        self._watchdog, self.plan, self._scheduler, self._listeners, self._announce
+                    ):
+                        await self._run_with(store, restored)
             finally:
                 await store.end(self._ending())
 
@@ -256,6 +262,7 @@ class StudyRunner:
         )
         exporting = Listener(export.export(self.output_dir), export.EVENTS, critical=True)
         listeners = [saving, exporting, Listener(log.log, log.EVENTS), *self._subscribed]
+        listeners += self._parallelism.listeners
         if progress.is_shown(self._show_progress, len(self.plan) - self._restored):
             listeners.append(Listener(progress.progress(), progress.EVENTS))
 
@@ -297,6 +304,9 @@ class StudyRunner:
 
     def _limit_changed(self, endpoint: str, limit: int, reason: str) -> None:
         self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)
+
+    def _gate(self) -> Awaitable[None] | None:
+        return self._listeners.gate() or self._parallelism.gate()
 
     def _jobs(self, restored: Restored) -> Iterator[Job]:
         for planned_order, position in enumerate(execution_order(self.plan)):

@@ -69,6 +69,10 @@ class Scheduler(Generic[Job]):
         """Jobs that wait to be tried again."""
         return len(self._waiting)
 
+    def job_of(self, task: Any) -> Job | None:
+        """Give the job that a task does, if it does one; any thread may ask."""
+        return self._tasks.get(task)
+
     @property
     def limit(self) -> int:
         """How many jobs may be in flight."""

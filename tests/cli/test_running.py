@@ -7,7 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+import typer
 
+from penstock.cli.arguments import number_or_auto
 from penstock.store.reader import StoreReader
 from tests.cli.conftest import StudyFolder, fill, json_lines
 
@@ -254,3 +256,16 @@ def test_a_directory_in_use_is_refused_with_its_holder_named(folder: StudyFolder
         process.communicate()
 
     assert "killed" in cli("status", folder.results).stderr
+
+
+def test_as_many_runs_as_agents_keep_up_with_may_be_asked_for(folder: StudyFolder) -> None:
+    ended = folder.run("--parallelism", "auto", "--json")
+    assert ended.returncode == 0
+    assert json_lines(ended.stdout)[0]["concurrency"] == 16
+
+
+def test_a_number_of_runs_is_at_least_one_or_auto() -> None:
+    assert (number_or_auto("12"), number_or_auto("auto")) == (12, "auto")
+    for wrong in ("0", "-1", "many", "2.5", ""):
+        with pytest.raises(typer.BadParameter, match="neither a whole number from 1 nor auto"):
+            number_or_auto(wrong)

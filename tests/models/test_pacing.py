@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from math import inf
-
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.models.pacing import Allowance, Entry, Pause, Window
+from penstock.models.pacing import Allowance, Entry, Window
 
 MOMENTS = st.lists(
     st.tuples(st.floats(0, 30), st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=80
@@ -101,22 +99,3 @@ def test_headers_without_a_reset_or_a_rest_say_nothing() -> None:
     allowance.hear(mark, None, 10.0, now=0.0)
 
     assert allowance.free_at(1, 0.0) == 0.0
-
-
-def test_a_pause_without_a_stated_length_doubles_up_to_half_a_minute() -> None:
-    pause, now, waits = Pause(longest_s=300), 0.0, []
-    for _ in range(9):
-        pause.begin(None, admitted_at=now, now=now + 0.1)
-        waits.append(round(pause.until - now - 0.1, 6))
-        now = pause.until
-
-    assert waits == [0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]
-
-
-def test_rejections_that_come_together_double_a_pause_once() -> None:
-    pause = Pause(longest_s=300)
-    assert pause.until == -inf
-    began = [pause.begin(None, admitted_at=0.0, now=1.0) for _ in range(100)]
-
-    assert began == [True] + [False] * 99
-    assert pause.until == 1.25

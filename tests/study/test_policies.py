@@ -43,6 +43,9 @@ def test_the_short_name_of_a_design_means_the_long_one() -> None:
         (RunBudget, {"replicates": 0}, "RunBudget.replicates must be >= 1."),
         (RunBudget, {"parallelism": 0}, "RunBudget.parallelism must be >= 1."),
         (RunBudget, {"max_runs": 0}, "RunBudget.max_runs must be >= 1 when provided."),
+        (RunBudget, {"parallelism": "two"}, "a valid integer, or 'auto' (got 'two')"),
+        (RunBudget, {"parallelism": 2.0}, "a valid integer, or 'auto' (got 2.0)"),
+        (RunBudget, {"parallelism": True}, "a valid integer, or 'auto' (got True)"),
         (RunBudget, {"replicates": True}, "a valid integer"),
         (RunBudget, {"replicates": "3"}, "a valid integer"),
         (RunBudget, {"replicates": 3.0}, "a valid integer"),
@@ -57,3 +60,7 @@ def test_each_rule_has_its_sentence(
         kind(**fields)
 
     assert message in str(caught.value)
+
+
+def test_as_many_runs_as_agents_keep_up_with_are_written_as_auto() -> None:
+    assert RunBudget(parallelism="auto").model_dump()["parallelism"] == "auto"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from penstock.bus import EventBus
 from penstock.events import (
     Event,
     LimitChanged,
+    LoopStalled,
     RunAbandoned,
     RunFailed,
     RunRetried,
@@ -22,7 +24,7 @@ from penstock.events import (
 )
 from penstock.results import StudySummary
 from penstock.subscribers.log import EVENTS, log
-from tests.builders import make_error, make_event, make_plan, make_result
+from tests.builders import NOW, make_error, make_event, make_plan, make_result
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +99,22 @@ CASES: list[tuple[Event, dict[str, Any]]] = [
         {"event": "limit.changed", "log_level": "info", "limit": 5, "reason": "slower"},
     ),
     (
+        make_event(
+            LoopStalled,
+            duration_s=0.31234,
+            culprit="agents:solver (agents.py:12)",
+            stack="...",
+            run_id=SPEC.run_id,
+        ),
+        {
+            "event": "loop.stalled",
+            "log_level": "warning",
+            "duration_s": 0.312,
+            "culprit": "agents:solver (agents.py:12)",
+            "run_id": SPEC.run_id,
+        },
+    ),
+    (
         make_event(SubscriberFailed, subscriber="s", error="E: no", critical=False, traceback="T"),
         {
             "event": "subscriber.failed",
@@ -117,6 +135,18 @@ async def test_the_host_s_configuration_receives_named_events_with_key_values(
         await logged(event)
 
     assert logs == [{"study_id": "tested"} | expected]
+
+
+async def test_who_stalls_the_loop_in_every_run_is_named_once_a_minute() -> None:
+    def stall(culprit: str, after_s: float) -> Event:
+        at = NOW + timedelta(seconds=after_s)
+        return make_event(LoopStalled, at=at, duration_s=0.2, culprit=culprit, stack="")
+
+    moments = [("a", 0), ("a", 1), ("b", 2), ("a", 59), ("a", 60), ("b", 61)]
+    with structlog.testing.capture_logs() as logs:
+        await logged(*(stall(culprit, after_s) for culprit, after_s in moments))
+
+    assert [entry["culprit"] for entry in logs] == ["a", "b", "a"]
 
 
 async def test_runs_that_succeed_are_not_logged() -> None:

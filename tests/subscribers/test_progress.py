@@ -15,6 +15,8 @@ import pytest
 from penstock.bus import EventBus
 from penstock.events import (
     Event,
+    LimitChanged,
+    LoopStalled,
     RunFailed,
     RunRetried,
     RunsSaved,
@@ -100,6 +102,21 @@ async def test_the_end_is_shown_with_nothing_left_and_nothing_in_flight() -> Non
 
     assert "1,003/1,010 done · 0 in flight" in line
     assert "left" not in line
+
+
+async def test_a_limit_that_changes_is_shown_beside_what_is_in_flight() -> None:
+    of_runs = [make_event(LimitChanged, limit=limit, reason="why") for limit in (2000, 1000)]
+    of_calls = make_event(LimitChanged, limit=7, reason="why", endpoint="http://model/v1")
+
+    (line,) = await lines_of([*a_study(), *of_runs, of_calls])
+    assert "1 in flight of 1,000 at most · " in line
+
+
+async def test_a_loop_that_stands_still_is_counted_and_its_last_culprit_named() -> None:
+    stalls = [make_event(LoopStalled, duration_s=0.3, culprit=each, stack="") for each in "ab"]
+
+    (line,) = await lines_of([*a_study(), *stalls])
+    assert line.endswith(" · event loop stalled 2x, last in b")
 
 
 async def test_a_study_that_stops_or_waits_says_why() -> None:

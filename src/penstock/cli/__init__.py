@@ -10,11 +10,11 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from penstock.cli.arguments import DirectoryArgument, JsonOption, StudyArgument
+from penstock.cli.arguments import DirectoryArgument, JsonOption, StudyArgument, number_or_auto
 from penstock.cli.contract import PANEL, verbs
 from penstock.cli.output import ensure_descriptors
 from penstock.cli.simulating import simulate_model
@@ -75,12 +75,14 @@ def run(
         Path | None, typer.Option(help="Where results go, in place of the study's own.")
     ] = None,
     concurrency: Annotated[
-        int | None,
+        Any,
         typer.Option(
             "--concurrency",
             "--parallelism",
-            min=1,
-            help="Runs in flight at once; else the run budget's.",
+            parser=number_or_auto,
+            metavar="N|auto",
+            help="Runs in flight at once, or as many as agents keep up with; else the run "
+            "budget's.",
         ),
     ] = None,
     timeout: Annotated[

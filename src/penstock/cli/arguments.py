@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-__all__ = ["DirectoryArgument", "JsonOption", "StudyArgument"]
+__all__ = ["DirectoryArgument", "JsonOption", "StudyArgument", "number_or_auto"]
 
 StudyArgument = Annotated[
     str,
@@ -24,3 +24,14 @@ DirectoryArgument = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, one object a line.")
 ]
+
+
+def number_or_auto(text: str) -> int | Literal["auto"]:
+    """Read how many runs may be in flight."""
+    if text == "auto":
+        return "auto"
+
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f"{text!r} is neither a whole number from 1 nor auto")
+
+    return int(text)

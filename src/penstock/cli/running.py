@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, NoReturn, TextIO
+from typing import Literal, NamedTuple, NoReturn, TextIO
 
 import anyio
 import typer
@@ -32,7 +32,7 @@ class RunRequest(NamedTuple):
     """What was asked for on the command line; see ``penstock run --help``."""
 
     output_dir: Path | None
-    concurrency: int | None
+    concurrency: int | Literal["auto"] | None
     timeout_s: float | None
     retries: int
     fail_fast: bool

@@ -16,11 +16,12 @@ from typing import Self
 
 import anyio
 
-from penstock.models.adaptive import AdaptiveLimit
+from penstock.adaptive import AdaptiveLimit
 from penstock.models.completion import RateLimitHeaders
 from penstock.models.errors import ModelError
-from penstock.models.pacing import Entry, Pause, Rate
+from penstock.models.pacing import Entry, Rate
 from penstock.models.turns import Turns
+from penstock.pause import Pause
 from penstock.study.chat import EndpointLimits
 
 __all__ = ["Gate", "Ticket"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
@@ -104,19 +104,27 @@ class RunBudget(Declaration):
     Args:
         replicates: Runs of each condition x agent x problem.
         max_runs: The most runs the plan may hold; a larger plan is an error before anything runs.
-        parallelism: Runs in flight at once.
+        parallelism: Runs in flight at once, or ``auto``: as many as the agents keep up with.
         fail_fast: Stop starting runs at the first one that failed.
     """
 
     replicates: Whole = 1
     max_runs: Whole | None = None
-    parallelism: Whole = 1
+    parallelism: Whole | Literal["auto"] = 1
     fail_fast: Flag = False
+
+    @field_validator("parallelism", mode="before")
+    @classmethod
+    def _number_or_auto(cls, value: Any) -> Any:
+        if value != "auto" and type(value) is not int:  # said here, or it is said for each type
+            raise ValueError(f"Input should be a valid integer, or 'auto' (got {value!r})")
+
+        return value
 
     @field_validator("replicates", "parallelism", "max_runs")
     @classmethod
-    def _at_least_one(cls, value: int | None, info: ValidationInfo) -> int | None:
-        if value is not None and value < 1:
+    def _at_least_one(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
+        if isinstance(value, int) and value < 1:
             when = " when provided" if info.field_name == "max_runs" else ""
             raise ValueError(f"RunBudget.{info.field_name} must be >= 1{when}.")
 

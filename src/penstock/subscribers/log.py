@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime, timedelta
 from typing import Any
 
 from penstock.bus import EventStream
 from penstock.events import (
     Event,
     LimitChanged,
+    LoopStalled,
     RunAbandoned,
+    RunEvent,
     RunFailed,
     RunRetried,
     StudyFinished,
@@ -30,14 +33,26 @@ EVENTS = (
     RunFailed,
     RunAbandoned,
     LimitChanged,
+    LoopStalled,
     SubscriberFailed,
 )
+
+_SAY_AGAIN_AFTER = timedelta(minutes=1)
+"""An agent that blocks the event loop does so in each run; it is named once in a while."""
 
 
 async def log(stream: EventStream) -> None:
     """Write a study's start, end, failures and retries to the ``penstock`` logger."""
     logger = _logger()
+    said: dict[str, datetime] = {}
     async for event in stream:
+        if isinstance(event, LoopStalled):
+            last = said.get(event.culprit)
+            if last is not None and event.at - last < _SAY_AGAIN_AFTER:
+                continue
+
+            said[event.culprit] = event.at
+
         _write(logger.bind(study_id=event.study_id), event)
 
 
@@ -66,6 +81,30 @@ def _write(logger: Any, event: Event) -> None:
             logger.warning("study.waiting", subscriber=event.subscriber, behind=event.behind)
         case StudyFinished():
             logger.info("study.finished", **event.summary.model_dump(exclude={"study_id"}))
+        case RunEvent():
+            _write_run(logger, event)
+        case LimitChanged():
+            where = {} if event.endpoint is None else {"endpoint": event.endpoint}
+            logger.info("limit.changed", limit=event.limit, reason=event.reason, **where)
+        case LoopStalled():
+            whose = {"run_id": event.run_id, "subscriber": event.subscriber}
+            logger.warning(
+                "loop.stalled",
+                duration_s=round(event.duration_s, 3),
+                culprit=event.culprit,
+                **{name: value for name, value in whose.items() if value is not None},
+            )
+        case SubscriberFailed():
+            logger.error(
+                "subscriber.failed",
+                subscriber=event.subscriber,
+                error=event.error,
+                traceback=event.traceback,
+            )
+
+
+def _write_run(logger: Any, event: RunEvent) -> None:
+    match event:
         case RunRetried():
             logger.warning(
                 "run.retried",
@@ -84,13 +123,3 @@ def _write(logger: Any, event: Event) -> None:
             )
         case RunAbandoned():
             logger.error("run.abandoned", run_id=event.run_id)
-        case LimitChanged():
-            where = {} if event.endpoint is None else {"endpoint": event.endpoint}
-            logger.info("limit.changed", limit=event.limit, reason=event.reason, **where)
-        case SubscriberFailed():
-            logger.error(
-                "subscriber.failed",
-                subscriber=event.subscriber,
-                error=event.error,
-                traceback=event.traceback,
-            )

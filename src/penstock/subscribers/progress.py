@@ -20,6 +20,8 @@ from rich.text import Text
 from penstock.bus import EventStream, Subscriber
 from penstock.events import (
     Event,
+    LimitChanged,
+    LoopStalled,
     RunFailed,
     RunFinished,
     RunRetried,
@@ -45,6 +47,8 @@ EVENTS = (
     RunRetried,
     RunFinished,
     RunsSaved,
+    LimitChanged,
+    LoopStalled,
 )
 
 _REFRESH_S = 0.1
@@ -98,6 +102,9 @@ class _Board:
         self.succeeded = self.failed = self.retried = 0
         self.cost_usd = 0.0
         self.tokens = 0
+        self.limit: int | None = None
+        self.stalls = 0
+        self.culprit = ""
         self.note = ""
         self.is_over = False
         self._begun = self._saved_at = monotonic()
@@ -121,6 +128,11 @@ class _Board:
             case StudyStarted():
                 self.study_id = event.study_id
                 self.planned, self.done = event.planned, event.restored
+            case LimitChanged(endpoint=None):
+                self.limit = event.limit
+            case LoopStalled():
+                self.stalls += 1
+                self.culprit = event.culprit
             case StudyStopping():
                 self.note = f"stopping: {' '.join(event.reason.split())}"
             case StudyWaiting():
@@ -140,7 +152,7 @@ class _Board:
         rate = self.saved / took_s if took_s > 0 else 0.0
         parts = [
             f"{self.done:,}/{self.planned:,} done",
-            f"{self.started - self.ended:,} in flight",
+            f"{self.started - self.ended:,} in flight{self._limit()}",
             f"{rate:,.1f}/s",
         ]
         if rate > 0 and not self.is_over and not self.note.startswith("stopping"):
@@ -157,7 +169,13 @@ class _Board:
         if self.cost_usd:
             parts.append(f"${self.cost_usd:,.4f}")
 
+        if self.stalls:
+            parts.append(f"event loop stalled {self.stalls:,}x, last in {self.culprit}")
+
         return printable(" · ".join([*parts, self.note] if self.note else parts))
+
+    def _limit(self) -> str:
+        return "" if self.limit is None else f" of {self.limit:,} at most"
 
 
 def _display(out: TextIO) -> AbstractContextManager[Callable[[_Board], None]]:
