@@ -142,7 +142,7 @@ async def test_the_study_file_may_say_auto(tmp_path: Path) -> None:
 async def test_a_number_has_nobody_listening(tmp_path: Path) -> None:
     runner = ps.StudyRunner(make_study(), agent_bindings={"agent-a": Crowd(9)}, output_dir=tmp_path)
     assert runner._parallelism.listeners == []
-    assert runner._gate() is None
+    assert runner._parallelism.gate() is None
 
 
 def test_what_is_no_number_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import anyio
 
-from penstock.automatic import INITIAL, AutomaticLimit, refusal_of
 from penstock.bus import EventStream
 from penstock.errors import ValidationError
 from penstock.events import LimitChanged, RunFinished, RunRetried, RunStarted, RunSucceeded
+from penstock.limits.automatic import INITIAL, AutomaticLimit, refusal_of
 from penstock.listening import Listener
 from penstock.scheduler import Scheduler
 
@@ -77,7 +77,7 @@ class Parallelism:
         self._announce = announce
         self._automatic: AutomaticLimit | None = None
         if wanted == "auto":
-            self._automatic = AutomaticLimit(most_in_flight(), self._say)
+            self._automatic = AutomaticLimit(most_in_flight(), self.say)
 
     @property
     def listeners(self) -> list[Listener]:
@@ -98,7 +98,7 @@ class Parallelism:
 
         self._automatic = None
         self._scheduler.limit = limit
-        self._say(limit, "set by the host")
+        self.say(limit, "set by the host")
 
     def gate(self) -> Awaitable[None] | None:
         """Give what the next run must wait for: the end of a pause, or None."""
@@ -111,7 +111,7 @@ class Parallelism:
     async def _adapt(self, stream: EventStream) -> None:
         automatic = self._automatic
         if automatic is not None:
-            self._say(automatic.value, f"automatic; it grows to {most_in_flight():,} at most")
+            self.say(automatic.value, f"automatic; it grows to {most_in_flight():,} at most")
 
         while automatic is not None and (events := await stream.batch()):
             now = monotonic()
@@ -130,5 +130,6 @@ class Parallelism:
             if automatic is not None and automatic.value != self._scheduler.limit:
                 self._scheduler.limit = automatic.value
 
-    def _say(self, limit: int, reason: str) -> None:
-        self._announce(LimitChanged, limit=limit, reason=reason)
+    def say(self, limit: int, reason: str, *, endpoint: str | None = None) -> None:
+        """Say that a limit changed: that of the runs, or of the calls to an endpoint."""
+        self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)

@@ -16,7 +16,6 @@ from penstock.cancellation import finish_before_cancelling
 from penstock.errors import PenstockError
 from penstock.events import (
     Event,
-    LimitChanged,
     RunAbandoned,
     StudyFinished,
     StudyStarted,
@@ -29,7 +28,6 @@ from penstock.results import RunResult, StudySummary
 from penstock.retry import Retry
 from penstock.scheduler import Scheduler
 from penstock.session import Session
-from penstock.stalls import saying_stalls
 from penstock.standalone import ConditionRunner
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
@@ -41,7 +39,7 @@ from penstock.study.model import Study
 from penstock.study.order import execution_order
 from penstock.study.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.subscribers import checkpoint, export, log, progress
-from penstock.watchdog import Watchdog
+from penstock.watchdog.stalls import Stalls
 
 __all__ = ["StudyRunner"]
 
@@ -88,7 +86,6 @@ class StudyRunner:
         condition_runner: ConditionRunner | None = None,
     ) -> None:
         parallelism = study.run_budget.parallelism if parallelism is None else parallelism
-        concurrency = first_limit(parallelism)
         self.study = study
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
@@ -107,9 +104,8 @@ class StudyRunner:
         self._show_progress = show_progress
         self._fresh = fresh
         self._rescore = rescore
-        self._store: Store | None = None
+        self._store: Store  # there while the study runs
         self._grace_s = grace_s
-        self._watchdog = None if stall_threshold_s is None else Watchdog(stall_threshold_s)
         fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
             self.plan,
@@ -123,8 +119,11 @@ class StudyRunner:
             stop=self.stop,
             on_call=self._note_call,
         )
-        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
+        self._scheduler = Scheduler[Job](self._lifecycle, first_limit(parallelism), self._gate)
         self._parallelism = Parallelism(parallelism, self._scheduler, self._announce)
+        self._stalls = Stalls(
+            stall_threshold_s, self.plan, self._scheduler, self._listeners, self._announce
+        )
         self._restored = 0
         self._stopped_because: str | None = None
         self._is_out_of_budget = False
@@ -242,9 +241,7 @@ class StudyRunner:
             self._restored = restored.kept
             try:
                 async with self._bindings.open(await self._session(store)):
-                    with saying_stalls(
-                        self._watchdog, self.plan, self._scheduler, self._listeners, self._announce
-                    ):
+                    with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
                 await store.end(self._ending())
@@ -296,14 +293,11 @@ class StudyRunner:
     async def _session(self, store: Store) -> Session:
         is_bound = self.study.budget.bounds_spending  # else nobody asks, and it reads every attempt
         spent_usd, spent_tokens = await store.spent() if is_bound else (0.0, 0)
-        return Session(spent_usd, spent_tokens, self._out_of_budget, self._limit_changed)
+        return Session(spent_usd, spent_tokens, self._out_of_budget, self._parallelism.say)
 
     def _out_of_budget(self, reason: str) -> None:
         self._is_out_of_budget = self._is_out_of_budget or self._stopped_because is None
         self.stop(reason)
-
-    def _limit_changed(self, endpoint: str, limit: int, reason: str) -> None:
-        self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)
 
     def _gate(self) -> Awaitable[None] | None:
         return self._listeners.gate() or self._parallelism.gate()
@@ -319,13 +313,9 @@ class StudyRunner:
                 )
 
     def _note_call(self) -> None:
-        if self._store is not None:
-            self._store.note_start()
+        self._store.note_start()
 
     async def _recall(self, position: int) -> RunResult:
-        if self._store is None:
-            raise PenstockError("no answer can be recalled before the study has begun")
-
         return await self._store.recall(position)
 
     def _ending(self) -> str:

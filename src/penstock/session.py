@@ -16,14 +16,14 @@ class Session(NamedTuple):
         spent_usd: What earlier sessions have cost, in US dollars; 0 where no budget bounds it.
         spent_tokens: How many tokens they have used; 0 where no budget bounds it.
         out_of_budget: Called with the reason when the budget is spent: the study stops.
-        limit_changed: Called with an endpoint's name, how many calls may be in flight there from
-            now on, and why.
+        limit_changed: Called with how many calls may be in flight from now on, why, and the
+            endpoint's name as ``endpoint``.
     """
 
     spent_usd: float
     spent_tokens: int
     out_of_budget: Callable[[str], None]
-    limit_changed: Callable[[str, int, str], None]
+    limit_changed: Callable[..., None]
 
 
 class Resource(Protocol):

@@ -13,6 +13,7 @@ import anyio
 import anyio.abc
 
 from penstock.errors import RunningLoopError
+from penstock.garbage import collecting_seldom
 from penstock.options import RunnerOptions
 from penstock.results import RunResult, StudySummary
 from penstock.runner import StudyRunner
@@ -161,11 +162,11 @@ def resume_study(
 async def run_interruptibly(
     runner: StudyRunner, on_interrupt: Callable[[str], None] = lambda _: None
 ) -> bool:
-    """Run a study that a person may interrupt; tell whether one did.
+    """Run a study in a process that is there for it; tell whether a person interrupted it.
 
     The first SIGINT, SIGTERM or SIGHUP stops the study, the second cancels what is in flight; a
     hang-up that is ignored (``nohup``) stays so. Where signals cannot be received (not the main
-    thread, not POSIX) it only runs the study.
+    thread, not POSIX) it only runs the study. The garbage collector looks seldom meanwhile.
 
     Args:
         runner: The study.
@@ -195,7 +196,8 @@ async def run_interruptibly(
     async with anyio.create_task_group() as group:
         await group.start(receive)
         try:
-            await runner.run()
+            with collecting_seldom():
+                await runner.run()
         except Exception as error:  # noqa: BLE001 - raised below, outside the task group
             failure = error
 

@@ -21,7 +21,7 @@ import anyio
 import pytest
 
 import penstock as ps
-from penstock.adaptive import AdaptiveLimit
+from penstock.limits.adaptive import AdaptiveLimit
 from penstock.models.simulator import Fault, SimulatedProvider, SimulatorOptions
 
 pytestmark = pytest.mark.anyio

@@ -127,7 +127,7 @@ class Endpoints:
                 await stack.enter_async_context(line.client)
                 if line.account not in self._gates:
                     url, _ = line.account
-                    changed = partial(session.limit_changed, url)
+                    changed = partial(session.limit_changed, endpoint=url)
                     self._gates[line.account] = Gate(
                         url, self._limits_of(url), on_limit_changed=changed
                     )

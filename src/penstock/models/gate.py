@@ -16,12 +16,12 @@ from typing import Self
 
 import anyio
 
-from penstock.adaptive import AdaptiveLimit
+from penstock.limits.adaptive import AdaptiveLimit
+from penstock.limits.pause import Pause
 from penstock.models.completion import RateLimitHeaders
 from penstock.models.errors import ModelError
 from penstock.models.pacing import Entry, Rate
 from penstock.models.turns import Turns
-from penstock.pause import Pause
 from penstock.study.chat import EndpointLimits
 
 __all__ = ["Gate", "Ticket"]

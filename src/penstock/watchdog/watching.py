@@ -21,10 +21,10 @@ from time import monotonic
 from types import FrameType
 from typing import Any, NamedTuple
 
-from penstock.culprit import culprit_of, frames_above
 from penstock.errors import ValidationError
 from penstock.loop import call_soon_from_threads, task_from_threads
-from penstock.thread_time import ThreadTime, thread_time
+from penstock.watchdog.culprit import culprit_of, frames_above
+from penstock.watchdog.thread_time import ThreadTime, thread_time
 
 __all__ = ["Sight", "Watchdog"]
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from math import inf
 
-from penstock.pause import Pause
+from penstock.limits.pause import Pause
 
 
 def test_a_pause_without_a_stated_length_doubles_up_to_half_a_minute() -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from math import exp, inf, log
 from typing import NamedTuple
 
-from penstock.adaptive import AdaptiveLimit, OnChanged
-from penstock.pause import Pause
+from penstock.limits.adaptive import AdaptiveLimit, OnChanged
+from penstock.limits.pause import Pause
 from penstock.results import RunError, RunResult, RunStage
 
 __all__ = ["AutomaticLimit", "Refusal", "refusal_of"]

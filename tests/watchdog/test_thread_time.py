@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.thread_time import thread_time
+from penstock.watchdog.thread_time import thread_time
 
 DESCRIPTORS = Path("/proc/self/fd")
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from penstock.adaptive import AdaptiveLimit
+from penstock.limits.adaptive import AdaptiveLimit
 
 
 def grow(limit: AdaptiveLimit, rounds: int, now: float) -> int:

@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 import penstock as ps
-from penstock.watchdog import Sight, Watchdog
+from penstock.watchdog.watching import Sight, Watchdog
 from tests.builders import make_study
 
 pytestmark = pytest.mark.anyio
@@ -63,8 +63,8 @@ def make_runner(agent: Any, folder: Path, **options: Any) -> tuple[ps.StudyRunne
 
 
 def watchdog_of(runner: ps.StudyRunner) -> Watchdog:
-    assert runner._watchdog is not None
-    return runner._watchdog
+    assert runner._stalls._watchdog is not None
+    return runner._stalls._watchdog
 
 
 @pytest.mark.parametrize("hold", [block, compute])
@@ -236,7 +236,7 @@ async def test_a_callback_of_the_host_is_named_too() -> None:
 STOPPED = """
 import sys, time
 import anyio
-from penstock.watchdog import Watchdog
+from penstock.watchdog.watching import Watchdog
 
 async def main():
     said = []

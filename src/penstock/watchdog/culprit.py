@@ -12,7 +12,7 @@ from types import FrameType
 __all__ = ["culprit_of", "frames_above"]
 
 _PACKAGES = ("site-packages", "dist-packages")
-_OURS = f"{Path(__file__).parent}{os.sep}"
+_OURS = f"{Path(__file__).parent.parent}{os.sep}"
 _STDLIB = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 _MACHINERY = frozenset({"anyio", "sniffio", "uvloop"})
 """Packages by which tasks are run: under everything, and never to blame for it."""

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from penstock.automatic import AutomaticLimit, Refusal, refusal_of
+from penstock.limits.automatic import AutomaticLimit, Refusal, refusal_of
 from penstock.results import RunResult
 from tests.builders import make_error, make_plan, make_result
 

@@ -5,7 +5,7 @@ import sys
 from types import FrameType
 from typing import Any
 
-from penstock.culprit import culprit_of, frames_above
+from penstock.watchdog.culprit import culprit_of, frames_above
 
 
 def frames_within(call: Any) -> list[FrameType]:

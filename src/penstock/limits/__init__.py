@@ -1,0 +1,1 @@
+"""How many may be in flight where nobody says it, and when nothing should begin."""

@@ -1,0 +1,1 @@
+"""Seeing when the event loop stands still, and whose code it stands still in."""
