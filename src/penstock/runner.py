@@ -86,6 +86,7 @@ class StudyRunner:
         condition_runner: ConditionRunner | None = None,
     ) -> None:
         parallelism = study.run_budget.parallelism if parallelism is None else parallelism
+        concurrency = first_limit(parallelism)
         self.study = study
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
@@ -119,7 +120,7 @@ class StudyRunner:
             stop=self.stop,
             on_call=self._note_call,
         )
-        self._scheduler = Scheduler[Job](self._lifecycle, first_limit(parallelism), self._gate)
+        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
         self._parallelism = Parallelism(parallelism, self._scheduler, self._announce)
         self._stalls = Stalls(
             stall_threshold_s, self.plan, self._scheduler, self._listeners, self._announce
