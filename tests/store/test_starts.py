@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.store.starts import FILE, Starts, read_starts
+from penstock.store.starts import FILE, Starts, _seek_and_write, read_starts
 
 
 def test_what_was_counted_is_read_whoever_counted_it(tmp_path: Path) -> None:
@@ -17,6 +17,18 @@ def test_what_was_counted_is_read_whoever_counted_it(tmp_path: Path) -> None:
     starts.close()
     starts.note()
     assert (starts.count, read_starts(tmp_path)) == (3, (3, 2))
+
+
+def test_a_system_without_our_way_of_writing_counts_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.store.starts._write", _seek_and_write)
+    starts = Starts(tmp_path, 3)
+    starts.note()
+    starts.note()
+    assert read_starts(tmp_path) == (3, 2)
+    starts.close()
+    assert _seek_and_write(-1, b"", 0, 0) == -1
 
 
 def test_a_directory_that_cannot_be_written_holds_nothing_up(tmp_path: Path) -> None:
