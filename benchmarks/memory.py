@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import anyio
 from figures import Figure, options, report
 from measure import in_child, peak_mb
-from studies import Agent, make_runner
+from studies import Agent, make_runner, run_alone
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def measure(few: int, many: int, concurrency: int) -> Iterator[Figure]:
 
 def peak_mb_of(runs: int, concurrency: int) -> float:
     with TemporaryDirectory() as folder:
-        anyio.run(make_runner(Agent(), runs, concurrency, Path(folder)).run)
+        run_alone(make_runner(Agent(), runs, concurrency, Path(folder)).run)
 
     return peak_mb()
 

@@ -17,13 +17,13 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from time import process_time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 from by_hand import insert_alone, run_by_hand, spawn_alone
 from figures import Figure, options, report
 from measure import cpu_us, in_turns, modules_set_aside, ratio
-from studies import ANSWER, Agent, Terminal, make_runner
+from studies import ANSWER, Agent, Terminal, make_runner, run_alone
 
 import penstock as ps
 from penstock.subscribers.progress import EVENTS, progress
@@ -97,6 +97,11 @@ def penstock(agent: Agent, size: Size, folder: Path) -> float:
     return until_durable_us(size.runs, lambda: make_runner(agent, *size, folder))
 
 
+def penstock_embedded(agent: Agent, size: Size, folder: Path) -> float:
+    """In an application that is there for other things too: the garbage collector is its own."""
+    return until_durable_us(size.runs, lambda: make_runner(agent, *size, folder), run=anyio.run)
+
+
 def penstock_plain(agent: Agent, size: Size, folder: Path) -> float:
     return until_durable_us(
         size.runs, lambda: make_runner(agent, *size, folder, isolate_random=False)
@@ -133,7 +138,9 @@ def penstock_heard(agent: Agent, size: Size, folder: Path) -> float:
     return until_durable_us(size.runs, make)
 
 
-def until_durable_us(runs: int, make: Callable[[], ps.StudyRunner]) -> float:
+def until_durable_us(
+    runs: int, make: Callable[[], ps.StudyRunner], *, run: Callable[..., Any] = run_alone
+) -> float:
     """Give the CPU time from the declared study until every result is durable."""
     durable_at_s = 0.0
     gc.collect()
@@ -145,7 +152,7 @@ def until_durable_us(runs: int, make: Callable[[], ps.StudyRunner]) -> float:
         nonlocal durable_at_s
         durable_at_s = process_time()
 
-    summary = anyio.run(runner.run)
+    summary = run(runner.run)
     assert summary.succeeded == runs
     return (durable_at_s - begun_at_s) / runs * 1e6
 
@@ -155,6 +162,7 @@ CONTENDERS: dict[str, Contender] = {
     "by hand, tasks alone": tasks_alone,
     "by hand, rows alone": rows_alone,
     "penstock": penstock,
+    "penstock, embedded": penstock_embedded,
     "penstock, no isolated random": penstock_plain,
     "penstock, heard": penstock_heard,
 }

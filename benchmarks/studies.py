@@ -11,8 +11,9 @@ import anyio
 import anyio.lowlevel
 
 import penstock as ps
+from penstock.garbage import collecting_seldom
 
-__all__ = ["ANSWER", "Agent", "Terminal", "make_runner"]
+__all__ = ["ANSWER", "Agent", "Terminal", "make_runner", "run_alone"]
 
 ANSWER = "x" * 2000
 
@@ -71,3 +72,9 @@ def make_runner(
         output_dir=folder / "out",
         **{"show_progress": False, **options},
     )
+
+
+def run_alone(run: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Run a study in an event loop and a process of its own, as `run_study` does."""
+    with collecting_seldom():
+        return anyio.run(run, *arguments)
