@@ -73,12 +73,16 @@ def _cpu_us(call: Callable[[Any], Awaitable[Any]], runs: int) -> float:
 
 
 def _seeding_us(runs: int) -> float:
-    seed = global_random().seed
+    generators = global_random()
+    host = generators.save()
     start = process_time()
     for number in range(runs):
-        seed(number)
+        generators.enter(number, None)
 
-    return (process_time() - start) / runs * 1e6
+    spent_s = process_time() - start
+    generators.load(host)
+
+    return spent_s / runs * 1e6
 
 
 if __name__ == "__main__":

@@ -48,16 +48,18 @@ class GlobalRandom(NamedTuple):
     Attributes:
         save: Give the states of both.
         load: Put back what ``save`` gave.
-        seed: Do as ``random.seed`` and ``numpy.random.seed`` do.
-        mark: Give what stays equal only as long as nobody draws from either, seeds it or sets it.
+        enter: Put the states of a run in place: those that ``leave`` gave after its last step,
+            or None before its first, when they are as ``random.seed`` and ``numpy.random.seed``
+            make them of its seed. Gives what ``leave`` must be told.
+        leave: Give the states of the run that was put in place.
         turn: Held while the generators are lent out, so that event loops in several threads take
             turns; one thread may hold it many times over.
     """
 
     save: Callable[[], Any]
     load: Callable[[Any], None]
-    seed: Callable[[int], None]
-    mark: Callable[[], Any]
+    enter: Callable[[int, Any], Any]
+    leave: Callable[[Any], Any]
     turn: Any
 
 
@@ -70,9 +72,9 @@ def global_random() -> GlobalRandom:
     """
     gauss = _numpy_is_proved()
     if gauss is None or not _stdlib_is_proved():
-        return GlobalRandom(_plain_save, _plain_load, _plain_seed, object, RLock())
+        return GlobalRandom(_plain_save, _plain_load, _plain_enter, _plain_leave, RLock())
 
-    return _by_blocks(_stdlib_by_block(), _numpy_by_block(gauss))
+    return _by_blocks(_stdlib_by_block(), *_numpy_by_block(gauss))
 
 
 def _numpy_singleton() -> Any:
@@ -99,9 +101,17 @@ def _plain_load(state: Any) -> None:
     _numpy_singleton().set_state(told)
 
 
-def _plain_seed(seed: int) -> None:
+def _plain_enter(seed: int, own: Any) -> None:
+    if own is not None:
+        _plain_load(own)
+        return
+
     random.seed(seed)
     _numpy_seed()(seed)
+
+
+def _plain_leave(_: Any) -> Any:
+    return _plain_save()
 
 
 @cache
@@ -125,44 +135,56 @@ def _view(address: int, size: int) -> memoryview:
 
 
 class _OneGenerator(NamedTuple):
-    """What `GlobalRandom` has, for one of the two."""
+    """What runs at every step of every run, for one of the two generators."""
 
     save: Callable[[], Any]
     load: Callable[[Any], None]
     seed: Callable[[int], None]
-    mark: Callable[[], Any]
 
 
-def _by_blocks(stdlib: _OneGenerator, numpy: _OneGenerator) -> GlobalRandom:
-    """Make of both what runs at every step of every run."""
-    save_stdlib, load_stdlib, seed_stdlib, mark_stdlib = stdlib
-    save_numpy, load_numpy, seed_numpy, mark_numpy = numpy
+def _by_blocks(
+    stdlib: _OneGenerator, numpy: _OneGenerator, mark_numpy: Callable[[], Any]
+) -> GlobalRandom:
+    save_stdlib, load_stdlib, seed_stdlib = stdlib
+    save_numpy, load_numpy, seed_numpy = numpy
 
     def load(states: Any) -> None:
         of_stdlib, of_numpy = states
         load_stdlib(of_stdlib)
         load_numpy(of_numpy)
 
-    def seed(seed: int) -> None:
-        seed_stdlib(seed)
+    def enter(seed: int, own: Any) -> Any:
+        of_stdlib, of_numpy = own or (None, None)
+        if of_stdlib is not None:
+            load_stdlib(of_stdlib)
+        else:
+            seed_stdlib(seed)
+
+        if of_numpy is not None:
+            load_numpy(of_numpy)
+            return None
+
         seed_numpy(seed)
+        return mark_numpy()
+
+    def leave(seeded: Any) -> Any:
+        # As long as nobody draws from numpy's it is not kept but seeded again, which takes 1 µs:
+        # tens of thousands of runs may be in flight, and few draw from it.
+        is_drawn = seeded is None or mark_numpy() != seeded
+        return save_stdlib(), save_numpy() if is_drawn else None
 
     return GlobalRandom(
         lambda: (save_stdlib(), save_numpy()),
         load,
-        seed,
-        lambda: (mark_stdlib(), mark_numpy()),
+        enter,
+        leave,
         RLock(),
     )
 
 
-# A draw moves the position in the key, and where that comes round, the key is another. So the
-# position and two words of the key are a mark.
-
-
 def _stdlib_by_block() -> _OneGenerator:
     block = _view(id(_inst) + object.__basicsize__, _BLOCK)
-    words, read = block.cast("I"), block.tobytes  # the position comes first
+    read = block.tobytes
 
     def load(state: Any) -> None:
         block[:], _inst.gauss_next = state
@@ -171,15 +193,11 @@ def _stdlib_by_block() -> _OneGenerator:
         Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
         _inst.gauss_next = None
 
-    return _OneGenerator(
-        lambda: (read(), _inst.gauss_next),
-        load,
-        seed,
-        lambda: (words[0], words[2], words[3], _inst.gauss_next),
-    )
+    return _OneGenerator(lambda: (read(), _inst.gauss_next), load, seed)
 
 
-def _numpy_by_block(gauss_offset: int) -> _OneGenerator:
+def _numpy_by_block(gauss_offset: int) -> tuple[_OneGenerator, Callable[[], Any]]:
+    """Give what gives a mark of its state too, which is equal only as long as nobody draws."""
     from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
     singleton = _numpy_singleton()
@@ -218,9 +236,10 @@ def _numpy_by_block(gauss_offset: int) -> _OneGenerator:
         if bits is not known and not find(bits):
             return object()
 
+        # A draw moves the position, and where that comes round, the key is another one.
         return bits, words[624], words[1], words[2], read_gauss()
 
-    return _OneGenerator(save, load, _numpy_seed(), mark)
+    return _OneGenerator(save, load, _numpy_seed()), mark
 
 
 def _stdlib_is_proved() -> bool:

@@ -86,18 +86,14 @@ class _Stepped(Coroutine[Any, Any, Answer]):
 
 
 class _Run(_Stepped[Answer]):
-    """The coroutine of an agent; the states of its run are in place only while it makes a step.
+    """The coroutine of an agent; the states of its run are in place only while it makes a step."""
 
-    As long as nobody draws from them they are not kept but seeded again at the next step: they
-    are five kilobytes, and tens of thousands of runs may be in flight.
-    """
-
-    __slots__ = ("_drawn", "_host_factory", "_is_in_place", "_loop", "_seed")
+    __slots__ = ("_host_factory", "_is_in_place", "_loop", "_own", "_seed")
 
     def __init__(self, coroutine: Coroutine[Any, Any, Answer], seed: int) -> None:
         self._coroutine = coroutine
         self._seed = seed
-        self._drawn: Any = None
+        self._own: Any = None
         self._is_in_place = False
         self._loop: AbstractEventLoop | None = None
         self._host_factory: Any = None
@@ -106,19 +102,13 @@ class _Run(_Stepped[Answer]):
         if self._is_in_place:  # a task that begins within the step of the task that starts it
             return move(*arguments)
 
-        save, load, seed, mark, turn = global_random()
+        save, load, enter, leave, turn = global_random()
         loop = self._loop = self._loop or _running_loop()
-        seeded: Any = None
         with turn:
             host = save()
+            entered = enter(self._seed, self._own)
             try:
                 self._is_in_place = True
-                if self._drawn is not None:
-                    load(self._drawn)
-                else:
-                    seed(self._seed)
-                    seeded = mark()
-
                 if loop is None:
                     return move(*arguments)
 
@@ -131,9 +121,7 @@ class _Run(_Stepped[Answer]):
                         loop.set_task_factory(self._host_factory)
 
             finally:
-                if self._drawn is not None or mark() != seeded:
-                    self._drawn = save()
-
+                self._own = leave(entered)
                 load(host)
                 self._is_in_place = False
 
