@@ -1,38 +1,15 @@
-"""Files that are written row by row: the bytes of `csv.writer`, and two tables in one pass."""
+"""Two tables that are much the same are written in one pass."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from penstock.artifacts.tables import csv_line, write_csv, write_twins
+from penstock.artifacts.tables import write_csv, write_twins
 
-TEXTS = st.text() | st.text(alphabet="\",\r\n \t;\x00'=a", max_size=8)
-CELLS = st.none() | st.booleans() | st.integers() | st.floats() | TEXTS
 HEADER = ("one", "other")
-
-
-def as_csv_writes(row: list[Any]) -> str:
-    written = io.StringIO(newline="")
-    csv.writer(written).writerow(row)
-    return written.getvalue()
-
-
-@given(st.lists(CELLS, min_size=2, max_size=5))
-def test_a_line_is_the_one_that_the_csv_module_writes(row: list[Any]) -> None:
-    assert csv_line(row) == as_csv_writes(row)
-
-
-@pytest.mark.parametrize("mark", ["", '"', ",", "\r", "\n", "\x00", "\u2028", "\U0001f600"])
-def test_a_long_text_is_quoted_where_the_csv_module_quotes_it(mark: str) -> None:
-    row = ["x" * 5_000 + mark + "y" * 5_000, 1]
-    assert csv_line(row) == as_csv_writes(row)
 
 
 @pytest.mark.parametrize("place", [0, 1, 99])

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 __all__ = [
-    "csv_line",
     "link_file",
     "plain_cell",
     "set_aside",
@@ -33,7 +31,9 @@ def plain_cell(value: Any) -> Any:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table with a header, row by row, every cell as it is."""
     with _replaced(path) as file:
-        file.writelines(map(csv_line, chain([header], rows)))
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def write_twins(
@@ -57,6 +57,7 @@ def write_twins(
     """
     with ExitStack() as files:
         file = files.enter_context(_replaced(path))
+        csv_line = _csv_lines()
         file.write(csv_line(header))
         other = None
         for row, counterpart in pairs:
@@ -83,31 +84,16 @@ def _copy(file: IO[str], written: Path, other: IO[str]) -> None:
         shutil.copyfileobj(begun, other)
 
 
-def csv_line(row: Iterable[Any]) -> str:
-    """Write a row as `csv.writer` does: of a text of 2,000 characters in a tenth of the time."""
-    return (
-        ",".join(
-            [
-                cell if type(cell) is str and not _must_be_quoted(cell) else _csv_cell(cell)
-                for cell in row
-            ]
-        )
-        + "\r\n"
-    )
+class _Echo:
+    """What `csv.writer` writes to, so that it gives each line back."""
+
+    def write(self, line: str) -> str:
+        return line
 
 
-_must_be_quoted = re.compile('[",\r\n]').search
-
-
-def _csv_cell(cell: Any) -> str:
-    if cell is None:
-        return ""
-
-    text = str(cell)
-    return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if _must_be_quoted(text) else text
-
-
-_QUOTE = '"'
+def _csv_lines() -> Callable[[Iterable[Any]], str]:
+    line: Callable[[Iterable[Any]], Any] = csv.writer(_Echo()).writerow
+    return line
 
 
 def write_json(path: Path, value: Any) -> None:
