@@ -12,8 +12,9 @@ that an agent starts share the states of its run.
 
 from __future__ import annotations
 
-# The tasks an agent starts are made by asyncio, whoever it asks for them.
 from abc import abstractmethod
+
+# The tasks an agent starts are made by asyncio, whoever it asks for them.
 from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
