@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import penstock as ps
 from penstock.errors import ForeignDirectoryError, PenstockError, SchemaError
 from penstock.store.schema import SCHEMA_VERSION
 from tests.artifacts import assert_same_artifacts
@@ -158,6 +159,7 @@ def test_an_older_layout_is_brought_up_to_date_and_a_copy_kept(
     results: Path, proved: Prove
 ) -> None:
     make_older(results / "study.sqlite")
+    assert [len(result.observations) for result in ps.StudyResult.open(results)] == [1] * 20
     calls = Calls()
     run(results, calls.agent)
     assert len(calls.run_ids) == RUNS - 20

@@ -14,7 +14,8 @@ from penstock.encoding import decode
 from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult, StudySummary
 from penstock.store.declared import fingerprint_of
-from penstock.store.rows import LAST, result_from_row
+from penstock.store.facts import result_from_row
+from penstock.store.rows import LAST
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
 from penstock.study.conditions import Condition
 from penstock.study.plan import Plan

@@ -1,25 +1,19 @@
-"""Facts as rows of the store, and back."""
+"""Facts as rows of the store; `penstock.store.facts` reads them back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
-from penstock.encoding import decode, encode
+from penstock.encoding import encode
 from penstock.results import (
-    Evaluation,
-    Observation,
-    RunError,
     RunResult,
-    RunStage,
     RunStatus,
     timestamp,
 )
-from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS
+from penstock.store.schema import EVENT_COLUMNS
 from penstock.store.surrogates import readable_json
 from penstock.study.identity import answer_event_id
-from penstock.study.plan import RunSpec
 
 __all__ = [
     "ATTEMPT_COLUMNS",
@@ -28,15 +22,17 @@ __all__ = [
     "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
     "LAST",
+    "OBSERVED_COLUMNS",
     "SPENT",
     "SUPERSEDE",
     "UPDATE_SCORES",
+    "answer_event",
     "attempt_row",
     "ending_rows",
     "evaluation_rows",
     "observation_rows",
-    "result_from_row",
     "score_cells",
+    "text_of",
 ]
 
 ATTEMPT_COLUMNS = (
@@ -72,7 +68,7 @@ ATTEMPT_COLUMNS = (
     "traceback",
     "answer_event_id",
 )
-_OBSERVED = tuple(
+OBSERVED_COLUMNS = tuple(
     name for name in EVENT_COLUMNS if name not in ("study_id", "run_id", "condition_id")
 )
 
@@ -104,7 +100,7 @@ SELECT total(cost_usd) + total(m ->> '$.judge_cost_usd')
 FROM (SELECT *, iif(json_valid(metrics), metrics, '{}') AS m FROM attempt)
 """
 SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
-INSERT_OBSERVATION = _insert("observation", 2 + len(_OBSERVED))
+INSERT_OBSERVATION = _insert("observation", 2 + len(OBSERVED_COLUMNS))
 INSERT_EVALUATION = _insert("evaluation", 8)
 
 
@@ -180,7 +176,7 @@ def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]
     run that did not succeed ends with an event that says why.
     """
     observed = [
-        (attempt_id, number, *(getattr(each, name) for name in _OBSERVED))
+        (attempt_id, number, *(getattr(each, name) for name in OBSERVED_COLUMNS))
         for number, each in enumerate(result.observations)
     ]
     if result.status is not RunStatus.SUCCESS:
@@ -206,15 +202,16 @@ def ending_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
         "meta_json": f'{{"auto_generated":true,"stage":"{result.error.stage}"}}',
         "level": "run",
     }
-    return [(attempt_id, LAST, *map(event.get, _OBSERVED))]
+    return [(attempt_id, LAST, *map(event.get, OBSERVED_COLUMNS))]
 
 
 def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
-    event = _answer_event(answer_event_id(result.run_id), timestamp(result.ended_at))
-    return (attempt_id, 0, *map((event | {"text": _text(result.outputs)}).get, _OBSERVED))
+    event = answer_event(answer_event_id(result.run_id), timestamp(result.ended_at))
+    return (attempt_id, 0, *map((event | {"text": text_of(result.outputs)}).get, OBSERVED_COLUMNS))
 
 
-def _answer_event(record_id: str, ended_at: str) -> dict[str, Any]:
+def answer_event(record_id: str, ended_at: str) -> dict[str, Any]:
+    """Give the columns of the event that is an answer, but for its text."""
     return {
         "timestamp": ended_at,
         "record_id": record_id,
@@ -223,6 +220,12 @@ def _answer_event(record_id: str, ended_at: str) -> dict[str, Any]:
         "meta_json": '{"auto_generated":true}',
         "level": "step",
     }
+
+
+def text_of(outputs: Mapping[str, Any]) -> str:
+    """Give the text of an answer, where it is one."""
+    text = outputs.get("text")
+    return text if isinstance(text, str) else ""
 
 
 def _is_hard_to_read(outputs_json: str) -> bool:
@@ -253,67 +256,6 @@ def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]
         )
         for number, each in enumerate(result.evaluations)
     ]
-
-
-def result_from_row(
-    row: Mapping[str, Any],
-    observed: Iterable[Mapping[str, Any]] = (),
-    scored: Iterable[Mapping[str, Any]] = (),
-) -> RunResult:
-    """Read an attempt back, with what its agent reported and how it was scored."""
-    if row["answer_event_id"] is not None and row["status"] == RunStatus.SUCCESS:
-        observed = [
-            dict.fromkeys(_OBSERVED) | _answer_event(row["answer_event_id"], row["ended_at"])
-        ]
-
-    error = None
-    if row["error_kind"] is not None:
-        error = RunError(
-            kind=row["error_kind"],
-            message=row["error_message"],
-            stage=RunStage(row["error_stage"]),
-            retryable=bool(row["error_retryable"]),
-            traceback=row["traceback"],
-        )
-
-    return RunResult(
-        spec=RunSpec(**{name: row[name] for name in RunSpec.model_fields}),
-        status=RunStatus(row["status"]),
-        attempt=row["number"],
-        planned_order=row["planned_order"],
-        started_order=row["started_order"],
-        started_at=datetime.fromisoformat(row["started_at"]),
-        ended_at=datetime.fromisoformat(row["ended_at"]),
-        latency_s=row["latency_s"],
-        outputs_json=row["outputs"],
-        metrics=decode(row["metrics"]),
-        evaluations=tuple(_evaluation(each, row) for each in scored),
-        observations=tuple(_observation(each, row) for each in observed),
-        provenance=decode(row["provenance"]),
-        trace_refs=tuple(decode(row["trace_refs"])),
-        error=error,
-    )
-
-
-def _evaluation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Evaluation:
-    cells = {name: row[name] for name in EVALUATION_COLUMNS if name != "run_id"}
-    return Evaluation(run_id=attempt["run_id"], **cells)
-
-
-def _observation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Observation:
-    cells = {name: row[name] for name in _OBSERVED}
-    if cells["text"] is None:
-        cells["text"] = _text(decode(attempt["outputs"]))
-
-    cells["session_id"] = cells["session_id"] or attempt["run_id"]
-    return Observation(
-        **cells, **{name: attempt[name] for name in ("study_id", "run_id", "condition_id")}
-    )
-
-
-def _text(outputs: Mapping[str, Any]) -> str:
-    text = outputs.get("text")
-    return text if isinstance(text, str) else ""
 
 
 def _cell(value: Any) -> Any:
