@@ -23,11 +23,12 @@ PATIENCE_S = 1.0
 
 
 class Listener(NamedTuple):
-    """A subscriber and what it listens to."""
+    """A subscriber and what it listens to; ``size`` events that it has not read are too many."""
 
     subscriber: Subscriber
     types: tuple[type[Event], ...] = ()
     critical: bool = False
+    size: int = 1024
 
     @property
     def name(self) -> str:
@@ -63,7 +64,7 @@ class Listeners:
 
     def start(self, group: TaskGroup, listener: Listener) -> None:
         """Let a subscriber begin; it hears everything from here on."""
-        stream = self._bus.open(*listener.types, name=listener.name)
+        stream = self._bus.open(*listener.types, size=listener.size, name=listener.name)
         at_work = _AtWork(stream, anyio.CancelScope(), anyio.Event())
         self._at_work.append((listener, at_work))
         group.start_soon(self._listen, listener, at_work, name=listener.name)

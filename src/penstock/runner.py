@@ -255,9 +255,8 @@ class StudyRunner:
             refuse_collisions(self.plan)
 
     async def _run_with(self, store: Store, restored: Restored) -> None:
-        saving = Listener(
-            checkpoint.checkpoint(store, self._announce), checkpoint.EVENTS, critical=True
-        )
+        saves = checkpoint.checkpoint(store, self._announce)
+        saving = Listener(saves, checkpoint.EVENTS, critical=True, size=checkpoint.GROUP)
         exporting = Listener(export.export(self.output_dir), export.EVENTS, critical=True)
         listeners = [saving, exporting, Listener(log.log, log.EVENTS), *self._subscribed]
         listeners += self._parallelism.listeners

@@ -168,7 +168,7 @@ def hear(notes: Path, fault: Fault) -> ps.Subscriber:
 
 def patch(fault: Fault) -> None:
     """Put the points at which it may be killed into the functions that pass them."""
-    checkpoint._GROUP, checkpoint._LINGER_S = 16, 0.001  # many small groups
+    checkpoint.GROUP, checkpoint._LINGER_S = 16, 0.001  # many small groups
     before(opening, "_prepare", fault, "startup")
     before(opening, "hold_directory", fault, "lock")
     before(writer.Store, "begin", fault, "begin")

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import cast
 
 import anyio
+import anyio.lowlevel
 import pytest
 
+import penstock as ps
 from penstock.bus import EventBus, EventStream, Subscriber
 from penstock.errors import StoreError
 from penstock.events import Event, LimitChanged, RunFailed, RunRetried, RunsSaved, RunSucceeded
@@ -17,8 +19,15 @@ from penstock.results import RunResult
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.writer import Store
-from penstock.subscribers.checkpoint import EVENTS, checkpoint
-from tests.builders import Announced, make_error, make_event, make_plan, make_result
+from penstock.subscribers.checkpoint import EVENTS, GROUP, checkpoint
+from tests.builders import (
+    Announced,
+    make_error,
+    make_event,
+    make_plan,
+    make_result,
+    make_study,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -156,3 +165,36 @@ async def test_a_checkpoint_cancelled_in_a_commit_ends_it_and_saves_what_has_arr
 
     with StoreReader(tmp_path) as reader:
         assert reader.count() == 300
+
+
+async def test_a_disk_that_hangs_lets_two_groups_be_paid_for_and_no_more(tmp_path: Path) -> None:
+    at_once, calls = 10, 0
+    calls_when_waiting: list[int] = []
+
+    async def agent(ctx: ps.RunContext) -> str:
+        nonlocal calls
+        calls += 1
+        await anyio.lowlevel.checkpoint()
+        return "42"
+
+    study = make_study(replicates=2000, run_budget=ps.RunBudget(replicates=2000))
+    runner = ps.StudyRunner(
+        study, agent_bindings={"agent-a": agent}, output_dir=tmp_path, parallelism=at_once
+    )
+    holder = sqlite3.connect(tmp_path / "study.sqlite", isolation_level=None)
+
+    @runner.on(ps.StudyStarted)
+    def hold_the_store(_: ps.StudyStarted) -> None:
+        holder.execute("BEGIN IMMEDIATE")
+
+    @runner.on(ps.StudyWaiting)
+    def let_it_go(_: ps.StudyWaiting) -> None:
+        calls_when_waiting.append(calls)
+        if holder.in_transaction:
+            holder.execute("ROLLBACK")
+
+    with closing(holder):
+        summary = await runner.run()
+
+    assert summary.succeeded == 4000
+    assert GROUP < calls_when_waiting[0] <= 2 * GROUP + 2 * at_once

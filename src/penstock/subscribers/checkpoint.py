@@ -11,11 +11,13 @@ from penstock.errors import StoreError
 from penstock.events import Event, RunFinished, RunRetried, RunsSaved
 from penstock.store.writer import Store
 
-__all__ = ["EVENTS", "checkpoint"]
+__all__ = ["EVENTS", "GROUP", "checkpoint"]
 
 EVENTS = (RunFinished, RunRetried)
 
-_GROUP = 256
+GROUP = 256
+"""So many attempts are saved at once, and as many may wait before no more are started."""
+
 _LINGER_S = 0.02
 
 
@@ -55,12 +57,12 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
 
     async def subscriber(stream: EventStream) -> None:
         try:
-            while events := await stream.batch(_GROUP, linger_s=_LINGER_S):
+            while events := await stream.batch(GROUP, linger_s=_LINGER_S):
                 await save(events)
         except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):  # what has arrived is paid for
                 stream.close()
-                while events := await stream.batch(_GROUP):
+                while events := await stream.batch(GROUP):
                     await save(events)
 
             raise
