@@ -18,7 +18,7 @@ from penstock.errors import AttemptTimeoutError
 from penstock.evaluators import bind_evaluator
 from penstock.execute import execute, rescore
 from penstock.results import RunResult, RunStage, RunStatus
-from penstock.store.rows import attempt_row
+from penstock.store.rows import answer_id_of, attempt_row
 from penstock.study.hypotheses import Outcome
 from tests.builders import make_context, make_error, make_result
 
@@ -32,7 +32,7 @@ async def attempt(
     bound = bind_agent("a", agent, anyio.CapacityLimiter(4))
     scorers = [bind_evaluator(f"e{i}", evaluator) for i, evaluator in enumerate(evaluators)]
     result = await execute(ctx or make_context(), bound, scorers, **options)
-    assert attempt_row(1, 1, result, final=True)
+    assert attempt_row(1, 1, result, answer_id_of(result), final=True)
     return result
 
 

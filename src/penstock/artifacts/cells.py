@@ -8,16 +8,12 @@ from typing import Any
 
 from penstock.encoding import encode
 from penstock.results import timestamp
+from penstock.store.surrogates import readable
 
-__all__ = ["CELLS", "level_kind", "readable", "shared_kind"]
+__all__ = ["CELLS", "level_kind", "shared_kind"]
 
 _EXACT = 2**53
 """A float holds every whole number up to this one."""
-
-
-def readable(text: str) -> str:
-    """Write out halves of surrogate pairs, which UTF-8 cannot hold."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def level_kind(level: Any) -> str:

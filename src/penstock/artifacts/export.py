@@ -36,8 +36,8 @@ def export_artifacts(
 
     Each file is written aside, synced and renamed into place, so that a reader never sees half a
     file and an export that fails leaves the files of the last one. When this returns, a loss of
-    power leaves them there. The folder ``analysis`` holds
-    the runs that can be analysed (see `penstock.artifacts.analysis`).
+    power leaves them there. The folder ``analysis`` holds the runs that can be analysed (see
+    `penstock.artifacts.analysis`).
 
     Args:
         directory: The study's output directory.

@@ -17,12 +17,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penstock.artifacts.cells import CELLS, level_kind, readable, shared_kind
+from penstock.artifacts.cells import CELLS, level_kind, shared_kind
 from penstock.artifacts.conditions import CONDITION_COLUMNS, condition_table
 from penstock.artifacts.tables import set_aside
 from penstock.extras import load_extra
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.store.surrogates import readable
 
 __all__ = ["PARQUET_FILES", "load_parquet", "write_parquet"]
 

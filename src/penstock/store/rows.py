@@ -27,6 +27,7 @@ __all__ = [
     "SUPERSEDE",
     "UPDATE_SCORES",
     "answer_event",
+    "answer_id_of",
     "attempt_row",
     "ending_rows",
     "evaluation_rows",
@@ -105,7 +106,7 @@ INSERT_EVALUATION = _insert("evaluation", 8)
 
 
 def attempt_row(
-    attempt_id: int, session_id: int, result: RunResult, *, final: bool
+    attempt_id: int, session_id: int, result: RunResult, answer_id: str | None, *, final: bool
 ) -> tuple[Any, ...]:
     """Write an attempt as a row of ``attempt``, its values in the order of `ATTEMPT_COLUMNS`."""
     spec, metrics = result.spec, result.metrics
@@ -136,7 +137,7 @@ def attempt_row(
         readable_json(encode(result.provenance)),
         readable_json(encode(result.trace_refs)) if result.trace_refs else "[]",
         *_failure_cells(result),
-        _answer_event_id(result),
+        answer_id,
     )
 
 
@@ -161,7 +162,7 @@ def _failure_cells(result: RunResult) -> tuple[Any, ...]:
 _NO_FAILURE = (None,) * 5
 
 
-def _answer_event_id(result: RunResult) -> str | None:
+def answer_id_of(result: RunResult) -> str | None:
     """Name the answer where it is the one event of its run, and SQL can read its text."""
     if result.observations or _is_hard_to_read(result.outputs_json):
         return None
@@ -169,11 +170,13 @@ def _answer_event_id(result: RunResult) -> str | None:
     return answer_event_id(result.run_id)
 
 
-def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+def observation_rows(
+    attempt_id: int, result: RunResult, answer_id: str | None
+) -> list[tuple[Any, ...]]:
     """Write what an agent reported; where it reported nothing, its answer is the one event.
 
-    That one is no row: the view makes it from the attempt, unless SQL cannot read the answer. A
-    run that did not succeed ends with an event that says why.
+    That one is no row where the attempt names it (``answer_id``): the view makes it. A run that
+    did not succeed ends with an event that says why.
     """
     observed = [
         (attempt_id, number, *(getattr(each, name) for name in OBSERVED_COLUMNS))
@@ -182,7 +185,7 @@ def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]
     if result.status is not RunStatus.SUCCESS:
         return [*observed, *ending_rows(attempt_id, result)]
 
-    if observed or not _is_hard_to_read(result.outputs_json):
+    if observed or answer_id is not None:
         return observed
 
     return [_answer_row(attempt_id, result)]

@@ -7,13 +7,18 @@ from typing import Any
 
 from penstock.encoding import decode, encode
 
-__all__ = ["readable_json", "without_surrogates"]
+__all__ = ["readable", "readable_json", "without_surrogates"]
 
 
 def without_surrogates(values: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:
     r"""Write lone surrogates, which are not Unicode text, as ``\udXXX``."""
     for row in values:
         yield tuple(map(_written_out, row))
+
+
+def readable(text: str) -> str:
+    r"""Write out the half surrogate pairs of a text, as ``\udXXX``."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def readable_json(json_text: str) -> str:
@@ -23,7 +28,7 @@ def readable_json(json_text: str) -> str:
 
 def _written_out(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return readable(value)
 
     if isinstance(value, dict):
         return {_written_out(key): _written_out(item) for key, item in value.items()}

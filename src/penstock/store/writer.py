@@ -125,8 +125,11 @@ class Store:
         first = self._next_id
         self._next_id += len(made)  # no id is given twice, whatever becomes of this group
         for attempt_id, (result, final) in enumerate(made, start=first):
-            attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
-            observations += rows.observation_rows(attempt_id, result)
+            answer_id = rows.answer_id_of(result)
+            attempts.append(
+                rows.attempt_row(attempt_id, self._session_id, result, answer_id, final=final)
+            )
+            observations += rows.observation_rows(attempt_id, result, answer_id)
             evaluations += rows.evaluation_rows(attempt_id, result)
             if final and result.attempt > 1:
                 superseded.append((result.spec.position,))
