@@ -26,8 +26,8 @@ from typing import Any, NamedTuple
 import anyio
 import orjson
 
-from penstock.models.client import OpenAIChatModel
 from penstock.models.completion import ChatMessage, ChatModel, CompletionRequest
+from penstock.models.openai.client import OpenAIChatModel
 
 Call = Callable[[], Awaitable[None]]
 Contender = Callable[[str], AbstractAsyncContextManager[Call]]

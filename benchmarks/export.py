@@ -25,8 +25,8 @@ from figures import Figure, options, report
 from large_store import fill_store_in_child
 from measure import peak_mb
 
-from penstock.artifacts.export import export_artifacts
-from penstock.artifacts.parquet import load_parquet, write_parquet
+from penstock.export.artifacts import export_artifacts
+from penstock.export.parquet import load_parquet, write_parquet
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 

@@ -20,8 +20,8 @@ import anyio
 import anyio.lowlevel
 import numpy as np
 
-from penstock.global_random import global_random
-from penstock.isolation import isolated
+from penstock.agents.global_random import global_random
+from penstock.agents.isolation import isolated
 
 
 async def unused(ctx: Any) -> int:

@@ -19,9 +19,9 @@ from typing import Any
 import anyio
 
 import penstock as ps
+from penstock.planning.order import execution_order
 from penstock.study.chat import Budget
 from penstock.study.identity import answer_event_id
-from penstock.study.order import execution_order
 
 __all__ = ["CONDITIONS", "PROBLEMS", "fill_store", "fill_store_in_child", "make_runner"]
 

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 import penstock as ps
-from penstock.garbage import collecting_seldom
+from penstock.running.garbage import collecting_seldom
 
 __all__ = ["ANSWER", "Agent", "Terminal", "make_runner", "run_alone"]
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from penstock.context import RunContext
+from penstock.agents.context import RunContext
 from penstock.events import Event
+from penstock.planning.plan import Plan, RunSpec, plan
 from penstock.results import Evaluation, Observation, RunError, RunResult, RunStatus
 from penstock.study.factors import Factor, Level
 from penstock.study.model import Study
-from penstock.study.plan import Plan, RunSpec, plan
 from penstock.study.policies import RunBudget, SeedPolicy
 from penstock.study.problem import Problem
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.random import randn
 
-from penstock.isolation import isolated
+from penstock.agents.isolation import isolated
 
 Draw = Callable[[], Any]
 Agent = Callable[[Any], Coroutine[Any, Any, Any]]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from penstock.planning.plan import plan
 from penstock.results import RunError, RunResult, RunStage, RunStatus, StudySummary, timestamp
 from penstock.study.factors import Factor
 from penstock.study.model import Study
-from penstock.study.plan import plan
 
 MOMENT = datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 

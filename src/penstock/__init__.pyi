@@ -1,7 +1,9 @@
-from .agents import agent, per_condition
-from .answers import AgentResult
-from .bus import EventBus, EventStream, Subscriber
-from .context import RunContext
+from .agents.answers import AgentResult
+from .agents.condition_runner import ConditionRunner, RunOutput
+from .agents.context import RunContext
+from .agents.shapes import agent, per_condition
+from .agents.workers import in_worker_process
+from .designs import build_design, generate_doe
 from .errors import (
     BindingError,
     DirectoryInUseError,
@@ -15,7 +17,8 @@ from .errors import (
     SubscriberError,
     ValidationError,
 )
-from .events import (
+from .events.bus import EventBus, EventStream, Subscriber
+from .events.tree import (
     Event,
     LimitChanged,
     LoopStalled,
@@ -37,22 +40,19 @@ from .events import (
     SubscriberFailed,
 )
 from .options import RunnerOptions
+from .planning.plan import Plan, RunSpec, plan
+from .planning.validation import validate_study
 from .results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
-from .retry import Retry
+from .run import StudyResult, arun_study, resume_study, run_study
 from .runner import StudyRunner
-from .standalone import ConditionRunner, RunOutput
-from .studies import StudyResult, arun_study, resume_study, run_study
+from .running.retry import Retry
 from .study.conditions import Condition
-from .study.designs import build_design, generate_doe
 from .study.factors import Block, Constraint, Factor, FactorKind, Level
 from .study.files import load_study
 from .study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from .study.model import Study
-from .study.plan import Plan, RunSpec, plan
 from .study.policies import DesignKind, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from .study.problem import Problem
-from .study.validation import validate_study
-from .worker_process import in_worker_process
 
 __all__ = [
     "AgentResult",

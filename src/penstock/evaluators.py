@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
-from penstock.context import RunContext
-from penstock.encoding import encode
+from penstock._base.json import encode
+from penstock.agents.context import RunContext
 from penstock.errors import BindingError
 from penstock.results import Evaluation
 from penstock.study.declarations import (

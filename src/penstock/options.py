@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from penstock.bus import Subscriber
-from penstock.retry import Retry
-from penstock.standalone import ConditionRunner
+from penstock.agents.condition_runner import ConditionRunner
+from penstock.events.bus import Subscriber
+from penstock.running.retry import Retry
 from penstock.study.conditions import Condition
 
 __all__ = ["RunnerOptions"]

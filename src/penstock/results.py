@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from penstock.encoding import decode
-from penstock.study.fact import EMPTY, Fact
-from penstock.study.plan import RunSpec
+from penstock._base.fact import EMPTY, Fact
+from penstock._base.json import decode
+from penstock.planning.plan import RunSpec
 
 __all__ = [
     "JUDGE_AMOUNTS",

@@ -10,25 +10,29 @@ from typing import Any, Literal, TypeVar
 import anyio
 import anyio.to_thread
 
-from penstock.binding import plan_and_bind
-from penstock.bus import EventBus, EventStream, Subscriber
-from penstock.cancellation import finish_before_cancelling
+from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import PenstockError
-from penstock.events import (
+from penstock.events.announcer import Announcer
+from penstock.events.bus import EventBus, EventStream, Subscriber
+from penstock.events.subscribing import PATIENCE_S, Listener, Listeners, one_by_one
+from penstock.events.tree import (
     Event,
     RunAbandoned,
     StudyFinished,
     StudyStarted,
     StudyStopping,
 )
-from penstock.lifecycle import Announcer, Job, Lifecycle
-from penstock.listening import PATIENCE_S, Listener, Listeners, one_by_one
-from penstock.parallelism import Parallelism, first_limit
+from penstock.models.session import Session
+from penstock.planning.order import execution_order
+from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.results import RunResult, StudySummary
-from penstock.retry import Retry
-from penstock.scheduler import Scheduler
-from penstock.session import Session
-from penstock.standalone import ConditionRunner
+from penstock.running.binding import plan_and_bind
+from penstock.running.cancellation import finish_before_cancelling
+from penstock.running.lifecycle import Job, Lifecycle
+from penstock.running.parallelism import Parallelism, first_limit
+from penstock.running.retry import Retry
+from penstock.running.scheduler import Scheduler
+from penstock.running.watchdog.stalls import Stalls
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
 from penstock.store.reader import holds_plan
@@ -36,10 +40,7 @@ from penstock.store.restored import Restored
 from penstock.store.writer import Store
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
-from penstock.study.order import execution_order
-from penstock.study.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.subscribers import checkpoint, export, log, progress
-from penstock.watchdog.stalls import Stalls
 
 __all__ = ["StudyRunner"]
 

@@ -8,9 +8,9 @@ from contextlib import redirect_stderr
 import pytest
 import structlog
 
+from penstock._base.text import printable
 from penstock.cli.logs import show_logs
 from penstock.cli.streams import Outlet, ToStderr
-from penstock.printable import printable
 from tests.cli.conftest import fill
 
 

@@ -14,7 +14,7 @@ from textwrap import dedent
 from typing import Any
 
 import penstock as ps
-from penstock.studies import run_study
+from penstock.run import run_study
 
 ROOT = Path(__file__).parents[2]
 

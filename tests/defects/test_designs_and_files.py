@@ -15,7 +15,7 @@ import penstock as ps
 from penstock.cli import app
 from tests.builders import make_study
 from tests.defects.situations import read, run
-from tests.study.designs.studies import rows_of, study_of
+from tests.designs.studies import rows_of, study_of
 
 
 def test_replicates_blocks_and_orders_of_a_design_do_what_they_say(tmp_path: Path) -> None:

@@ -314,7 +314,7 @@ def test_two_runs_under_one_id_are_found_before_anything_runs(
     def collides(*run: Any, **named: Any) -> str:
         return run_id(*run, **named).replace(unlucky, lucky)
 
-    monkeypatch.setattr("penstock.study.plan.run_id", collides)
+    monkeypatch.setattr("penstock.planning.plan.run_id", collides)
     with pytest.raises(ps.ValidationError, match=r"Two runs have the id run-.* by chance") as found:
         run(study, lambda: "never called", tmp_path / "out")
 
@@ -329,10 +329,10 @@ async def test_a_large_plans_ids_are_compared_before_it_is_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More of D30: a plan too large to compare its ids whenever it is made."""
-    for module in ("penstock.study.plan", "penstock.runner"):
+    for module in ("penstock.planning.plan", "penstock.runner"):
         monkeypatch.setattr(f"{module}.COMPARED_AT_ONCE", 1)
 
-    monkeypatch.setattr("penstock.study.plan.run_id", lambda *_, **__: "run-0123456789ab")
+    monkeypatch.setattr("penstock.planning.plan.run_id", lambda *_, **__: "run-0123456789ab")
     runner = ps.StudyRunner(
         make_study(), agent_bindings={"agent-a": lambda: "x"}, output_dir=tmp_path / "out"
     )

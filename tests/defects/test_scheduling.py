@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 import penstock as ps
 from penstock.cli import app
+from penstock.planning import plan as planning_plan
 from tests.builders import make_study
 from tests.defects.situations import Calls, finish, query, read, run, script, start
 
@@ -393,7 +394,7 @@ def test_what_is_worked_out_once_is_not_worked_out_for_every_run(
 ) -> None:
     """D37"""
     counted: Counter[str] = Counter()
-    for owner, name in ((inspect, "signature"), (ps.study.plan, "build_design")):
+    for owner, name in ((inspect, "signature"), (planning_plan, "build_design")):
         real = getattr(owner, name)
 
         def counting(*args: Any, _real: Any = real, _name: str = name, **kwargs: Any) -> Any:

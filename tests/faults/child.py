@@ -28,7 +28,7 @@ from typing import Any
 import anyio
 
 import penstock as ps
-from penstock.artifacts import tables
+from penstock.export import tables
 from penstock.store import opening, transaction, writer
 from penstock.subscribers import checkpoint, export
 

@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 
 import penstock as ps
-from penstock.studies import run_study
+from penstock.run import run_study
 
 RUNS = 40
 

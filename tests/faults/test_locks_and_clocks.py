@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock import execute, lifecycle
 from penstock.errors import DirectoryInUseError
+from penstock.events import announcer
+from penstock.running import attempt
 from tests.faults.conftest import Prove, run_module
 from tests.faults.study import RUNS, Calls, build_study, run, saved
 
@@ -86,8 +87,8 @@ class SteppingClock(datetime):
 def test_a_clock_that_steps_changes_neither_durations_nor_the_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proved: Prove
 ) -> None:
-    monkeypatch.setattr(execute, "datetime", SteppingClock)
-    monkeypatch.setattr(lifecycle, "datetime", SteppingClock)
+    monkeypatch.setattr(attempt, "datetime", SteppingClock)
+    monkeypatch.setattr(announcer, "datetime", SteppingClock)
     heard: list[ps.Event] = []
 
     async def listener(stream: ps.EventStream) -> None:

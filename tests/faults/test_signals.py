@@ -17,7 +17,7 @@ from tests.faults.study import saved
 # Where the signal comes from: the study itself, at a point that it passes. So no test waits.
 SIGNALLED = """
 import os, signal, sys
-from penstock.artifacts import tables
+from penstock.export import tables
 from penstock.store import opening, writer
 
 point, number, times, *arguments = sys.argv[1:]

@@ -11,8 +11,8 @@ import orjson
 from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
 
-from penstock.models.client import OpenAIChatModel
 from penstock.models.completion import ChatMessage, Completion, CompletionRequest
+from penstock.models.openai.client import OpenAIChatModel
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

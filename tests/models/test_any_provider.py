@@ -13,10 +13,10 @@ import anyio
 import pytest
 
 from penstock.errors import ValidationError
-from penstock.models import errors
+from penstock.models import model_errors as errors
 from penstock.models.any_provider import AnyProviderModel
 from penstock.models.completion import ChatModel, Usage
-from penstock.models.errors import ModelError, ModelTimeoutError
+from penstock.models.model_errors import ModelError, ModelTimeoutError
 from tests.models.loopback import ANSWER, CANARY, REQUEST, answers, http_server
 
 pytestmark = pytest.mark.anyio

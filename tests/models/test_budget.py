@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import StopStudy
-from penstock.models.budget import BudgetExhaustedError, Reservation, Spending
+from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.study.chat import Budget
 from tests.models.simulated_clock import SimulatedClock, settled
 

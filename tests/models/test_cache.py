@@ -23,7 +23,7 @@ from penstock.models.completion import (
     RateLimitHeaders,
     Usage,
 )
-from penstock.models.errors import OverloadedError
+from penstock.models.model_errors import OverloadedError
 from tests.models.simulated_clock import settled
 
 pytestmark = pytest.mark.anyio

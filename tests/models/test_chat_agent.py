@@ -11,9 +11,9 @@ from aiohttp import web
 
 import penstock as ps
 from penstock.errors import ForeignDirectoryError, ValidationError
-from penstock.models.simulator import SimulatedProvider, SimulatorOptions
-from penstock.retry import Retry
 from penstock.runner import StudyRunner
+from penstock.running.retry import Retry
+from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.chat import Budget
 from tests.conftest import ROOT
 from tests.models.loopback import ANSWER, answers, http_server

@@ -14,10 +14,10 @@ from aiohttp import web
 from anyio.abc import SocketStream
 
 from penstock.errors import ValidationError
-from penstock.models import errors
-from penstock.models.client import OpenAIChatModel
+from penstock.models import model_errors as errors
 from penstock.models.completion import ChatMessage, Completion, RateLimitHeaders, Usage
-from penstock.models.errors import ModelError, ModelTimeoutError
+from penstock.models.model_errors import ModelError, ModelTimeoutError
+from penstock.models.openai.client import OpenAIChatModel
 from tests.models.loopback import ANSWER, REQUEST, answers, ask, http_server, tcp_server
 
 pytestmark = pytest.mark.anyio
@@ -287,7 +287,7 @@ async def test_a_refused_connection_and_an_unknown_host_are_told_apart() -> None
 async def test_a_body_larger_than_any_answer_is_not_read_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("penstock.models.client._MOST_BYTES", 10)
+    monkeypatch.setattr("penstock.models.openai.client._MOST_BYTES", 10)
     error = await failure_of(None)
     assert type(error) is errors.MalformedResponseError
     assert "more than 10 bytes" in str(error)
@@ -394,7 +394,7 @@ def test_options_that_cannot_be_used_are_refused_without_being_shown(
 
 def test_aiohttp_is_imported_when_a_client_is_made_and_not_before() -> None:
     script = (
-        "import sys, penstock, penstock.models.client as client\n"
+        "import sys, penstock, penstock.models.openai.client as client\n"
         "assert 'aiohttp' not in sys.modules\n"
         "sys.modules['aiohttp'] = None\n"
         "try:\n    client.OpenAIChatModel('http://host/v1')\n"

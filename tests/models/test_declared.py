@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from penstock.errors import ValidationError
-from penstock.models.simulator import SimulatedProvider, SimulatorOptions
 from penstock.runner import StudyRunner
+from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.factors import Constraint
 from tests.models.studies import chat, chat_study
 

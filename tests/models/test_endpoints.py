@@ -10,10 +10,10 @@ import pytest
 from penstock.errors import ValidationError
 from penstock.events import LimitChanged
 from penstock.models.endpoints import Endpoints
-from penstock.models.keys import Keys
-from penstock.models.simulator import SimulatedProvider, SimulatorOptions
+from penstock.models.openai.keys import Keys
+from penstock.models.session import Session
 from penstock.runner import StudyRunner
-from penstock.session import Session
+from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.chat import ChatOptions
 from tests.models.studies import chat, chat_study
 

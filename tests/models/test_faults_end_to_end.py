@@ -21,8 +21,8 @@ import anyio
 import pytest
 
 import penstock as ps
-from penstock.limits.adaptive import AdaptiveLimit
-from penstock.models.simulator import Fault, SimulatedProvider, SimulatorOptions
+from penstock._base.aimd import AdaptiveLimit
+from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
 
 pytestmark = pytest.mark.anyio
 soak = pytest.mark.skipif("PENSTOCK_SOAK" not in os.environ, reason="PENSTOCK_SOAK=1 runs it")
@@ -140,7 +140,7 @@ async def serving(options: SimulatorOptions) -> AsyncIterator[str]:
 
 SERVER = """
 import signal, sys, anyio
-from penstock.models.simulator import SimulatedProvider, SimulatorOptions
+from penstock.simulator import SimulatedProvider, SimulatorOptions
 
 async def serve(options):
     with anyio.open_signal_receiver(signal.SIGTERM) as signals:

@@ -9,7 +9,7 @@ import pytest
 from penstock.models.calls import prompt_tokens
 from penstock.models.completion import ChatMessage, CompletionRequest
 from penstock.models.forecast import forecasts
-from penstock.study.plan import plan
+from penstock.planning.plan import plan
 from penstock.study.problem import Problem
 from tests.models.studies import chat, chat_study
 

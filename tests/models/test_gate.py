@@ -11,14 +11,14 @@ import anyio.abc
 import pytest
 
 from penstock.models.completion import RateLimitHeaders
-from penstock.models.errors import (
+from penstock.models.gate.gate import Gate, Ticket
+from penstock.models.model_errors import (
     BadRequestError,
     ModelError,
     OverloadedError,
     RateLimitedError,
     RetryAfterTooLongError,
 )
-from penstock.models.gate import Gate, Ticket
 from penstock.study.chat import EndpointLimits
 from tests.models.simulated_clock import SimulatedClock, settled
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from penstock.errors import ValidationError
-from penstock.models.errors import MalformedResponseError
 from penstock.models.json_answers import JsonAnswers
+from penstock.models.model_errors import MalformedResponseError
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

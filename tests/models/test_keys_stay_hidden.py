@@ -9,9 +9,9 @@ import pytest
 from aiohttp import web
 from anyio.abc import SocketStream
 
-from penstock.models.client import OpenAIChatModel
 from penstock.models.completion import Completion
-from penstock.models.errors import ModelError
+from penstock.models.model_errors import ModelError
+from penstock.models.openai.client import OpenAIChatModel
 from penstock.models.redaction import REDACTED, Redactor
 from tests.models.loopback import ANSWER, CANARY, answers, ask, http_server, tcp_server
 

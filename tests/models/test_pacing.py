@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.models.pacing import Allowance, Entry, Window
+from penstock.models.gate.pacing import Allowance, Entry, Window
 
 MOMENTS = st.lists(
     st.tuples(st.floats(0, 30), st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=80

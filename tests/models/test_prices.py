@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from penstock.models.completion import Usage
-from penstock.models.prices import Prices, estimate_tokens
+from penstock.models.gate.prices import Prices, estimate_tokens
 from penstock.study.chat import Price
 
 MILLION = 1_000_000
@@ -111,7 +111,7 @@ def test_no_price_is_looked_up_online(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_published_prices_are_imported_when_they_are_first_needed() -> None:
     code = (
-        "import sys; from penstock.models.prices import Prices; Prices({});"
+        "import sys; from penstock.models.gate.prices import Prices; Prices({});"
         "sys.exit('genai_prices' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

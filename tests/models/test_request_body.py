@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
+from penstock._base.frozen import frozen_json
 from penstock.models.completion import ChatMessage, CompletionRequest
-from penstock.models.errors import BadRequestError
-from penstock.models.request_body import body_of
-from penstock.study.frozen import frozen_json
+from penstock.models.model_errors import BadRequestError
+from penstock.models.openai.request_body import body_of
 
 MESSAGES = (ChatMessage(role="user", content="hi"),)
 

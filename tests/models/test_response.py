@@ -8,12 +8,12 @@ import orjson
 import pytest
 from multidict import CIMultiDict
 
-from penstock.models import errors
+from penstock.models import model_errors as errors
 from penstock.models.completion import Completion, CompletionRequest, Usage
-from penstock.models.endpoint import Endpoint
-from penstock.models.errors import MalformedResponseError, ModelError
+from penstock.models.model_errors import MalformedResponseError, ModelError
+from penstock.models.openai.endpoint import Endpoint
+from penstock.models.openai.response import completion_of, payload_of
 from penstock.models.redaction import Redactor
-from penstock.models.response import completion_of, payload_of
 from tests.models.loopback import ANSWER, REQUEST
 
 ENDPOINT = Endpoint("http://host/v1", None, False, 300.0, Redactor(None))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from penstock.models.completion import RateLimitHeaders
-from penstock.models.retry_after import rate_limits_of, retry_after_s
+from penstock.models.openai.retry_after import rate_limits_of, retry_after_s
 
 
 @pytest.mark.parametrize(

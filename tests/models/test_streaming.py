@@ -12,10 +12,10 @@ from anyio.abc import SocketStream
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.models import errors
+from penstock.models import model_errors as errors
 from penstock.models.completion import Completion, Usage
-from penstock.models.errors import ModelError, ModelTimeoutError
-from penstock.models.streaming import EventReader
+from penstock.models.model_errors import ModelError, ModelTimeoutError
+from penstock.models.openai.streaming import EventReader
 from tests.models.loopback import REQUEST, answers, ask, http_server, tcp_server
 
 pytestmark = pytest.mark.anyio

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import SchemaError, StoreError
+from penstock.planning.plan import Plan
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
-from penstock.study.plan import Plan
 from tests.builders import make_error, make_observation, make_plan, make_result
 
 pytestmark = pytest.mark.anyio

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.planning.plan import Plan
 from penstock.store import restored
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader, holds_plan
-from penstock.study.plan import Plan
 from tests.builders import make_error, make_plan, make_result, make_study
 
 pytestmark = pytest.mark.anyio
@@ -80,7 +80,7 @@ async def test_a_failed_attempt_of_another_plan_is_no_attempt_at_what_stands_the
 async def test_a_large_plans_ids_are_compared_once_and_not_in_every_session(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("penstock.study.plan", "penstock.runner"):
+    for module in ("penstock.planning.plan", "penstock.runner"):
         monkeypatch.setattr(f"{module}.COMPARED_AT_ONCE", 1)
 
     async def run(*levels: str, **options: Any) -> ps.StudySummary:
@@ -91,7 +91,7 @@ async def test_a_large_plans_ids_are_compared_once_and_not_in_every_session(
         ).run()
 
     await run("a", "b")
-    monkeypatch.setattr("penstock.study.plan.run_id", lambda *_, **__: "run-0123456789ab")
+    monkeypatch.setattr("penstock.planning.plan.run_id", lambda *_, **__: "run-0123456789ab")
 
     assert (await run("a", "b")).restored == 2  # they would be found to collide
     for levels, is_fresh in (("abc", False), ("ab", True)):

@@ -19,13 +19,13 @@ import anyio.lowlevel
 import pytest
 
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
+from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.writer import Store
-from penstock.study.plan import Plan
 from penstock.study.problem import Problem
 from tests.builders import make_error, make_observation, make_plan, make_result
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock.designs import build_design
 from penstock.errors import ValidationError
 from penstock.study.conditions import Condition, DesignRow, make_conditions
-from penstock.study.designs import build_design
 from penstock.study.factors import Constraint, Factor, Level
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from penstock.errors import StudyFileError
+from penstock.planning.plan import plan
+from penstock.planning.validation import validate_study
 from penstock.study.conditions import Condition
 from penstock.study.factors import Block, Factor, FactorKind, Level
 from penstock.study.files import dump_yaml, load_study
 from penstock.study.model import Study
-from penstock.study.plan import plan
 from penstock.study.policies import RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem
-from penstock.study.validation import validate_study
 
 LOOK_ALIKES = [
     *("no", "NO", "n", "y", "yes", "on", "off", "true", "null", "~", "", "NA", "nan", ".nan"),

@@ -12,9 +12,9 @@ import anyio.lowlevel
 import pytest
 
 import penstock as ps
-from penstock.bus import EventBus, EventStream, Subscriber
 from penstock.errors import StoreError
 from penstock.events import Event, LimitChanged, RunFailed, RunRetried, RunsSaved, RunSucceeded
+from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.results import RunResult
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader

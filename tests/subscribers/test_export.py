@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from penstock.artifacts.export import export_artifacts
-from penstock.bus import EventBus
 from penstock.errors import StoreError
 from penstock.events import LimitChanged, StudyFinished
+from penstock.events.bus import EventBus
+from penstock.export.artifacts import export_artifacts
+from penstock.planning.plan import Plan
 from penstock.results import RunResult, StudySummary
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.study.factors import Block, Constraint, Factor, Level
 from penstock.study.files import load_study
-from penstock.study.plan import Plan
 from penstock.study.problem import Problem
 from penstock.subscribers.export import EVENTS, export
 from tests.builders import make_error, make_event, make_observation, make_plan, make_result

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import structlog
 
-from penstock.bus import EventBus
 from penstock.events import (
     Event,
     LimitChanged,
@@ -22,6 +21,7 @@ from penstock.events import (
     StudyWaiting,
     SubscriberFailed,
 )
+from penstock.events.bus import EventBus
 from penstock.results import StudySummary
 from penstock.subscribers.log import EVENTS, log
 from tests.builders import NOW, make_error, make_event, make_plan, make_result

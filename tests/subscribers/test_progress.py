@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from penstock.bus import EventBus
 from penstock.events import (
     Event,
     LimitChanged,
@@ -27,6 +26,7 @@ from penstock.events import (
     StudyStopping,
     StudyWaiting,
 )
+from penstock.events.bus import EventBus
 from penstock.results import StudySummary
 from penstock.subscribers.progress import EVENTS, is_shown, progress
 from tests.builders import make_error, make_event, make_plan, make_result

@@ -1,4 +1,4 @@
-"""The command line: ``penstock run``, ``check``, ``plan``, ``status``, ``export``.
+"""The command line: ``penstock run``, ``check``, ``plan``, ``status``, ``export`` (floor 7).
 
 People read stderr, machines read stdout. The exit code says what came of it: see `ExitCode`.
 What a command needs is imported when it is called, so that ``--help`` is quick.

@@ -39,7 +39,7 @@ def validate_study(study: StudyArgument) -> None:
     """Say everything that is wrong with what a study declares; `check` also loads its agents."""
     from penstock.cli.target import find_study  # noqa: PLC0415 - `--help` must be quick
     from penstock.errors import ValidationError  # noqa: PLC0415
-    from penstock.study import validation  # noqa: PLC0415
+    from penstock.planning import validation  # noqa: PLC0415
 
     with errors_told():
         found = find_study(study)
@@ -59,9 +59,9 @@ def materialize_design(
     ] = None,
 ) -> None:
     """Write a study's conditions.csv without running it; another study's is not overwritten."""
-    from penstock.artifacts import conditions  # noqa: PLC0415 - `--help` must be quick
     from penstock.cli.target import find_study  # noqa: PLC0415
-    from penstock.study.designs import build_design  # noqa: PLC0415
+    from penstock.designs import build_design  # noqa: PLC0415
+    from penstock.export import condition_tables as conditions  # noqa: PLC0415 - `--help` must be quick
 
     with errors_told():
         found = find_study(study)
@@ -93,8 +93,8 @@ def generate_doe(
     randomize: Annotated[bool, typer.Option(help="Shuffle the rows.")] = True,
 ) -> None:
     """Write the rows of a design without a study."""
-    from penstock.artifacts.tables import plain_cell, write_csv  # noqa: PLC0415 - see above
-    from penstock.study.designs import doe  # noqa: PLC0415
+    from penstock.designs import doe  # noqa: PLC0415
+    from penstock.export.tables import plain_cell, write_csv  # noqa: PLC0415 - see above
 
     factors = _factors(factors_json)
     with errors_told():
@@ -147,7 +147,7 @@ def bundle_results(
     ] = None,
 ) -> None:
     """Pack a study's output directory into one .tar.gz."""
-    from penstock.artifacts import bundle  # noqa: PLC0415 - `--help` must be quick
+    from penstock.export import bundle  # noqa: PLC0415 - `--help` must be quick
 
     with errors_told():
         say(f"Bundled study output to {bundle.bundle_results(directory, bundle_path)}")

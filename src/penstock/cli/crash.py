@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from penstock.context import RunContext
-from penstock.events import RunsSaved
+from penstock.agents.context import RunContext
+from penstock.events.tree import RunsSaved
 from penstock.runner import StudyRunner
-from penstock.store.checks import Finding
+from penstock.store.doctor import Finding
 from penstock.store.reader import StoreReader
 from penstock.study.factors import Factor
 from penstock.study.model import Study

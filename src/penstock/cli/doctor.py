@@ -6,10 +6,10 @@ from pathlib import Path
 
 import typer
 
-from penstock.artifacts.checks import examine_artifacts
 from penstock.cli.crash import crash_test
 from penstock.cli.output import ExitCode, counted, emit, errors_told, say
-from penstock.store.checks import Finding, examine_store
+from penstock.export.checks import examine_artifacts
+from penstock.store.doctor import Finding, examine_store
 from penstock.store.lock import is_held
 
 __all__ = ["examine"]

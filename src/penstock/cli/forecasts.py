@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from penstock.extras import load_extra
-from penstock.study.plan import Plan
+from penstock._base.extras import load_extra
+from penstock.planning.plan import Plan
 
 if TYPE_CHECKING:
     from penstock.models.forecast import Forecast

@@ -9,8 +9,8 @@ from typing import Any, TextIO, cast
 import structlog
 from structlog.typing import Processor
 
+from penstock._base.text import printable
 from penstock.cli.streams import ToStderr
-from penstock.printable import printable
 
 __all__ = ["show_logs"]
 

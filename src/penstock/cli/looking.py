@@ -10,22 +10,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.canonical import validate_canonical_artifacts
-from penstock.artifacts.export import export_artifacts
-from penstock.artifacts.spreadsheets import quote_formulas
 from penstock.cli.forecasts import forecast_rows, forecasts_of
 from penstock.cli.output import counted, emit, errors_told, listed, say
 from penstock.cli.standing import failure_rows, standing
 from penstock.cli.target import find_study
 from penstock.errors import ForeignDirectoryError, StoreError, ValidationError
+from penstock.export.artifacts import export_artifacts
+from penstock.export.canonical import validate_canonical_artifacts
+from penstock.export.spreadsheets import quote_formulas
+from penstock.planning.plan import Plan
+from penstock.planning.plan import plan as make_plan
+from penstock.planning.validation import declaration_errors
 from penstock.runner import StudyRunner
 from penstock.store.lock import hold_directory
 from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
-from penstock.study.plan import Plan
-from penstock.study.plan import plan as make_plan
-from penstock.study.validation import declaration_errors
 
 __all__ = ["check", "export", "show_plan", "show_status"]
 

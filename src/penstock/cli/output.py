@@ -13,8 +13,8 @@ from typing import Any, TextIO
 
 import typer
 
+from penstock._base.text import printable
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
-from penstock.printable import printable
 
 __all__ = [
     "ExitCode",

@@ -15,12 +15,12 @@ from penstock.cli.output import ExitCode, counted, emit, errors_told, listed, sa
 from penstock.cli.standing import failure_rows
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_study
-from penstock.events import StudyStarted
+from penstock.events.tree import StudyStarted
 from penstock.results import StudySummary
-from penstock.retry import Retry
+from penstock.run import run_interruptibly
 from penstock.runner import StudyRunner
+from penstock.running.retry import Retry
 from penstock.store.reader import StoreReader
-from penstock.studies import run_interruptibly
 
 __all__ = ["RunRequest", "dry_run", "run"]
 

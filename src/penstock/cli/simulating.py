@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import anyio
 import typer
 
+from penstock._base.extras import load_extra
 from penstock.cli.output import ExitCode, errors_told, say
 from penstock.errors import ValidationError
-from penstock.extras import load_extra
 
 if TYPE_CHECKING:
-    from penstock.models.simulator import SimulatorOptions
+    from penstock.simulator import SimulatorOptions
 
 __all__ = ["simulate_model"]
 
@@ -153,7 +153,7 @@ def simulate_model(
         "kept_requests": 1,  # the file is the log of a process
     }
     with errors_told():
-        simulator = load_extra("penstock.models.simulator", extra="models", what="simulate-model")
+        simulator = load_extra("penstock.simulator", extra="models", what="simulate-model")
 
     options = _options(simulator, given)
     with errors_told():

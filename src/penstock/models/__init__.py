@@ -1,1 +1,4 @@
-"""Chat models as agents (extra ``penstock[models]``): endpoints, gates, money, a response cache."""
+"""Chat models as agents: the port, prompts, gates, money, a response cache (floor 2).
+
+The extra ``penstock[models]`` installs what they need.
+"""

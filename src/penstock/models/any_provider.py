@@ -19,11 +19,10 @@ from typing import Any, Self
 import anyio
 import orjson
 
+from penstock._base.extras import load_extra
 from penstock.errors import ValidationError, message_of
-from penstock.extras import load_extra
 from penstock.models.completion import Completion, CompletionRequest
-from penstock.models.endpoint import Endpoint, ResponseHead
-from penstock.models.errors import (
+from penstock.models.model_errors import (
     AuthenticationError,
     BadRequestError,
     ContentFilteredError,
@@ -33,11 +32,12 @@ from penstock.models.errors import (
     ModelError,
     ModelTimeoutError,
 )
-from penstock.models.failures import failure_of_status
+from penstock.models.openai.endpoint import Endpoint, ResponseHead
+from penstock.models.openai.error_response import failure_of_status
+from penstock.models.openai.request_body import body_of
+from penstock.models.openai.response import completion_of, payload_of
+from penstock.models.openai.streaming import StreamedAnswer
 from penstock.models.redaction import Redactor
-from penstock.models.request_body import body_of
-from penstock.models.response import completion_of, payload_of
-from penstock.models.streaming import StreamedAnswer
 
 __all__ = ["AnyProviderModel"]
 

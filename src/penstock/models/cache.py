@@ -19,7 +19,7 @@ import anyio.to_thread
 import structlog
 from pydantic import ValidationError
 
-from penstock.encoding import decode, encode
+from penstock._base.json import decode, encode
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
 from penstock.models.completion import Completion, CompletionRequest
 from penstock.study.identity import stable_json_dumps

@@ -6,18 +6,18 @@ from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import NamedTuple
 
-from penstock.context import RunContext
-from penstock.models.budget import Reservation
+from penstock.agents.context import RunContext
 from penstock.models.cache import cache_key
 from penstock.models.completion import Completion, CompletionRequest, Usage
 from penstock.models.endpoints import Endpoints, Line
-from penstock.models.errors import (
+from penstock.models.gate.budget import Reservation
+from penstock.models.gate.prices import estimate_tokens
+from penstock.models.model_errors import (
     MalformedResponseError,
     ModelConnectionError,
     ModelError,
     ModelTimeoutError,
 )
-from penstock.models.prices import estimate_tokens
 
 __all__ = ["Caller", "prompt_tokens"]
 

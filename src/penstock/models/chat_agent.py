@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from penstock.answers import AgentResult
-from penstock.context import RunContext
+from penstock.agents.answers import AgentResult
+from penstock.agents.context import RunContext
 from penstock.models.calls import Caller
 from penstock.models.completion import Completion
-from penstock.models.errors import MalformedResponseError, ModelError, TruncatedError
+from penstock.models.model_errors import MalformedResponseError, ModelError, TruncatedError
 from penstock.models.prompts import scope_of
 from penstock.models.requests import RequestTemplate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
-from penstock.study.fact import EMPTY, Fact
+from penstock._base.fact import EMPTY, Fact
 
 __all__ = [
     "ChatMessage",
@@ -122,6 +122,6 @@ class ChatModel(Protocol):
         """Answer a request.
 
         Raises:
-            ModelError: why there is no answer (see `penstock.models.errors`).
+            ModelError: why there is no answer (see `penstock.models.model_errors`).
         """
         ...

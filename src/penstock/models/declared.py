@@ -19,11 +19,11 @@ from penstock.models.endpoints import Endpoints
 from penstock.models.judge import Judge, stand_in_answer
 from penstock.models.prompts import PromptError, scope_of
 from penstock.models.requests import RequestTemplate
-from penstock.session import Session
+from penstock.models.session import Session
+from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, JudgeOptions
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
-from penstock.study.plan import Cell, Plan, RunSpec
 from penstock.study.problem import Problem
 
 __all__ = ["DeclaredModels"]

@@ -8,13 +8,13 @@ from functools import partial
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from penstock.models.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.cache import ResponseCache
-from penstock.models.client import OpenAIChatModel
-from penstock.models.gate import Gate
-from penstock.models.keys import Keys
-from penstock.models.prices import Prices
-from penstock.session import Session
+from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
+from penstock.models.gate.gate import Gate
+from penstock.models.gate.prices import Prices
+from penstock.models.openai.client import OpenAIChatModel
+from penstock.models.openai.keys import Keys
+from penstock.models.session import Session
 from penstock.study.chat import ChatOptions, EndpointLimits
 from penstock.study.model import Study
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from penstock.models.calls import prompt_tokens
 from penstock.models.completion import CompletionRequest, Usage
+from penstock.models.gate.prices import Prices
 from penstock.models.judge import stand_in_answer
-from penstock.models.prices import Prices
 from penstock.models.prompts import PromptError, scope_of
 from penstock.models.requests import RequestTemplate
-from penstock.study.plan import Plan, RunSpec
+from penstock.planning.plan import Plan, RunSpec
 
 __all__ = ["Forecast", "forecasts"]
 

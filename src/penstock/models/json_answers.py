@@ -14,9 +14,9 @@ import pydantic
 from pydantic import ConfigDict, Field, Strict, TypeAdapter
 from typing_extensions import TypedDict
 
-from penstock.encoding import decode
+from penstock._base.json import decode
 from penstock.errors import ValidationError
-from penstock.models.errors import MalformedResponseError
+from penstock.models.model_errors import MalformedResponseError
 
 __all__ = ["JsonAnswers"]
 

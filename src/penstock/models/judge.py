@@ -11,12 +11,12 @@ from typing import Any
 import anyio
 import jinja2
 
-from penstock.context import RunContext
-from penstock.encoding import encode
+from penstock._base.json import encode
+from penstock.agents.context import RunContext
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import checked
 from penstock.models.completion import Completion, CompletionRequest
-from penstock.models.errors import MalformedResponseError, ModelError
+from penstock.models.model_errors import MalformedResponseError, ModelError
 from penstock.models.prompts import scope_of
 from penstock.models.requests import RequestTemplate
 from penstock.results import Evaluation

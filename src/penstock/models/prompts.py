@@ -14,10 +14,10 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from penstock.encoding import encode
+from penstock._base.json import encode
 from penstock.errors import RunFault, message_of
+from penstock.planning.plan import RunSpec
 from penstock.study.conditions import Condition
-from penstock.study.plan import RunSpec
 from penstock.study.problem import Problem
 
 __all__ = ["PromptError", "Template", "scope_of"]

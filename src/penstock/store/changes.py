@@ -8,9 +8,9 @@ from typing import Any
 
 import aiosqlite
 
-from penstock.encoding import decode
+from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
-from penstock.store.declared import problem_row
+from penstock.store.declarations import problem_row
 from penstock.study.model import Study
 
 __all__ = ["refuse_changes"]

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from penstock.encoding import decode
+from penstock._base.json import decode
+from penstock.planning.plan import RunSpec
 from penstock.results import Evaluation, Observation, RunError, RunResult, RunStage, RunStatus
 from penstock.store.rows import OBSERVED_COLUMNS, answer_event, text_of
 from penstock.store.schema import EVALUATION_COLUMNS
-from penstock.study.plan import RunSpec
 
 __all__ = ["result_from_row"]
 

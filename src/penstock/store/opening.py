@@ -12,11 +12,11 @@ import anyio.to_thread
 
 from penstock.errors import ForeignDirectoryError, SchemaError
 from penstock.store.directory import make_directory
-from penstock.store.failures import store_failure
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
 from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
 from penstock.store.starts import read_starts
+from penstock.store.transaction import store_failure
 from penstock.store.writer import Store
 
 __all__ = ["open_store"]

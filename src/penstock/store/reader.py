@@ -10,15 +10,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
-from penstock.encoding import decode
+from penstock._base.json import decode
 from penstock.errors import SchemaError, StoreError
+from penstock.planning.plan import Plan
 from penstock.results import RunResult, StudySummary
-from penstock.store.declared import fingerprint_of
+from penstock.store.declarations import fingerprint_of
 from penstock.store.facts import result_from_row
 from penstock.store.rows import LAST
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
 from penstock.study.conditions import Condition
-from penstock.study.plan import Plan
 
 __all__ = ["StoreReader", "holds_plan"]
 

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import aiosqlite
 
 from penstock.errors import ForeignDirectoryError
+from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
-from penstock.study.plan import Plan
 
 __all__ = ["Restored", "adopt", "restored"]
 

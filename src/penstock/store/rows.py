@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.encoding import encode
+from penstock._base.json import encode
+from penstock._base.text import readable_json
 from penstock.results import (
     RunResult,
     RunStatus,
     timestamp,
 )
 from penstock.store.schema import EVENT_COLUMNS
-from penstock.store.surrogates import readable_json
 from penstock.study.identity import answer_event_id
 
 __all__ = [

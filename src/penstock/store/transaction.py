@@ -1,14 +1,17 @@
-"""One transaction, in one call of the thread that a connection belongs to."""
+"""One transaction, in one call of the thread that a connection belongs to, and its failures."""
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from penstock.store.surrogates import without_surrogates
+from penstock._base.text import without_surrogates
+from penstock.errors import StoreError
 
-__all__ = ["Statement", "transact"]
+__all__ = ["Statement", "store_failure", "transact"]
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
 """A query and the rows to run it with."""
@@ -41,3 +44,12 @@ def _transact_as_it_is(connection: sqlite3.Connection, statements: Sequence[Stat
             connection.execute("ROLLBACK")
 
         raise
+
+
+def store_failure(path: Path, error: sqlite3.Error) -> StoreError:
+    """Make the error for a store that SQLite cannot write."""
+    free_mb = shutil.disk_usage(path.parent).free / 1e6
+    return StoreError(
+        f"{path}: {error} ({free_mb:,.1f} MB are free on its disk); what was saved before is "
+        "kept: see to the disk and run the study again, it goes on from there"
+    )

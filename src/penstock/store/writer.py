@@ -14,18 +14,17 @@ from typing import Any
 import aiosqlite
 import anyio
 
+from penstock._base.text import without_surrogates
 from penstock.errors import ForeignDirectoryError
+from penstock.planning.plan import Plan
 from penstock.results import RunResult, timestamp
 from penstock.store import rows
 from penstock.store.changes import refuse_changes
-from penstock.store.declared import condition_row, definition_of, fingerprint_of, problem_row
-from penstock.store.failures import store_failure
+from penstock.store.declarations import condition_row, definition_of, fingerprint_of, problem_row
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
 from penstock.store.starts import FILE, Starts, read_starts
-from penstock.store.surrogates import without_surrogates
-from penstock.store.transaction import Statement, transact
-from penstock.study.plan import Plan
+from penstock.store.transaction import Statement, store_failure, transact
 
 __all__ = ["Store"]
 

@@ -1,1 +1,1 @@
-"""A study as a value: what is declared, the conditions it makes, the runs it plans."""
+"""A study as a value: what is declared, its conditions, reading and writing files (floor 1)."""

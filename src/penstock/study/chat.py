@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text, Whole
+from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text, Whole
 
 __all__ = ["Budget", "ChatOptions", "EndpointLimits", "JudgeOptions", "Price"]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from json import JSONEncoder
 from typing import Any, NamedTuple
 
+from penstock._base.fact import EMPTY, Fact, JsonMapping
+from penstock._base.frozen import FrozenDict
 from penstock.errors import ExpressionError, ValidationError
 from penstock.study.expressions import compile_expression
-from penstock.study.fact import EMPTY, Fact, JsonMapping
 from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
-from penstock.study.frozen import FrozenDict
 from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.references import load_reference

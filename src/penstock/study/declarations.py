@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_serializer, model_validator
 
+from penstock._base.fact import Declaration, Flag, Number, Text
 from penstock.study.chat import ChatOptions, JudgeOptions
-from penstock.study.fact import Declaration, Flag, Number, Text
 
 __all__ = [
     "AgentDeclaration",

@@ -8,8 +8,8 @@ from typing import Any, Self
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from penstock.study.fact import EMPTY, Declaration, JsonMapping, JsonValue, Name, Text
-from penstock.study.frozen import frozen_json
+from penstock._base.fact import EMPTY, Declaration, JsonMapping, JsonValue, Name, Text
+from penstock._base.frozen import frozen_json
 
 __all__ = ["Block", "Constraint", "ConstraintSeverity", "Factor", "FactorKind", "Level"]
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import field_validator
 
-from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text
+from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text
 
 __all__ = [
     "AnalysisPlan",

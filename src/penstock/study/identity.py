@@ -13,7 +13,7 @@ from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
 
-from penstock.study.frozen import frozen_json
+from penstock._base.frozen import frozen_json
 
 __all__ = [
     "answer_event_id",

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text
+from penstock._base.frozen import FrozenDict, frozen_json
 from penstock.study.chat import Budget, EndpointLimits, Price
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
-from penstock.study.fact import EMPTY, Declaration, JsonMapping, Name, Text
 from penstock.study.factors import Block, Constraint, Factor
-from penstock.study.frozen import FrozenDict, frozen_json
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from penstock.study.policies import DesignSpec, RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem

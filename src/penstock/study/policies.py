@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from penstock.study.fact import EMPTY, Declaration, Flag, JsonMapping, Text, Whole
+from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Text, Whole
 
 __all__ = ["DesignKind", "DesignSpec", "RunBudget", "RunOrder", "SeedPolicy", "SeedStrategy"]
 

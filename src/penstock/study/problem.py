@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_serializer
 
+from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text
+from penstock._base.frozen import frozen_json
 from penstock.errors import UnstableValueError
-from penstock.study.fact import EMPTY, Declaration, JsonMapping, Name, Text
-from penstock.study.frozen import frozen_json
 
 __all__ = ["Problem"]
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import pydantic
 
-from penstock.study.fact import Declaration, Name, Text
+from penstock._base.fact import Declaration, Name, Text
 from penstock.study.paths import path_fault
 from penstock.study.problem import Problem
 

@@ -1,1 +1,1 @@
-"""What listens to a study: each subscriber a coroutine over events, alone in its file."""
+"""Subscribers: each a coroutine over a stream of events, alone in its file (floor 5)."""

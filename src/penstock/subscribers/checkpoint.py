@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import anyio
 
-from penstock.bus import EventStream, Subscriber
 from penstock.errors import StoreError
-from penstock.events import Event, RunFinished, RunRetried, RunsSaved
+from penstock.events.bus import EventStream, Subscriber
+from penstock.events.tree import Event, RunFinished, RunRetried, RunsSaved
 from penstock.store.writer import Store
 
 __all__ = ["EVENTS", "GROUP", "checkpoint"]

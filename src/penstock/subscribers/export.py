@@ -7,9 +7,9 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from penstock.artifacts.export import export_artifacts
-from penstock.bus import EventStream, Subscriber
-from penstock.events import StudyFinished
+from penstock.events.bus import EventStream, Subscriber
+from penstock.events.tree import StudyFinished
+from penstock.export.artifacts import export_artifacts
 
 __all__ = ["EVENTS", "export"]
 

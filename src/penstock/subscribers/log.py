@@ -6,8 +6,8 @@ import sys
 from datetime import datetime, timedelta
 from typing import Any
 
-from penstock.bus import EventStream
-from penstock.events import (
+from penstock.events.bus import EventStream
+from penstock.events.tree import (
     Event,
     LimitChanged,
     LoopStalled,

@@ -17,8 +17,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from penstock.bus import EventStream, Subscriber
-from penstock.events import (
+from penstock._base.text import printable
+from penstock.events.bus import EventStream, Subscriber
+from penstock.events.tree import (
     Event,
     LimitChanged,
     LoopStalled,
@@ -33,7 +34,6 @@ from penstock.events import (
     StudyStopping,
     StudyWaiting,
 )
-from penstock.printable import printable
 from penstock.results import RunResult
 
 __all__ = ["EVENTS", "is_shown", "progress"]

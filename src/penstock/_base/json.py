@@ -1,0 +1,69 @@
+"""JSON for what agents return: fast where it is plain, faithful or refused where it is not.
+
+orjson writes the common case. It would write NaN and infinities as ``null`` and refuses lone
+surrogates, large whole numbers and keys that are not text; for those the standard library takes
+over, so that what is read back is what was returned. What a value becomes never depends on which
+of the two wrote it: what is not plain JSON goes through `frozen_json` in both.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from penstock._base.frozen import frozen_json
+from penstock.errors import OutputError, UnstableValueError
+
+__all__ = ["decode", "encode"]
+
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+_SHORT = 256
+_LONG_NUMBER = re.compile(r"\d{19}")
+
+
+def encode(value: Any, path: str = "output") -> str:
+    """Write a value as JSON text.
+
+    Args:
+        value: Plain values; numpy, dataclasses and pydantic models become plain values.
+        path: What the value is called in an error.
+
+    Raises:
+        OutputError: a part of the value cannot be stored; it names that part's path.
+    """
+    try:
+        data = orjson.dumps(value, default=frozen_json, option=_OPTIONS)
+    except TypeError:
+        return _encode_faithfully(value, path)
+
+    # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell. Most
+    # answers are one long text, in which even to look for the word would take longest of all.
+    if (len(data) < _SHORT or not _holds_texts_alone(value)) and b"null" in data:
+        return _encode_faithfully(value, path)
+
+    return data.decode()
+
+
+def decode(text: str) -> Any:
+    """Read what `encode` wrote."""
+    if _LONG_NUMBER.search(text):
+        return json.loads(text)  # orjson would round a whole number of more than 64 bits
+
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
+
+
+def _holds_texts_alone(value: Any) -> bool:
+    return type(value) is dict and all(type(each) is str for each in value.values())
+
+
+def _encode_faithfully(value: Any, path: str) -> str:
+    try:
+        return json.dumps(frozen_json(value, path), separators=(",", ":"))
+    except UnstableValueError as error:
+        raise OutputError(error.path, error.reason) from None

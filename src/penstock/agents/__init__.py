@@ -1,0 +1,1 @@
+"""Agents: what a run gives them, which shapes they have, what they return (floor 2)."""

@@ -1,0 +1,295 @@
+"""The run context: the one thing an agent receives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from math import inf
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from penstock._base.frozen import frozen_json
+from penstock._base.json import encode
+from penstock.errors import BindingError, OutputError, UnstableValueError
+from penstock.planning.plan import RunSpec
+from penstock.results import Observation, ObservationLevel, timestamp
+from penstock.study.conditions import Condition
+from penstock.study.identity import hash_identifier
+from penstock.study.problem import Problem
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+__all__ = ["RunContext"]
+
+
+class RunContext:
+    """A run under way: what it is about, its randomness, and where it reports.
+
+    An agent may report from any thread.
+
+    Attributes:
+        spec: The run as it was planned.
+        problem: What is to be solved.
+        condition: The treatment combination; ``ctx.condition["tone"]`` is a factor's value.
+        attempt: Which try this is, from 1.
+        planned_order: The run's place in the order in which runs were to be started, from 0.
+        started_order: Its place among the attempts of this session as they started, from 1.
+        metrics: What `record` has gathered.
+        observations: What `observe` has gathered.
+        provenance: Who answered: it is kept, also when the attempt fails.
+        waited_s: How long the run has waited for its turn (see `waiting`), in seconds.
+        timeout_scope: What ends the attempt at ``timeout_s``, where there is a timeout.
+    """
+
+    __slots__ = (
+        "_is_over",
+        "_limiters",
+        "_lock",
+        "_log",
+        "_on_observe",
+        "_streams",
+        "attempt",
+        "condition",
+        "metrics",
+        "observations",
+        "planned_order",
+        "problem",
+        "provenance",
+        "spec",
+        "started_order",
+        "timeout_scope",
+        "waited_s",
+    )
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        problem: Problem,
+        condition: Condition,
+        attempt: int = 1,
+        *,
+        planned_order: int = 0,
+        started_order: int = 0,
+        limiters: Mapping[str, anyio.CapacityLimiter] | None = None,
+        on_observe: Callable[[Observation], None] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.problem = problem
+        self.condition = condition
+        self.attempt = attempt
+        self.planned_order = planned_order
+        self.started_order = started_order
+        self.metrics: dict[str, Any] = {}
+        self.observations: list[Observation] = []
+        self.provenance: dict[str, Any] = {}
+        self.waited_s = 0.0
+        self.timeout_scope: anyio.CancelScope | None = None
+        self._limiters = limiters or {}
+        self._streams: dict[str, Generator] = {}
+        self._log: Any = None
+        self._on_observe = on_observe
+        self._lock = Lock()
+        self._is_over = False
+
+    @property
+    def seed(self) -> int:
+        """The run's own seed, the same whenever and wherever it runs."""
+        return self.spec.seed
+
+    @property
+    def rng(self) -> Generator:
+        """Random numbers of this run's own: equal in every attempt, at any concurrency."""
+        return self.stream("agent")
+
+    def stream(self, role: Literal["agent", "environment", "evaluator"]) -> Generator:
+        """Give the random numbers of one role in this run; no role draws from another's.
+
+        What an agent draws then changes neither the environment it acts in nor how it is scored:
+        with paired seeds, every agent meets the same environment.
+
+        Args:
+            role: Who draws; ``rng`` is the agent's. An evaluator may ask for its own by the
+                parameter ``rng``.
+        """
+        if role not in self._streams:
+            from numpy.random import SeedSequence, default_rng  # noqa: PLC0415 - 80 ms, not always
+
+            self._streams[role] = default_rng(SeedSequence(self.seed, spawn_key=_ROLES[role]))
+
+        return self._streams[role]
+
+    @property
+    def log(self) -> Any:
+        """A structlog logger bound to this run."""
+        if self._log is None:
+            import structlog  # noqa: PLC0415 - 90 ms that `--help` need not wait
+
+            self._log = structlog.get_logger("penstock.agent").bind(
+                run_id=self.spec.run_id, agent_id=self.spec.agent_id, attempt=self.attempt
+            )
+
+        return self._log
+
+    def limiter(self, name: str) -> anyio.CapacityLimiter:
+        """Give a limit that all runs of the study share: ``async with ctx.limiter("api"): ...``.
+
+        Raises:
+            BindingError: the runner was given no limit of that name.
+        """
+        try:
+            return self._limiters[name]
+        except KeyError:
+            known = ", ".join(self._limiters) or "none"
+            raise BindingError(
+                f"no limit is named {name!r} (known: {known}); "
+                f"pass limits={{{name!r}: 10}} to the runner"
+            ) from None
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for a turn inside this block; the time counts neither as latency nor as timeout."""
+        scope, begun = self.timeout_scope, monotonic()
+        if scope is not None:
+            deadline, scope.deadline = scope.deadline, inf
+
+        try:
+            yield
+        finally:
+            waited_s = monotonic() - begun
+            self.waited_s += waited_s
+            if scope is not None:
+                scope.deadline = deadline + waited_s
+
+    def record(self, /, **metrics: Any) -> None:
+        """Add to this run's metrics: numbers add up, anything else is replaced.
+
+        ``cost_usd``, ``input_tokens`` and ``output_tokens`` have columns of their own. What was
+        recorded is kept when the attempt fails.
+
+        Raises:
+            OutputError: a value has no stable JSON form, or one of the three is no number; the
+                others are recorded.
+        """
+        refused: OutputError | None = None
+        for name, value in metrics.items():
+            try:
+                plain = _plain_metric(name, value)
+            except OutputError as error:
+                refused = refused or error
+                continue
+
+            with self._lock:
+                known = self.metrics.get(name)
+                adds_up = isinstance(plain, (int, float)) and isinstance(known, (int, float))
+                self.metrics[name] = known + plain if adds_up else plain
+
+        if refused is not None:
+            raise refused
+
+    def observe(
+        self,
+        event_type: str,
+        text: str = "",
+        *,
+        level: ObservationLevel | str = ObservationLevel.STEP,
+        actor_id: str = "agent",
+        **meta: Any,
+    ) -> None:
+        """Report something that happened inside the run: a row of ``events.csv``.
+
+        Args:
+            event_type: What it was: ``tool_call``, ``assistant_output``, ...
+            text: What was said.
+            level: What it is about.
+            actor_id: Who did it.
+            **meta: Anything else that has a JSON form.
+        """
+        self.observe_mapping(
+            {
+                "event_type": event_type,
+                "text": text,
+                "level": level,
+                "actor_id": actor_id,
+                "meta_json": meta,
+            }
+        )
+
+    def observe_mapping(self, fields: Mapping[str, Any]) -> None:
+        """Report something given as a mapping with the columns of ``events.csv``."""
+        with self._lock:
+            if self._is_over:
+                return
+
+            observation = _make_observation(self.spec, len(self.observations), fields)
+            self.observations.append(observation)
+
+        if self._on_observe is not None:
+            self._on_observe(observation)
+
+    def end(self) -> None:
+        """Say that the attempt is over: an agent left behind in its thread reports to nobody."""
+        self._is_over = True
+
+
+# The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's
+# is the seed's own, so that `ctx.rng` is `default_rng(ctx.seed)`.
+_ROLES: Mapping[str, tuple[int, ...]] = {"agent": (), "environment": (1,), "evaluator": (2,)}
+
+
+def _plain_metric(name: str, value: Any) -> Any:
+    if name in _AMOUNTS:
+        return _amount(name, value)
+
+    if type(value) in (int, float):
+        return value
+
+    try:
+        return frozen_json(value, f"metrics.{name}")
+    except UnstableValueError as error:
+        raise OutputError(error.path, error.reason) from None
+
+
+def _amount(name: str, value: Any) -> int | float:
+    """Read one of the metrics that are summed over a study and have a column of their own."""
+    plain = value.item() if type(value).__module__ == "numpy" and value.size == 1 else value
+    if not isinstance(plain, (int, float)):
+        raise OutputError(f"metrics.{name}", f"{value!r} is no number")
+
+    if not abs(plain) <= _LARGEST_AMOUNT:  # said so that NaN is refused too
+        raise OutputError(f"metrics.{name}", f"{value!r} is no amount that can be summed")
+
+    return plain
+
+
+_LARGEST_AMOUNT = 2**53
+"""A float holds every whole number up to this one."""
+
+_AMOUNTS = frozenset({"cost_usd", "input_tokens", "output_tokens"})
+
+
+def _make_observation(spec: RunSpec, index: int, fields: Mapping[str, Any]) -> Observation:
+    """Fill in what an observation leaves out: when, who, in which run, under which id."""
+    event_type = str(fields.get("event_type") or "event")
+    identity = {"run_id": spec.run_id, "index": index, "event_type": event_type}
+    meta = fields.get("meta_json")
+    return Observation(
+        timestamp=str(fields.get("timestamp") or timestamp()),
+        record_id=str(fields.get("record_id") or hash_identifier("evt", identity)),
+        text=str(fields.get("text") or ""),
+        session_id=str(fields.get("session_id") or spec.run_id),
+        actor_id=str(fields.get("actor_id") or "agent"),
+        event_type=event_type,
+        meta_json=meta if isinstance(meta, str) else encode(meta or {}, "event.meta_json"),
+        level=ObservationLevel(fields.get("level") or ObservationLevel.STEP),
+        study_id=spec.study_id,
+        run_id=spec.run_id,
+        condition_id=spec.condition_id,
+        **{name: str(fields[name]) for name in _LINKS if fields.get(name) is not None},
+    )
+
+
+_LINKS = ("trial_id", "step_id", "tool_name", "evaluation_id")

@@ -1,0 +1,150 @@
+"""Isolation: each run has global random generators of its own, and the host keeps its own.
+
+Agents draw from ``random`` and ``numpy.random``, or libraries do that they call. Shared by all that
+runs, these would give every run different numbers at every concurrency. So an agent is stepped by
+hand: around each step, from one ``await`` to the next, the run's states are put in place and the
+host's put back. Steps of one thread never overlap, so a swap is all it takes; loops in several
+threads take turns.
+
+A run starts as ``random.seed(ctx.seed)`` and ``numpy.random.seed(ctx.seed)`` would let it. Tasks
+that an agent starts share the states of its run.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+# The tasks an agent starts are made by asyncio, whoever it asks for them.
+from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, TypeVar
+
+from penstock.agents.context import RunContext
+from penstock.agents.global_random import global_random
+
+__all__ = ["isolated"]
+
+Answer = TypeVar("Answer")
+
+
+def isolated(call: Callable[..., Coroutine[Any, Any, Answer]]) -> Callable[..., Awaitable[Answer]]:
+    """Give every call of an async function global random states of its own.
+
+    Args:
+        call: An async function whose first argument is the `RunContext`.
+    """
+    global_random()  # looks at the generators now, not within the first run
+
+    def call_isolated(ctx: RunContext, *others: Any) -> Awaitable[Answer]:
+        return _Run(call(ctx, *others), ctx.seed)
+
+    return call_isolated
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    try:
+        return get_running_loop()
+    except RuntimeError:  # closed by the garbage collector, when the loop is gone
+        return None
+
+
+class _Stepped(Coroutine[Any, Any, Answer]):
+    """A coroutine whose every step is made within the random states of its run.
+
+    It is a coroutine in all else: what is sent, thrown, awaited, returned and raised passes
+    through as it is, and whoever inspects it sees the coroutine within.
+    """
+
+    __slots__ = ("__weakref__", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer]) -> None:
+        self._coroutine = coroutine
+
+    @abstractmethod
+    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
+        """Make a step: ``move`` is the send, throw or close of a coroutine."""
+
+    def send(self, value: Any, /) -> Any:
+        return self.step(self._coroutine.send, value)
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> Any:
+        if value is None and traceback is None:
+            return self.step(self._coroutine.throw, kind)
+
+        return self.step(self._coroutine.throw, kind, value, traceback)
+
+    def close(self) -> None:
+        self.step(self._coroutine.close)
+
+    def __await__(self) -> Generator[Any, Any, Answer]:
+        return self  # it has what `await` asks for
+
+    def __next__(self) -> Any:
+        return self.step(self._coroutine.send, None)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._coroutine, name)  # cr_frame, cr_running, __qualname__, ...
+
+
+class _Run(_Stepped[Answer]):
+    """The coroutine of an agent; the states of its run are in place only while it makes a step."""
+
+    __slots__ = ("_host_factory", "_is_in_place", "_loop", "_own", "_seed")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer], seed: int) -> None:
+        self._coroutine = coroutine
+        self._seed = seed
+        self._own: Any = None
+        self._is_in_place = False
+        self._loop: AbstractEventLoop | None = None
+        self._host_factory: Any = None
+
+    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
+        if self._is_in_place:  # a task that begins within the step of the task that starts it
+            return move(*arguments)
+
+        save, load, enter, leave, turn = global_random()
+        loop = self._loop = self._loop or _running_loop()
+        with turn:
+            host = save()
+            entered = enter(self._seed, self._own)
+            try:
+                self._is_in_place = True
+                if loop is None:
+                    return move(*arguments)
+
+                self._host_factory = loop.get_task_factory()
+                loop.set_task_factory(start := self._start)
+                try:
+                    return move(*arguments)
+                finally:
+                    if loop.get_task_factory() is start:  # else the agent has set its own
+                        loop.set_task_factory(self._host_factory)
+
+            finally:
+                self._own = leave(entered)
+                load(host)
+                self._is_in_place = False
+
+    def _start(self, loop: AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        """Start a task that the agent starts: it is part of the run."""
+        if isinstance(coroutine, Coroutine) and not isinstance(coroutine, _Stepped):
+            coroutine = _Part(coroutine, self)
+
+        if self._host_factory is None:
+            return Task(coroutine, loop=loop, **options)
+
+        return self._host_factory(loop, coroutine, **options)
+
+
+class _Part(_Stepped[Answer]):
+    """The coroutine of a task that an agent starts: it draws from the states of the run."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer], run: _Run[Any]) -> None:
+        super().__init__(coroutine)
+        self._run = run
+
+    def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
+        return self._run.step(move, *arguments)

@@ -1,1 +1,0 @@
-"""The files of a study, made from its store at any time: what other tools read."""

@@ -1,0 +1,51 @@
+"""Benchmark bundles: problems and agents that go together, by name."""
+
+from __future__ import annotations
+
+from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text
+from penstock.compat.recipes.data_files import read_data
+
+__all__ = [
+    "BenchmarkBundle",
+    "benchmark_bundle",
+    "grammar_problem_bundle",
+    "human_vs_agent_bundle",
+    "ideation_bundle",
+    "optimization_bundle",
+]
+
+
+class BenchmarkBundle(Declaration):
+    """Problems and agents that go together, by name; what they stand for is bound when running."""
+
+    bundle_id: Name
+    name: Name
+    description: Text = ""
+    problem_ids: tuple[Name, ...]
+    agent_specs: tuple[Name, ...]
+    metadata: JsonMapping = EMPTY
+
+
+def benchmark_bundle(bundle_id: str) -> BenchmarkBundle:
+    """Give the bundle of a name: ideation, optimization, grammar or human-vs-agent."""
+    return BenchmarkBundle(bundle_id=bundle_id, **read_data("bundles")[bundle_id])
+
+
+def ideation_bundle() -> BenchmarkBundle:
+    """Give three ideation briefs, and a baseline, a creative and a structured agent."""
+    return benchmark_bundle("ideation")
+
+
+def optimization_bundle() -> BenchmarkBundle:
+    """Give optimization problems of three sizes, a deterministic and a learning agent."""
+    return benchmark_bundle("optimization")
+
+
+def grammar_problem_bundle() -> BenchmarkBundle:
+    """Give three problems, with and without a grammar, a direct agent and a workflow."""
+    return benchmark_bundle("grammar")
+
+
+def human_vs_agent_bundle() -> BenchmarkBundle:
+    """Give two teaming sessions for humans alone, with an assistant, and in a hybrid team."""
+    return benchmark_bundle("human-vs-agent")

@@ -1,0 +1,42 @@
+"""Designs: how the levels of factors are combined into conditions (floor 1).
+
+A design is a function from a study and its `DesignSpec` to rows; `DESIGNS` holds one for each
+kind. Rows are in the order that the design gives them; the order in which runs are *started* is
+the study's ``run_order``. What needs scipy, pydoe or allpairspy imports them when it is built.
+"""
+
+from __future__ import annotations
+
+from penstock.designs.aliases import alias_structure
+from penstock.designs.describe import describe_design
+from penstock.designs.doe import (
+    append_center_points,
+    balanced_randomization_schedule,
+    design_balance_report,
+    full_factorial,
+    generate_doe,
+    randomize_runs,
+)
+from penstock.designs.fractions import fractional_factorial_2level, plackett_burman
+from penstock.designs.optimal import d_efficiency
+from penstock.designs.registry import DESIGNS, build_design
+from penstock.designs.space import latin_hypercube
+from penstock.designs.williams import williams_square
+
+__all__ = [
+    "DESIGNS",
+    "alias_structure",
+    "append_center_points",
+    "balanced_randomization_schedule",
+    "build_design",
+    "d_efficiency",
+    "describe_design",
+    "design_balance_report",
+    "fractional_factorial_2level",
+    "full_factorial",
+    "generate_doe",
+    "latin_hypercube",
+    "plackett_burman",
+    "randomize_runs",
+    "williams_square",
+]

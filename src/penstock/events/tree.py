@@ -1,0 +1,202 @@
+"""What happens in a study, as frozen facts in the past tense.
+
+    Event(seq, at, study_id)
+    ├─ StudyEvent
+    │   ├─ StudyStarted(planned, restored, lost_calls)
+    │   ├─ StudyStopping(reason)          nothing new is started from here on
+    │   ├─ StudyWaiting(subscriber, behind)  a lossless subscriber is too far behind
+    │   └─ StudyFinished(summary)         every result is durable; exports begin
+    ├─ RunEvent(run_id)
+    │   ├─ RunStarted(spec, attempt)
+    │   ├─ RunObserved(observation)
+    │   ├─ RunRetried(result, wait_s)     this attempt failed; another follows after wait_s
+    │   ├─ RunAbandoned                   it ignored its cancellation and was left behind
+    │   └─ RunFinished(result)            a result exists
+    │       ├─ RunSucceeded
+    │       ├─ RunFailed
+    │       └─ RunSkipped
+    ├─ RunsSaved(run_ids)                 the results survive a crash: committed and synced
+    ├─ LimitChanged(limit, reason, endpoint)
+    ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber)
+    └─ SubscriberFailed(subscriber, error, critical, traceback)
+
+Listening to a class means listening to its subclasses too. ``model_dump(mode="json")`` writes
+any event as plain values.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock._base.fact import Fact
+from penstock.planning.plan import RunSpec
+from penstock.results import Observation, RunResult, StudySummary
+
+__all__ = [
+    "Event",
+    "LimitChanged",
+    "LoopStalled",
+    "RunAbandoned",
+    "RunEvent",
+    "RunFailed",
+    "RunFinished",
+    "RunObserved",
+    "RunRetried",
+    "RunSkipped",
+    "RunStarted",
+    "RunSucceeded",
+    "RunsSaved",
+    "StudyEvent",
+    "StudyFinished",
+    "StudyStarted",
+    "StudyStopping",
+    "StudyWaiting",
+    "SubscriberFailed",
+]
+
+
+class Event(Fact):
+    """Something that happened.
+
+    Args:
+        seq: Its number in this session, from 1; events that nobody listened to have one too.
+        at: When, in UTC.
+        study_id: In which study.
+    """
+
+    seq: int
+    at: datetime
+    study_id: str
+
+
+class StudyEvent(Event):
+    """Something that happened to the study as a whole."""
+
+
+class StudyStarted(StudyEvent):
+    """The plan is made, earlier results are restored, and runs begin.
+
+    Args:
+        planned: Runs in the plan.
+        restored: Those of them whose results are kept.
+        lost_calls: Calls that may have been paid for and have no result, for the sessions that
+            made them were killed; they are made again.
+    """
+
+    planned: int
+    restored: int
+    lost_calls: int = 0
+
+
+class StudyStopping(StudyEvent):
+    """Nothing new is started from here on; what is in flight ends."""
+
+    reason: str
+
+
+class StudyWaiting(StudyEvent):
+    """No run is started until a lossless subscriber has caught up."""
+
+    subscriber: str
+    behind: int
+
+
+class StudyFinished(StudyEvent):
+    """Every result is durable. The study may have ended early: see `StudySummary.remaining`."""
+
+    summary: StudySummary
+
+
+class RunEvent(Event):
+    """Something that happened to one run."""
+
+    run_id: str
+
+
+class RunStarted(RunEvent):
+    """An attempt at a run began."""
+
+    spec: RunSpec
+    attempt: int
+
+
+class RunObserved(RunEvent):
+    """An agent reported something from inside a run."""
+
+    observation: Observation
+
+
+class RunRetried(RunEvent):
+    """An attempt failed and another follows after ``wait_s`` seconds."""
+
+    result: RunResult
+    wait_s: float
+
+
+class RunAbandoned(RunEvent):
+    """A run ignored its cancellation; the study ended without it, and it runs again next time."""
+
+
+class RunFinished(RunEvent):
+    """A run is over and its result exists, though not yet durably (see `RunsSaved`)."""
+
+    result: RunResult
+
+
+class RunSucceeded(RunFinished):
+    """A run's answer is there."""
+
+
+class RunFailed(RunFinished):
+    """A run's last attempt failed."""
+
+
+class RunSkipped(RunFinished):
+    """A run's agent said that it does not apply."""
+
+
+class RunsSaved(Event):
+    """Results survive a crash of the process and of the machine."""
+
+    run_ids: tuple[str, ...]
+
+
+class LimitChanged(Event):
+    """The number of runs, or of calls to one endpoint, that may be in flight changed.
+
+    Args:
+        limit: How many may be from now on.
+        reason: Why.
+        endpoint: Where the calls go; None where it is the number of runs.
+    """
+
+    limit: int
+    reason: str
+    endpoint: str | None = None
+
+
+class LoopStalled(Event):
+    """The event loop stood still, and every run and listener with it; it goes on again.
+
+    Args:
+        duration_s: How long what was due had to wait, in seconds.
+        culprit: The function that it stood still in, as ``module:function (file:line)``.
+        stack: How it came there, as a traceback shows it.
+        run_id: The run whose step it was, if it was one's.
+        subscriber: The subscriber whose step it was, if it was one's.
+    """
+
+    duration_s: float
+    culprit: str
+    stack: str
+    run_id: str | None = None
+    subscriber: str | None = None
+
+
+class SubscriberFailed(Event):
+    """A subscriber raised; it hears nothing more, and the study goes on unless it is critical."""
+
+    subscriber: str
+    error: str
+    critical: bool
+    traceback: str

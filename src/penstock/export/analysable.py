@@ -1,0 +1,155 @@
+"""The rows of a study's tables, each beside what the folder ``analysis`` has in its place.
+
+One pass over the store writes both. What stands in its place is the row itself, most often; the row
+with some cells written otherwise (see `penstock.export.analysis`); or None, where the run cannot
+be analysed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from penstock.store.reader import StoreReader
+from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+
+__all__ = ["Analysable", "Pair", "cut"]
+
+Row = tuple[Any, ...]
+Pair = tuple[Row, Row | None]
+
+# Text is greater than any number to SQLite, null is neither, and infinity is beyond.
+_IS_NUMBER = (
+    "coalesce(primary_outcome BETWEEN -1.79e308 AND 1.79e308"
+    " OR primary_outcome IN ('True', 'False'), 0)"
+)
+_SUCCEEDED = "status = 'success'"
+_TRUTHS = {"True": 1, "False": 0}
+_LONGEST = 131_072
+"""What Python's reader of CSV takes for a cell, if nobody told it to take more."""
+
+
+class Analysable:
+    """Reads the tables of a study, and says what of them can be analysed.
+
+    Args:
+        store: Where the study is.
+    """
+
+    def __init__(self, store: StoreReader) -> None:
+        self.runs = 0
+        """How many runs can be analysed, when `run_pairs` has been read."""
+
+        self.models: set[str] = set()
+        """Who answered, when `run_pairs` has been read."""
+
+        self._store = store
+        measured = f"{_SUCCEEDED} AND {_IS_NUMBER}"
+        any_measured = f"SELECT 1 FROM attempt WHERE {_FINAL} AND {measured} LIMIT 1"  # noqa: S608
+        self.condition = measured if any(store.table(any_measured)) else _SUCCEEDED
+        """Says in SQL which rows of ``runs``, and of ``attempt``, can be analysed."""
+
+    def run_pairs(self) -> Iterator[Pair]:
+        """Give the rows of ``runs.csv``."""
+        model, outcome = RUN_COLUMNS.index("model_name"), RUN_COLUMNS.index("primary_outcome")
+        columns = f"{', '.join(RUN_COLUMNS)}, {self.condition}"
+        for *cells, is_kept in self._store.table(f"SELECT {columns} FROM runs"):  # noqa: S608
+            row = tuple(cells)
+            self.models.add(row[model])
+            self.runs += is_kept
+            yield row, _with_number(row, outcome) if is_kept else None
+
+    def event_pairs(self) -> Iterator[Pair]:
+        """Give the rows of ``events.csv``, after those of the runs."""
+        places = [EVENT_COLUMNS.index(name) for name in ("timestamp", "text", "meta_json")]
+        for *cells, started_at, is_kept in self._of_runs(
+            "events", *EVENT_COLUMNS, "run_start_time"
+        ):
+            row = tuple(cells)
+            said_at, text, meta = (row[place] for place in places)
+            if not is_kept:
+                yield row, None
+            elif _is_moment(said_at) and not (_is_long(text) or _is_long(meta)):
+                yield row, row
+            else:
+                moment = said_at if _is_moment(said_at) else started_at
+                changed = (moment, cut(text), _cut_json(meta))
+                yield row, _changed(row, dict(zip(places, changed, strict=True)))
+
+    def evaluation_pairs(self) -> Iterator[Pair]:
+        """Give the rows of ``evaluations.csv``, after those of the runs."""
+        evaluator, metric, value, notes = map(
+            EVALUATION_COLUMNS.index,
+            ("evaluator_id", "metric_name", "metric_value", "notes_json"),
+        )
+        shared = self._shared_metrics()
+        for *cells, is_kept in self._of_runs("evaluations", *EVALUATION_COLUMNS):
+            row = tuple(cells)
+            if not is_kept:
+                yield row, None
+                continue
+
+            other = _with_number(row, value)
+            if row[metric] in shared:
+                other = _changed(other, {metric: f"{row[evaluator]}.{row[metric]}"})
+
+            if _is_long(row[notes]):
+                other = _changed(other, {notes: _cut_json(row[notes])})
+
+            yield row, other
+
+    def _of_runs(self, table: str, *columns: str) -> Iterator[Row]:
+        """Read a table, each row with whether its run can be analysed."""
+        kept = "SELECT run_id FROM attempt NOT INDEXED WHERE "
+        kept = f"run_id IN ({kept} {_FINAL} AND {self.condition})"
+        is_kept = "1" if self.runs == self._store.count() else kept
+        return self._store.table(f"SELECT {', '.join(columns)}, {is_kept} FROM {table}")  # noqa: S608
+
+    def _shared_metrics(self) -> set[str]:
+        """Name the metrics of several evaluators: look at all scores, then at those that count."""
+        several = (
+            "SELECT metric_name FROM {} GROUP BY metric_name "
+            "HAVING min(evaluator_id) <> max(evaluator_id)"
+        )
+        if not any(self._store.table(several.format("evaluation"))):
+            return set()
+
+        return {name for (name,) in self._store.table(several.format("evaluations"))}
+
+
+_FINAL = "final AND position IS NOT NULL"
+
+
+def cut(text: Any) -> Any:
+    """Cut a text that is longer than readers of CSV allow, and say so in it."""
+    if not _is_long(text):
+        return text
+
+    told = f"... (cut: {len(text)} characters, in full in the table of all runs)"
+    return text[: _LONGEST - 100] + told
+
+
+def _cut_json(text: Any) -> Any:
+    return f'{{"cut":true,"characters":{len(text)}}}' if _is_long(text) else text
+
+
+def _is_long(cell: Any) -> bool:
+    return isinstance(cell, str) and len(cell) > _LONGEST
+
+
+def _with_number(row: Row, place: int) -> Row:
+    return _changed(row, {place: _TRUTHS[row[place]]}) if row[place] in _TRUTHS else row
+
+
+def _changed(row: Row, cells: dict[int, Any]) -> Row:
+    return tuple(cells.get(place, cell) for place, cell in enumerate(row))
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+
+    return True

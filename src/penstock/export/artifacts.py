@@ -1,0 +1,125 @@
+"""Writing every file of a study from its store, streamed in plan order."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from penstock._base.frozen import frozen_json
+from penstock.designs import describe_design
+from penstock.export.analysable import Analysable
+from penstock.export.analysis import write_analysis, write_tables
+from penstock.export.condition_tables import write_conditions
+from penstock.export.parquet import load_parquet, write_parquet
+from penstock.export.tables import (
+    write_json,
+    write_lines,
+    write_text,
+)
+from penstock.results import timestamp
+from penstock.store.directory import make_directory, sync_directory
+from penstock.store.reader import StoreReader
+from penstock.study.files import dump_yaml
+from penstock.study.model import SCHEMA_VERSION, Study
+
+__all__ = ["export_artifacts"]
+
+
+def export_artifacts(
+    directory: Path, to: Path | None = None, *, sqlite: bool = False, parquet: bool = False
+) -> Path:
+    """Write the files of a study from the store in its directory.
+
+    Each file is written aside, synced and renamed into place, so that a reader never sees half a
+    file and an export that fails leaves the files of the last one. When this returns, a loss of
+    power leaves them there. The folder ``analysis`` holds the runs that can be analysed (see
+    `penstock.export.analysis`).
+
+    Args:
+        directory: The study's output directory.
+        to: Where the files go; the same directory where not given.
+        sqlite: Whether a copy of ``study.sqlite`` goes there too.
+        parquet: Whether the tables are written as Parquet too (see `penstock.export.parquet`).
+
+    Returns:
+        Where the files are.
+
+    Raises:
+        StoreError: the directory holds no store.
+        ValidationError: Parquet is wanted, and the extra ``parquet`` is not installed.
+        OSError: a file cannot be written.
+    """
+    if parquet:
+        load_parquet()
+
+    to = to or directory
+    make_directory(to)
+    with StoreReader(directory) as store, store.snapshot():
+        write_text(to / "study.yaml", _study_yaml(store))
+        write_lines(to / "problems.jsonl", store.problems())
+        write_json(to / "hypotheses.json", store.definition()["hypotheses"])
+        write_json(to / "analysis_plan.json", store.definition()["analysis_plans"])
+        write_json(to / "design.json", _design(store))
+        write_conditions(to / "conditions.csv", store)
+        analysable = Analysable(store)
+        write_tables(to, analysable)
+        manifest = _manifest(store, analysable.models)
+        write_json(to / "manifest.json", manifest)
+        write_analysis(to / "analysis", store, analysable, manifest)
+        if parquet:
+            write_parquet(to, store)
+
+        if sqlite and to != directory:
+            store.copy_to(to / "study.sqlite")
+
+    sync_directory(to / "analysis")
+    sync_directory(to)
+    return to
+
+
+def _design(store: StoreReader) -> dict[str, Any]:
+    """Describe the design by the conditions that were planned, whoever made them."""
+    definition = store.definition()
+    declared = ("study_id", "title", "factors", "blocks", "design_spec", "seed_policy")
+    return describe_design(
+        Study(**{name: definition[name] for name in declared}), list(store.conditions())
+    )
+
+
+def _manifest(store: StoreReader, models: set[str]) -> dict[str, Any]:
+    definition = store.definition()
+    counts = store.status_counts()
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "study_id": definition["study_id"],
+        "generated_at": timestamp(),
+        "status_counts": counts,
+        "model_ids": sorted(models - {"unknown"}),
+        "run_count": sum(counts.values()),
+        "provenance": definition["provenance_metadata"] or _captured_provenance(),
+    }
+
+
+def _captured_provenance() -> dict[str, Any]:
+    packages = ("penstock", "numpy", "pydantic", "anyio")
+    return {
+        "captured_at": timestamp(),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "python_version": platform.python_version(),
+        "package_versions": {name: version(name) for name in packages},
+        "git_sha": os.environ.get("GITHUB_SHA") or os.environ.get("CI_COMMIT_SHA"),
+        "extra": {},
+    }
+
+
+def _study_yaml(store: StoreReader) -> str:
+    definition = dict(store.definition())
+    if any(store.problems()):
+        definition["problems"] = {"file": "problems.jsonl"}
+
+    return dump_yaml(frozen_json(definition))

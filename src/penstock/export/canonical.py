@@ -1,0 +1,106 @@
+"""Checking that a directory holds the files of a study as other tools expect them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from penstock.errors import StudyFileError
+from penstock.export.condition_tables import CONDITION_COLUMNS
+from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.study.files import read_mapping
+from penstock.study.model import SCHEMA_VERSION
+
+__all__ = ["validate_canonical_artifacts"]
+
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "conditions.csv": CONDITION_COLUMNS,
+    "runs.csv": tuple(name for name in RUN_COLUMNS if name != "error_info"),
+    "events.csv": EVENT_COLUMNS[: EVENT_COLUMNS.index("meta_json") + 1],
+    "evaluations.csv": EVALUATION_COLUMNS,
+}
+_STUDY_KEYS = ("schema_version", "study_id", "title", "description")
+_MANIFEST_KEYS = (
+    "schema_version",
+    "study_id",
+    "generated_at",
+    "status_counts",
+    "model_ids",
+    "run_count",
+    "provenance",
+)
+
+
+def validate_canonical_artifacts(directory: Path | str) -> list[str]:
+    """List what is wrong with the files of a study; an empty list means that tools can read them.
+
+    Only what every reader relies on is checked: that the files are there, their columns and keys,
+    their version, and that they are of one study. Of tables the first line is read.
+
+    Args:
+        directory: Where the files are.
+    """
+    folder = Path(directory)
+    missing = [name for name in _all_files() if not (folder / name).is_file()]
+    if missing:
+        return [f"Missing canonical artifacts: {sorted(missing)}."]
+
+    errors: list[str] = []
+    study = _mapping(folder / "study.yaml", read_mapping, _STUDY_KEYS, errors)
+    manifest = _mapping(folder / "manifest.json", _read_json, _MANIFEST_KEYS, errors)
+    ids = [each["study_id"] for each in (study, manifest) if "study_id" in each]
+    if len(set(map(str, ids))) > 1:
+        ours, theirs = ids
+        errors.append(f"study.yaml and manifest.json disagree on study_id: {ours!r} != {theirs!r}.")
+
+    for name, columns in _COLUMNS.items():
+        errors += _missing(name, "columns", columns, _header(folder / name))
+
+    return errors
+
+
+def _all_files() -> tuple[str, ...]:
+    return ("study.yaml", "manifest.json", *_COLUMNS)
+
+
+def _mapping(
+    path: Path,
+    read: Callable[[Path], dict[str, Any]],
+    keys: Iterable[str],
+    errors: list[str],
+) -> dict[str, Any]:
+    try:
+        found = read(path)
+    except (ValueError, StudyFileError) as error:
+        errors.append(f"{path.name} cannot be read: {error}")
+        return {}
+
+    errors += _missing(path.name, "keys", keys, found)
+    version = found.get("schema_version", SCHEMA_VERSION)
+    if version != SCHEMA_VERSION:
+        errors.append(f"{path.name} schema_version {version!r} does not match {SCHEMA_VERSION!r}.")
+
+    return found
+
+
+def _missing(name: str, what: str, needed: Iterable[str], found: Iterable[str]) -> Iterator[str]:
+    known = set(found)
+    absent = [each for each in needed if each not in known]
+    if absent:
+        yield f"{name} is missing required {what}: {', '.join(absent)}."
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError("it holds no mapping")  # noqa: TRY004 - of a file, not of an argument
+
+    return found
+
+
+def _header(path: Path) -> list[str]:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        return next(csv.reader(file), [])

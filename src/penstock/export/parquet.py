@@ -1,0 +1,165 @@
+"""The tables of a study as Parquet, with the types that CSV cannot hold.
+
+Columns have the names that they have in the CSV files. Two kinds of cell may hold what no one type
+can, so each has a second column, ``<name>_text``, that is null where the first says it all:
+
+- outcomes and scores are numbers, true and false are 1 and 0; the second column holds texts, true
+  and false, and whole numbers that a float would round;
+- an event's timestamp is a moment; the second column holds what its agent gave, where that is not
+  written as penstock writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from penstock._base.extras import load_extra
+from penstock._base.text import readable
+from penstock.export.cells import CELLS, level_kind, shared_kind
+from penstock.export.condition_tables import CONDITION_COLUMNS, condition_table
+from penstock.export.tables import set_aside
+from penstock.store.reader import StoreReader
+from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+
+__all__ = ["PARQUET_FILES", "load_parquet", "write_parquet"]
+
+PARQUET_FILES = tuple(f"{name}.parquet" for name in ("conditions", "runs", "events", "evaluations"))
+
+_TABLES = {
+    "runs": (*RUN_COLUMNS, "metrics"),
+    "events": EVENT_COLUMNS,
+    "evaluations": EVALUATION_COLUMNS,
+}
+_KINDS = {
+    "admissible": "bool",
+    "cost_usd": "double",
+    "end_time": "moment",
+    "input_tokens": "int64",
+    "latency_s": "double",
+    "metric_value": "number",
+    "output_tokens": "int64",
+    "primary_outcome": "number",
+    "replicate": "int64",
+    "seed": "int64",
+    "start_time": "moment",
+    "timestamp": "reported moment",
+}
+"""What is not text."""
+
+_ROWS_AT_ONCE = 256
+_GROUP_ROWS = 100_000
+_GROUP_BYTES = 32_000_000
+"""A group of rows, which is in memory while it is made, ends when it has so many or is so large."""
+
+_ARROW_TYPES: Mapping[str, Callable[[Any], Any]] = {
+    "bool": lambda arrow: arrow.bool_(),
+    "double": lambda arrow: arrow.float64(),
+    "int64": lambda arrow: arrow.int64(),
+    "moment": lambda arrow: arrow.timestamp("us", tz="UTC"),
+    "string": lambda arrow: arrow.string(),
+}
+
+
+class _Column(NamedTuple):
+    place: int
+    """Of its cells in a row of the store."""
+
+    name: str
+    type: Any
+    convert: Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def load_parquet() -> Any:
+    """Import the library that writes Parquet.
+
+    Raises:
+        ValidationError: it is not installed.
+    """
+    return load_extra("pyarrow.parquet", extra="parquet", what="writing Parquet")
+
+
+def write_parquet(to: Path, store: StoreReader) -> None:
+    """Write the tables of all runs as Parquet, in groups of rows, in plan order.
+
+    Args:
+        to: The folder.
+        store: Where the study is.
+
+    Raises:
+        ValidationError: the extra ``parquet`` is not installed.
+        OSError: a file cannot be written.
+    """
+    _write(to / "conditions.parquet", *_conditions(store))
+    for table, names in _TABLES.items():
+        kinds = {name: _kind(store, name) for name in names}
+        rows = store.table(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608 - our own names
+        _write(to / f"{table}.parquet", kinds, rows)
+
+
+def _kind(store: StoreReader, name: str) -> str:
+    if not name.endswith("_tokens"):
+        return _KINDS.get(name, "string")
+
+    fractions = f"SELECT 1 FROM attempt WHERE typeof({name}) = 'real' LIMIT 1"  # noqa: S608
+    return "double" if any(store.table(fractions)) else "int64"
+
+
+def _conditions(store: StoreReader) -> tuple[dict[str, str], Iterator[Sequence[Any]]]:
+    """Give what `_write` takes: a column of levels that are all of one type has that type."""
+    header, rows = condition_table(store, unassigned=None)
+    held: dict[str, set[str]] = {name: set() for name in header}
+    for row in rows:
+        for found, cell in zip(held.values(), row, strict=True):
+            found.add(level_kind(cell))
+
+    kinds = {
+        name: _KINDS.get(name, "string") if name in CONDITION_COLUMNS else shared_kind(found)
+        for name, found in held.items()
+    }
+    _, rows = condition_table(store, unassigned=None)
+    return kinds, rows
+
+
+def _write(path: Path, kinds: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+    arrow, parquet = import_module("pyarrow"), load_parquet()
+    columns = [
+        _Column(place, readable(f"{name}{suffix}"), _ARROW_TYPES[kind](arrow), convert)
+        for place, (name, held) in enumerate(kinds.items())
+        for suffix, kind, convert in CELLS[held]
+    ]
+    schema = arrow.schema([(column.name, column.type) for column in columns])
+
+    def batches() -> Iterator[Any]:
+        unread = iter(rows)
+        while read := list(islice(unread, _ROWS_AT_ONCE)):
+            cells = list(zip(*read, strict=True))
+            arrays = [
+                arrow.array(column.convert(cells[column.place]), column.type) for column in columns
+            ]
+            yield arrow.record_batch(arrays, schema=schema)
+
+    with (
+        set_aside(path) as aside,
+        parquet.ParquetWriter(aside, schema, compression="zstd") as writer,
+    ):
+        for group in _groups(batches()):
+            writer.write_table(arrow.Table.from_batches(group), row_group_size=_GROUP_ROWS)
+
+
+def _groups(batches: Iterator[Any]) -> Iterator[list[Any]]:
+    """Gather batches: an empty table has no group."""
+    group: list[Any] = []
+    rows = size = 0
+    for batch in batches:
+        group.append(batch)
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
+            yield group
+            group, rows, size = [], 0, 0
+
+    if group:
+        yield group

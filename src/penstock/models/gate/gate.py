@@ -1,0 +1,298 @@
+"""The gate before an endpoint: who may call it next, and when.
+
+One gate is shared by everything that calls one endpoint with one key. It is asked before a call
+and told what came of it; it makes no calls itself.
+"""
+# ruff: noqa: SLF001 - a ticket is a part of its gate
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from math import inf
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from penstock._base.aimd import AdaptiveLimit, Pause
+from penstock.models.completion import RateLimitHeaders
+from penstock.models.gate.pacing import Entry, Rate
+from penstock.models.gate.turns import Turns
+from penstock.models.model_errors import ModelError
+from penstock.study.chat import EndpointLimits
+
+__all__ = ["Gate", "Ticket"]
+
+_REJECTIONS = frozenset({429, 503, 529})
+_SHORTEST_SLEEP_S = 0.001
+"""A clock's rounding may leave less than it can count; sleeping for that would never end."""
+
+
+class Ticket:
+    """One call's turn at the gate: ``async with gate.admit(group, tokens) as ticket: ...``.
+
+    Inside the block the call has a slot; leaving the block gives it back, whatever happened.
+
+    Attributes:
+        group: Between whom turns are given in rotation: the condition's id.
+        tokens: How many tokens the call is reckoned to use.
+        waited_s: How long it waited for its turn, in seconds.
+    """
+
+    def __init__(self, gate: Gate, group: str, tokens: int) -> None:
+        self.group = group
+        self.tokens = tokens
+        self.waited_s = 0.0
+        self._gate = gate
+        self._admitted_at: float | None = None
+        self._entries: tuple[Entry, Entry] | None = None
+        self._is_told = False
+        self._woken: anyio.Event | None = None
+        self._alarm: anyio.CancelScope | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._gate._enter(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._gate._leave()
+
+    def settle(self, tokens: int) -> None:
+        """Say how many tokens the call really used, in place of the estimate."""
+        self._gate._settle(self, tokens)
+
+    def succeeded(self, headers: RateLimitHeaders | None = None) -> None:
+        """Say that the call was answered: the limit may grow.
+
+        Args:
+            headers: What the provider says about its own limits.
+        """
+        self._gate._succeeded(self, headers)
+
+    def rejected(self, error: ModelError) -> None:
+        """Say that the call failed; 429, 503 and 529 pause everyone and cut the limit.
+
+        Args:
+            error: Why; its ``retry_after_s`` is the length of the pause. Any other failure
+                changes nothing.
+        """
+        self._gate._rejected(self, error)
+
+
+class Gate:
+    """Admits calls to one endpoint, in turn between groups, no more and no faster than it bears.
+
+    Belongs to one event loop. Waking whoever is next takes the same time however many wait: each
+    waits for an event of its own, and one of them (the timekeeper) sleeps for all.
+
+    Args:
+        name: What the gate is called in messages; never a key.
+        limits: What the endpoint lets one account do.
+        clock: Tells the time, in seconds.
+        sleep: Waits for so many seconds of that clock.
+        on_limit_changed: Is told the new limit of calls in flight and why it changed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        limits: EndpointLimits,
+        *,
+        clock: Callable[[], float] = monotonic,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        on_limit_changed: Callable[[int, str], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._clock = clock
+        self._sleep = sleep
+        self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed)
+        longest_s = limits.max_retry_after_s
+        self._pause = Pause(longest_s)
+        self._requests = Rate(limits.requests_per_minute, longest_s)
+        self._tokens = Rate(limits.tokens_per_minute, longest_s)
+        self._line: Turns[Ticket] = Turns()
+        self._in_flight = 0
+        self._waking: OrderedDict[Ticket, None] = OrderedDict()
+        self._timekeeper: Ticket | None = None
+        self._due = inf
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have a slot."""
+        return self._in_flight
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+        return len(self._line)
+
+    @property
+    def limit(self) -> int:
+        """How many calls may be in flight now."""
+        return self._limit.value
+
+    def admit(self, group: str, tokens: int) -> Ticket:
+        """Ask for a turn; entering the ticket waits for it.
+
+        Args:
+            group: Between whom turns are given in rotation: the condition's id.
+            tokens: How many tokens the call is reckoned to use, prompt and answer. More than
+                ``tokens_per_minute`` are admitted when nothing else has used any for a minute.
+        """
+        return Ticket(self, group, tokens)
+
+    async def _enter(self, ticket: Ticket) -> None:
+        began_at = self._clock()
+        self._line.append(ticket.group, ticket)
+        try:
+            self._give_turns()
+            while ticket._admitted_at is None:
+                await self._wait(ticket)
+        except BaseException:
+            self._withdraw(ticket)
+            raise
+
+        self._waking.pop(ticket, None)
+        ticket.waited_s = max(0.0, ticket._admitted_at - began_at)
+
+    async def _wait(self, ticket: Ticket) -> None:
+        if self._timekeeper is not ticket:
+            ticket._woken = anyio.Event()
+            await ticket._woken.wait()
+            return
+
+        with anyio.CancelScope() as ticket._alarm:
+            await self._sleep(max(self._due - self._clock(), _SHORTEST_SLEEP_S))
+
+        ticket._alarm = None
+        if self._timekeeper is ticket:
+            self._timekeeper = None
+            self._give_turns()
+
+    def _withdraw(self, ticket: Ticket) -> None:
+        """Forget a caller that was cancelled before its call began, perhaps with a turn."""
+        if ticket._admitted_at is not None:
+            self._waking.pop(ticket, None)
+            self._take_turn_back(ticket)
+        else:
+            self._line.remove(ticket.group, ticket)
+
+        if self._timekeeper is ticket:
+            self._timekeeper = None
+
+        self._give_turns()
+
+    def _give_turns(self) -> None:
+        """Admit whoever may begin now; see to it that somebody wakes when the next may."""
+        now = self._clock()
+        while (ticket := self._line.first()) is not None:
+            if self._in_flight >= self._limit.value:
+                return  # whoever leaves gives the next turn
+
+            free_at = self._free_at(ticket.tokens, now)
+            if free_at > now:
+                self._keep_time(free_at)
+                return
+
+            self._give_turn(self._line.take(), now)
+
+    def _free_at(self, tokens: int, now: float) -> float:
+        requests_at, tokens_at = self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
+        return max(self._pause.until, requests_at, tokens_at)
+
+    def _give_turn(self, ticket: Ticket, now: float) -> None:
+        ticket._admitted_at = now
+        ticket._entries = self._requests.take(1, now), self._tokens.take(ticket.tokens, now)
+        self._in_flight += 1
+        self._waking[ticket] = None
+        if self._timekeeper is ticket:
+            self._timekeeper = None
+
+        self._wake(ticket)
+
+    def _take_turn_back(self, ticket: Ticket) -> None:
+        """Undo a turn that nothing was begun with."""
+        ticket._admitted_at = None
+        self._correct(ticket, requests=0, tokens=0)
+        self._in_flight -= 1
+
+    def _keep_time(self, due: float) -> None:
+        """Have somebody wake at a moment: whoever waits longest, so that it seldom changes."""
+        if self._timekeeper is None:
+            self._timekeeper = self._line.last()
+        elif due >= self._due:
+            return
+
+        self._due = due
+        if self._timekeeper is not None:
+            self._wake(self._timekeeper)
+
+    def _wake(self, ticket: Ticket) -> None:
+        if ticket._alarm is not None:
+            ticket._alarm.cancel()
+        elif ticket._woken is not None:
+            ticket._woken.set()
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        self._give_turns()
+
+    def _correct(self, ticket: Ticket, *, requests: int, tokens: int) -> None:
+        if ticket._entries is not None:
+            requests_entry, tokens_entry = ticket._entries
+            self._requests.correct(requests_entry, requests)
+            self._tokens.correct(tokens_entry, tokens)
+
+    def _settle(self, ticket: Ticket, tokens: int) -> None:
+        self._correct(ticket, requests=1, tokens=tokens)
+        self._give_turns()
+
+    def _succeeded(self, ticket: Ticket, headers: RateLimitHeaders | None) -> None:
+        if ticket._is_told or ticket._admitted_at is None:
+            return
+
+        ticket._is_told = True
+        self._hear(ticket, headers)
+        self._pause.relax(ticket._admitted_at)
+        is_saturated = self._in_flight >= self._limit.value
+        if self._limit.grow(ticket._admitted_at, is_saturated=is_saturated):
+            self._give_turns()
+
+    def _rejected(self, ticket: Ticket, error: ModelError) -> None:
+        if ticket._is_told or ticket._admitted_at is None:
+            return
+
+        ticket._is_told = True
+        self._hear(ticket, error.rate_limits)
+        if error.http_status not in _REJECTIONS:
+            return
+
+        now = self._clock()
+        self._correct(ticket, requests=1, tokens=0)  # rejected requests count, their tokens do not
+        if self._pause.begin(error.retry_after_s, ticket._admitted_at, now):
+            self._hold_back()
+
+        self._limit.cut(ticket._admitted_at, now, f"http status {error.http_status}")
+
+    def _hold_back(self) -> None:
+        """Take back the turns of callers that have not woken yet: their calls would begin now."""
+        for ticket in reversed(self._waking):
+            self._take_turn_back(ticket)
+            self._line.put_back(ticket.group, ticket)
+
+        self._waking.clear()
+
+    def _hear(self, ticket: Ticket, headers: RateLimitHeaders | None) -> None:
+        if headers is None or ticket._entries is None:
+            return
+
+        now, (requests, tokens) = self._clock(), ticket._entries
+        self._requests.hear(requests, headers.remaining_requests, headers.reset_requests_s, now)
+        self._tokens.hear(tokens, headers.remaining_tokens, headers.reset_tokens_s, now)

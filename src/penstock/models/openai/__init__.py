@@ -1,0 +1,1 @@
+"""OpenAI-compatible endpoints over HTTP: requests, responses, streams, and their errors."""

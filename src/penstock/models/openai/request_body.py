@@ -1,0 +1,69 @@
+"""A request as an OpenAI-compatible endpoint wants it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from penstock.models.completion import CompletionRequest
+from penstock.models.model_errors import BadRequestError
+
+__all__ = ["body_of"]
+
+
+def body_of(request: CompletionRequest) -> bytes:
+    """Write the body of a request; the same request gives the same bytes.
+
+    Raises:
+        BadRequestError: a part of it has no JSON form.
+    """
+    fields = _fields_of(request)
+    try:
+        return orjson.dumps(fields)
+    except TypeError as error:
+        reason = str(error)
+
+    try:  # half a character (a lone surrogate) in a prompt, and numbers beyond 64 bits
+        return json.dumps(fields, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError):
+        raise BadRequestError(f"the request cannot be written as JSON: {reason}") from None
+
+
+def _fields_of(request: CompletionRequest) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "model": request.model,
+        "messages": [
+            {"role": message.role, "content": message.content} for message in request.messages
+        ],
+    }
+    for name in ("temperature", "top_p", "max_tokens", "seed"):
+        value = getattr(request, name)
+        if value is not None:
+            fields[name] = value
+
+    if request.stop:
+        fields["stop"] = request.stop
+
+    if request.logprobs:
+        fields["logprobs"] = True
+
+    if request.json_schema is not None:
+        fields["response_format"] = _response_format(request.json_schema)
+
+    if request.stream:
+        fields["stream"] = True
+        fields["stream_options"] = {"include_usage": True}
+
+    fields.update(request.extra)
+    return fields
+
+
+def _response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    name = re.sub(r"[^\w-]+", "_", str(schema.get("title") or ""), flags=re.ASCII)[:64]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name or "answer", "schema": schema, "strict": True},
+    }

@@ -1,0 +1,147 @@
+"""What is wrong with a study before anything is spent: everything, listed at once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from penstock.errors import ValidationError
+from penstock.planning.estimability import estimability_errors
+from penstock.planning.plan import PROBLEM_FACTORS, plan
+from penstock.study.identity import stable_json_dumps
+from penstock.study.model import Study
+
+__all__ = ["declaration_errors", "validate_study"]
+
+RESERVED_COLUMNS = frozenset(
+    {"study_id", "condition_id", "admissible", "constraint_messages", "assignment_meta_json"}
+)
+
+
+def validate_study(study: Study) -> list[str]:
+    """List what is wrong with a study; an empty list means that it can be planned.
+
+    A study that names neither agents nor problems is taken for one of a condition runner.
+    """
+    errors = declaration_errors(study, standalone=not study.agent_specs)
+    try:
+        errors += estimability_errors(study, plan(study).conditions)
+    except ValidationError as error:
+        errors += error.errors
+
+    return list(dict.fromkeys(errors))  # planning finds some of them as well
+
+
+def declaration_errors(study: Study, *, standalone: bool = False) -> list[str]:
+    """List what is wrong with what a study declares, before any condition is made.
+
+    Args:
+        study: The study.
+        standalone: Whether a condition runner does its runs, which needs no problems.
+    """
+    return [
+        *_duplicates(study),
+        *_unknown_references(study),
+        *_name_clashes(study),
+        *_unready(study, standalone=standalone),
+    ]
+
+
+def _duplicates(study: Study) -> Iterator[str]:
+    named = {
+        "factor": (factor.name for factor in study.factors),
+        "block": (block.name for block in study.blocks),
+        "outcome": (outcome.name for outcome in study.outcomes),
+        "analysis plan": (each.analysis_plan_id for each in study.analysis_plans),
+        "hypothesis": (each.hypothesis_id for each in study.hypotheses),
+        "constraint": (each.constraint_id for each in study.constraints),
+        "problem": (problem.problem_id for problem in study.problems),
+        "agent_specs": study.agent_specs,
+        "problem_ids": study.problem_ids,
+    }
+    for kind, names in named.items():
+        for name in _repeated(names):
+            yield f"Duplicate {kind} name detected: '{name}'."
+
+    for factor in study.factors:
+        for value in _repeated(stable_json_dumps(value) for value in factor.values()):
+            yield f"Factor '{factor.name}' has two levels of the value {value}."
+
+    for block in study.blocks:
+        for value in _repeated(stable_json_dumps(value) for value in block.levels):
+            yield f"Block '{block.name}' has two levels of the value {value}."
+
+
+def _unknown_references(study: Study) -> Iterator[str]:
+    factors = {factor.name for factor in study.factors}
+    outcomes = {outcome.name for outcome in study.outcomes}
+    hypotheses = {hypothesis.hypothesis_id for hypothesis in study.hypotheses}
+    for hypothesis in study.hypotheses:
+        label = f"Hypothesis '{hypothesis.hypothesis_id}' references unknown"
+        for variable in hypothesis.independent_vars:
+            if variable not in factors:
+                yield f"{label} independent variable '{variable}'."
+
+        for variable in hypothesis.dependent_vars:
+            if variable not in outcomes:
+                yield f"{label} dependent variable '{variable}'."
+
+    for each in study.analysis_plans:
+        label = f"Analysis plan '{each.analysis_plan_id}' references unknown"
+        for hypothesis_id in each.hypothesis_ids:
+            if hypothesis_id not in hypotheses:
+                yield f"{label} hypothesis '{hypothesis_id}'."
+
+        for outcome in each.outcomes:
+            if outcome not in outcomes:
+                yield f"{label} outcome '{outcome}'."
+
+
+def _name_clashes(study: Study) -> Iterator[str]:
+    """Compare names as SQL does, which does not tell `Tone` from `tone`."""
+    factors = {factor.name.casefold(): factor.name for factor in study.factors}
+    for factor in study.factors:
+        if factor.name.casefold() in RESERVED_COLUMNS:
+            name = factor.name
+            yield f"Factor '{name}' has the name of a column of conditions.csv; rename it."
+
+    for kind, names in (
+        ("Factors", {factor.name for factor in study.factors}),
+        ("Blocks", {block.name for block in study.blocks}),
+    ):
+        for folded in _repeated(name.casefold() for name in names):
+            alike = " and ".join(repr(name) for name in sorted(names) if name.casefold() == folded)
+            yield f"{kind} {alike} differ only in case; rename one of them."
+
+    for block in study.blocks:
+        if block.name.casefold() in factors:
+            yield f"Block '{block.name}' has the name of a factor; rename one of them."
+
+        if column := factors.get(f"block_{block.name}".casefold()):
+            yield f"Factor '{column}' has the column of block '{block.name}'; rename it."
+
+
+def _unready(study: Study, *, standalone: bool) -> Iterator[str]:
+    has_problem_factor = any(factor.name in PROBLEM_FACTORS for factor in study.factors)
+    if not (standalone or study.problem_ids or has_problem_factor):
+        yield (
+            "Study execution requires problem IDs, a problem factor, or condition_runner; declare "
+            "`problems:`, or list `problem_ids:` and pass a problem_registry."
+        )
+
+    default = Path("artifacts") / study.study_id
+    if study.output_dir == default and (default.is_absolute() or ".." in default.parts):
+        yield (
+            f"Study.study_id {study.study_id!r} would put the results outside of artifacts/; "
+            "choose another name, or say `output_dir:`."
+        )
+
+    for name in (study.study_id, *study.problem_ids, *study.agent_specs):
+        if re.search(r"[\x00-\x1f\x7f]", name):
+            yield f"The name {name!r} holds a control character; names are plain text."
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,229 @@
+"""Running a study in one call, blocking or not, and reading what came of it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Unpack, overload
+
+import anyio
+import anyio.abc
+
+from penstock.errors import RunningLoopError
+from penstock.options import RunnerOptions
+from penstock.results import RunResult, StudySummary
+from penstock.runner import StudyRunner
+from penstock.running.garbage import collecting_seldom
+from penstock.store.reader import StoreReader
+from penstock.study.model import Study
+
+__all__ = ["StudyResult", "arun_study", "resume_study", "run_interruptibly", "run_study"]
+
+
+class StudyResult(Sequence[RunResult]):
+    """The results of a study in plan order, read from its store when asked for.
+
+    Args:
+        output_dir: The study's output directory.
+        summary: Where the study stood at the end.
+    """
+
+    def __init__(self, output_dir: Path, summary: StudySummary, *, dry_run: bool = False) -> None:
+        self.output_dir = output_dir
+        self.summary = summary
+        self._length = 0
+        if not dry_run:
+            with StoreReader(output_dir) as store:
+                self._length = store.count()
+
+    @classmethod
+    def open(cls, output_dir: Path | str) -> StudyResult:
+        """Read the results of a study that was run before, or that is running now.
+
+        Args:
+            output_dir: The study's output directory.
+
+        Raises:
+            StoreError: there is no study in it.
+        """
+        with StoreReader(Path(output_dir)) as store:
+            return cls(Path(output_dir), store.summary())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[RunResult]:
+        return self._read(0, self._length)
+
+    @overload
+    def __getitem__(self, index: int) -> RunResult: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[RunResult]: ...
+    def __getitem__(self, index: int | slice) -> RunResult | list[RunResult]:
+        places = range(self._length)[index]
+        if isinstance(places, int):
+            return next(self._read(places, places + 1))
+
+        if not places:
+            return []
+
+        low, high = min(places), max(places)
+        between = list(self._read(low, high + 1))
+        return [between[place - low] for place in places]
+
+    def to_rows(self) -> Iterator[dict[str, Any]]:
+        """Give a mapping per run: the columns of ``runs.csv``, its assignments and metrics."""
+        with StoreReader(self.output_dir) as store:
+            yield from store.run_rows()
+
+    def to_pandas(self) -> Any:
+        """Give the rows as a pandas ``DataFrame``; pandas must be installed."""
+        import pandas as pd  # noqa: PLC0415 - optional, and slow to import
+
+        return pd.DataFrame.from_records(list(self.to_rows()))
+
+    def to_polars(self) -> Any:
+        """Give the rows as a polars ``DataFrame``; polars must be installed."""
+        import polars as pl  # noqa: PLC0415 - optional
+
+        return pl.from_dicts(list(self.to_rows()), infer_schema_length=None)
+
+    def _read(self, start: int, stop: int) -> Iterator[RunResult]:
+        if start < stop:
+            with StoreReader(self.output_dir) as store:
+                yield from store.results(start, stop)
+
+
+async def arun_study(
+    study: Study,
+    *,
+    dry_run: bool = False,
+    resume: bool | None = None,  # noqa: ARG001 - a study always goes on from where it stands
+    include_sqlite: bool = False,  # noqa: ARG001 - the store is always there
+    **options: Unpack[RunnerOptions],
+) -> StudyResult:
+    """Run a study inside a running event loop, and give its results.
+
+    What succeeded in an earlier session is kept and not run again.
+
+    Args:
+        study: What to run.
+        dry_run: Check everything, plan, bind, and run nothing.
+        resume: Accepted for those who move over; a study always goes on from where it stands.
+        include_sqlite: Accepted for those who move over; ``study.sqlite`` is always there.
+        **options: See `RunnerOptions`.
+
+    Raises:
+        ValidationError: the study cannot be run as declared; everything that is wrong.
+        StoreError: the output directory cannot be used.
+        SubscriberError: a critical subscriber failed.
+    """
+    runner = StudyRunner(study, **options)
+    if not dry_run:
+        await runner.run()
+
+    return StudyResult(runner.output_dir, runner.summary, dry_run=dry_run)
+
+
+def run_study(
+    study: Study,
+    *,
+    dry_run: bool = False,
+    resume: bool | None = None,  # noqa: ARG001 - a study always goes on from where it stands
+    include_sqlite: bool = False,  # noqa: ARG001 - the store is always there
+    **options: Unpack[RunnerOptions],
+) -> StudyResult:
+    """Run a study to its end, and give its results; the arguments are those of `arun_study`.
+
+    Ctrl-C once stops it: runs in flight end, everything is saved and exported, and
+    ``KeyboardInterrupt`` is raised. Twice cancels the runs in flight too. Run it again to go on.
+
+    Raises:
+        RunningLoopError: an event loop is running here; ``await arun_study(...)`` instead.
+    """
+    _refuse_in_running_loop()
+    runner = StudyRunner(study, **options)
+    if not dry_run and anyio.run(partial(run_interruptibly, runner)):
+        raise KeyboardInterrupt
+
+    return StudyResult(runner.output_dir, runner.summary, dry_run=dry_run)
+
+
+def resume_study(
+    study: Study, *, include_sqlite: bool = False, **options: Unpack[RunnerOptions]
+) -> StudyResult:
+    """Go on with a study: the same as `run_study`, which always goes on from where it stands."""
+    return run_study(study, include_sqlite=include_sqlite, **options)
+
+
+async def run_interruptibly(
+    runner: StudyRunner, on_interrupt: Callable[[str], None] = lambda _: None
+) -> bool:
+    """Run a study in a process that is there for it; tell whether a person interrupted it.
+
+    The first SIGINT, SIGTERM or SIGHUP stops the study, the second cancels what is in flight; a
+    hang-up that is ignored (``nohup``) stays so. Where signals cannot be received (not the main
+    thread, not POSIX) it only runs the study. The garbage collector looks seldom meanwhile.
+
+    Args:
+        runner: The study.
+        on_interrupt: Told what happens at each signal, for a person to read.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        await runner.run()
+        return False
+
+    interrupts = 0
+
+    async def receive(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+        nonlocal interrupts
+        with anyio.open_signal_receiver(*_stopping_signals()) as signals:
+            task_status.started()
+            async for received in signals:
+                interrupts += 1
+                name = signal.Signals(received).name
+                if interrupts == 1:
+                    on_interrupt(f"{name}: runs in flight end; once more cancels them")
+                    runner.stop(f"interrupted by {name}")
+                else:
+                    on_interrupt(f"{name}: runs in flight are cancelled")
+                    runner.cancel(f"interrupted by {name}")
+
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        await group.start(receive)
+        try:
+            with collecting_seldom():
+                await runner.run()
+        except Exception as error:  # noqa: BLE001 - raised below, outside the task group
+            failure = error
+
+        group.cancel_scope.cancel()
+
+    if failure is not None:
+        raise failure
+
+    return interrupts > 0
+
+
+def _stopping_signals() -> Iterator[signal.Signals]:
+    yield signal.SIGINT
+    yield signal.SIGTERM
+    # The terminal is gone, and a study that dies with it loses the calls in flight.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        yield signal.SIGHUP
+
+
+def _refuse_in_running_loop() -> None:
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return
+
+    raise RunningLoopError(
+        "an event loop is already running here (a notebook, a web application): "
+        "use `await arun_study(...)` with the same arguments"
+    )

@@ -1,0 +1,52 @@
+"""What an attempt keeps of whatever was raised in it."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from penstock._base.secrets import redacted
+from penstock.errors import StopStudy, message_of
+from penstock.results import RunError, RunStage
+
+__all__ = ["error_of"]
+
+
+def error_of(error: BaseException, stage: RunStage) -> RunError:
+    """Make the typed failure of an exception, with what its class says of itself.
+
+    Args:
+        error: What was raised; it may be of any class.
+        stage: In which part of the run.
+    """
+    worth_another = stage is RunStage.AGENT and isinstance(error, Exception)
+    return RunError(
+        kind=type(error).__name__,
+        message=redacted(message_of(error)),
+        stage=stage,
+        retryable=worth_another and _said(error, "retryable", bool) is not False,
+        retry_after_s=_said(error, "retry_after_s", (int, float)),
+        http_status=_http_status(error),
+        stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
+        traceback=redacted("".join(traceback.format_exception(error))),
+    )
+
+
+def _said(error: Any, name: str, kind: type | tuple[type, ...]) -> Any:
+    """Read what an error says of itself, if it does; anyone's error may mean something else."""
+    try:
+        said = getattr(error, name, None)
+    except Exception:  # noqa: BLE001 - an agent's error may be broken itself
+        return None
+
+    return said if isinstance(said, kind) else None
+
+
+def _http_status(error: BaseException) -> int | None:
+    """Find the status where the errors of common HTTP clients and SDKs have it."""
+    for name in ("http_status", "status_code", "status"):
+        if (status := _said(error, name, int)) is not None:
+            return int(status)
+
+    status = _said(_said(error, "response", object), "status_code", int)
+    return None if status is None else int(status)

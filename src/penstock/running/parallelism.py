@@ -1,0 +1,135 @@
+"""How many runs of a study may be in flight: a number, or as many as its agents keep up with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Literal
+
+import anyio
+
+from penstock.errors import ValidationError
+from penstock.events.bus import EventStream
+from penstock.events.subscribing import Listener
+from penstock.events.tree import LimitChanged, RunFinished, RunRetried, RunStarted, RunSucceeded
+from penstock.running.automatic_limit import INITIAL, AutomaticLimit, refusal_of
+from penstock.running.scheduler import Scheduler
+
+__all__ = ["Parallelism", "first_limit"]
+
+_MOST = 1000
+"""Where it ends by itself: a thousand runs in flight hold some memory and a connection each."""
+
+_OTHER_FILES = 64
+"""Open files that are left to the store, the exports and the host."""
+
+
+def first_limit(wanted: int | str) -> int:
+    """Give the number of runs that may be in flight at first.
+
+    Args:
+        wanted: A number, or ``"auto"``.
+
+    Raises:
+        ValidationError: it is neither.
+    """
+    if wanted == "auto":
+        return min(INITIAL, most_in_flight())
+
+    if isinstance(wanted, str):
+        raise ValidationError([f"parallelism is {wanted!r}; give a whole number, or 'auto'"])
+
+    if wanted < 1:
+        raise ValidationError(["parallelism must be >= 1."])
+
+    return wanted
+
+
+def most_in_flight() -> int:
+    """Tell to how many runs an automatic limit may grow: each may hold a connection open."""
+    with suppress(ImportError):  # POSIX only
+        import resource  # noqa: PLC0415
+
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if files != resource.RLIM_INFINITY:
+            return max(1, min(_MOST, files - _OTHER_FILES))
+
+    return _MOST
+
+
+class Parallelism:
+    """Sets the limit of a scheduler, as the host says or as it turns out.
+
+    Args:
+        wanted: A number, or ``"auto"``.
+        scheduler: Whose limit it is.
+        announce: Says `LimitChanged`.
+    """
+
+    def __init__(
+        self,
+        wanted: int | Literal["auto"],
+        scheduler: Scheduler[Any],
+        announce: Callable[..., None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._announce = announce
+        self._automatic: AutomaticLimit | None = None
+        if wanted == "auto":
+            self._automatic = AutomaticLimit(most_in_flight(), self.say)
+
+    @property
+    def listeners(self) -> list[Listener]:
+        """Who has to listen for it: nobody, where it is a number."""
+        if self._automatic is None:
+            return []
+
+        return [Listener(self._adapt, (RunStarted, RunRetried, RunFinished))]
+
+    def hold_at(self, limit: int) -> None:
+        """Set the limit; who sets it has set it, and it is automatic no longer.
+
+        Raises:
+            ValidationError: it is less than 1.
+        """
+        if limit < 1:
+            raise ValidationError([f"concurrency must be >= 1, not {limit}"])
+
+        self._automatic = None
+        self._scheduler.limit = limit
+        self.say(limit, "set by the host")
+
+    def gate(self) -> Awaitable[None] | None:
+        """Give what the next run must wait for: the end of a pause, or None."""
+        if self._automatic is None:
+            return None
+
+        pause_s = self._automatic.paused_until - monotonic()
+        return anyio.sleep(pause_s) if pause_s > 0 else None
+
+    async def _adapt(self, stream: EventStream) -> None:
+        automatic = self._automatic
+        if automatic is not None:
+            self.say(automatic.value, f"automatic; it grows to {most_in_flight():,} at most")
+
+        while automatic is not None and (events := await stream.batch()):
+            now = monotonic()
+            for event in events:
+                if isinstance(event, RunStarted):
+                    automatic.started(event.run_id, now)
+                elif isinstance(event, (RunRetried, RunFinished)):
+                    automatic.ended(
+                        event.run_id,
+                        now,
+                        refusal=refusal_of(event.result),
+                        succeeded=isinstance(event, RunSucceeded),
+                    )
+
+            automatic = self._automatic  # a host that sets the limit ends this
+            if automatic is not None and automatic.value != self._scheduler.limit:
+                self._scheduler.limit = automatic.value
+
+    def say(self, limit: int, reason: str, *, endpoint: str | None = None) -> None:
+        """Say that a limit changed: that of the runs, or of the calls to an endpoint."""
+        self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)

@@ -1,0 +1,69 @@
+"""What a study declares, as the store keeps it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock._base.json import encode
+from penstock._base.secrets import without_secrets
+from penstock.errors import UnstableValueError
+from penstock.planning.plan import Plan
+from penstock.study.conditions import Condition
+from penstock.study.identity import hash_identifier, stable_json_dumps
+from penstock.study.problem import Problem
+
+__all__ = ["condition_row", "definition_of", "fingerprint_of", "problem_row"]
+
+
+def condition_row(position: int, condition: Condition) -> tuple[Any, ...]:
+    """Write a condition."""
+    return (
+        position,
+        condition.condition_id,
+        condition.admissible,
+        encode(condition.constraint_messages),
+        stable_json_dumps(condition.factor_assignments),
+        stable_json_dumps(condition.block_assignments),
+        stable_json_dumps(condition.metadata),
+    )
+
+
+def problem_row(position: int, problem: Problem) -> tuple[Any, ...]:
+    """Write a problem; where its payload holds an object that no file can hold, without it."""
+    try:
+        definition = stable_json_dumps(problem.model_dump())
+    except UnstableValueError:
+        definition = stable_json_dumps(problem.model_dump(exclude={"payload"}))
+
+    return (position, problem.problem_id, definition)
+
+
+def fingerprint_of(plan: Plan) -> str:
+    """Hash what a position of the plan means, which is what stored positions depend on."""
+    lists: dict[tuple[str, ...], int] = {}  # thousands of cells may share one list of problems
+    cells = [
+        [
+            cell.condition.condition_id,
+            cell.replicates,
+            lists.setdefault(cell.agents, len(lists)),
+            lists.setdefault(cell.problems, len(lists)),
+        ]
+        for cell in plan.cells
+    ]
+    return hash_identifier(
+        "plan",
+        {
+            "study_id": plan.study.study_id,
+            "seeds": plan.study.seed_policy.model_dump(mode="json"),
+            "conditions": [condition.condition_id for condition in plan.conditions],
+            "cells": cells,
+            "lists": list(lists),
+        },
+    )
+
+
+def definition_of(plan: Plan) -> str:
+    """Write the study as JSON, without its problems and without keys that stand beside it."""
+    definition = plan.study.to_dict(problems=False)
+    provenance = without_secrets(definition["provenance_metadata"])
+    return stable_json_dumps({**definition, "provenance_metadata": provenance})

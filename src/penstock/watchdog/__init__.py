@@ -1,1 +1,0 @@
-"""Seeing when the event loop stands still, and whose code it stands still in."""

@@ -1,0 +1,128 @@
+"""Designs are built whole: every row once, every error at once, ids from assignments alone."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import penstock as ps
+from penstock.designs import DESIGNS
+from penstock.designs.design_options import OPTIONS
+from penstock.errors import ValidationError
+from penstock.study.conditions import DesignRow, make_conditions
+from penstock.study.identity import assignment_fingerprint, stable_json_dumps
+from penstock.study.policies import DesignKind, DesignSpec
+from tests.designs.studies import rows_of, study_of
+
+LEVELS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 3),
+    st.sampled_from([0.0, 1.0, 0.5, -1.5]),
+    st.text(max_size=2),
+)
+FACTORS = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.lists(LEVELS, min_size=1, max_size=4, unique_by=stable_json_dumps),
+    min_size=1,
+    max_size=4,
+)
+ORDER = st.fixed_dictionaries(
+    {}, optional={"randomize": st.booleans(), "counterbalance": st.booleans()}
+)
+
+
+def test_every_kind_of_design_has_a_function_and_a_list_of_options() -> None:
+    assert set(DESIGNS) == set(OPTIONS) == set(DesignKind)
+
+
+@given(FACTORS, ORDER, st.integers(1, 3))
+@settings(max_examples=80, deadline=None)
+def test_a_factorial_holds_every_combination_once_in_whatever_order(
+    factors: dict[str, list[Any]], order: dict[str, bool], replicates: int
+) -> None:
+    conditions = ps.build_design(study_of(factors), DesignSpec(replicates=replicates, **order))
+
+    made = Counter(stable_json_dumps(c.factor_assignments) for c in conditions)
+    wanted = Counter(
+        stable_json_dumps(dict(zip(factors, values, strict=True)))
+        for values in itertools.product(*factors.values())
+    )
+    assert made == wanted
+    assert {c.replicates for c in conditions} == {replicates}
+
+
+@given(st.lists(st.tuples(LEVELS, LEVELS), min_size=1, max_size=12))
+@settings(max_examples=80, deadline=None)
+def test_equal_assignments_share_an_id_and_different_ones_never_do(
+    pairs: list[tuple[Any, Any]],
+) -> None:
+    rows = [DesignRow({"a": a}, {"b": b}, {"row": i}) for i, (a, b) in enumerate(pairs)]
+    conditions = make_conditions(study_of({"a": [0]}), rows)
+
+    texts = Counter(stable_json_dumps(pair) for pair in pairs)
+    assert len({c.condition_id for c in conditions}) == len(conditions) == len(texts)
+    assert sorted(c.replicates for c in conditions) == sorted(texts.values())
+    for condition in conditions:
+        written = assignment_fingerprint(condition.factor_assignments, condition.block_assignments)
+        assert condition.fingerprint == written
+
+
+def test_different_assignments_under_one_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("penstock.study.conditions.condition_id", lambda _: "cond-000000000000")
+
+    with pytest.raises(ValidationError, match="have the same id, cond-000000000000"):
+        ps.build_design(study_of({"a": [0, 1]}))
+
+
+def test_a_replicated_condition_says_so_in_its_metadata() -> None:
+    conditions = ps.build_design(study_of({"a": [0, 1]}), DesignSpec(replicates=3))
+
+    assert [c.metadata["replicates"] for c in conditions] == [3, 3]
+    assert len(ps.plan(study_of({"a": [0, 1]}), conditions)) == 6
+
+
+def test_everything_that_is_wrong_with_a_design_is_said_at_once() -> None:
+    spec = DesignSpec(
+        kind="lhs", options={"bound": 1, "backend": "scipy"}, block_randomization_key="cohrt"
+    )
+    with pytest.raises(ValidationError) as caught:
+        ps.build_design(study_of({"a": ["x", "y"]}, blocks={"cohort": [1, 2]}), spec)
+
+    assert len(caught.value.errors) == 5
+
+
+def test_an_option_that_means_nothing_stops_a_design_that_could_be_built() -> None:
+    with pytest.raises(ValidationError, match="no option 'zzz'"):
+        ps.build_design(study_of({"a": [0, 1]}), DesignSpec(options={"zzz": 1}))
+
+
+def test_a_constraint_that_cannot_be_evaluated_is_an_error_that_says_where() -> None:
+    rules = ["zzz == 1", "a / 0 == 1"]
+    constraints = [
+        {"constraint_id": f"c{i}", "description": "d", "expression": rule}
+        for i, rule in enumerate(rules)
+    ]
+    with pytest.raises(ValidationError) as caught:
+        ps.build_design(study_of({"a": [0, 1]}, constraints=constraints))
+
+    assert len(caught.value.errors) == 2
+    assert "Constraint 'c0'" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["full", "lhs", "frac2"])
+def test_a_kind_has_the_alias_of_the_contract(kind: str) -> None:
+    assert DesignSpec(kind=kind).kind in DesignKind
+
+
+def test_the_same_study_gives_the_same_design_and_another_seed_another() -> None:
+    spec = {"kind": "lhs", "n_samples": 8, "randomize": True}
+    factors = {"x": [0, 1], "y": [0, 1]}
+
+    assert rows_of(study_of(factors), **spec) == rows_of(study_of(factors), **spec)
+    assert rows_of(study_of(factors), **spec) != rows_of(study_of(factors, seed=6), **spec)
