@@ -1,6 +1,8 @@
 # The two commands that do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# How many processes share the tests; 0 runs them in one, which a debugger needs.
+TEST_WORKERS ?= auto
 
 .PHONY: demo test lint docs faults soak bench clean
 
@@ -18,7 +20,7 @@ demo: .venv/penstock
 	$(BIN)/python docs/examples/quickstart/table.py
 
 test: .venv/installed
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+DATA = ROOT / "tests" / "data"
+LIMIT_S = 300.0
+"""How long a test may take: some ten times what the longest needs on a busy machine."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each test a limit, unless ``--timeout`` gives another (0: none).
+
+    Beyond it the whole process ends, with the stacks of all threads. The gentler method, a signal
+    that raises in the main thread, waits for that thread to run Python again, and a test that
+    shields itself from cancellation or catches everything would swallow what it raises. A worker
+    that ends is replaced, and its test counts as failed; nothing hangs, and the other tests go on.
+    """
+    if config.pluginmanager.hasplugin("timeout") and config.option.timeout is None:
+        config.option.timeout = LIMIT_S
+        config.option.timeout_method = "thread"
 
 
 @pytest.fixture
@@ -17,10 +35,20 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real data that lies beside a developer's checkout."""
-    folder = Path(os.environ.get("PENSTOCK_TEST_DATA", ROOT.parent / "shared" / "data"))
+def golden() -> dict[str, Any]:
+    """Ids, orders and values that studies had before this code: ``tests/data/README.md``."""
+    values: dict[str, Any] = json.loads((DATA / "golden.json").read_text(encoding="utf-8"))
+    return values
+
+
+@pytest.fixture(scope="session")
+def gsm8k() -> Path:
+    """The folder of GSM8K's problems and recorded answers, which are not part of this project."""
+    folder = Path(os.environ.get("GSM8K_DIR", ROOT.parent / "shared" / "data" / "gsm8k"))
     if not folder.is_dir():
-        pytest.skip(f"the test data are not here: {folder}")
+        pytest.skip(
+            f"no GSM8K in {folder}: docs/examples/gsm8k/README.md tells what it takes; "
+            "set GSM8K_DIR to the folder"
+        )
 
     return folder

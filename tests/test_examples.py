@@ -131,13 +131,9 @@ def test_the_table_shows_every_condition_of_the_quickstart(
 
 
 def test_gsm8k_from_recorded_answers_gives_the_published_totals(
-    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gsm8k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = shared_data / "gsm8k"
-    if not folder.is_dir():
-        pytest.skip(f"the test data are not here: {folder}")
-
-    monkeypatch.setenv("GSM8K_DIR", str(folder))
+    monkeypatch.setenv("GSM8K_DIR", str(gsm8k))
     study = ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
     results = ps.run_study(study, output_dir=tmp_path)
     correct: Counter[str] = Counter()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -29,14 +28,14 @@ def factor_names(study: ps.Study) -> list[str]:
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_a_recipe_plans_the_runs_that_it_always_planned(name: str, shared_data: Path) -> None:
-    golden = json.loads((shared_data / "contract" / "golden.json").read_text())["recipes"][name]
+def test_a_recipe_plans_the_runs_that_it_always_planned(name: str, golden: dict[str, Any]) -> None:
+    known = golden["recipes"][name]
     study = build(name)
     runs = [[spec.run_id, spec.seed] for spec in ps.plan(study)]
-    assert study.study_id == golden["study_id"]
-    assert len(ps.build_design(study)) == golden["conditions"]
-    assert (len(runs), runs[0]) == (golden["runs"], golden["first"])
-    assert sha256(stable_json_dumps(runs).encode()).hexdigest()[:16] == golden["plan_sha256"]
+    assert study.study_id == known["study_id"]
+    assert len(ps.build_design(study)) == known["conditions"]
+    assert (len(runs), runs[0]) == (known["runs"], known["first"])
+    assert sha256(stable_json_dumps(runs).encode()).hexdigest()[:16] == known["plan_sha256"]
 
 
 @pytest.mark.parametrize("name", BUILDERS)

@@ -88,16 +88,6 @@ MATRIX_LIKE: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = 
 }
 
 
-@pytest.fixture(scope="module")
-def golden(shared_data: Path) -> dict[str, Any]:
-    path = shared_data / "contract" / "golden.json"
-    if not path.is_file():
-        pytest.skip("the golden values are not here")
-
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return values
-
-
 @pytest.mark.parametrize("name", FACTORIAL)
 def test_a_factorial_design_has_the_golden_ids_values_order_and_metadata(
     name: str, golden: dict[str, Any]

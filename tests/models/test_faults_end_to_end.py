@@ -380,12 +380,12 @@ HARDSHIPS = {
 @pytest.mark.usefixtures("without_slow_start")
 @pytest.mark.parametrize("faults", [pytest.param({}, marks=soak, id="none"), HARDSHIPS])
 async def test_gsm8k_over_http_gives_the_published_numbers_whatever_goes_wrong(
-    faults: dict[str, float], shared_data: Path, tmp_path: Path
+    faults: dict[str, float], gsm8k: Path, tmp_path: Path
 ) -> None:
-    folder, log = shared_data / "gsm8k", tmp_path / "log.jsonl"
+    log = tmp_path / "log.jsonl"
     given = {
-        "replay": folder / "recorded_answers.jsonl",
-        "replay_problems": folder / "problems.jsonl",
+        "replay": gsm8k / "recorded_answers.jsonl",
+        "replay_problems": gsm8k / "problems.jsonl",
         "faults": faults,
         "retry_after": "mixed",
         "retry_after_s": 0.1,
@@ -393,7 +393,7 @@ async def test_gsm8k_over_http_gives_the_published_numbers_whatever_goes_wrong(
     }
     async with serving(SimulatorOptions.model_validate(given)) as url:
         file = tmp_path / "study.yaml"
-        file.write_text(GSM8K.format(url=url, folder=folder))
+        file.write_text(GSM8K.format(url=url, folder=gsm8k))
         summary, attempts = await run(ps.load_study(file), tmp_path / "study", 1000)
 
     query = (

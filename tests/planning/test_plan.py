@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -40,12 +38,6 @@ def study_of(
 
 def parts_of(spec: RunSpec) -> tuple[str, int, str, str]:
     return (spec.condition_id, spec.replicate, spec.agent_id, spec.problem_id)
-
-
-@pytest.fixture
-def golden(shared_data: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((shared_data / "contract" / "golden.json").read_text())
-    return loaded
 
 
 @pytest.mark.parametrize("name", GOLDEN_STUDIES)

@@ -54,18 +54,15 @@ def provider(data: Path, model: str, log: Path) -> Iterator[str]:
             process.terminate()
 
 
-def test_recorded_answers_over_http_give_the_published_totals(
-    shared_data: Path, tmp_path: Path
-) -> None:
-    data = shared_data / "gsm8k"
+def test_recorded_answers_over_http_give_the_published_totals(gsm8k: Path, tmp_path: Path) -> None:
     with (
-        provider(data, "6b_finetuning", tmp_path / "one.log") as one,
-        provider(data, "6b_verification", tmp_path / "two.log") as two,
+        provider(gsm8k, "6b_finetuning", tmp_path / "one.log") as one,
+        provider(gsm8k, "6b_verification", tmp_path / "two.log") as two,
     ):
         agents = "".join(
             AGENT.format(name=name, url=url) for name, url in zip(RIGHT, (one, two), strict=True)
         )
-        (tmp_path / "study.yaml").write_text(STUDY.format(agents=agents, data=data))
+        (tmp_path / "study.yaml").write_text(STUDY.format(agents=agents, data=gsm8k))
         command = [*PENSTOCK, "run", "study.yaml", "--no-progress"]
         ended = subprocess.run(
             command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False

@@ -588,13 +588,12 @@ def test_every_line_of_a_replay_that_is_wrong_is_listed(tmp_path: Path) -> None:
         SimulatedProvider(SimulatorOptions(replay=path, replay_pattern="("))
 
 
-async def test_each_problem_of_gsm8k_is_found_in_a_prompt(shared_data: Path) -> None:
-    folder = shared_data / "gsm8k"
+async def test_each_problem_of_gsm8k_is_found_in_a_prompt(gsm8k: Path) -> None:
     files = {
-        "replay": folder / "recorded_answers.jsonl",
-        "replay_problems": folder / "problems.jsonl",
+        "replay": gsm8k / "recorded_answers.jsonl",
+        "replay_problems": gsm8k / "problems.jsonl",
     }
-    lines = (folder / "problems.jsonl").read_text().splitlines()
+    lines = (gsm8k / "problems.jsonl").read_text().splitlines()
     questions = {row["problem_id"]: row["question"] for row in map(json.loads, lines)}
     async with simulated(**files) as client:
         for number, question in enumerate(questions.values()):
