@@ -45,6 +45,7 @@ from .planning.validation import validate_study
 from .results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
 from .run import StudyResult, arun_study, resume_study, run_study
 from .runner import StudyRunner
+from .running.checking import CheckReport, check
 from .running.retry import Retry
 from .study.conditions import Condition
 from .study.factors import Block, Constraint, Factor, FactorKind, Level
@@ -59,6 +60,7 @@ __all__ = [
     "AnalysisPlan",
     "BindingError",
     "Block",
+    "CheckReport",
     "Condition",
     "ConditionRunner",
     "Constraint",
@@ -123,6 +125,7 @@ __all__ = [
     "agent",
     "arun_study",
     "build_design",
+    "check",
     "generate_doe",
     "in_worker_process",
     "load_study",

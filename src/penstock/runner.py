@@ -26,8 +26,8 @@ from penstock.models.session import Session
 from penstock.planning.order import execution_order
 from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.results import RunResult, StudySummary
-from penstock.running.binding import plan_and_bind
 from penstock.running.cancellation import finish_before_cancelling
+from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.retry import Retry
@@ -91,14 +91,14 @@ class StudyRunner:
         self.study = study
         self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
         self.bus = EventBus()
-        self.plan, self._bindings = plan_and_bind(
+        self.plan, self._bindings = prepare(
             study,
-            conditions,
-            agents=agent_bindings,
-            problems=problem_registry,
+            conditions=conditions,
+            agent_bindings=agent_bindings,
+            problem_registry=problem_registry,
             condition_runner=condition_runner,
             isolate_random=isolate_random,
-        )
+        ).ready()
         self._announce = Announcer(self.bus, study.study_id)
         self._listeners = Listeners(self.bus, self._announce, self.stop)
         self._subscribed = [Listener(subscriber) for subscriber in subscribers]

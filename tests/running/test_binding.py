@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from penstock.errors import ValidationError
-from penstock.running.binding import Bindings, plan_and_bind
+from penstock.running.binding import Bindings
+from penstock.running.checking import prepare
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
 from penstock.study.problem import Problem
 from tests.builders import make_context, make_study
@@ -31,8 +32,12 @@ async def agent(ctx: Any) -> str:
 
 
 def bind(study: Any = None, **options: Any) -> Bindings:
-    options.setdefault("agents", {"agent-a": agent})
-    return plan_and_bind(study or make_study(), **options)[1]
+    agents = options.pop("agents", {"agent-a": agent})
+    problems = options.pop("problems", None)
+    prepared = prepare(
+        study or make_study(), agent_bindings=agents, problem_registry=problems, **options
+    )
+    return prepared.ready()[1]
 
 
 def refused(study: Any, **options: Any) -> tuple[str, ...]:
@@ -190,17 +195,11 @@ def test_a_problem_with_unknown_fields_is_refused() -> None:
     assert "breif" in error
 
 
-def test_a_study_is_checked_and_bound_in_one_go() -> None:
-    made, bindings = plan_and_bind(make_study(), agents={"agent-a": agent})
-
-    assert (len(made), set(bindings.agents)) == (2, {"agent-a"})
-
-
 def test_what_is_wrong_with_the_declaration_and_the_bindings_is_said_at_once() -> None:
     study = make_study(agent_specs=("agent-b",))
     twice = study.model_copy(update={"factors": study.factors * 2})
 
     with pytest.raises(ValidationError) as caught:
-        plan_and_bind(twice)
+        prepare(twice).ready()
 
     assert "Duplicate factor name detected: 'tone'." in caught.value.errors

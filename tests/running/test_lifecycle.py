@@ -24,7 +24,7 @@ from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus
 from penstock.planning.plan import plan
 from penstock.results import RunResult, RunStage
-from penstock.running.binding import plan_and_bind
+from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.retry import Retry
 from tests.builders import make_error, make_result, make_study
@@ -51,7 +51,7 @@ class House:
         }
         self.lifecycle = Lifecycle(
             self.plan,
-            plan_and_bind(self.plan.study, agents={"agent-a": agent})[1],
+            prepare(self.plan.study, agent_bindings={"agent-a": agent}).bindings,
             Announcer(self._bus, "tested"),
             **(given | options),
         )

@@ -56,7 +56,7 @@ from penstock.planning.plan import RunSpec
 from penstock.planning.validation import validate_study
 from penstock.results import RunResult
 from penstock.run import resume_study, run_study
-from penstock.running.problems import find_named_problem
+from penstock.running.finding import find_problem
 from penstock.store.lock import hold_directory
 from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
@@ -177,13 +177,13 @@ def resolve_problem(
         BindingError: nothing is known by that name.
     """
     if isinstance(problem_spec_ref, str):
-        return find_named_problem(registry or {}, problem_spec_ref)
+        return find_problem(registry or {}, problem_spec_ref)
 
     name = "problem"
     if isinstance(problem_spec_ref, Mapping):
         name = problem_spec_ref.get("problem_id", name)
 
-    return find_named_problem({name: problem_spec_ref}, name)
+    return find_problem({name: problem_spec_ref}, name)
 
 
 def materialize_conditions(

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from penstock.errors import ValidationError
 from penstock.planning.estimability import estimability_errors
-from penstock.planning.plan import PROBLEM_FACTORS, plan
+from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
+from penstock.study.conditions import Condition
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 
-__all__ = ["declaration_errors", "validate_study"]
+__all__ = ["declaration_errors", "planned_or_errors", "validate_study"]
 
 RESERVED_COLUMNS = frozenset(
     {"study_id", "condition_id", "admissible", "constraint_messages", "assignment_meta_json"}
@@ -23,15 +24,34 @@ RESERVED_COLUMNS = frozenset(
 def validate_study(study: Study) -> list[str]:
     """List what is wrong with a study; an empty list means that it can be planned.
 
-    A study that names neither agents nor problems is taken for one of a condition runner.
+    None of the study's code is imported. A study that names neither agents nor problems is taken
+    for one of a condition runner.
     """
-    errors = declaration_errors(study, standalone=not study.agent_specs)
-    try:
-        errors += estimability_errors(study, plan(study).conditions)
-    except ValidationError as error:
-        errors += error.errors
-
+    _, errors = planned_or_errors(study, standalone=not study.agent_specs)
     return list(dict.fromkeys(errors))  # planning finds some of them as well
+
+
+def planned_or_errors(
+    study: Study, conditions: Sequence[Condition] | None = None, *, standalone: bool = False
+) -> tuple[Plan | None, list[str]]:
+    """Plan a study, and list everything that is wrong with it; no code of its is imported.
+
+    Args:
+        study: The declared study.
+        conditions: Conditions to use in place of those the study's design makes.
+        standalone: Whether a condition runner does its runs, without agents and problems.
+
+    Returns:
+        The plan, which is None where none can be made, and what is wrong, a sentence each.
+    """
+    errors = declaration_errors(study, standalone=standalone)
+    try:
+        made = plan(study, conditions, standalone=standalone)
+        errors += estimability_errors(study, made.conditions)
+    except ValidationError as error:
+        return None, [*errors, *error.errors]
+
+    return made, errors
 
 
 def declaration_errors(study: Study, *, standalone: bool = False) -> list[str]:

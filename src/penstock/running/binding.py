@@ -1,4 +1,4 @@
-"""Binding a study to what it names: its agents, problems and evaluators, all before any run."""
+"""Binding: what a study's names stand for, made ready to be called before any run."""
 
 from __future__ import annotations
 
@@ -12,26 +12,21 @@ import anyio
 
 from penstock._base.extras import load_extra
 from penstock._base.loop import calling_later
-from penstock.agents.condition_runner import NO_PROBLEM, ConditionRunner, bind_condition_runner
+from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.shapes import BoundAgent, bind_agent
-from penstock.errors import BindingError, PenstockError, ValidationError
+from penstock.errors import PenstockError, ValidationError
 from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
 from penstock.models.session import Resource, Session
-from penstock.planning.estimability import estimability_errors
-from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan, plan
-from penstock.planning.validation import declaration_errors
-from penstock.running.problems import find_named_problem
-from penstock.siblings import find_agent, where_else_agents
+from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
+from penstock.running.finding import find_agent, find_problem, load_named
 from penstock.study.chat import Budget
-from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.problem import Problem
-from penstock.study.references import load_reference
 
 if TYPE_CHECKING:
     from penstock.models.declared import DeclaredModels
 
-__all__ = ["Bindings", "plan_and_bind"]
+__all__ = ["Bindings", "bind", "bind_standalone"]
 
 Found = TypeVar("Found")
 
@@ -66,102 +61,58 @@ class Bindings(NamedTuple):
             yield
 
 
-def plan_and_bind(
+def bind(
     study: Study,
-    conditions: Sequence[Condition] | None = None,
+    plan: Plan | None,
     *,
-    agents: Mapping[str, Any] | None = None,
-    problems: Mapping[str, Any] | None = None,
-    condition_runner: ConditionRunner | None = None,
-    isolate_random: bool = True,
-) -> tuple[Plan, Bindings]:
-    """Plan a study and bind what it names, or the condition runner that takes its place.
+    agents: Mapping[str, Any],
+    problems: Mapping[str, Any],
+    isolate_random: bool,
+) -> tuple[Bindings, list[str]]:
+    """Bind what a plan uses, or, where there is none, what the study says takes part.
 
     Args:
         study: The declared study.
-        conditions: Conditions to use in place of those the study's design makes.
+        plan: Its plan; None where it cannot be planned, so that all faults are found at once.
         agents: Agents by name; they come before those the study declares.
         problems: Problems by id; they come before those the study declares.
-        condition_runner: Runs a condition as a whole, without agents and problems.
         isolate_random: Whether runs have global random generators of their own.
 
-    Raises:
-        ValidationError: everything that is wrong with either, at once.
+    Returns:
+        What could be bound, and what is wrong with the rest.
     """
-    standalone = condition_runner is not None
-    errors = declaration_errors(study, standalone=standalone)
-    made = None
-    try:
-        made = plan(study, conditions, standalone=standalone)
-        errors += estimability_errors(study, made.conditions)
-    except ValidationError as error:
-        errors += error.errors
-
-    if standalone:
-        bindings = _bind_standalone(study, condition_runner, errors, isolate_random=isolate_random)
-    else:
-        bindings = _bind(
-            study, made, errors, agents or {}, problems or {}, isolate_random=isolate_random
-        )
-
-    if errors or made is None:
-        raise ValidationError(errors)
-
-    return made, bindings
-
-
-def _bind(
-    study: Study,
-    plan: Plan | None,
-    errors: list[str],
-    agents: Mapping[str, Any],
-    problems: Mapping[str, Any],
-    *,
-    isolate_random: bool,
-) -> Bindings:
-    """Bind what a plan uses, or, where there is none, what the study says takes part."""
-    # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
-    threads = anyio.CapacityLimiter(math.inf)
-    processes = anyio.CapacityLimiter(os.cpu_count() or 1)
-    models = _models(study, errors)
-
-    def bound_agent(name: str) -> BoundAgent:
-        declared = study.agents.get(name)
-        if declared and declared.chat and name not in agents:
-            if models is None:
-                raise ValidationError([])  # why, is told already
-
-            return models.agent(name, declared.chat)
-
-        target = _agent(study, agents, name)
-        return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
-
-    known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
+    errors: list[str] = []
+    models = _declared_models(study, errors)
     agent_names, problem_names = _taking_part(study, plan)
-    found_problems = _gather(problem_names, lambda name: find_named_problem(known, name), errors)
+    known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
+    found = _gather(problem_names, lambda name: find_problem(known, name), errors)
     bindings = Bindings(
-        agents=_gather(agent_names, bound_agent, errors),
-        problems=found_problems,
-        evaluators=_evaluators(study, found_problems, models, errors),
+        agents=_bind_agents(
+            study, agent_names, agents, models, errors, isolate_random=isolate_random
+        ),
+        problems=found,
+        evaluators=_bind_evaluators(study, found, models, errors),
         resources=() if models is None else (models,),
         budget=study.budget,
     )
     if models is not None and plan is not None:
-        errors += models.errors(plan, found_problems)
+        errors += models.errors(plan, found)
 
-    return bindings
+    return bindings, errors
 
 
-def _bind_standalone(
-    study: Study, runner: Any, errors: list[str], *, isolate_random: bool
-) -> Bindings:
+def bind_standalone(
+    study: Study, runner: Any, *, isolate_random: bool
+) -> tuple[Bindings, list[str]]:
+    """Bind a condition runner, which takes the place of agents, problems and evaluators."""
+    errors: list[str] = []
     found = _gather(
         [""], lambda _: bind_condition_runner(runner, isolate_random=isolate_random), errors
     )
-    return Bindings(found, {"": NO_PROBLEM}, {"": ()}, budget=study.budget)
+    return Bindings(found, {"": NO_PROBLEM}, {"": ()}, budget=study.budget), errors
 
 
-def _models(study: Study, errors: list[str]) -> DeclaredModels | None:
+def _declared_models(study: Study, errors: list[str]) -> DeclaredModels | None:
     """Load what chat models need, where the study declares one."""
     declared = [f"agent {name!r}" for name, each in study.agents.items() if each.chat]
     declared += [f"evaluator {name!r}" for name, each in study.evaluators.items() if each.judge]
@@ -190,6 +141,75 @@ def _taking_part(study: Study, plan: Plan | None) -> tuple[Sequence[str], Sequen
     )
 
 
+def _bind_agents(
+    study: Study,
+    names: Sequence[str],
+    bound: Mapping[str, Any],
+    models: DeclaredModels | None,
+    errors: list[str],
+    *,
+    isolate_random: bool,
+) -> dict[str, BoundAgent]:
+    # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
+    threads = anyio.CapacityLimiter(math.inf)
+    processes = anyio.CapacityLimiter(os.cpu_count() or 1)
+    chats = {
+        name: declared.chat
+        for name in names
+        if name not in bound and (declared := study.agents.get(name)) and declared.chat
+    }
+
+    def bind_code(name: str) -> BoundAgent:
+        target = find_agent(study, bound, name)
+        return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
+
+    found = _gather((name for name in names if name not in chats), bind_code, errors)
+    if models is not None:  # else why they cannot be bound is told already
+        found |= _gather(chats, lambda name: models.agent(name, chats[name]), errors)
+
+    return found
+
+
+def _bind_evaluators(
+    study: Study,
+    problems: Mapping[str, Problem],
+    models: DeclaredModels | None,
+    errors: list[str],
+) -> dict[str, tuple[BoundEvaluator, ...]]:
+    """Bind the evaluators of each problem: its own, then the study's in their declared order."""
+    judges = {name: each.judge for name, each in study.evaluators.items() if each.judge}
+    found = _gather(
+        (name for name in study.evaluators if name not in judges),
+        lambda name: _bind_declared_evaluator(study, name),
+        errors,
+    )
+    if models is not None:
+        found |= _gather(judges, lambda name: models.judge(name, judges[name]), errors)
+
+    shared = tuple(found[name] for name in study.evaluators if name in found)
+    own = _gather(problems, lambda name: _bind_own_evaluator(study, problems[name]), errors)
+    return {name: (*evaluators, *shared) for name, evaluators in own.items()}
+
+
+def _bind_declared_evaluator(study: Study, name: str) -> BoundEvaluator:
+    declared = study.evaluators[name]
+    if declared.call is None:
+        return built_in_evaluator(name, declared)
+
+    return bind_evaluator(name, load_named(study, "evaluator", name, declared.call))
+
+
+def _bind_own_evaluator(study: Study, problem: Problem) -> tuple[BoundEvaluator, ...]:
+    evaluator = problem.evaluator
+    if evaluator is None:
+        return ()
+
+    if isinstance(evaluator, str):
+        evaluator = load_named(study, "the evaluator of problem", problem.problem_id, evaluator)
+
+    return (bind_evaluator("problem_evaluator", evaluator),)
+
+
 def _gather(
     names: Iterable[str], find: Callable[[str], Found], errors: list[str]
 ) -> dict[str, Found]:
@@ -206,72 +226,3 @@ def _gather(
             errors.append(f"{name!r} cannot be loaded: {type(error).__name__}: {error}")
 
     return found
-
-
-def _agent(study: Study, bound: Mapping[str, Any], name: str) -> Any:
-    if name in bound:
-        return bound[name]
-
-    declared = study.agents.get(name)
-    if declared is None or declared.call is None:
-        packaged = find_agent(name)
-        if packaged is not None:
-            return packaged
-
-        known = ", ".join({**bound, **study.agents}) or "none"
-        raise BindingError(
-            f"no agent is named {name!r} (known: {known}); declare it under `agents:` or pass "
-            f"agent_bindings={{{name!r}: ...}}; {where_else_agents()}"
-        )
-
-    try:
-        return load_reference(declared.call, study.base_dir)
-    except (ImportError, AttributeError) as error:
-        raise BindingError(f"agent {name!r}: {error}") from error
-
-
-def _evaluators(
-    study: Study,
-    problems: Mapping[str, Problem],
-    models: DeclaredModels | None,
-    errors: list[str],
-) -> dict[str, tuple[BoundEvaluator, ...]]:
-    def declared(name: str) -> BoundEvaluator:
-        judge = study.evaluators[name].judge
-        if judge is not None:
-            if models is None:
-                raise ValidationError([])  # why, is told already
-
-            return models.judge(name, judge)
-
-        return _declared_evaluator(study, name)
-
-    shared = _gather(study.evaluators, declared, errors)
-    return {
-        name: (*own, *shared.values())
-        for name, own in _gather(
-            problems, lambda name: _own_evaluator(study, problems[name]), errors
-        ).items()
-    }
-
-
-def _declared_evaluator(study: Study, name: str) -> BoundEvaluator:
-    declared = study.evaluators[name]
-    if declared.call is None:
-        return built_in_evaluator(name, declared)
-
-    try:
-        return bind_evaluator(name, load_reference(declared.call, study.base_dir))
-    except (ImportError, AttributeError) as error:
-        raise BindingError(f"evaluator {name!r}: {error}") from error
-
-
-def _own_evaluator(study: Study, problem: Problem) -> tuple[BoundEvaluator, ...]:
-    evaluator = problem.evaluator
-    if evaluator is None:
-        return ()
-
-    if isinstance(evaluator, str):
-        evaluator = load_reference(evaluator, study.base_dir)
-
-    return (bind_evaluator("problem_evaluator", evaluator),)

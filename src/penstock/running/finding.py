@@ -1,0 +1,96 @@
+"""Finding: what the names of agents, problems and evaluators stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.errors import BindingError
+from penstock.siblings import find_agent as find_packaged_agent
+from penstock.siblings import find_problem as find_packaged_problem
+from penstock.siblings import where_else_agents, where_else_problems
+from penstock.study.model import Study
+from penstock.study.problem import Problem
+from penstock.study.references import load_reference
+
+__all__ = ["find_agent", "find_problem", "load_named"]
+
+
+def find_agent(study: Study, bound: Mapping[str, Any], name: str) -> Any:
+    """Return what an agent's name stands for: an object in one of the shapes of agents.
+
+    Args:
+        study: The study; it may declare the agent as a reference to code.
+        bound: Agents that were given in Python; they come first.
+        name: The agent's name.
+
+    Raises:
+        BindingError: nothing has that name, or what it refers to cannot be loaded.
+    """
+    if name in bound:
+        return bound[name]
+
+    declared = study.agents.get(name)
+    if declared is not None and declared.call is not None:
+        return load_named(study, "agent", name, declared.call)
+
+    packaged = find_packaged_agent(name)
+    if packaged is not None:
+        return packaged
+
+    known = ", ".join({**bound, **study.agents}) or "none"
+    raise BindingError(
+        f"no agent is named {name!r} (known: {known}); declare it under `agents:` or pass "
+        f"agent_bindings={{{name!r}: ...}}; {where_else_agents()}"
+    )
+
+
+def find_problem(known: Mapping[str, Any], name: str) -> Problem:
+    """Return the problem of a name: one that is known, else one of the sibling package.
+
+    Args:
+        known: Problems, or mappings with the fields of one, by id.
+        name: The problem's id.
+
+    Raises:
+        BindingError: there is none, or what is known by that name is not a problem.
+    """
+    found = known.get(name)
+    if isinstance(found, Problem):
+        return found
+
+    if isinstance(found, Mapping):
+        return Problem(**{"problem_id": name, **found})
+
+    if hasattr(found, "problem_id") and hasattr(found, "payload"):
+        fields = {field: getattr(found, field, None) for field in Problem.model_fields}
+        return Problem(**{field: value for field, value in fields.items() if value is not None})
+
+    if name in known:
+        raise BindingError(
+            f"problem {name!r} is {found!r}; pass a Problem, or a mapping with the fields of one"
+        )
+
+    packaged = find_packaged_problem(name)
+    if packaged is not None:
+        return packaged
+
+    if not known:
+        return Problem(problem_id=name)  # the name says it all: agents know what it means
+
+    raise BindingError(
+        f"no problem is named {name!r}; declare it under `problems:` or pass "
+        f"problem_registry={{{name!r}: Problem(...)}}; {where_else_problems()}"
+    )
+
+
+def load_named(study: Study, kind: str, name: str, reference: str) -> Any:
+    """Load the code that a study names: ``module:attr``, or ``file.py:attr`` beside its file.
+
+    Raises:
+        BindingError: it cannot be loaded; the kind and the name of what refers to it.
+    """
+    try:
+        return load_reference(reference, study.base_dir)
+    except (ImportError, AttributeError) as error:
+        raise BindingError(f"{kind} {name!r}: {error}") from error
