@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 
+from penstock.errors import ValidationError
 from penstock.events import (
     Event,
     LimitChanged,
@@ -79,13 +81,13 @@ async def test_a_stream_hears_nothing_of_what_came_before_it_or_after_its_end() 
 
 async def test_the_bus_knows_whether_anyone_hears_a_class() -> None:
     bus = EventBus()
-    assert not bus.hears(RunObserved)
+    assert not bus.has_readers(RunObserved)
 
     with bus.open(RunEvent):
-        assert bus.hears(RunObserved)
-        assert not bus.hears(LimitChanged)
+        assert bus.has_readers(RunObserved)
+        assert not bus.has_readers(LimitChanged)
 
-    assert not bus.hears(RunObserved)
+    assert not bus.has_readers(RunObserved)
 
 
 async def test_publishing_to_nobody_is_nothing() -> None:
@@ -343,3 +345,79 @@ async def test_one_reader_far_behind_holds_no_other_reader_back() -> None:
         bus.publish(limit(value))
 
     assert limits(await quick.batch(1000)) == list(range(100))
+
+
+@pytest.mark.field("engine-K2")
+@pytest.mark.parametrize("in_batches", [False, True])
+async def test_a_reader_that_always_finds_events_lets_others_have_their_turn(
+    in_batches: bool,
+) -> None:
+    bus = EventBus()
+    stream = bus.open()
+    turns = 0
+
+    async def feed_itself() -> None:
+        """Read events and publish one for each that was read."""
+        bus.publish(limit(0))
+        while turns < 10:
+            for event in await stream.batch() if in_batches else [await anext(stream)]:
+                bus.publish(event)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(feed_itself)
+        while turns < 10:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.field("engine-K8")
+async def test_a_batch_that_lingers_for_more_than_its_stream_bears_does_not_close_the_gate() -> (
+    None
+):
+    bus = EventBus()
+    stream = bus.open(size=2)
+    batches: list[list[int]] = []
+
+    async def read() -> None:
+        batches.append(limits(await stream.batch(5000, linger_s=3600)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        for value in range(3):
+            await anyio.wait_all_tasks_blocked()
+            bus.publish(limit(value))
+
+        await bus.ready()
+
+    assert batches == [[0, 1, 2]]
+
+
+@pytest.mark.field("engine-K8")
+async def test_a_lossy_batch_that_lingers_for_more_than_its_stream_keeps_drops_nothing() -> None:
+    bus = EventBus()
+    stream = bus.open(size=2, lossy=True)
+    batches: list[list[int]] = []
+
+    async def read() -> None:
+        batches.append(limits(await stream.batch(5000, linger_s=3600)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        for value in range(2):
+            await anyio.wait_all_tasks_blocked()
+            bus.publish(limit(value))
+
+    assert (batches, stream.dropped) == ([[0, 1]], 0)
+
+
+@pytest.mark.field("engine-K18")
+@pytest.mark.parametrize("size", [0, -1, float("nan")])
+@pytest.mark.parametrize("lossy", [True, False])
+async def test_a_stream_that_keeps_nothing_is_refused(size: int, lossy: bool) -> None:
+    with pytest.raises(ValidationError, match="the size of an event stream must be >= 1, not"):
+        EventBus().open(size=size, lossy=lossy)
+
+
+async def test_a_batch_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_size must be >= 1, not 0"):
+        await EventBus().open().batch(0)

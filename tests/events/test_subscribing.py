@@ -185,7 +185,7 @@ async def test_a_subscriber_may_stop_reading_early() -> None:
         await house.listeners.finish()
 
         assert house.announced.events == []
-        assert not house.bus.hears(LimitChanged)
+        assert not house.bus.has_readers(LimitChanged)
 
 
 async def hang(stream: EventStream) -> None:

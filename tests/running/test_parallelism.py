@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
 
 import penstock as ps
 from penstock.models.openai.client import OpenAIChatModel
 from penstock.running import parallelism
+from penstock.running.scheduler import Scheduler
 from penstock.simulator import SimulatedProvider, SimulatorOptions
 from tests.artifacts import assert_same_artifacts
-from tests.builders import make_study
+from tests.builders import Announced, make_study
 from tests.models.loopback import REQUEST
 from tests.models.studies import chat, chat_study, rows
 
@@ -205,3 +207,39 @@ async def test_behind_a_gate_the_gate_alone_is_cut(tmp_path: Path) -> None:
     assert (summary.succeeded, summary.failed) == (200, 0)
     assert not any("refused" in change.reason for change in of_runs)
     assert len(rows(study, "SELECT * FROM attempts WHERE final")) == 200
+
+
+def held(limit: Any) -> tuple[int, list[ps.LimitChanged]]:
+    """Hold a scheduler of 4 at a limit twice; give its limit, and what was said."""
+    announced = Announced()
+    scheduler = Scheduler[int](no_work, 4)
+    for _ in range(2):
+        parallelism.Parallelism(4, scheduler, announced).hold_at(limit)
+
+    return scheduler.limit, announced.of(ps.LimitChanged)
+
+
+async def no_work(_: int) -> None: ...
+
+
+@pytest.mark.field("engine-K2")
+async def test_only_a_change_of_the_limit_is_said() -> None:
+    assert held(4) == (4, [])
+    limit, said = held(np.int64(7))
+    assert (limit, [event.limit for event in said]) == (7, [7])
+
+
+async def test_a_host_that_sets_what_the_automatic_limit_is_ends_it_all_the_same() -> None:
+    announced = Announced()
+    automatic = parallelism.Parallelism("auto", Scheduler[int](no_work, 16), announced)
+    automatic.hold_at(16)
+
+    assert automatic.listeners == []
+    assert [event.reason for event in announced.of(ps.LimitChanged)] == ["set by the host"]
+
+
+@pytest.mark.field("engine-K24")
+@pytest.mark.parametrize("limit", [float("nan"), float("inf"), 0, -3, 2.5, "5", None])
+async def test_a_limit_that_is_not_a_whole_number_is_refused(limit: Any) -> None:
+    with pytest.raises(ps.ValidationError, match="concurrency must be a whole number >= 1, not"):
+        held(limit)

@@ -1,4 +1,4 @@
-"""The announcer: numbers events, dates them, and publishes those that somebody hears."""
+"""The announcer: numbers events, dates them, and publishes those that somebody reads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Announcer"]
 
 
 class Announcer:
-    """Numbers and dates events and publishes them; one that nobody hears is not even made."""
+    """Numbers and dates events and publishes them; one that nobody reads is not even made."""
 
     def __init__(self, bus: EventBus, study_id: str) -> None:
         self._bus = bus
@@ -26,7 +26,7 @@ class Announcer:
     def __call__(self, kind: type[Event], **fields: Any) -> None:
         """Say that something happened: a class of events, and the fields of its own."""
         seq = next(self._seq)
-        if self._bus.hears(kind):
+        if self._bus.has_readers(kind):
             make = self._makers.get(kind) or self._makers.setdefault(kind, unchecked(kind))
             self._bus.publish(
                 make(seq=seq, at=datetime.now(UTC), study_id=self._study_id, **fields)

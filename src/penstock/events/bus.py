@@ -12,10 +12,15 @@ from types import TracebackType
 from typing import Self
 
 import anyio
+import anyio.lowlevel
 
+from penstock.errors import ValidationError
 from penstock.events.tree import Event
 
 __all__ = ["EventBus", "EventStream", "Subscriber"]
+
+_IN_A_ROW = 256
+"""Events a reader takes in a row before the rest of the event loop has its turn."""
 
 
 class EventStream:
@@ -34,6 +39,7 @@ class EventStream:
         self._events: deque[Event] = deque()
         self._arrived = anyio.Event()
         self._wanted = 0
+        self._in_a_row = 0
         self._closed = False
 
     def __len__(self) -> int:
@@ -43,12 +49,15 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        if not self._events:
+        if not self._events or self._in_a_row >= _IN_A_ROW:
             await self._wait(1)
             if not self._events:
                 raise StopAsyncIteration
 
-        return self._take(1)[0]
+        self._in_a_row += 1
+        event = self._events.popleft()
+        self._bus._caught_up(self)  # noqa: SLF001 - a stream and its bus are one thing
+        return event
 
     def __enter__(self) -> Self:
         return self
@@ -65,13 +74,20 @@ class EventStream:
         """Take what has arrived, waiting for at least one event; empty when the stream has ended.
 
         Args:
-            max_size: How many events at most.
-            linger_s: How long to wait for ``max_size`` of them once one is there.
+            max_size: How many events at most, 1 or more.
+            linger_s: How long to wait for ``max_size`` of them once one is there. The wait ends
+                before the stream is so full that it holds the study up, or drops events.
+
+        Raises:
+            ValueError: ``max_size`` is less than 1.
         """
+        if max_size < 1:
+            raise ValueError(f"max_size must be >= 1, not {max_size!r}")
+
         await self._wait(1)
         if linger_s and len(self._events) < max_size and not self._closed:
             with anyio.move_on_after(linger_s):
-                await self._wait(max_size)
+                await self._wait(min(max_size, self._full_at))
 
         return self._take(max_size)
 
@@ -80,6 +96,11 @@ class EventStream:
         self._closed = True
         self._bus._forget(self)  # noqa: SLF001 - a stream and its bus are one thing
         self._arrived.set()
+
+    @property
+    def _full_at(self) -> int:
+        """How many unread events are one too many."""
+        return self.size + 1
 
     def _put(self, event: Event) -> None:
         self._events.append(event)
@@ -91,9 +112,15 @@ class EventStream:
             self._bus._fell_behind(self)  # noqa: SLF001
 
     async def _wait(self, count: int) -> None:
+        """Wait for so many events, or for the end; others have their turn now and then."""
+        if self._in_a_row >= _IN_A_ROW:
+            self._in_a_row = 0
+            await anyio.lowlevel.checkpoint()
+
         if len(self._events) >= count or self._closed:
             return
 
+        self._in_a_row = 0
         self._wanted, self._arrived = count, anyio.Event()  # a stream has one reader
         try:
             await self._arrived.wait()
@@ -108,11 +135,16 @@ class EventStream:
         else:
             taken = [events.popleft() for _ in range(count)]
 
+        self._in_a_row += len(taken)
         self._bus._caught_up(self)  # noqa: SLF001
         return taken
 
 
 class _LossyStream(EventStream):
+    @property
+    def _full_at(self) -> int:
+        return self.size
+
     def _put(self, event: Event) -> None:
         if len(self._events) >= self.size:
             self._events.popleft()
@@ -144,7 +176,13 @@ class EventBus:
                 a lossless one holds new runs back.
             lossy: Whether events may be dropped.
             name: What the reader is called in events and logs.
+
+        Raises:
+            ValidationError: ``size`` is less than 1.
         """
+        if not size >= 1:
+            raise ValidationError([f"the size of an event stream must be >= 1, not {size!r}"])
+
         kind = _LossyStream if lossy else EventStream
         stream = kind(self, name, types or (Event,), size)
         if self._closed:
@@ -155,8 +193,8 @@ class EventBus:
 
         return stream
 
-    def hears(self, kind: type[Event]) -> bool:
-        """Tell whether anyone listens; an event that nobody hears need not be made."""
+    def has_readers(self, kind: type[Event]) -> bool:
+        """Tell whether anyone reads events of a class; one that nobody reads need not be made."""
         return bool(self._route(kind))
 
     def publish(self, event: Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from operator import index
 from time import monotonic
 from typing import Any, Literal
 
@@ -44,6 +45,18 @@ def first_limit(wanted: int | str) -> int:
         raise ValidationError(["parallelism must be >= 1."])
 
     return wanted
+
+
+def _checked(limit: int) -> int:
+    try:
+        whole = index(limit)
+    except TypeError:
+        whole = 0
+
+    if whole < 1:
+        raise ValidationError([f"concurrency must be a whole number >= 1, not {limit!r}"])
+
+    return whole
 
 
 def most_in_flight() -> int:
@@ -88,17 +101,17 @@ class Parallelism:
         return [Listener(self._adapt, (RunStarted, RunRetried, RunFinished))]
 
     def hold_at(self, limit: int) -> None:
-        """Set the limit; who sets it has set it, and it is automatic no longer.
+        """Set the limit; from then on it is not automatic. Only a change is said.
 
         Raises:
-            ValidationError: it is less than 1.
+            ValidationError: it is not a whole number, or less than 1.
         """
-        if limit < 1:
-            raise ValidationError([f"concurrency must be >= 1, not {limit}"])
-
+        limit = _checked(limit)
+        is_changed = self._automatic is not None or limit != self._scheduler.limit
         self._automatic = None
-        self._scheduler.limit = limit
-        self.say(limit, "set by the host")
+        if is_changed:
+            self._scheduler.limit = limit
+            self.say(limit, "set by the host")
 
     def gate(self) -> Awaitable[None] | None:
         """Give what the next run must wait for: the end of a pause, or None."""
