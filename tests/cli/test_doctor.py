@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import StudyFolder
+from tests.command_line import StudyFolder
 
 
 @pytest.fixture

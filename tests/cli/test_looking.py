@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.cli import looking
-from tests.cli.conftest import StudyFolder, json_lines
+from tests.command_line import StudyFolder, json_lines
 
 
 def test_check_says_that_a_study_is_valid_and_writes_nothing(folder: StudyFolder, cli: Any) -> None:

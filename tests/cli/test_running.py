@@ -11,7 +11,7 @@ import typer
 
 from penstock.cli.arguments import number_or_auto
 from penstock.store.reader import StoreReader
-from tests.cli.conftest import StudyFolder, fill, json_lines
+from tests.command_line import StudyFolder, fill, json_lines
 
 
 def read_until(process: subprocess.Popen[str], text: str, times: int = 1) -> None:

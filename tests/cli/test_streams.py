@@ -11,7 +11,7 @@ import structlog
 from penstock._base.text import printable
 from penstock.cli.logs import show_logs
 from penstock.cli.streams import Outlet, ToStderr
-from tests.cli.conftest import fill
+from tests.command_line import fill
 
 
 def test_an_outlet_keeps_what_a_full_pipe_does_not_take_and_gives_it_in_order() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import StudyFolder, json_lines
+from tests.command_line import StudyFolder, json_lines
 
 IN_PYTHON = """\
 import penstock as ps

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.export.canonical import validate_canonical_artifacts
-from tests.cli.conftest import StudyFolder
+from tests.command_line import StudyFolder
 
 CANONICAL = ("conditions.csv", "runs.csv", "events.csv", "evaluations.csv", "study.yaml")
 

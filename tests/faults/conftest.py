@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import StudyFolder, cli
+from tests.command_line import StudyFolder, cli
 
 ROOT = Path(__file__).parents[2]
 REPORT = "PENSTOCK_FAULTS_REPORT"

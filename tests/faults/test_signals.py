@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import StudyFolder, fill
+from tests.command_line import StudyFolder, fill
 from tests.faults.conftest import IS_LONG, Prove, environment
 from tests.faults.study import saved
 
