@@ -26,7 +26,6 @@ FLOORS_OF_FILES = {
     "results": 1,
     "run": 6,
     "runner": 6,
-    "siblings": 2,
 }
 FLOOR = re.compile(r"\(floor (\d)\)\.")
 
@@ -122,6 +121,20 @@ def test_subscribers_do_not_know_each_other() -> None:
     for name in subscribers:
         others = imported_modules(MODULES[name]) & subscribers - {name}
         assert not others, f"{name} imports {others}"
+
+
+def test_no_other_room_imports_the_older_names() -> None:
+    users = {
+        name
+        for name, tree in MODULES.items()
+        if not is_in("compat", name)
+        and any(is_in("compat", used) for used in imported_modules(tree))
+    }
+    assert not users, f"compat is reached through entry points alone, not from {users}"
+
+
+def is_in(room: str, module: str) -> bool:
+    return module.partition(".")[0] == room
 
 
 def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock._base.entry_points import entry_point_names
 from penstock.agents.answers import as_agent_result
 from tests.artifacts import assert_same_artifacts
 
@@ -119,6 +120,12 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
 
 def siblings_imported() -> list[str]:
     return [name for name in sys.modules if name.partition(".")[0] in (AGENTS, PROBLEMS)]
+
+
+def test_they_are_registered_as_this_project_says() -> None:
+    assert "design-research" in entry_point_names("penstock.resolvers"), (
+        "the installed package is older than pyproject.toml: pip install --no-deps -e ."
+    )
 
 
 def errors_of(made: ps.Study, **options: Any) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock.errors import BindingError
-from penstock.siblings import find_agent as find_packaged_agent
-from penstock.siblings import find_problem as find_packaged_problem
-from penstock.siblings import where_else_agents, where_else_problems
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 from penstock.study.references import load_reference
+from penstock.study.resolvers import find_agent as find_packaged_agent
+from penstock.study.resolvers import find_problem as find_packaged_problem
+from penstock.study.resolvers import where_else
 
 __all__ = ["find_agent", "find_problem", "load_named"]
 
@@ -41,12 +41,12 @@ def find_agent(study: Study, bound: Mapping[str, Any], name: str) -> Any:
     known = ", ".join({**bound, **study.agents}) or "none"
     raise BindingError(
         f"no agent is named {name!r} (known: {known}); declare it under `agents:` or pass "
-        f"agent_bindings={{{name!r}: ...}}; {where_else_agents()}"
+        f"agent_bindings={{{name!r}: ...}}; {where_else('agent', name)}"
     )
 
 
 def find_problem(known: Mapping[str, Any], name: str) -> Problem:
-    """Return the problem of a name: one that is known, else one of the sibling package.
+    """Return the problem of a name: one that is known, else one of a package that is installed.
 
     Args:
         known: Problems, or mappings with the fields of one, by id.
@@ -80,7 +80,7 @@ def find_problem(known: Mapping[str, Any], name: str) -> Problem:
 
     raise BindingError(
         f"no problem is named {name!r}; declare it under `problems:` or pass "
-        f"problem_registry={{{name!r}: Problem(...)}}; {where_else_problems()}"
+        f"problem_registry={{{name!r}: Problem(...)}}; {where_else('problem', name)}"
     )
 
 

@@ -1,9 +1,11 @@
-"""Names that a study leaves open, looked up in the sibling packages where these are installed.
+"""The resolver of the sibling packages: names that a study leaves open (`penstock.resolvers`).
 
 A study may name an agent of ``design_research_agents`` or a problem of
 ``design_research_problems`` as if it had declared it. Both packages are optional: each is imported
 only for a name that nothing else stands for, and a study that declares all it names runs the same
 whether they are installed or not.
+
+The module itself is the resolver (see `penstock.study.resolvers.Resolver`).
 """
 
 from __future__ import annotations
@@ -16,23 +18,43 @@ from typing import Any
 
 from penstock.errors import BindingError
 from penstock.study.problem import Problem
+from penstock.study.resolvers import Kind
 
-__all__ = ["find_agent", "find_problem", "where_else_agents", "where_else_problems"]
+__all__ = ["find", "where_else"]
 
 _AGENTS = "design_research_agents"
 _PROBLEMS = "design_research_problems"
 
 
-def find_agent(name: str) -> Any | None:
-    """Give the public export of ``design_research_agents`` that has a name.
+def find(kind: Kind, name: str) -> Any | None:
+    """Return what a sibling package has under a name.
+
+    Args:
+        kind: What is looked for.
+        name: A public export of ``design_research_agents``, or the id of a problem of
+            ``design_research_problems``.
 
     Returns:
-        The class or function; None where there is no such package, or nothing callable of that
-        name in it. A class is not instantiated here: every run gets an instance of its own.
+        The agent's class or function, or the problem; None where there is no such package, or
+        nothing of that name in it.
 
     Raises:
-        BindingError: the package is there and cannot be imported.
+        BindingError: the package is there and cannot be imported, or cannot load the problem.
     """
+    return _find_agent(name) if kind == "agent" else _find_problem(name)
+
+
+def where_else(kind: Kind) -> str:
+    """Say for an error whether a name could have come from a sibling package."""
+    package = _AGENTS if kind == "agent" else _PROBLEMS
+    if _is_installed(package):
+        return f"{package} is installed and has no {kind} of that name either"
+
+    return f"if it is one of the packaged {kind}s, install {package.replace('_', '-')}"
+
+
+def _find_agent(name: str) -> Any | None:
+    """Return a public export; a class is not instantiated: every run gets its own instance."""
     package = _import(_AGENTS, f"agent {name!r}")
     if package is None or name not in getattr(package, "__all__", ()):
         return None
@@ -45,17 +67,11 @@ def find_agent(name: str) -> Any | None:
     return found if callable(found) or callable(getattr(found, "run", None)) else None
 
 
-def find_problem(problem_id: str) -> Problem | None:
-    """Give the packaged problem of ``design_research_problems`` that has an id.
+def _find_problem(problem_id: str) -> Problem | None:
+    """Return a packaged problem.
 
     Its payload holds the native object (``problem_object``), which agents receive as ``problem``;
     its answers are scored by the package.
-
-    Returns:
-        The problem; None where there is no such package, or no such problem in it.
-
-    Raises:
-        BindingError: the package is there and cannot be imported, or cannot load the problem.
     """
     integration = _import(f"{_PROBLEMS}.integration", f"problem {problem_id!r}")
     if integration is None:
@@ -72,23 +88,6 @@ def find_problem(problem_id: str) -> Problem | None:
         raise _broken(f"problem {problem_id!r}", _PROBLEMS, error) from error
 
     return _problem(problem_id, binding, integration)
-
-
-def where_else_agents() -> str:
-    """Say for an error whether an agent could have come from the sibling package."""
-    return _where_else(_AGENTS, "agent")
-
-
-def where_else_problems() -> str:
-    """Say for an error whether a problem could have come from the sibling package."""
-    return _where_else(_PROBLEMS, "problem")
-
-
-def _where_else(package: str, kind: str) -> str:
-    if _is_installed(package):
-        return f"{package} is installed and has no {kind} of that name either"
-
-    return f"if it is one of the packaged {kind}s, install {package.replace('_', '-')}"
 
 
 def _problem(problem_id: str, binding: Any, integration: ModuleType) -> Problem:
