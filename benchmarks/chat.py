@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 import anyio
 import orjson
 
-from penstock.models.completion import ChatMessage, ChatModel, CompletionRequest
+from penstock.models.chat_model import ChatMessage, ChatModel, CompletionRequest
 from penstock.models.openai.client import OpenAIChatModel
 
 Call = Callable[[], Awaitable[None]]

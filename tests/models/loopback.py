@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 from anyio.abc import SocketAttribute, SocketStream
 
-from penstock.models.completion import ChatMessage, Completion, CompletionRequest
+from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
 from penstock.models.openai.client import OpenAIChatModel
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

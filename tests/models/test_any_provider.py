@@ -15,7 +15,7 @@ import pytest
 from penstock.errors import ValidationError
 from penstock.models import model_errors as errors
 from penstock.models.any_provider import AnyProviderModel
-from penstock.models.completion import ChatModel, Usage
+from penstock.models.chat_model import ChatModel, Usage
 from penstock.models.model_errors import ModelError, ModelTimeoutError
 from tests.models.loopback import ANSWER, CANARY, REQUEST, answers, http_server
 
@@ -110,7 +110,7 @@ async def test_an_answer_is_read_as_the_client_reads_it(monkeypatch: pytest.Monk
     model, library = model_of(said, monkeypatch, "stubborn")
     assert library.options["unified_exceptions"] is True
     completion = await model.complete(REQUEST.model_copy(update={"seed": 3}))
-    assert (completion.text, completion.model) == ("42", "m-[api key]")
+    assert (completion.text, completion.model) == ("42", "m-[redacted]")
     assert completion.usage == Usage(input_tokens=12, output_tokens=3)
     assert library.options["seed"] == 3
 
@@ -159,7 +159,7 @@ async def test_a_call_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPat
 def test_a_provider_that_cannot_be_made_says_why_without_the_key(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with pytest.raises(ValidationError, match=r"no provider takes \[api key\]"):
+    with pytest.raises(ValidationError, match=r"no provider takes \[redacted\]"):
         model_of(None, monkeypatch, "unknown")
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.models.cache import ResponseCache, cache_key
-from penstock.models.completion import (
+from penstock.models.chat_model import (
     ChatMessage,
     Completion,
     CompletionRequest,
@@ -328,7 +328,7 @@ async def test_a_cache_that_is_not_open_says_so(path: Path) -> None:
 WRITER = """
 import sys, anyio
 from penstock.models.cache import ResponseCache
-from penstock.models.completion import Completion
+from penstock.models.chat_model import Completion
 
 async def main(path, name):
     asked = 0

@@ -15,7 +15,7 @@ from anyio.abc import SocketStream
 
 from penstock.errors import ValidationError
 from penstock.models import model_errors as errors
-from penstock.models.completion import ChatMessage, Completion, RateLimitHeaders, Usage
+from penstock.models.chat_model import ChatMessage, Completion, RateLimitHeaders, Usage
 from penstock.models.model_errors import ModelError, ModelTimeoutError
 from penstock.models.openai.client import OpenAIChatModel
 from tests.models.loopback import ANSWER, REQUEST, answers, ask, http_server, tcp_server

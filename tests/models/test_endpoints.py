@@ -10,7 +10,7 @@ import pytest
 from penstock.errors import ValidationError
 from penstock.events import LimitChanged
 from penstock.models.endpoints import Endpoints
-from penstock.models.openai.keys import Keys
+from penstock.models.keys import Keys
 from penstock.models.session import Session
 from penstock.runner import StudyRunner
 from penstock.simulator import SimulatedProvider, SimulatorOptions
@@ -35,10 +35,10 @@ async def test_who_asks_at_one_endpoint_with_one_key_shares_its_gate(
 ) -> None:
     monkeypatch.setenv("PENSTOCK_TEST_KEY", "a-key-of-a-test")
     endpoints = Endpoints(chat_study(tmp_path, chat(URL)))
-    one = endpoints.line(options(timeout_s=5))
-    same = endpoints.line(options(timeout_s=5, model="another-model"))
-    patient = endpoints.line(options(timeout_s=50))
-    keyed = endpoints.line(options(timeout_s=5, api_key_env="PENSTOCK_TEST_KEY"))
+    one = endpoints.client(options(timeout_s=5))
+    same = endpoints.client(options(timeout_s=5, model="another-model"))
+    patient = endpoints.client(options(timeout_s=50))
+    keyed = endpoints.client(options(timeout_s=5, api_key_env="PENSTOCK_TEST_KEY"))
     async with endpoints.open(Session(0.0, 0, nothing, nothing)):
         assert same.client is one.client
         assert patient.client is not one.client
@@ -49,9 +49,9 @@ async def test_who_asks_at_one_endpoint_with_one_key_shares_its_gate(
 async def test_limits_are_found_with_or_without_a_slash_at_the_end(tmp_path: Path) -> None:
     study = chat_study(tmp_path, chat(URL), limits={f"{URL}/": {"max_in_flight": 7}})
     endpoints = Endpoints(study)
-    line = endpoints.line(options())
+    client = endpoints.client(options())
     async with endpoints.open(Session(0.0, 0, nothing, nothing)):
-        assert endpoints.gate(line).limit <= 7
+        assert endpoints.gate(client).limit <= 7
 
     assert endpoints.unused_limits() == []
 

@@ -8,11 +8,11 @@ import orjson
 import pytest
 from multidict import CIMultiDict
 
+from penstock._base.secrets import Redactor
 from penstock.models import model_errors as errors
 from penstock.models.model_errors import ModelError
 from penstock.models.openai.endpoint import Endpoint
 from penstock.models.openai.error_response import failure_in_payload, failure_of_status
-from penstock.models.redaction import Redactor
 
 ENDPOINT = Endpoint("http://host/v1", "SOME_KEY", True, 300.0, Redactor(None))
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from penstock.models.calls import prompt_tokens
-from penstock.models.completion import ChatMessage, CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest
 from penstock.models.forecast import forecasts
+from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import plan
 from penstock.study.problem import Problem
 from tests.models.studies import chat, chat_study

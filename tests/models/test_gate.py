@@ -10,7 +10,7 @@ import anyio
 import anyio.abc
 import pytest
 
-from penstock.models.completion import RateLimitHeaders
+from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.gate import Gate, Ticket
 from penstock.models.model_errors import (
     BadRequestError,

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from anyio.abc import SocketStream
 
-from penstock.models.completion import Completion
+from penstock._base.secrets import REDACTED, Redactor
+from penstock.models.chat_model import Completion
 from penstock.models.model_errors import ModelError
 from penstock.models.openai.client import OpenAIChatModel
-from penstock.models.redaction import REDACTED, Redactor
 from tests.models.loopback import ANSWER, CANARY, answers, ask, http_server, tcp_server
 
 pytestmark = pytest.mark.anyio
@@ -115,8 +115,8 @@ def test_a_client_is_printed_without_its_key() -> None:
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("Incorrect API key provided: sk-proj-****************abcd.", "provided: [api key]"),
-        ("header was 'Authorization: Bearer abc'", "Authorization: [api key]"),
+        ("Incorrect API key provided: sk-proj-****************abcd.", "provided: [redacted]"),
+        ("header was 'Authorization: Bearer abc'", "Authorization: [redacted]"),
         ("a\r\n\t b\x00c\u202ed", "a b c d"),
         ("<html><style>p {}</style><h1>502</h1>\n</html>", "502"),
         ("x" * 400, "x" * 299 + "…"),
@@ -130,11 +130,16 @@ def test_an_excerpt_is_one_printable_line_without_anything_like_a_key(text: str,
 
 
 def test_a_key_is_found_however_a_server_writes_it() -> None:
-    hidden = Redactor('pass/word&"9"')
-    for form in ('pass/word&"9"', "pass%2Fword%26%229%22", "pass/word&amp;&quot;9&quot;"):
+    hidden = Redactor('pass/word-2026&"9"')
+    forms = (
+        'pass/word-2026&"9"',
+        "pass%2Fword-2026%26%229%22",
+        "pass/word-2026&amp;&quot;9&quot;",
+    )
+    for form in forms:
         assert hidden.text(f"<{form}>") == f"<{REDACTED}>"
 
-    assert hidden.body(b'{"a":"pass\\/word&\\"9\\""}') == b'{"a":"[api key]"}'
+    assert hidden.body(b'{"a":"pass\\/word-2026&\\"9\\""}') == b'{"a":"[redacted]"}'
 
 
 def test_a_placeholder_for_a_key_is_no_secret_and_no_word_of_an_answer_is_lost() -> None:

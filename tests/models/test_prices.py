@@ -8,8 +8,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from penstock.models.completion import Usage
-from penstock.models.gate.prices import Prices, estimate_tokens
+from penstock.models.chat_model import Usage
+from penstock.models.gate.prices import Prices
+from penstock.models.tokens import estimate_tokens
 from penstock.study.chat import Price
 
 MILLION = 1_000_000

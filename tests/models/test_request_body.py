@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from penstock._base.frozen import frozen_json
-from penstock.models.completion import ChatMessage, CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest
 from penstock.models.model_errors import BadRequestError
 from penstock.models.openai.request_body import body_of
 

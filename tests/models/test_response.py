@@ -8,12 +8,12 @@ import orjson
 import pytest
 from multidict import CIMultiDict
 
+from penstock._base.secrets import Redactor
 from penstock.models import model_errors as errors
-from penstock.models.completion import Completion, CompletionRequest, Usage
+from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.model_errors import MalformedResponseError, ModelError
 from penstock.models.openai.endpoint import Endpoint
 from penstock.models.openai.response import completion_of, payload_of
-from penstock.models.redaction import Redactor
 from tests.models.loopback import ANSWER, REQUEST
 
 ENDPOINT = Endpoint("http://host/v1", None, False, 300.0, Redactor(None))
@@ -57,10 +57,10 @@ def content(value: Any, **choice: Any) -> bytes:
         ),
         (
             {"prompt_tokens": 9, "completion_tokens": -1},
-            Usage(input_tokens=9, output_tokens=1, is_estimated=True),
+            Usage(input_tokens=9, output_tokens=2, is_estimated=True),
         ),
-        (None, Usage(input_tokens=8, output_tokens=1, is_estimated=True)),
-        ("many", Usage(input_tokens=8, output_tokens=1, is_estimated=True)),
+        (None, Usage(input_tokens=10, output_tokens=2, is_estimated=True)),
+        ("many", Usage(input_tokens=10, output_tokens=2, is_estimated=True)),
     ],
 )
 def test_tokens_are_the_provider_s_count_or_said_to_be_our_estimate(

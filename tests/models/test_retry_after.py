@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from penstock.models.completion import RateLimitHeaders
+from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.openai.retry_after import rate_limits_of, retry_after_s
 
 

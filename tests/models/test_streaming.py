@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.models import model_errors as errors
-from penstock.models.completion import Completion, Usage
+from penstock.models.chat_model import Completion, Usage
 from penstock.models.model_errors import ModelError, ModelTimeoutError
 from penstock.models.openai.streaming import EventReader
 from tests.models.loopback import REQUEST, answers, ask, http_server, tcp_server

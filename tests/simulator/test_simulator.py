@@ -448,14 +448,12 @@ async def test_a_prompt_beyond_the_context_is_too_long() -> None:
 
 
 async def test_latencies_have_the_mean_and_the_width_that_were_asked_for() -> None:
-    from penstock.simulator.latency import latency_s
-
     places = [(number + 0.5) / 10_000 for number in range(10_000)]
     for kind, width in (("constant", 0.0), ("uniform", 0.1 / 3**0.5), ("lognormal", 0.1)):
         options = SimulatorOptions.model_validate(
             {"latency_s": 0.2, "jitter_s": 0.1, "latency_distribution": kind}
         )
-        drawn = [latency_s(options, place) for place in places]
+        drawn = [options.latency_at(place) for place in places]
         assert mean(drawn) == pytest.approx(0.2, rel=0.01)
         assert mean((each - 0.2) ** 2 for each in drawn) ** 0.5 == pytest.approx(width, rel=0.05)
 

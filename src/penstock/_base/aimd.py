@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-__all__ = ["AdaptiveLimit", "OnChanged", "Pause"]
+__all__ = ["REFUSED_STATUSES", "AdaptiveLimit", "OnChanged", "Pause"]
+
+REFUSED_STATUSES = frozenset({429, 503, 529})
+"""HTTP statuses that say 'not now': too many requests, unavailable, overloaded."""
 
 OnChanged = Callable[[int, str], None]
 """Is told a new limit and, for people, why it changed."""

@@ -20,8 +20,9 @@ import anyio
 import orjson
 
 from penstock._base.extras import load_extra
+from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError, message_of
-from penstock.models.completion import Completion, CompletionRequest
+from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.model_errors import (
     AuthenticationError,
     BadRequestError,
@@ -37,7 +38,6 @@ from penstock.models.openai.error_response import failure_of_status
 from penstock.models.openai.request_body import body_of
 from penstock.models.openai.response import completion_of, payload_of
 from penstock.models.openai.streaming import StreamedAnswer
-from penstock.models.redaction import Redactor
 
 __all__ = ["AnyProviderModel"]
 

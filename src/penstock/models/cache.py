@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from penstock._base.json import decode, encode
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
-from penstock.models.completion import Completion, CompletionRequest
+from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.study.identity import stable_json_dumps
 
 __all__ = ["ResponseCache", "cache_key"]

@@ -8,29 +8,21 @@ from typing import NamedTuple
 
 from penstock.agents.context import RunContext
 from penstock.models.cache import cache_key
-from penstock.models.completion import Completion, CompletionRequest, Usage
-from penstock.models.endpoints import Endpoints, Line
+from penstock.models.chat_model import Completion, CompletionRequest, Usage
+from penstock.models.endpoints import EndpointClient, Endpoints
 from penstock.models.gate.budget import Reservation
-from penstock.models.gate.prices import estimate_tokens
 from penstock.models.model_errors import (
     MalformedResponseError,
     ModelConnectionError,
     ModelError,
     ModelTimeoutError,
 )
+from penstock.models.tokens import prompt_tokens
 
-__all__ = ["Caller", "prompt_tokens"]
+__all__ = ["Caller"]
 
-_TOKENS_PER_MESSAGE = 4
 _UNBOUNDED_ANSWER_TOKENS = 1000
 """What an answer without ``max_tokens`` is taken for at the gate, until it is there."""
-
-
-def prompt_tokens(request: CompletionRequest) -> int:
-    """Estimate the tokens of a request's messages."""
-    return sum(
-        estimate_tokens(message.content) + _TOKENS_PER_MESSAGE for message in request.messages
-    )
 
 
 class _Estimate(NamedTuple):
@@ -49,14 +41,14 @@ class Caller:
 
     Args:
         endpoints: What the study shares.
-        line: The way to the endpoint.
+        client: The endpoint's client.
         prefix: Keeps the metrics of judges apart from the agent's.
     """
 
-    def __init__(self, endpoints: Endpoints, line: Line, prefix: str = "") -> None:
-        self.provider = line.provider
+    def __init__(self, endpoints: Endpoints, client: EndpointClient, prefix: str = "") -> None:
+        self.provider = client.provider
         self._endpoints = endpoints
-        self._line = line
+        self._client = client
         self._prefix = prefix
 
     async def complete(
@@ -78,7 +70,7 @@ class Caller:
             return await self._ask(ctx, request)
 
         key = cache_key(
-            self._line.account[0],
+            self._client.account[0],
             request,
             replicate=ctx.spec.replicate,
             attempt=ctx.attempt,
@@ -88,7 +80,7 @@ class Caller:
 
     async def _ask(self, ctx: RunContext, request: CompletionRequest) -> Completion:
         estimate = self._estimate(request)
-        gate = self._endpoints.gate(self._line)
+        gate = self._endpoints.gate(self._client)
         waited_s = ctx.waited_s
         async with AsyncExitStack() as stack:
             with ctx.waiting():
@@ -101,7 +93,7 @@ class Caller:
             self._record(ctx, queued_s=ctx.waited_s - waited_s)
             begun = perf_counter()
             try:
-                completion = await self._line.client.complete(request)
+                completion = await self._client.client.complete(request)
             except ModelError as error:
                 self._record(ctx, provider_s=perf_counter() - begun)
                 ticket.rejected(error)
@@ -119,14 +111,14 @@ class Caller:
 
     def _estimate(self, request: CompletionRequest) -> _Estimate:
         asked, most = prompt_tokens(request), request.max_tokens
-        prices, url = self._endpoints.prices, self._line.account[0]
+        prices, url = self._endpoints.prices, self._client.account[0]
         cost_usd = prices.worst_case_usd(request.model, asked, most or 0, url)
         return _Estimate(asked, asked + (most or _UNBOUNDED_ANSWER_TOKENS), cost_usd or 0.0)
 
     def _settle(
         self, ctx: RunContext, request: CompletionRequest, usage: Usage, reservation: Reservation
     ) -> None:
-        cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._line.account[0])
+        cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._client.account[0])
         tokens = usage.input_tokens + usage.output_tokens
         reservation.settle(cost_usd or 0.0, tokens)
         self._record(

@@ -7,10 +7,10 @@ from typing import Any
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
 from penstock.models.calls import Caller
-from penstock.models.completion import Completion
+from penstock.models.chat_model import Completion
 from penstock.models.model_errors import MalformedResponseError, ModelError, TruncatedError
 from penstock.models.prompts import scope_of
-from penstock.models.requests import RequestTemplate
+from penstock.models.request_template import RequestTemplate
 
 __all__ = ["ChatAgent", "checked"]
 

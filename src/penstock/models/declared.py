@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from penstock.errors import ValidationError
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import ChatAgent
-from penstock.models.completion import Usage
+from penstock.models.chat_model import Usage
 from penstock.models.endpoints import Endpoints
 from penstock.models.judge import Judge, stand_in_answer
 from penstock.models.prompts import PromptError, scope_of
-from penstock.models.requests import RequestTemplate
+from penstock.models.request_template import RequestTemplate
 from penstock.models.session import Session
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, JudgeOptions
@@ -96,21 +96,21 @@ class DeclaredModels:
         self, who: str, options: ChatOptions, prefix: str = ""
     ) -> tuple[RequestTemplate, Caller]:
         errors: list[str] = []
-        template = line = None
+        template = client = None
         try:
             template = RequestTemplate(who, options)
         except ValidationError as error:
             errors += error.errors
 
         try:
-            line = self._endpoints.line(options)
+            client = self._endpoints.client(options)
         except ValidationError as error:
             errors += [f"{who}: {each}" for each in error.errors]
 
-        if template is None or line is None:
+        if template is None or client is None:
             raise ValidationError(errors)
 
-        return template, Caller(self._endpoints, line, prefix)
+        return template, Caller(self._endpoints, client, prefix)
 
     def _budget_errors(
         self, declared: _Declared, plan: Plan, problems: Mapping[str, Problem]

@@ -12,19 +12,19 @@ from penstock.models.cache import ResponseCache
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
+from penstock.models.keys import Keys
 from penstock.models.openai.client import OpenAIChatModel
-from penstock.models.openai.keys import Keys
 from penstock.models.session import Session
 from penstock.study.chat import ChatOptions, EndpointLimits
 from penstock.study.model import Study
 
-__all__ = ["Endpoints", "Line"]
+__all__ = ["EndpointClient", "Endpoints"]
 
 _Account = tuple[str, str | None]
 
 
-class Line(NamedTuple):
-    """A way to one endpoint: the client that asks, and where its account is known.
+class EndpointClient(NamedTuple):
+    """A client of one endpoint, and the account that it uses there.
 
     Args:
         client: Asks; clients differ in their timeouts.
@@ -56,18 +56,18 @@ class Endpoints:
         self._out_of_budget: Callable[[str], None] = lambda _: None
         self._keys = Keys(study.resolve(".env"))
         self._limits = {name.rstrip("/"): limits for name, limits in study.limits.items()}
-        self._lines: dict[tuple[str, str | None, float, float], Line] = {}
+        self._clients: dict[tuple[str, str | None, float, float], EndpointClient] = {}
         self._gates: dict[_Account, Gate] = {}
 
-    def line(self, options: ChatOptions) -> Line:
-        """Give the way to an endpoint; those who ask for the same share it.
+    def client(self, options: ChatOptions) -> EndpointClient:
+        """Return the client of an endpoint; those who ask for the same share it.
 
         Raises:
             ValidationError: there is no key, or the endpoint cannot be used.
         """
         name = options.api_key_env
         wanted = (options.base_url, name, options.timeout_s, options.connect_timeout_s)
-        if wanted not in self._lines:
+        if wanted not in self._clients:
             limits = self._limits_of(options.base_url)
             client = OpenAIChatModel(
                 options.base_url,
@@ -79,13 +79,13 @@ class Endpoints:
                 max_retry_after_s=limits.max_retry_after_s,
             )
             provider = urlsplit(options.base_url).hostname or options.base_url
-            self._lines[wanted] = Line(client, (options.base_url, name), provider)
+            self._clients[wanted] = EndpointClient(client, (options.base_url, name), provider)
 
-        return self._lines[wanted]
+        return self._clients[wanted]
 
-    def gate(self, line: Line) -> Gate:
-        """Give the gate of a line's account."""
-        return self._gates[line.account]
+    def gate(self, client: EndpointClient) -> Gate:
+        """Return the gate of a client's account."""
+        return self._gates[client.account]
 
     def urls(self) -> list[str]:
         """List the endpoints that the study declares, first seen first."""
@@ -123,12 +123,12 @@ class Endpoints:
                 cache = ResponseCache(study.resolve(study.response_cache))
                 self.cache = await stack.enter_async_context(cache)
 
-            for line in self._lines.values():
-                await stack.enter_async_context(line.client)
-                if line.account not in self._gates:
-                    url, _ = line.account
+            for each in self._clients.values():
+                await stack.enter_async_context(each.client)
+                if each.account not in self._gates:
+                    url, _ = each.account
                     changed = partial(session.limit_changed, endpoint=url)
-                    self._gates[line.account] = Gate(
+                    self._gates[each.account] = Gate(
                         url, self._limits_of(url), on_limit_changed=changed
                     )
 

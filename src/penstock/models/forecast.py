@@ -8,12 +8,12 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from penstock.models.calls import prompt_tokens
-from penstock.models.completion import CompletionRequest, Usage
+from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.gate.prices import Prices
 from penstock.models.judge import stand_in_answer
 from penstock.models.prompts import PromptError, scope_of
-from penstock.models.requests import RequestTemplate
+from penstock.models.request_template import RequestTemplate
+from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import Plan, RunSpec
 
 __all__ = ["Forecast", "forecasts"]

@@ -1,177 +1,145 @@
 """Answers in JSON: read, and checked against the JSON schema that they were to follow.
 
-A schema becomes a pydantic validator. What providers take in their strict modes is checked:
-types, ``enum``, ``const``, ``anyOf``, ``oneOf``, ``$ref`` to ``$defs``, properties, items, and
-bounds of numbers, texts and lists; other keywords are the provider's to keep.
+Models write JSON between fences, after a sentence, before another; it is read all the same where
+there is one value that follows the schema. Two different ones are no answer: nothing is guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, NotRequired, Union
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-import pydantic
-from pydantic import ConfigDict, Field, Strict, TypeAdapter
-from typing_extensions import TypedDict
-
+from penstock._base.extras import load_extra
 from penstock._base.json import decode
 from penstock.errors import ValidationError
 from penstock.models.model_errors import MalformedResponseError
 
 __all__ = ["JsonAnswers"]
 
-_BOUNDS = {
-    "minimum": "ge",
-    "maximum": "le",
-    "exclusiveMinimum": "gt",
-    "exclusiveMaximum": "lt",
-    "multipleOf": "multiple_of",
-    "minLength": "min_length",
-    "maxLength": "max_length",
-    "pattern": "pattern",
-    "minItems": "min_length",
-    "maxItems": "max_length",
-}
-_PLAIN: dict[str, Any] = {
-    "string": Annotated[str, Strict()],
-    "integer": Annotated[int, Strict()],
-    "number": Annotated[float, Strict()],
-    "boolean": Annotated[bool, Strict()],
-    "null": None,
-}
-_DEEPEST = 32
+_MOST_TOLD = 5
+_LONGEST_TOLD = 200
+_MOST_STARTS = 200
+"""At so many places it is tried to read JSON; text full of braces must not take for ever."""
+
+_FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)
+_START = re.compile(r"[{\[]")
+_DECODER = json.JSONDecoder()
 
 
 class JsonAnswers:
     """Reads answers that follow a JSON schema.
 
     Args:
-        schema: The schema.
+        schema: The schema, of the draft that its ``$schema`` names, else of 2020-12.
 
     Raises:
-        ValidationError: it cannot be read, or has a property ``text``, where the answer is.
+        ValidationError: it cannot be read, has a property ``text``, where the answer is, or
+            jsonschema is not installed.
     """
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
+        library = load_extra("jsonschema", extra="models", what="json_schema")
+        registry = load_extra("jsonschema_specifications", extra="models", what="json_schema")
+        plain = json.loads(json.dumps(schema, default=dict))
         try:
-            has_text = "text" in schema.get("properties", {})
-            self._adapter: TypeAdapter[Any] = TypeAdapter(_Reader(schema).type_of(schema))
-        except Exception as error:  # anyone's schema: pydantic raises whatever Python does
-            said = " ".join(str(error).split())
+            kind = library.validators.validator_for(plain, library.Draft202012Validator)
+            kind.check_schema(plain)
+            # A registry of its own: the library's would fetch what it does not know.
+            self._validator = kind(plain, registry=registry.REGISTRY)
+            _follow_references(self._validator, plain)
+        except Exception as error:  # anyone's schema
+            said = " ".join(str(getattr(error, "message", error)).split())
+            place = ".".join(map(str, getattr(error, "absolute_path", ())))
+            said = f"{place}: {said}" if place else said
             raise ValidationError([f"json_schema: cannot be read: {said}"]) from error
 
-        if has_text:
+        if "text" in plain.get("properties", {}):
             said = "json_schema: the property `text` would hide the answer's text; rename it"
             raise ValidationError([said])
 
     def read(self, text: str) -> dict[str, Any]:
-        """Give the fields of an answer; one that is no mapping is the field ``value``.
+        """Return the fields of an answer; one that is not a mapping is the field ``value``.
 
         Raises:
-            MalformedResponseError: it is no JSON, or does not follow the schema.
+            MalformedResponseError: it is not JSON, or does not follow the schema.
         """
-        try:
-            answer = decode(text)
-        except (ValueError, RecursionError) as error:
-            raise MalformedResponseError(f"the answer is no JSON: {error}") from None
+        found = list(_values_in(text))
+        if not found:
+            raise MalformedResponseError(f"the answer is not JSON: {_shortened(text)!r}")
 
-        try:
-            self._adapter.validate_python(answer)
-        except pydantic.ValidationError as error:
-            said = "; ".join(
-                f"{'.'.join(map(str, detail['loc'])) or 'it'}: {detail['msg']}"
-                for detail in error.errors(include_url=False, include_input=False)[:5]
+        following = [value for value in found if self._validator.is_valid(value)]
+        if not following:
+            said = "; ".join(self._faults(found[-1]))
+            raise MalformedResponseError(f"the answer does not follow json_schema: {said}")
+
+        if any(value != following[0] for value in following):
+            raise MalformedResponseError(
+                f"the answer holds {len(following)} different values that follow json_schema"
             )
-            sentence = f"the answer does not follow json_schema: {said}"
-            raise MalformedResponseError(sentence) from None
 
+        answer = following[0]
         return answer if isinstance(answer, dict) else {"value": answer}
 
+    def _faults(self, value: Any) -> Iterator[str]:
+        faults = sorted(self._validator.iter_errors(value), key=lambda each: each.json_path)
+        for fault in faults[:_MOST_TOLD]:
+            place = ".".join(map(str, fault.absolute_path))
+            yield f"{place or 'it'}: {_shortened(fault.message)}"
 
-class _Reader:
-    """Turns the parts of a schema into types that pydantic validates by."""
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
-        self._root = schema
-        self._depth = 0
+def _values_in(text: str) -> Iterator[Any]:
+    """Find JSON: the whole text, else what stands in fences, else objects and lists in the text."""
+    whole = _read(text)
+    if whole is not _NOTHING:
+        yield whole
+        return
 
-    def type_of(self, schema: Any) -> Any:
-        if schema is True or schema == {}:
-            return Any
+    fenced = [value for found in _FENCE.findall(text) if (value := _read(found)) is not _NOTHING]
+    yield from fenced or _values_within(text)
 
-        self._depth += 1
+
+def _values_within(text: str) -> Iterator[Any]:
+    place = 0
+    for _ in range(_MOST_STARTS):
+        start = _START.search(text, place)
+        if start is None:
+            return
+
         try:
-            if self._depth > _DEEPEST:  # it refers to itself: below this the provider is trusted
-                return Any
-
-            return self._type_of(schema)
-        finally:
-            self._depth -= 1
-
-    def _type_of(self, schema: Mapping[str, Any]) -> Any:
-        if "$ref" in schema:
-            return self.type_of(self._referred(schema["$ref"]))
-
-        if "const" in schema:
-            return _one_of([schema["const"]])
-
-        if "enum" in schema:
-            return _one_of(schema["enum"])
-
-        for keyword in ("anyOf", "oneOf"):
-            if keyword in schema:
-                return Union[tuple(self.type_of(each) for each in schema[keyword])]  # noqa: UP007
-
-        kinds = schema.get("type", "object" if "properties" in schema else None)
-        if kinds is None:
-            return Any
-
-        kinds = [kinds] if isinstance(kinds, str) else kinds
-        return Union[tuple(self._of_kind(kind, schema) for kind in kinds)]  # noqa: UP007
-
-    def _of_kind(self, kind: str, schema: Mapping[str, Any]) -> Any:
-        if kind == "object":
-            return self._object(schema)
-
-        base = list[self.type_of(schema.get("items", True))] if kind == "array" else _PLAIN[kind]  # type: ignore[misc]
-        bounds = {ours: schema[theirs] for theirs, ours in _BOUNDS.items() if theirs in schema}
-        return Annotated[base, Field(**bounds)] if bounds else base
-
-    def _object(self, schema: Mapping[str, Any]) -> Any:
-        properties, required = schema.get("properties", {}), schema.get("required", ())
-        if not properties:
-            return dict[str, Any]
-
-        fields = {
-            name: self.type_of(each) if name in required else NotRequired[self.type_of(each)]
-            for name, each in properties.items()
-        }
-        functional: Any = TypedDict  # a type checker wants its fields written out
-        made = functional("Answer", fields)
-        is_closed = schema.get("additionalProperties") is False
-        made.__pydantic_config__ = ConfigDict(extra="forbid" if is_closed else "allow", strict=True)
-        return made
-
-    def _referred(self, reference: str) -> Any:
-        found: Any = self._root
-        for part in reference.removeprefix("#").strip("/").split("/"):
-            found = found[part.replace("~1", "/").replace("~0", "~")] if part else found
-
-        return found
+            value, place = _DECODER.raw_decode(text, start.start())
+        except RecursionError:
+            return
+        except ValueError:
+            place = start.end()
+        else:
+            yield value
 
 
-def _one_of(values: Any) -> Any:
-    if all(isinstance(value, (str, int, bool, type(None))) for value in values):
-        return Literal[tuple(values)]
-
-    return Annotated[Any, pydantic.AfterValidator(_membership(list(values)))]
+_NOTHING = object()
 
 
-def _membership(values: list[Any]) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if value not in values:
-            raise ValueError(f"is none of {values!r}")
+def _read(text: str) -> Any:
+    try:
+        return decode(text)
+    except (ValueError, RecursionError):
+        return _NOTHING
 
-        return value
 
-    return check
+def _follow_references(validator: Any, schema: Any) -> None:
+    """See that what the schema refers to is there; the library would say so at an answer only."""
+    if isinstance(schema, dict):
+        if isinstance(schema.get("$ref"), str):
+            # A reference that leads nowhere raises; whatever the value is worth does not matter.
+            next(validator.evolve(schema={"$ref": schema["$ref"]}).iter_errors(None), None)
+
+        for each in schema.values():
+            _follow_references(validator, each)
+    elif isinstance(schema, list):
+        for each in schema:
+            _follow_references(validator, each)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TOLD else text[: _LONGEST_TOLD - 1] + "…"

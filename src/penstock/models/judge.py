@@ -15,10 +15,10 @@ from penstock._base.json import encode
 from penstock.agents.context import RunContext
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import checked
-from penstock.models.completion import Completion, CompletionRequest
+from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.model_errors import MalformedResponseError, ModelError
 from penstock.models.prompts import scope_of
-from penstock.models.requests import RequestTemplate
+from penstock.models.request_template import RequestTemplate
 from penstock.results import Evaluation
 from penstock.study.chat import JudgeOptions
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from penstock.errors import RunFault
-from penstock.models.completion import RateLimitHeaders, Usage
+from penstock.models.chat_model import RateLimitHeaders, Usage
 
 __all__ = [
     "AuthenticationError",

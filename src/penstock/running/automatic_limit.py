@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import exp, inf, log
 from typing import NamedTuple
 
-from penstock._base.aimd import AdaptiveLimit, OnChanged, Pause
+from penstock._base.aimd import REFUSED_STATUSES, AdaptiveLimit, OnChanged, Pause
 from penstock.results import RunError, RunResult, RunStage
 
 __all__ = ["AutomaticLimit", "Refusal", "refusal_of"]
@@ -70,12 +70,11 @@ def _says_too_much(error: RunError) -> bool:
     name = error.kind.lower()
     return (
         error.retry_after_s is not None
-        or error.http_status in _REFUSALS
+        or error.http_status in REFUSED_STATUSES
         or any(part in name for part in _REFUSALS_NAMED)
     )
 
 
-_REFUSALS = frozenset({429, 503, 529})
 _REFUSALS_NAMED = ("ratelimit", "toomanyrequests", "throttl", "resourceexhausted", "overloaded")
 """Parts of the names that clients of providers give to such errors, in lower case."""
 

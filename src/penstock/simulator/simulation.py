@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from penstock.simulator.draws import Draws
 from penstock.simulator.faults import WITHOUT_ANSWER, Fault, draw_fault, retry_after
-from penstock.simulator.latency import latency_s
 from penstock.simulator.limits import RateLimits
 from penstock.simulator.payloads import Answer, answer_pieces, error_body, spoilt
 from penstock.simulator.question import Question, tokens_of
@@ -274,7 +273,7 @@ class Simulation:
 
     def _latency_s(self, question: Question) -> float:
         at = self._draws.uniform("latency", question.key, self._attempts[question.key])
-        return latency_s(self._options, at)
+        return self._options.latency_at(at)
 
 
 def _ended(text: str, question: Question) -> tuple[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import exp, log, sqrt
 from pathlib import Path
+from statistics import NormalDist
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -128,3 +130,20 @@ class SimulatorOptions(Fact):
             for fault in Fault
             if fault in self.faults or fault in shared
         }
+
+    def latency_at(self, place: float) -> float:
+        """Return the latency at a place of its distribution, in seconds.
+
+        Args:
+            place: The place, between 0 and 1: at 0.5 is the median.
+        """
+        mean_s, jitter_s = self.latency_s, self.jitter_s
+        if not mean_s or not jitter_s or self.latency_distribution == "constant":
+            return mean_s
+
+        if self.latency_distribution == "uniform":
+            return max(0.0, mean_s + (2 * place - 1) * jitter_s)
+
+        variance = log(1 + (jitter_s / mean_s) ** 2)
+        normal = NormalDist(log(mean_s) - variance / 2, sqrt(variance))
+        return exp(normal.inv_cdf(min(max(place, 1e-12), 1 - 1e-12)))

@@ -16,16 +16,15 @@ from typing import Self
 
 import anyio
 
-from penstock._base.aimd import AdaptiveLimit, Pause
-from penstock.models.completion import RateLimitHeaders
+from penstock._base.aimd import REFUSED_STATUSES, AdaptiveLimit, Pause
+from penstock.models.chat_model import RateLimitHeaders
+from penstock.models.gate.fair_queue import FairQueue
 from penstock.models.gate.pacing import Entry, Rate
-from penstock.models.gate.turns import Turns
 from penstock.models.model_errors import ModelError
 from penstock.study.chat import EndpointLimits
 
 __all__ = ["Gate", "Ticket"]
 
-_REJECTIONS = frozenset({429, 503, 529})
 _SHORTEST_SLEEP_S = 0.001
 """A clock's rounding may leave less than it can count; sleeping for that would never end."""
 
@@ -117,7 +116,7 @@ class Gate:
         self._pause = Pause(longest_s)
         self._requests = Rate(limits.requests_per_minute, longest_s)
         self._tokens = Rate(limits.tokens_per_minute, longest_s)
-        self._line: Turns[Ticket] = Turns()
+        self._queue: FairQueue[Ticket] = FairQueue()
         self._in_flight = 0
         self._waking: OrderedDict[Ticket, None] = OrderedDict()
         self._timekeeper: Ticket | None = None
@@ -131,7 +130,7 @@ class Gate:
     @property
     def waiting(self) -> int:
         """Calls that wait for their turn."""
-        return len(self._line)
+        return len(self._queue)
 
     @property
     def limit(self) -> int:
@@ -150,7 +149,7 @@ class Gate:
 
     async def _enter(self, ticket: Ticket) -> None:
         began_at = self._clock()
-        self._line.append(ticket.group, ticket)
+        self._queue.append(ticket.group, ticket)
         try:
             self._give_turns()
             while ticket._admitted_at is None:
@@ -182,7 +181,7 @@ class Gate:
             self._waking.pop(ticket, None)
             self._take_turn_back(ticket)
         else:
-            self._line.remove(ticket.group, ticket)
+            self._queue.remove(ticket.group, ticket)
 
         if self._timekeeper is ticket:
             self._timekeeper = None
@@ -192,7 +191,7 @@ class Gate:
     def _give_turns(self) -> None:
         """Admit whoever may begin now; see to it that somebody wakes when the next may."""
         now = self._clock()
-        while (ticket := self._line.first()) is not None:
+        while (ticket := self._queue.first()) is not None:
             if self._in_flight >= self._limit.value:
                 return  # whoever leaves gives the next turn
 
@@ -201,7 +200,7 @@ class Gate:
                 self._keep_time(free_at)
                 return
 
-            self._give_turn(self._line.take(), now)
+            self._give_turn(self._queue.take(), now)
 
     def _free_at(self, tokens: int, now: float) -> float:
         requests_at, tokens_at = self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
@@ -226,7 +225,7 @@ class Gate:
     def _keep_time(self, due: float) -> None:
         """Have somebody wake at a moment: whoever waits longest, so that it seldom changes."""
         if self._timekeeper is None:
-            self._timekeeper = self._line.last()
+            self._timekeeper = self._queue.last()
         elif due >= self._due:
             return
 
@@ -271,7 +270,7 @@ class Gate:
 
         ticket._is_told = True
         self._hear(ticket, error.rate_limits)
-        if error.http_status not in _REJECTIONS:
+        if error.http_status not in REFUSED_STATUSES:
             return
 
         now = self._clock()
@@ -285,7 +284,7 @@ class Gate:
         """Take back the turns of callers that have not woken yet: their calls would begin now."""
         for ticket in reversed(self._waking):
             self._take_turn_back(ticket)
-            self._line.put_back(ticket.group, ticket)
+            self._queue.put_back(ticket.group, ticket)
 
         self._waking.clear()
 

@@ -10,13 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from penstock.models.completion import Usage
+from penstock.models.chat_model import Usage
 from penstock.study.chat import Price
 
-__all__ = ["Prices", "estimate_tokens"]
+__all__ = ["Prices"]
 
-_ASCII_CHARACTERS_PER_TOKEN = 3
-_OTHER_BYTES_PER_TOKEN = 2
 _PER_MILLION = 1e-6
 
 
@@ -63,25 +61,6 @@ class Prices:
         """
         usage = Usage(input_tokens=input_tokens, output_tokens=max_tokens)
         return self.cost_usd(model, usage, base_url)
-
-
-def estimate_tokens(text: str) -> int:
-    """Estimate how many tokens a text is, without the model's tokenizer.
-
-    A digit is a token, three other ASCII characters are one, and two bytes of UTF-8 of anything
-    else. Current tokenizers need about a token for four characters of English and for one to
-    three bytes of other scripts, so this is rather too many than too few: what is reserved by it
-    is corrected by what the provider counts.
-    """
-    ascii_bytes = text.encode("ascii", "ignore")
-    digits = len(ascii_bytes) - len(ascii_bytes.translate(None, b"0123456789"))
-    others = len(text.encode("utf-8", "surrogatepass")) - len(ascii_bytes)
-    characters = len(ascii_bytes) - digits
-    return (
-        digits
-        + -(-characters // _ASCII_CHARACTERS_PER_TOKEN)
-        + -(-others // _OTHER_BYTES_PER_TOKEN)
-    )
 
 
 def _cost_usd(price: Price, usage: Usage) -> float:

@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 import anyio
 
 from penstock._base.extras import load_extra
+from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError
-from penstock.models.completion import Completion, CompletionRequest
+from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.model_errors import MalformedResponseError, ModelConnectionError, ModelError
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
 from penstock.models.openai.error_response import failure_of_status
 from penstock.models.openai.request_body import body_of
 from penstock.models.openai.response import completion_of, payload_of
 from penstock.models.openai.streaming import DONE, EventReader, StreamedAnswer
-from penstock.models.redaction import Redactor
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession

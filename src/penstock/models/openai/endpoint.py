@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from penstock.models.completion import RateLimitHeaders
+from penstock._base.secrets import Redactor
+from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.openai.retry_after import rate_limits_of
-from penstock.models.redaction import Redactor
 
 __all__ = ["Endpoint", "ResponseHead"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from penstock.models.completion import CompletionRequest
+from penstock.models.chat_model import CompletionRequest
 from penstock.models.model_errors import BadRequestError
 
 __all__ = ["body_of"]

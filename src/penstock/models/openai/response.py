@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from penstock._base.json import decode
-from penstock.models.completion import Completion, CompletionRequest, Usage
+from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.model_errors import ContentFilteredError, MalformedResponseError, RefusalError
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
 from penstock.models.openai.error_response import failure_in_payload
+from penstock.models.tokens import estimate_tokens, prompt_tokens
 
 __all__ = ["completion_of", "estimated_usage", "payload_of"]
-
-_BYTES_PER_TOKEN = 4
-_TOKENS_PER_MESSAGE = 4
 
 
 def payload_of(endpoint: Endpoint, head: ResponseHead, body: bytes) -> Any:
@@ -113,28 +110,23 @@ def completion_of(
 
 
 def estimated_usage(request: CompletionRequest, text: str, partial: Any = None) -> Usage:
-    """Guess the tokens of a call whose provider did not count them: a token is about 4 bytes.
+    """Guess the tokens of a call whose provider did not count them.
 
     Args:
         request: What was asked.
         text: What was answered.
         partial: The provider's counts, where it gave some; those that can be read are kept.
     """
-    contents = [message.content for message in request.messages]
     counted = partial if isinstance(partial, dict) else {}
     input_tokens = _count(counted, "prompt_tokens", "input_tokens")
     output_tokens = _count(counted, "completion_tokens", "output_tokens")
     if input_tokens is None:
-        input_tokens = _tokens_of(contents) + _TOKENS_PER_MESSAGE * len(contents)
+        input_tokens = prompt_tokens(request)
 
     if output_tokens is None:
-        output_tokens = _tokens_of([text])
+        output_tokens = estimate_tokens(text)
 
     return Usage(input_tokens=input_tokens, output_tokens=output_tokens, is_estimated=True)
-
-
-def _tokens_of(texts: Iterable[str]) -> int:
-    return sum(-(-len(text.encode("utf-8", "replace")) // _BYTES_PER_TOKEN) for text in texts)
 
 
 def _usage_of(counted: Any) -> Usage | None:

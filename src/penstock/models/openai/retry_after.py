@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import time
 
-from penstock.models.completion import RateLimitHeaders
+from penstock.models.chat_model import RateLimitHeaders
 
 __all__ = ["rate_limits_of", "retry_after_s"]
 

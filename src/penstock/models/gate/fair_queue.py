@@ -1,4 +1,4 @@
-"""A line in which groups take turns: none is served last for as long as another has somebody."""
+"""Fair queue: round-robin between groups, FIFO within each."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-__all__ = ["Turns"]
+__all__ = ["FairQueue"]
 
 Waiter = TypeVar("Waiter", bound=Hashable)
 
 
-class Turns(Generic[Waiter]):
-    """Waiters in groups: round-robin between groups, first come first served inside one.
+class FairQueue(Generic[Waiter]):
+    """Queue waiters by group: round-robin between groups, FIFO within each.
 
     Each operation takes the same time however many wait. Ordered dicts are used in place of
     deques because whoever is cancelled leaves from the middle.
@@ -26,29 +26,29 @@ class Turns(Generic[Waiter]):
         return self._count
 
     def append(self, group: str, waiter: Waiter) -> None:
-        """Let a waiter stand at the end of its group; a new group has its turn last."""
+        """Add a waiter at the end of its group; a new group comes last."""
         self._groups.setdefault(group, OrderedDict())[waiter] = None
         self._count += 1
 
     def put_back(self, group: str, waiter: Waiter) -> None:
-        """Let a waiter that was taken stand at the very front again, and its group with it."""
+        """Return a waiter that was taken to the very front, and its group with it."""
         self.append(group, waiter)
         self._groups[group].move_to_end(waiter, last=False)
         self._groups.move_to_end(group, last=False)
 
     def first(self) -> Waiter | None:
-        """Say whose turn it is."""
+        """Return the waiter that is next, or None."""
         return next(iter(next(iter(self._groups.values()))), None) if self._groups else None
 
     def last(self) -> Waiter | None:
-        """Say who stays in the line longest, as it stands."""
+        """Return the waiter that will be served last, or None."""
         return next(reversed(next(reversed(self._groups.values())))) if self._groups else None
 
     def take(self) -> Waiter:
-        """Take the first waiter out of the line; the turn goes to the next group.
+        """Remove and return the next waiter; then it is the next group's turn.
 
         Raises:
-            KeyError: nobody waits.
+            KeyError: the queue is empty.
         """
         group, waiters = self._groups.popitem(last=False)
         waiter, _ = waiters.popitem(last=False)
@@ -59,7 +59,7 @@ class Turns(Generic[Waiter]):
         return waiter
 
     def remove(self, group: str, waiter: Waiter) -> None:
-        """Take a waiter out of the line, wherever it stands; nothing where it does not."""
+        """Remove a waiter from anywhere in the queue; do nothing if it is not there."""
         waiters = self._groups.get(group)
         if waiters is None or waiter not in waiters:
             return

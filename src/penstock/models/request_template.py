@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penstock.errors import ValidationError
-from penstock.models.completion import ChatMessage, CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.prompts import PromptError, Template
 from penstock.study.chat import ChatOptions

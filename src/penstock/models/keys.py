@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from penstock._base.extras import load_extra
 from penstock.errors import ValidationError
 
 __all__ = ["Keys"]
-
-_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*")
 
 
 class Keys:
@@ -22,18 +21,18 @@ class Keys:
 
     def __init__(self, dotenv: Path) -> None:
         self._dotenv = dotenv
-        self._lines: dict[str, str] | None = None
+        self._values: Mapping[str, str | None] | None = None
 
     def find(self, name: str) -> str:
-        """Give the key that a variable holds.
+        """Return the key that a variable holds.
 
         Raises:
             ValidationError: it is set nowhere, or empty.
         """
-        if self._lines is None:
-            self._lines = _read(self._dotenv)
+        if self._values is None:
+            self._values = _read(self._dotenv)
 
-        key = (os.environ.get(name) or self._lines.get(name) or "").strip()
+        key = (os.environ.get(name) or self._values.get(name) or "").strip()
         if not key:
             raise ValidationError(
                 [f"there is no key: {name} is set neither in the environment nor in {self._dotenv}"]
@@ -42,20 +41,18 @@ class Keys:
         return key
 
 
-def _read(path: Path) -> dict[str, str]:
-    """Read lines of ``NAME=value``; quotes around a value, and comments after it, are dropped."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+def _read(path: Path) -> Mapping[str, str | None]:
+    """Read a ``.env`` file; what it holds is taken as it stands there."""
+    if not path.exists():
         return {}
+
+    library = load_extra("dotenv", extra="models", what=f"{path}")
+    try:
+        values: Mapping[str, str | None] = library.dotenv_values(
+            path, interpolate=False, encoding="utf-8-sig"
+        )
     except (OSError, UnicodeDecodeError) as error:
         # The error of a decoder quotes the bytes that it could not read.
         raise ValidationError([f"{path} cannot be read: {type(error).__name__}"]) from None
 
-    found = (_LINE.fullmatch(line) for line in text.splitlines())
-    return {match[1]: _value(match[2]) for match in found if match}
-
-
-def _value(text: str) -> str:
-    quoted = re.match(r"""(['"])(.*?)\1(?:\s+#.*)?$""", text)
-    return quoted[2] if quoted else re.sub(r"(?:^|\s+)#.*$", "", text)
+    return values

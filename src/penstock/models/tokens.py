@@ -1,0 +1,37 @@
+"""How many tokens a text is, estimated without the model's tokenizer."""
+
+from __future__ import annotations
+
+from penstock.models.chat_model import CompletionRequest
+
+__all__ = ["estimate_tokens", "prompt_tokens"]
+
+_ASCII_CHARACTERS_PER_TOKEN = 3
+_OTHER_BYTES_PER_TOKEN = 2
+_TOKENS_PER_MESSAGE = 4
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate how many tokens a text is.
+
+    A digit is a token, three other ASCII characters are one, and two bytes of UTF-8 of anything
+    else. Current tokenizers need about a token for four characters of English and for one to
+    three bytes of other scripts, so this is rather too many than too few: what is reserved by it
+    is corrected by what the provider counts.
+    """
+    ascii_bytes = text.encode("ascii", "ignore")
+    digits = len(ascii_bytes) - len(ascii_bytes.translate(None, b"0123456789"))
+    others = len(text.encode("utf-8", "surrogatepass")) - len(ascii_bytes)
+    characters = len(ascii_bytes) - digits
+    return (
+        digits
+        + -(-characters // _ASCII_CHARACTERS_PER_TOKEN)
+        + -(-others // _OTHER_BYTES_PER_TOKEN)
+    )
+
+
+def prompt_tokens(request: CompletionRequest) -> int:
+    """Estimate the tokens of a request's messages."""
+    return sum(
+        estimate_tokens(message.content) + _TOKENS_PER_MESSAGE for message in request.messages
+    )
