@@ -297,7 +297,7 @@ async def test_without_the_extra_the_error_names_it_and_nothing_is_written(tmp_p
 
 
 def test_nothing_but_parquet_loads_pyarrow() -> None:
-    code = "import sys, penstock.cli.looking, penstock.runner; print('pyarrow' in sys.modules)"
+    code = "import sys, penstock.cli.session; print('pyarrow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"

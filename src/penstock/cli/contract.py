@@ -37,9 +37,9 @@ class DoeKind(StrEnum):
 @verbs.command("validate-study", rich_help_panel=PANEL)
 def validate_study(study: StudyArgument) -> None:
     """Say everything that is wrong with what a study declares; `check` also loads its agents."""
-    from penstock.cli.target import find_study  # noqa: PLC0415 - `--help` must be quick
-    from penstock.errors import ValidationError  # noqa: PLC0415
-    from penstock.planning import validation  # noqa: PLC0415
+    from penstock.cli.target import find_study
+    from penstock.errors import ValidationError
+    from penstock.planning import validation
 
     with errors_told():
         found = find_study(study)
@@ -59,9 +59,9 @@ def materialize_design(
     ] = None,
 ) -> None:
     """Write a study's conditions.csv without running it; another study's is not overwritten."""
-    from penstock.cli.target import find_study  # noqa: PLC0415
-    from penstock.designs import build_design  # noqa: PLC0415
-    from penstock.export import condition_tables as conditions  # noqa: PLC0415 - `--help` must be quick
+    from penstock.cli.target import find_study
+    from penstock.designs import build_design
+    from penstock.export import condition_tables as conditions
 
     with errors_told():
         found = find_study(study)
@@ -93,8 +93,8 @@ def generate_doe(
     randomize: Annotated[bool, typer.Option(help="Shuffle the rows.")] = True,
 ) -> None:
     """Write the rows of a design without a study."""
-    from penstock.designs import doe  # noqa: PLC0415
-    from penstock.export.tables import plain_cell, write_csv  # noqa: PLC0415 - see above
+    from penstock.designs import doe
+    from penstock.export.tables import plain_cell, write_csv
 
     factors = _factors(factors_json)
     with errors_told():
@@ -127,15 +127,15 @@ def export_analysis(
     sqlite: Annotated[bool, typer.Option("--sqlite", help="Copy study.sqlite there too.")] = False,
 ) -> None:
     """Write a study's files from its store, and check them."""
-    from penstock.cli import looking  # noqa: PLC0415 - `--help` must be quick
-    from penstock.cli.target import find_study  # noqa: PLC0415
+    from penstock.cli.export import export_directory
+    from penstock.cli.target import find_study
 
     with errors_told():
         found = find_study(study)
         own = _output_dir(found)
         is_there = output_dir is not None and (output_dir / "study.sqlite").exists()
         source = output_dir if output_dir is not None and is_there else own
-        looking.export(source, output_dir, sqlite=sqlite, study_id=found.study_id)
+        export_directory(source, output_dir, sqlite=sqlite, study_id=found.study_id)
 
 
 @verbs.command("bundle-results", rich_help_panel=PANEL)
@@ -147,7 +147,7 @@ def bundle_results(
     ] = None,
 ) -> None:
     """Pack a study's output directory into one .tar.gz."""
-    from penstock.export import bundle  # noqa: PLC0415 - `--help` must be quick
+    from penstock.export import bundle
 
     with errors_told():
         say(f"Bundled study output to {bundle.bundle_results(directory, bundle_path)}")

@@ -2,47 +2,56 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from penstock.cli.crash import crash_test
-from penstock.cli.output import ExitCode, counted, emit, errors_told, say
-from penstock.export.checks import examine_artifacts
-from penstock.store.doctor import Finding, examine_store
-from penstock.store.lock import is_held
+from penstock.cli.arguments import DirectoryArgument, JsonOption
+from penstock.cli.exit_codes import ExitCode
+from penstock.cli.output import counted, emit, errors_told, say
 
-__all__ = ["examine"]
+__all__ = ["doctor"]
 
 
-def examine(directory: Path, *, crash: bool, json: bool) -> None:
-    """Examine a study's directory; exit with 3 where something in it is damaged."""
-    with errors_told():
-        findings = [*examine_store(directory)]
-        if is_held(directory):
-            findings.append(Finding(is_wrong=False, what="in use: its files are not compared"))
-        elif not any(finding.is_wrong for finding in findings):
-            findings += examine_artifacts(directory)
+@errors_told()
+def doctor(
+    directory: DirectoryArgument,
+    *,
+    crash_test: Annotated[
+        bool,
+        typer.Option("--crash-test", help="Kill a small study on DIR's disk; see what is kept."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Say what is wrong with a study's directory and what to do; nothing is changed."""
+    from penstock.cli import crash
+    from penstock.export.checks import examine_artifacts
+    from penstock.store.doctor import Finding, examine_store
+    from penstock.store.lock import is_held
 
-        if crash:
-            findings.append(crash_test(directory))
+    findings = [*examine_store(directory)]
+    if is_held(directory):
+        findings.append(Finding(is_wrong=False, what="in use: its files are not compared"))
+    elif not any(finding.is_wrong for finding in findings):
+        findings += examine_artifacts(directory)
 
-        wrong = [finding for finding in findings if finding.is_wrong]
-        if json:
-            emit(
-                "doctor",
-                output_dir=str(directory.absolute()),
-                is_healthy=not wrong,
-                findings=[finding._asdict() for finding in findings],
-            )
-        else:
-            for finding in findings:
-                said = "wrong" if finding.is_wrong else "note"
-                say(f"{said}: {finding.what}", *([f"  {finding.advice}"] if finding.advice else []))
+    if crash_test:
+        findings.append(crash.crash_test(directory))
 
-            say(
-                f"{directory}: {counted(len(wrong), 'fault')}" if wrong else f"{directory}: healthy"
-            )
+    wrong = [finding for finding in findings if finding.is_wrong]
+    if json:
+        emit(
+            "doctor",
+            output_dir=str(directory.absolute()),
+            is_healthy=not wrong,
+            findings=[finding._asdict() for finding in findings],
+        )
+    else:
+        for finding in findings:
+            said = "wrong" if finding.is_wrong else "note"
+            say(f"{said}: {finding.what}", *([f"  {finding.advice}"] if finding.advice else []))
 
-        if wrong:
-            raise typer.Exit(ExitCode.REFUSED)
+        say(f"{directory}: {counted(len(wrong), 'fault')}" if wrong else f"{directory}: healthy")
+
+    if wrong:
+        raise typer.Exit(ExitCode.REFUSED)

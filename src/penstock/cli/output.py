@@ -1,4 +1,4 @@
-"""What the command line says: lines for people, JSON for machines, and exit codes."""
+"""What the command line says: lines for people, and JSON for machines."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from enum import IntEnum
 from typing import Any, TextIO
 
 import typer
 
 from penstock._base.text import printable
+from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
 
 __all__ = [
-    "ExitCode",
     "counted",
     "emit",
     "ensure_descriptors",
@@ -25,25 +24,6 @@ __all__ = [
     "listed",
     "say",
 ]
-
-
-class ExitCode(IntEnum):
-    """What came of a command."""
-
-    COMPLETE = 0
-    INTERNAL_ERROR = 1
-    USAGE = 2
-    REFUSED = 3
-    """The study is invalid, or the directory cannot be used."""
-
-    FAILED_RUNS = 10
-    """More runs failed than ``--max-failures``."""
-
-    OUT_OF_BUDGET = 11
-    """The study's budget is spent; with a larger one, running it again goes on."""
-
-    INTERRUPTED = 130
-    """What is done is saved, and running it again goes on."""
 
 
 def say(*lines: str) -> None:
@@ -84,7 +64,7 @@ def errors_told() -> Iterator[None]:
     """
     try:
         yield
-    except typer.Exit:
+    except (typer.Exit, typer.BadParameter):  # an ending, or a wrong command line
         raise
     except KeyboardInterrupt as error:
         _tell(error, ["interrupted"], ExitCode.INTERRUPTED)

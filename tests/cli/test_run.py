@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from collections import Counter
 from typing import Any
 
@@ -269,3 +270,36 @@ def test_a_number_of_runs_is_at_least_one_or_auto() -> None:
     for wrong in ("0", "-1", "many", "2.5", ""):
         with pytest.raises(typer.BadParameter, match="neither a whole number from 1 nor auto"):
             number_or_auto(wrong)
+
+
+def test_a_dry_run_says_how_large_the_plan_is_and_writes_nothing(
+    folder: StudyFolder, cli: Any
+) -> None:
+    dry = cli("run", folder.file, "--dry-run")
+    assert dry.exit_code == 0
+    assert "40 runs planned (2 conditions, 1 agent, 2 problems)" in dry.stderr
+    assert not folder.results.exists()
+    launch, done = json_lines(cli("run", folder.file, "--dry-run", "--json").stdout)
+    assert launch["dry_run"]
+    assert (done["planned"], done["remaining"]) == (40, 40)
+    assert not folder.results.exists()
+
+
+def test_an_output_directory_is_relative_to_where_one_stands(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = folder.path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert cli("run", "../study.yaml", "--output-dir", "out").exit_code == 0
+    assert (elsewhere / "out" / "runs.csv").exists()
+
+
+def test_fresh_starts_from_nothing_and_keeps_the_old_aside(folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    folder.set_up(failing=["p2"])
+    del sys.modules["sibling"]
+    ended = cli("run", folder.file, "--fresh")
+    assert "kept from before" not in ended.stderr
+    assert len(list(folder.path.glob("results*"))) == 2
+    assert len(folder.calls()) == 80

@@ -14,7 +14,8 @@ import anyio
 import typer
 
 from penstock._base.extras import load_extra
-from penstock.cli.output import ExitCode, errors_told, say
+from penstock.cli.exit_codes import ExitCode
+from penstock.cli.output import errors_told, say
 from penstock.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["simulate_model"]
 _MOST_ERRORS = 20
 
 
+@errors_told()
 def simulate_model(
     *,
     host: Annotated[str, typer.Option(help="The address to listen at.")] = "127.0.0.1",
@@ -152,12 +154,8 @@ def simulate_model(
         "log": log,
         "kept_requests": 1,  # the file is the log of a process
     }
-    with errors_told():
-        simulator = load_extra("penstock.simulator", extra="models", what="simulate-model")
-
-    options = _options(simulator, given)
-    with errors_told():
-        _serve(simulator, options)
+    simulator = load_extra("penstock.simulator", extra="models", what="simulate-model")
+    _serve(simulator, _options(simulator, given))
 
 
 def _serve(simulator: Any, options: SimulatorOptions) -> None:
@@ -185,7 +183,7 @@ async def _serve_until_signalled(simulator: Any, options: SimulatorOptions) -> N
 
 
 def _options(simulator: Any, given: dict[str, Any]) -> SimulatorOptions:
-    from pydantic import ValidationError as FieldErrors  # noqa: PLC0415 - so that --help is quick
+    from pydantic import ValidationError as FieldErrors
 
     for name in ("faults", "faults_at"):
         given[name] = dict(map(_pair, given[name]))
@@ -223,7 +221,7 @@ def _is_loopback(host: str) -> bool:
 def _raise_limit_on_files() -> None:
     """Let this process have as many connections as the system allows it."""
     try:
-        import resource  # noqa: PLC0415 - POSIX only
+        import resource  # POSIX only
     except ImportError:
         return
 

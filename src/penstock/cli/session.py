@@ -1,4 +1,4 @@
-"""``penstock run``: a study from its launch to its exit code."""
+"""A study run on the command line, from its launch to its exit code."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple, NoReturn, TextIO
 import anyio
 import typer
 
+from penstock.cli.exit_codes import ExitCode
 from penstock.cli.logs import show_logs
-from penstock.cli.output import ExitCode, counted, emit, errors_told, listed, say
+from penstock.cli.output import counted, emit, errors_told, listed, say
 from penstock.cli.standing import failure_rows
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_study

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from penstock.cli import target
+from tests.command_line import StudyFolder
+
+
+def test_an_internal_error_is_one_message_unless_debugging(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: str) -> None:
+        raise RuntimeError("the \x1b[2Jroof")
+
+    monkeypatch.setattr(target, "find_study", broken)
+    told = cli("check", folder.file)
+    assert told.exit_code == 1
+    assert "internal error: RuntimeError: the \\x1b[2Jroof" in told.stderr
+    assert "Traceback" not in told.stderr
+    monkeypatch.setenv("PENSTOCK_DEBUG", "1")
+    assert "Traceback" in cli("check", folder.file).stderr
+
+
+def test_ctrl_c_before_a_study_begins_is_exit_code_130(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(target, "find_study", interrupted)
+    assert cli("check", folder.file).exit_code == 130
+
+
+def test_a_study_module_that_exits_is_refused(folder: StudyFolder, cli: Any) -> None:
+    (folder.path / "agents.py").write_text("import sys\nsys.exit(0)\n")
+    refused = cli("check", folder.file)
+    assert refused.exit_code == 3
+    assert "exit(0)" in refused.stderr

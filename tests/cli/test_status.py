@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.command_line import StudyFolder, json_lines
+
+
+def test_status_shows_where_a_study_stands(folder: StudyFolder, cli: Any) -> None:
+    folder.set_up(failing=["p2"])
+    assert cli("run", folder.file).exit_code == 10
+    shown = cli("status", folder.results)
+    assert shown.exit_code == 0
+    assert "40 planned, 20 succeeded, 20 failed, 0 skipped, 0 remaining" in shown.stderr
+    assert "20 x  ValueError: no [/bold] \\x1b[31manswer (agent)" in shown.stderr
+    (status,) = json_lines(cli("status", folder.results, "--json").stdout)
+    assert (status["event"], status["planned"], status["failed"]) == ("status", 40, 20)
+    assert status["failures"][0]["runs"] == 20
+
+
+@pytest.mark.parametrize("command", ["status", "export"])
+def test_a_directory_without_a_study_is_refused(command: str, tmp_path: Path, cli: Any) -> None:
+    refused = cli(command, tmp_path)
+    assert refused.exit_code == 3
+    assert refused.stderr.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["status", "export"])
+def test_a_broken_store_is_refused(command: str, folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    store = folder.results / "study.sqlite"
+    whole = store.read_bytes()
+    store.write_bytes(whole[:4096] + b"\x5a" * (len(whole) - 4096))
+    refused = cli(command, folder.results)
+    assert refused.exit_code == 3
+    assert "study.sqlite" in refused.stderr
+    assert "Traceback" not in refused.stderr
