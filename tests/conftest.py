@@ -29,9 +29,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
+def anyio_backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> tuple[str, dict[str, Any]]:
     """Run async tests on asyncio; the store's driver runs on nothing else."""
-    return "asyncio"
+    if request.node.get_closest_marker("virtual_time") is None:
+        return "asyncio", {}
+
+    from tests.virtual_time import keep_virtual_time  # it imports most of penstock
+
+    return "asyncio", {"loop_factory": keep_virtual_time(monkeypatch)}
 
 
 @pytest.fixture(scope="session")

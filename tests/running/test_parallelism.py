@@ -20,7 +20,7 @@ from tests.builders import Announced, make_study
 from tests.models.loopback import REQUEST
 from tests.models.studies import chat, chat_study, rows
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 RETRY = ps.Retry(attempts=20, wait_s=0.05, max_wait_s=0.1)
 
@@ -78,7 +78,7 @@ async def test_a_study_settles_at_what_its_agent_bears_and_nothing_is_lost(tmp_p
 
 async def test_an_agent_that_keeps_up_gets_more(tmp_path: Path) -> None:
     async def agent(ctx: ps.RunContext) -> str:
-        await anyio.sleep(0.3)  # so long that a busy machine makes no difference
+        await anyio.sleep(0.3)
         return "done"
 
     summary, changes = await run(make_study(replicates=60), agent, tmp_path)
