@@ -14,7 +14,7 @@ import pytest
 
 import penstock as ps
 from penstock.export.artifacts import export_artifacts
-from penstock.export.spreadsheets import quote_formulas
+from penstock.export.tables import quote_formulas
 from tests.artifacts import assert_same_artifacts
 from tests.builders import make_study
 from tests.defects.situations import Calls, query, read, run

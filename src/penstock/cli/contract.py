@@ -61,7 +61,7 @@ def materialize_design(
     """Write a study's conditions.csv without running it; another study's is not overwritten."""
     from penstock.cli.target import find_study
     from penstock.designs import build_design
-    from penstock.export import condition_tables as conditions
+    from penstock.export import conditions
 
     with errors_told():
         found = find_study(study)

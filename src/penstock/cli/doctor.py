@@ -25,7 +25,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with a study's directory and what to do; nothing is changed."""
     from penstock.cli import crash
-    from penstock.export.checks import examine_artifacts
+    from penstock.export.validation import examine_artifacts
     from penstock.store.doctor import Finding, examine_store
     from penstock.store.lock import is_held
 

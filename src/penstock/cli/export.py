@@ -62,8 +62,8 @@ def export_directory(
     """
     from penstock.errors import ForeignDirectoryError, StoreError
     from penstock.export.artifacts import export_artifacts
-    from penstock.export.canonical import validate_canonical_artifacts
-    from penstock.export.spreadsheets import quote_formulas
+    from penstock.export.tables import quote_formulas
+    from penstock.export.validation import validate_canonical_artifacts
     from penstock.store.lock import hold_directory
     from penstock.store.reader import StoreReader
 

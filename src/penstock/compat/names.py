@@ -12,7 +12,7 @@ from penstock.agents.condition_runner import ConditionRunner, RunOutput
 from penstock.designs import build_design, generate_doe
 from penstock.errors import ValidationError
 from penstock.export.artifacts import export_artifacts
-from penstock.export.canonical import validate_canonical_artifacts
+from penstock.export.validation import validate_canonical_artifacts
 from penstock.planning.plan import RunSpec
 from penstock.planning.validation import validate_study
 from penstock.results import RunResult

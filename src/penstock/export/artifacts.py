@@ -11,9 +11,8 @@ from typing import Any
 
 from penstock._base.frozen import frozen_json
 from penstock.designs import describe_design
-from penstock.export.analysable import Analysable
-from penstock.export.analysis import write_analysis, write_tables
-from penstock.export.condition_tables import write_conditions
+from penstock.export.analysable import Analysable, write_analysis, write_tables
+from penstock.export.conditions import write_conditions
 from penstock.export.parquet import load_parquet, write_parquet
 from penstock.export.tables import (
     write_json,
@@ -37,7 +36,7 @@ def export_artifacts(
     Each file is written aside, synced and renamed into place, so that a reader never sees half a
     file and an export that fails leaves the files of the last one. When this returns, a loss of
     power leaves them there. The folder ``analysis`` holds the runs that can be analysed (see
-    `penstock.export.analysis`).
+    `penstock.export.analysable`).
 
     Args:
         directory: The study's output directory.

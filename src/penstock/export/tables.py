@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import IO, Any
 __all__ = [
     "link_file",
     "plain_cell",
+    "quote_formulas",
     "set_aside",
     "write_csv",
     "write_json",
@@ -153,3 +155,39 @@ def set_aside(path: Path) -> Iterator[Path]:
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+_SIGNS = tuple("=+-@\t\r")
+
+
+def quote_formulas(folder: Path) -> None:
+    """Put an apostrophe before every text of every table that a spreadsheet program could run.
+
+    Numbers stay as they are. Such tables are for looking at: their texts are no longer those that
+    were answered.
+    """
+    limit = csv.field_size_limit(sys.maxsize)  # an answer may be longer than readers expect
+    try:
+        for path in sorted(folder.rglob("*.csv")):
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = csv.reader(file)
+                header = next(rows)
+                write_csv(path, header, _quoted(rows))
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _quoted(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    for row in rows:
+        yield [
+            f"'{cell}" if cell.startswith(_SIGNS) and not _is_number(cell) else cell for cell in row
+        ]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+
+    return cell[0] in "+-" and cell[-1].isalnum()
