@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import anyio
-import anyio.to_thread
 
+from penstock._base.threads import call_in_thread
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
@@ -232,7 +232,7 @@ class StudyRunner:
 
     async def _run(self) -> None:
         if len(self.plan) > COMPARED_AT_ONCE:
-            await anyio.to_thread.run_sync(self._compare_ids)
+            await call_in_thread(self._compare_ids)
 
         if self._fresh:
             move_aside(self.output_dir)

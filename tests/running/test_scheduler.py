@@ -12,7 +12,7 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from penstock._base.loop import call_soon_from_threads, is_being_cancelled, task_from_threads
+from penstock._base.loop import call_soon_from_threads, task_from_threads, was_asked_to_cancel
 from penstock.running.scheduler import Scheduler
 
 pytestmark = pytest.mark.anyio
@@ -437,7 +437,7 @@ async def test_a_task_knows_a_cancellation_from_a_raised_one() -> None:
         try:
             await wait()
         except asyncio.CancelledError:
-            return is_being_cancelled()
+            return was_asked_to_cancel()
 
         return False
 

@@ -1,24 +1,91 @@
-"""What only asyncio can tell of its event loop and tasks; everything else speaks anyio."""
+"""What only asyncio can tell of its event loop and tasks; everything else speaks anyio.
+
+asyncio cancels a task by a request that anyone may make, that passes every shield, and that is
+counted (`asyncio.Task.cancelling`). Who made it cannot be read from the task: whoever owns one has
+to remember what it ordered itself. What it did not order it takes back here.
+"""
 
 from __future__ import annotations
 
 import asyncio  # noqa: TID251 - see above
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
+
+import anyio
 
 __all__ = [
     "call_soon_from_threads",
     "calling_later",
-    "is_being_cancelled",
+    "has_loop",
+    "is_cancellation",
+    "take_back_cancellations",
     "task_from_threads",
+    "undisturbed",
+    "was_asked_to_cancel",
 ]
 
+Result = TypeVar("Result")
 
-def is_being_cancelled() -> bool:
-    """Tell whether someone cancels the current task, or its code raised CancelledError itself."""
+
+def has_loop() -> bool:
+    """Return whether an event loop runs here.
+
+    A coroutine whose loop is gone is closed by the garbage collector, outside any loop.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+
+    return True
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Return whether an error is what asyncio raises in a task that is cancelled."""
+    return isinstance(error, asyncio.CancelledError)
+
+
+def was_asked_to_cancel() -> bool:
+    """Return whether anyone, its own code included, has cancelled the current task."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def take_back_cancellations() -> None:
+    """Leave the current task as if nobody had cancelled it; what is pending takes no effect.
+
+    Only for whoever owns the task and did not order the cancellation.
+    """
+    task = asyncio.current_task()
+    if task is None or not task.cancelling():
+        return
+
+    with suppress(asyncio.CancelledError):
+        await asyncio.sleep(0)  # a request that is not yet delivered is delivered here
+
+    while task.cancelling():
+        task.uncancel()
+
+
+async def undisturbed(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Return what an async call returns, and call again where a cancellation interrupts it.
+
+    For tasks that nobody but their owner ends, and by other means. When an event loop ends, all of
+    its tasks are cancelled at once, also those that save what others have paid for.
+
+    Args:
+        call: What is awaited; when it is cancelled it has done nothing.
+    """
+    while True:
+        with anyio.CancelScope(shield=True):
+            try:
+                return await call()
+            except asyncio.CancelledError:
+                if not was_asked_to_cancel():
+                    raise
+
+                await take_back_cancellations()
 
 
 def call_soon_from_threads() -> Callable[..., None]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-import anyio.to_thread
+
+from penstock._base.threads import call_in_thread
 
 __all__ = ["run_in_thread"]
 
@@ -26,8 +27,7 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
     """
 
     def call() -> tuple[Any, BaseException | None]:
-        # What the function raises is raised below: a coroutine that waits does not survive that
-        # a future throws a GeneratorExit into it, and what else is raised, anyio raised.
+        # What the function raises is raised below: what else is raised, the system raised.
         try:
             return function(), None
         except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
@@ -35,9 +35,11 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
 
     while True:
         try:
-            answer, raised = await anyio.to_thread.run_sync(
-                call, limiter=threads, abandon_on_cancel=True
-            )
+            async with threads:
+                answer, raised = await call_in_thread(
+                    call, abandon_on_cancel=True, name="penstock-agent"
+                )
+
         except RuntimeError:
             if not threads.borrowed_tokens:
                 raise

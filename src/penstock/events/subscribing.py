@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import anyio
 from anyio.abc import TaskGroup
 
-from penstock._base.loop import is_being_cancelled
+from penstock._base.loop import was_asked_to_cancel
 from penstock.errors import SubscriberError, message_of
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import Event, StudyWaiting, SubscriberFailed
@@ -117,7 +117,7 @@ class Listeners:
             with at_work.scope:
                 await listener.subscriber(at_work.stream)
         except BaseException as error:
-            if is_being_cancelled():
+            if was_asked_to_cancel():
                 raise
 
             self._report(listener, error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -15,11 +16,11 @@ from typing import Any, Self
 
 import aiosqlite
 import anyio
-import anyio.to_thread
 import structlog
 from pydantic import ValidationError
 
 from penstock._base.json import decode, encode
+from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.study.identity import stable_json_dumps
@@ -98,8 +99,10 @@ class ResponseCache:
             ForeignDirectoryError: the file is something else, or was written by a newer version.
             StoreError: it cannot be opened.
         """
-        await anyio.Path(self.path.parent).mkdir(parents=True, exist_ok=True)
-        connection = aiosqlite.connect(self.path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        await call_in_thread(partial(self.path.parent.mkdir, parents=True, exist_ok=True))
+        connection = with_daemon_thread(
+            aiosqlite.connect(self.path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        )
         try:
             await connection
             await self._prepare(connection)
@@ -108,7 +111,7 @@ class ResponseCache:
                 await connection.close()
                 # It waits for nothing where it never opened; its thread still has to end.
                 thread: Any = getattr(connection, "_thread", connection)
-                await anyio.to_thread.run_sync(thread.join)
+                await call_in_thread(thread.join)
 
             if isinstance(error, sqlite3.DatabaseError) and _is_foreign(error):
                 raise self._foreign() from error

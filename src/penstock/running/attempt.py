@@ -14,7 +14,7 @@ import anyio
 
 from penstock._base.fact import unchecked
 from penstock._base.json import encode
-from penstock._base.loop import is_being_cancelled
+from penstock._base.loop import was_asked_to_cancel
 from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
 from penstock.agents.context import RunContext
@@ -230,7 +230,7 @@ class _Attempt:
 
     def fail(self, error: BaseException) -> None:
         """Turn what was raised into a typed failure; a cancellation from outside goes on."""
-        if is_being_cancelled():
+        if was_asked_to_cancel():
             raise _cancellation(error) from error.__cause__
 
         if isinstance(error, StopStudy) and self.stage is RunStage.AGENT:

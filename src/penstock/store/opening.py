@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiosqlite
-import anyio.to_thread
 
+from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, SchemaError
 from penstock.store.directory import make_directory
 from penstock.store.lock import hold_directory
@@ -48,9 +49,11 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
-    await anyio.to_thread.run_sync(make_directory, directory)  # it waits for the disk
+    await call_in_thread(partial(make_directory, directory))  # it waits for the disk
     with hold_directory(directory):
-        connection = aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        connection = with_daemon_thread(
+            aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+        )
         try:
             async with connection:
                 await _prepare(connection, path, durable=durable)
@@ -83,7 +86,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
         raise SchemaError(path, schema_version, SCHEMA_VERSION)
 
     if tables and schema_version < SCHEMA_VERSION:
-        await anyio.to_thread.run_sync(migrate, path, schema_version, SCHEMA_VERSION)
+        await call_in_thread(partial(migrate, path, schema_version, SCHEMA_VERSION))
 
     _, started = read_starts(path.parent)
     if not tables and started:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import anyio.to_thread
-
+from penstock._base.loop import undisturbed
+from penstock._base.threads import call_in_thread
 from penstock.events.bus import EventStream, Subscriber
 from penstock.events.tree import StudyFinished
 from penstock.export.artifacts import export_artifacts
@@ -24,7 +24,7 @@ def export(directory: Path) -> Subscriber:
     """
 
     async def subscriber(stream: EventStream) -> None:
-        async for _ in stream:
-            await anyio.to_thread.run_sync(partial(export_artifacts, directory))
+        while await undisturbed(stream.batch):
+            await call_in_thread(partial(export_artifacts, directory), name="penstock-export")
 
     return subscriber
