@@ -65,6 +65,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.selector.now_s
 
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Any, *args: Any
+    ) -> asyncio.Future[Any]:
+        future = super().run_in_executor(executor, func, *args)
+        self.selector.at_work += 1
+        future.add_done_callback(self._end_work)
+        return future
+
     def create_future(self) -> asyncio.Future[Any]:
         """Count what a thread of aiosqlite's is asked to do, until it is done."""
         future = super().create_future()

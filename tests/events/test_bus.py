@@ -179,6 +179,7 @@ async def test_a_batch_that_lingers_waits_for_more_until_it_is_full() -> None:
     assert batches == [[0, 1, 2]]
 
 
+@pytest.mark.virtual_time
 async def test_a_batch_lingers_no_longer_than_it_was_told() -> None:
     bus = EventBus()
     stream = bus.open()
@@ -204,6 +205,7 @@ async def test_the_end_of_a_stream_ends_a_batch_that_lingers() -> None:
     assert batches == [[1]]
 
 
+@pytest.mark.virtual_time
 async def test_a_cancelled_batch_loses_nothing() -> None:
     bus = EventBus()
     stream = bus.open()

@@ -143,6 +143,7 @@ async def test_the_attempts_view_shows_failures_with_their_status_and_who_failed
     assert all(each["queued_s"] >= 0 and each["provider_s"] > 0 for each in attempts)
 
 
+@pytest.mark.virtual_time
 async def test_time_waited_at_the_gate_is_neither_latency_nor_timeout(tmp_path: Path) -> None:
     async with simulated(latency_s=0.1) as provider:
         study = chat_study(

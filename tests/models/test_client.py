@@ -195,6 +195,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 90
         (stall(HEAD, b'{"choices": '), "stalled"),
     ],
 )
+@pytest.mark.virtual_time
 async def test_a_timeout_says_where_it_was_waited_for(answer: TCP, phase: str) -> None:
     async with tcp_server(answer) as base_url:
         error = await failure(base_url, timeout_s=0.2)
@@ -205,6 +206,7 @@ async def test_a_timeout_says_where_it_was_waited_for(answer: TCP, phase: str) -
     assert error.retryable
 
 
+@pytest.mark.virtual_time
 async def test_a_slow_drip_that_never_ends_runs_out_of_the_total_time() -> None:
     async def drip(stream: SocketStream) -> None:
         await stream.send(HEAD)
@@ -220,6 +222,7 @@ async def test_a_slow_drip_that_never_ends_runs_out_of_the_total_time() -> None:
     assert error.http_status == 200
 
 
+@pytest.mark.virtual_time
 async def test_a_connection_that_is_never_made_is_a_timeout_of_its_own() -> None:
     async with (
         tcp_server(stall()) as base_url,

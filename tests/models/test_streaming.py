@@ -71,6 +71,7 @@ async def test_a_streamed_answer_is_put_together_and_tells_when_it_began() -> No
     )
 
 
+@pytest.mark.virtual_time
 async def test_the_first_token_is_timed_when_it_comes_and_not_at_the_end() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -135,6 +136,7 @@ async def test_what_is_wrong_with_a_stream_is_told_apart(
     assert type(await failure(body)) is kind
 
 
+@pytest.mark.virtual_time
 async def test_a_stream_that_stalls_between_tokens_says_so() -> None:
     async def stall(stream: SocketStream) -> None:
         await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n")
@@ -148,6 +150,7 @@ async def test_a_stream_that_stalls_between_tokens_says_so() -> None:
     assert caught.value.phase == "stalled"
 
 
+@pytest.mark.virtual_time
 async def test_a_server_that_keeps_the_line_open_after_done_does_not_hold_the_answer_up() -> None:
     async def linger(stream: SocketStream) -> None:
         await stream.send(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n" + WHOLE)

@@ -11,7 +11,7 @@ import penstock as ps
 from tests.artifacts import assert_same_artifacts
 from tests.proof.counting_study import build_study
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 async def agent(ctx: ps.RunContext) -> dict[str, float]:

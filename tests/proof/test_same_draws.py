@@ -21,7 +21,7 @@ import penstock as ps
 from tests.artifacts import assert_same_artifacts
 from tests.builders import make_study
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
 
 @pytest.fixture(autouse=True)

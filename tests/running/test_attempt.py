@@ -20,7 +20,7 @@ from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.attempt import execute, rescore
 from penstock.store.rows import answer_id_of, attempt_row
 from penstock.study.hypotheses import Outcome
-from tests.builders import make_context, make_error, make_result
+from tests.builders import let_time_run_out, make_context, make_error, make_result
 
 pytestmark = pytest.mark.anyio
 
@@ -341,34 +341,33 @@ async def test_an_evaluator_that_raises_keeps_the_answer_and_the_scores_before_i
     assert [row.metric_name for row in result.evaluations] == ["a"]
 
 
+@pytest.mark.virtual_time
 async def test_an_agent_that_takes_too_long_is_stopped_and_keeps_what_it_gathered() -> None:
     async def agent(ctx: ps.RunContext) -> None:
         ctx.record(cost_usd=1.0)
         await anyio.sleep_forever()
 
-    result = await attempt(agent, timeout_s=0.01)
+    result = await attempt(agent, timeout_s=5.0)
 
     assert result.error is not None
     assert result.error_info == (
-        "AttemptTimeoutError: the agent did not answer within timeout_s=0.01 seconds"
+        "AttemptTimeoutError: the agent did not answer within timeout_s=5 seconds"
     )
     assert (result.error.retryable, result.cost_usd) == (True, 1.0)
 
 
 async def test_an_agent_in_a_thread_that_takes_too_long_is_left_behind() -> None:
-    begun, release = threading.Event(), threading.Event()
+    release = threading.Event()
     left = anyio.Event()
 
     def agent(ctx: ps.RunContext) -> None:
-        begun.set()
-        release.wait(10)
+        let_time_run_out(ctx)
+        release.wait(60)
         ctx.observe("too late")
         anyio.from_thread.run_sync(left.set)
 
-    while not begun.is_set():  # on a busy machine the time may be over before the thread begins
-        ctx = make_context()
-        result = await attempt(agent, ctx=ctx, timeout_s=0.01)
-
+    ctx = make_context()
+    result = await attempt(agent, ctx=ctx, timeout_s=60)
     release.set()
     await left.wait()
 
@@ -377,6 +376,7 @@ async def test_an_agent_in_a_thread_that_takes_too_long_is_left_behind() -> None
     assert ctx.observations == []
 
 
+@pytest.mark.virtual_time
 async def test_a_client_that_turns_the_timeout_into_an_error_of_its_own_still_timed_out() -> None:
     async def agent(ctx: ps.RunContext) -> None:
         try:
@@ -384,13 +384,14 @@ async def test_a_client_that_turns_the_timeout_into_an_error_of_its_own_still_ti
         except asyncio.CancelledError:
             raise ConnectionError("closed") from None
 
-    result = await attempt(agent, timeout_s=0.01)
+    result = await attempt(agent, timeout_s=5.0)
 
     assert result.error is not None
     assert result.error.kind == "AttemptTimeoutError"
     assert "ConnectionError: closed" in result.error.traceback
 
 
+@pytest.mark.virtual_time
 async def test_an_answer_given_while_time_runs_out_is_kept() -> None:
     async def agent(ctx: ps.RunContext) -> str:
         with suppress(asyncio.CancelledError):
@@ -398,7 +399,7 @@ async def test_an_answer_given_while_time_runs_out_is_kept() -> None:
 
         return "just in time"
 
-    assert (await attempt(agent, timeout_s=0.01)).outputs == {"text": "just in time"}
+    assert (await attempt(agent, timeout_s=5.0)).outputs == {"text": "just in time"}
 
 
 async def test_an_agent_within_its_time_may_raise_and_answer() -> None:
@@ -409,6 +410,7 @@ async def test_an_agent_within_its_time_may_raise_and_answer() -> None:
     assert fake.error_info == "CancelledError: mine"
 
 
+@pytest.mark.virtual_time
 async def test_a_timeout_of_the_agent_s_own_is_a_failure_like_any_other() -> None:
     async def agent(ctx: ps.RunContext) -> None:
         with anyio.fail_after(0.01):

@@ -27,7 +27,7 @@ from penstock.results import RunResult, RunStage
 from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.retry import Retry
-from tests.builders import make_error, make_result, make_study
+from tests.builders import let_time_run_out, make_error, make_result, make_study
 
 pytestmark = pytest.mark.anyio
 
@@ -175,11 +175,12 @@ async def test_an_agent_may_stop_the_study_before_its_run() -> None:
     assert house.lifecycle.tally.failed == 0
 
 
+@pytest.mark.virtual_time
 async def test_an_agent_that_takes_too_long_is_stopped() -> None:
     async def agent(ctx: ps.RunContext) -> None:
         await anyio.sleep_forever()
 
-    house = House(agent, timeout_s=0.01)
+    house = House(agent, timeout_s=5.0)
     await house.do()
 
     _, ended = await house.said()
@@ -267,12 +268,13 @@ async def test_an_agent_left_behind_says_nothing_more() -> None:
     left = anyio.Event()
 
     def agent(ctx: ps.RunContext) -> str:
-        release.wait(10)
+        let_time_run_out(ctx)
+        release.wait(60)
         ctx.observe("too late")
         anyio.from_thread.run_sync(left.set)
         return "x"
 
-    house = House(agent, timeout_s=0.01)
+    house = House(agent, timeout_s=60)
     await house.do()
     release.set()
     await left.wait()

@@ -230,6 +230,7 @@ async def test_cancelling_ends_what_is_in_flight() -> None:
     assert (work.started, sorted(work.cancelled), work.ended) == ([0, 1, 2], [0, 1, 2], [])
 
 
+@pytest.mark.virtual_time
 async def test_jobs_that_ignore_their_cancellation_are_abandoned_after_a_grace() -> None:
     let_go = asyncio.Event()
 

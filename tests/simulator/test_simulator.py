@@ -249,6 +249,7 @@ async def test_a_broken_connection_is_broken(fault: str, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("fault", "status"), [("silent", LEFT), ("stalled", 200)])
+@pytest.mark.virtual_time
 async def test_a_stall_lasts_until_the_client_leaves(fault: str, status: int, stream: bool) -> None:
     async with simulated(faults={fault: 1}) as client:
         with pytest.raises(TimeoutError):
@@ -267,6 +268,7 @@ async def test_a_stall_lasts_until_the_client_leaves(fault: str, status: int, st
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fault", ["silent", "stalled", "slow_drip"])
+@pytest.mark.virtual_time
 async def test_a_slow_answer_is_whole_in_the_end(fault: str, stream: bool) -> None:
     async with simulated(faults={fault: 1}, stall_s=0.1, drip_s=0.1) as client:
         response = await client.ask(stream=stream)
@@ -380,6 +382,7 @@ async def test_a_key_is_insisted_on_and_may_be_echoed(monkeypatch: pytest.Monkey
     assert "Bearer other" in wrong.json["error"]["message"]
 
 
+@pytest.mark.virtual_time
 async def test_requests_beyond_the_most_in_flight_get_503() -> None:
     async with simulated(max_in_flight=5, latency_s=0.2) as client:
         statuses = Counter(response.status for response in await client.ask_many(12))
@@ -390,6 +393,7 @@ async def test_requests_beyond_the_most_in_flight_get_503() -> None:
     assert stats["in_flight"] == 0
 
 
+@pytest.mark.virtual_time
 async def test_requests_per_minute_hold_over_any_window_and_say_when_to_return() -> None:
     async with simulated(requests_per_minute=5, window_s=1.0) as client:
         first = await client.ask_many(8)

@@ -154,11 +154,11 @@ def test_attributes_are_items_of_mappings_and_nothing_else(expression: str) -> N
     ids=lambda expression: expression[:24],
 )
 def test_an_expression_that_could_fill_time_or_memory_is_refused_at_once(expression: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ExpressionError) as caught:
         evaluate(expression, big=10**300)
 
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(str(caught.value)) < 1_000
 
 
