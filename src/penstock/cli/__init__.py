@@ -15,14 +15,15 @@ from typing import Annotated
 import typer
 
 from penstock.cli import check, doctor, export, plan, run, simulate_model, status
-from penstock.cli.contract import PANEL, verbs
 from penstock.cli.exit_codes import ExitCode
+from penstock.cli.installed import InstalledCommands
 from penstock.cli.output import ensure_descriptors
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="penstock",
+    cls=InstalledCommands,
     help="Run studies with language models; nothing paid for is lost, nothing is run twice.",
     no_args_is_help=True,
     add_completion=False,
@@ -76,8 +77,3 @@ for _name, _command in (
     ("simulate-model", simulate_model.simulate_model),
 ):
     app.command(_name)(_command)
-
-for _name in ("run-study", "resume-study"):
-    app.command(_name, rich_help_panel=PANEL)(run.run)
-
-app.add_typer(verbs)

@@ -1,12 +1,14 @@
 """The commands under the names they have elsewhere, for scripts that move over.
 
 ``run-study`` and ``resume-study`` are ``run``; the others do what ``check``, ``plan`` and
-``export`` do, on a study file, and write the same files.
+``export`` do, on a study file, and write the same files. Our own pyproject registers each as an
+entry point (``penstock.commands``), as other packages do.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,15 +17,32 @@ import typer
 
 from penstock.cli.arguments import DirectoryArgument, StudyArgument
 from penstock.cli.output import errors_told, say
+from penstock.cli.run import run
 
 if TYPE_CHECKING:
     from penstock.study.model import Study
 
-__all__ = ["PANEL", "verbs"]
+__all__ = [
+    "bundle_results",
+    "export_analysis",
+    "generate_doe",
+    "materialize_design",
+    "resume_study",
+    "run_study",
+    "validate_study",
+]
 
-PANEL = "The same under other names"
+_PANEL = "The same under other names"
 
-verbs = typer.Typer()
+
+def _older(function: Callable[..., None]) -> typer.Typer:
+    """Make a command that the help lists apart from those of today."""
+    command = typer.Typer(add_completion=False)
+    command.command(rich_help_panel=_PANEL)(function)
+    return command
+
+
+run_study = resume_study = _older(run)
 
 
 class DoeKind(StrEnum):
@@ -34,7 +53,7 @@ class DoeKind(StrEnum):
     frac2 = "frac2"
 
 
-@verbs.command("validate-study", rich_help_panel=PANEL)
+@_older
 def validate_study(study: StudyArgument) -> None:
     """Say everything that is wrong with what a study declares; `check` also loads its agents."""
     from penstock.cli.target import find_study
@@ -49,7 +68,7 @@ def validate_study(study: StudyArgument) -> None:
         say(f"Study '{found.study_id}' is valid.")
 
 
-@verbs.command("materialize-design", rich_help_panel=PANEL)
+@_older
 def materialize_design(
     study: StudyArgument,
     *,
@@ -71,7 +90,7 @@ def materialize_design(
         say(f"Materialized {len(made)} conditions to {path}")
 
 
-@verbs.command("generate-doe", rich_help_panel=PANEL)
+@_older
 def generate_doe(
     *,
     kind: Annotated[DoeKind, typer.Option(help="The design.")],
@@ -117,7 +136,7 @@ def generate_doe(
         say(made["interpretation"], *warnings, f"Wrote design to {out}")
 
 
-@verbs.command("export-analysis", rich_help_panel=PANEL)
+@_older
 def export_analysis(
     study: StudyArgument,
     *,
@@ -138,7 +157,7 @@ def export_analysis(
         export_directory(source, output_dir, sqlite=sqlite, study_id=found.study_id)
 
 
-@verbs.command("bundle-results", rich_help_panel=PANEL)
+@_older
 def bundle_results(
     directory: DirectoryArgument,
     *,
