@@ -1,48 +1,60 @@
-"""Changes between sessions: what was answered one way must not be mixed with another."""
+"""Whether a store is of the study that is to be run: its id, its agents, its problems.
+
+What was answered one way must not be mixed with another. These are plain functions over a
+connection: a session asks them before it writes, and whoever only wants to know asks the same.
+"""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
-
 from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
 from penstock.store.declarations import problem_row
+from penstock.store.starts import FILE, read_starts
 from penstock.study.model import Study
 
-__all__ = ["refuse_changes"]
+__all__ = ["refuse_changes", "refuse_older_copy"]
 
 _KEPT = "SELECT count(*) FROM attempt WHERE final AND status <> 'failed' AND "
 
 
-async def refuse_changes(
-    connection: aiosqlite.Connection, directory: Path, study: Study, *, rescore: bool
+def refuse_changes(
+    connection: sqlite3.Connection, directory: Path, study: Study, *, rescore: bool
 ) -> None:
-    """See that agents and problems whose results are kept are declared as they were.
+    """Refuse a store of another study, or one whose kept results were declared otherwise.
 
     A function that was edited, or bound in Python under a name that it had not, cannot be told
     from the one before.
 
     Args:
-        connection: The store, still with the declarations of the session before.
+        connection: The store, with the declarations of the session before.
         directory: Where it is.
         study: The study as it is declared now.
         rescore: Whether kept answers are scored again: then payloads may have changed, for what
             is expected is in them.
 
     Raises:
-        ForeignDirectoryError: some have changed; it names them.
+        ForeignDirectoryError: it is another study's, or agents or problems have changed; it
+            names them.
     """
+    ((study_id,),) = connection.execute("SELECT study_id FROM study")
+    if study_id != study.study_id:
+        raise ForeignDirectoryError(
+            f"{directory} holds study {study_id!r}, not {study.study_id!r}; "
+            "run in another directory (output_dir), or move the old one aside with fresh"
+        )
+
     changed = [
         f"{what} ({kept} results)"
         for column, name, what in [
-            *await _changed_agents(connection, study),
-            *await _changed_problems(connection, study, but={"payload"} if rescore else set()),
+            *_changed_agents(connection, study),
+            *_changed_problems(connection, study, but={"payload"} if rescore else set()),
         ]
-        if (kept := await _count(connection, f"{_KEPT} {column} = ?", name))
+        if (kept := _count(connection, f"{_KEPT} {column} = ?", name))
     ]
     if changed:
         raise ForeignDirectoryError(
@@ -53,11 +65,36 @@ async def refuse_changes(
         )
 
 
+def refuse_older_copy(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:
+    """Refuse a store that does not know the last session that made calls from its directory.
+
+    Args:
+        connection: The store.
+        path: Its file.
+
+    Returns:
+        The session that last counted its calls, and how many it made.
+
+    Raises:
+        ForeignDirectoryError: the store is older than what was counted beside it.
+    """
+    session_id, started = read_starts(path.parent)
+    ((last,),) = connection.execute("SELECT coalesce(max(id), 0) FROM session")
+    if session_id > last:
+        raise ForeignDirectoryError(
+            f"{path} knows nothing of the last session, which made {started:,} calls: it "
+            f"is an older copy, or {path.name}-wal was deleted. Put it back; to go on "
+            f"without what that session saved, delete {path.with_name(FILE)}"
+        )
+
+    return session_id, started
+
+
 _Changes = list[tuple[str, str, str]]
 
 
-async def _changed_agents(connection: aiosqlite.Connection, study: Study) -> _Changes:
-    ((definition,),) = await connection.execute_fetchall("SELECT definition FROM study")
+def _changed_agents(connection: sqlite3.Connection, study: Study) -> _Changes:
+    ((definition,),) = connection.execute("SELECT definition FROM study")
     before = decode(definition)["agents"]
     now = study.model_dump(mode="json", include={"agents"})["agents"]
     return [
@@ -81,11 +118,8 @@ def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "" if before == now else f"was {_said(before)} and is {_said(now)}"
 
 
-async def _changed_problems(
-    connection: aiosqlite.Connection, study: Study, *, but: set[str]
-) -> _Changes:
-    stored = await connection.execute_fetchall("SELECT problem_id, definition FROM problem")
-    before = {row[0]: row[1] for row in stored}
+def _changed_problems(connection: sqlite3.Connection, study: Study, *, but: set[str]) -> _Changes:
+    before = dict(connection.execute("SELECT problem_id, definition FROM problem").fetchall())
     changes = []
     for _, name, definition in (problem_row(0, problem) for problem in study.problems):
         if definition != before.get(name, definition):
@@ -105,6 +139,6 @@ def _said(declaration: Mapping[str, Any]) -> str:
     return declaration.get("call") or "a chat model"
 
 
-async def _count(connection: aiosqlite.Connection, sql: str, name: str) -> int:
-    ((count,),) = await connection.execute_fetchall(sql, (name,))
+def _count(connection: sqlite3.Connection, sql: str, name: str) -> int:
+    ((count,),) = connection.execute(sql, (name,))
     return int(count)

@@ -20,7 +20,7 @@ from penstock.store.starts import read_starts
 from penstock.store.transaction import store_failure
 from penstock.store.writer import Store
 
-__all__ = ["open_store"]
+__all__ = ["open_store", "refuse_lost_store", "refuse_results_without_store"]
 
 _BUSY_TIMEOUT_S = 30.0
 
@@ -41,14 +41,7 @@ async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[
             and a copy kept.
     """
     path = directory / "study.sqlite"
-    is_empty = not path.exists() or path.stat().st_size == 0
-    if is_empty and (directory / "manifest.json").exists():
-        raise ForeignDirectoryError(
-            f"{directory} holds results (manifest.json) and nothing in study.sqlite, so they are "
-            "another tool's, or the file was emptied; "
-            "run in another directory (output_dir), or move the old one aside with fresh"
-        )
-
+    refuse_results_without_store(directory)
     await call_in_thread(partial(make_directory, directory))  # it waits for the disk
     with hold_directory(directory):
         connection = with_daemon_thread(
@@ -88,13 +81,8 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     if tables and schema_version < SCHEMA_VERSION:
         await call_in_thread(partial(migrate, path, schema_version, SCHEMA_VERSION))
 
-    _, started = read_starts(path.parent)
-    if not tables and started:
-        raise ForeignDirectoryError(
-            f"{path} holds nothing, and {started:,} calls were made from this directory: "
-            f"{path.name} or {path.name}-wal was deleted or emptied. Put it back, or move the "
-            "directory aside with fresh"
-        )
+    if not tables:
+        refuse_lost_store(path)
 
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")
@@ -103,6 +91,37 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     if not tables:
         await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+
+
+def refuse_results_without_store(directory: Path) -> None:
+    """Refuse a directory that has results in files and no store beside them.
+
+    Raises:
+        ForeignDirectoryError: it has.
+    """
+    path = directory / "study.sqlite"
+    is_empty = not path.exists() or path.stat().st_size == 0
+    if is_empty and (directory / "manifest.json").exists():
+        raise ForeignDirectoryError(
+            f"{directory} holds results (manifest.json) and nothing in study.sqlite, so they are "
+            "another tool's, or the file was emptied; "
+            "run in another directory (output_dir), or move the old one aside with fresh"
+        )
+
+
+def refuse_lost_store(path: Path) -> None:
+    """Refuse a store without tables where calls were made: it held them.
+
+    Raises:
+        ForeignDirectoryError: calls were made from its directory.
+    """
+    _, started = read_starts(path.parent)
+    if started:
+        raise ForeignDirectoryError(
+            f"{path} holds nothing, and {started:,} calls were made from this directory: "
+            f"{path.name} or {path.name}-wal was deleted or emptied. Put it back, or move the "
+            "directory aside with fresh"
+        )
 
 
 async def _row(connection: aiosqlite.Connection, query: str) -> sqlite3.Row:

@@ -20,7 +20,7 @@ from penstock.store.rows import LAST
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
 from penstock.study.conditions import Condition
 
-__all__ = ["StoreReader", "holds_plan"]
+__all__ = ["StoreReader", "holds_plan", "is_begun"]
 
 _CHUNK = 500
 # Metadata that holds an infinite level is no JSON to SQLite.
@@ -68,6 +68,11 @@ class StoreReader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The open file, for functions over a connection; it can only be read."""
+        return self._connection
 
     def close(self) -> None:
         """Close the file."""
@@ -239,6 +244,23 @@ def holds_plan(directory: Path, plan: Plan) -> bool:
             return list(store.table("SELECT fingerprint FROM study")) == [(fingerprint_of(plan),)]
     except StoreError:  # whoever opens it for writing says what is wrong with it
         return False
+
+
+def is_begun(directory: Path) -> bool:
+    """Tell whether a study was begun in a directory: there is a store, and a study in it.
+
+    A store that cannot be read counts as begun: whoever opens it says what is wrong with it.
+    """
+    path = directory / "study.sqlite"
+    if not path.is_file():
+        return False
+
+    try:
+        connection, *_, tables = _opened(path)
+        with closing(connection):
+            return tables > 0 and connection.execute("SELECT 1 FROM study").fetchone() is not None
+    except sqlite3.Error:
+        return True
 
 
 def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:

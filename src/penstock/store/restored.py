@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import sqlite3
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import aiosqlite
+from typing import NamedTuple
 
 from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
+from penstock.store.declarations import fingerprint_of
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
 
-__all__ = ["Restored", "adopt", "restored"]
+__all__ = ["Restored", "adopt", "restored", "would_restore"]
 
-_CHUNK = 10_000
 _FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
 _ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
+_RESULTS = "SELECT id, position, status, number, error_stage FROM attempt WHERE final"
 _UNFINISHED = f"position IS NOT NULL AND {UNFINISHED}"
 
 
@@ -43,7 +43,7 @@ class Restored(NamedTuple):
         return self.done.count(1)
 
 
-async def restored(connection: aiosqlite.Connection, planned: int, *, rescore: bool) -> Restored:
+def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> Restored:
     """Find what earlier sessions left, in indexes alone: no result is read.
 
     Args:
@@ -52,27 +52,57 @@ async def restored(connection: aiosqlite.Connection, planned: int, *, rescore: b
         rescore: Whether answers that were scored are to be scored again; then all are read.
     """
     left = Restored(bytearray(planned), {}, set())
-    async for chunk in _chunks(connection, _FINISHED):
-        for (position,) in chunk:
-            left.done[position] = 1
+    for (position,) in connection.execute(_FINISHED):
+        left.done[position] = 1
 
     looked_at = "position IS NOT NULL" if rescore else _UNFINISHED
-    async for chunk in _chunks(connection, f"{_ATTEMPTED} WHERE {looked_at}"):
-        for position, final, status, number, stage in chunk:
-            if final and status == RunStatus.SKIPPED:
-                continue
+    for position, final, status, number, stage in connection.execute(
+        f"{_ATTEMPTED} WHERE {looked_at}"
+    ):
+        if final and status == RunStatus.SKIPPED:
+            continue
 
-            if final:
-                left.done[position] = 0
-                if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
-                    left.answered.add(position)
+        if final:
+            left.done[position] = 0
+            if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
+                left.answered.add(position)
 
-            left.attempts[position] = max(number, left.attempts.get(position, 0))
+        left.attempts[position] = max(number, left.attempts.get(position, 0))
 
     return left
 
 
-async def adopt(connection: aiosqlite.Connection, directory: Path, plan: Plan) -> None:
+def would_restore(
+    connection: sqlite3.Connection, directory: Path, plan: Plan, *, rescore: bool
+) -> Restored:
+    """Find what a session of a plan would find, whatever plan the store was last run with.
+
+    Nothing is written; the arguments are those of `adopt` and `restored`.
+    """
+    ((fingerprint,),) = connection.execute("SELECT fingerprint FROM study")
+    if fingerprint == fingerprint_of(plan):
+        return restored(connection, len(plan), rescore=rescore)
+
+    left = Restored(bytearray(len(plan)), {}, set())
+    moved = _moved(connection, directory, plan)
+    for attempt_id, stored, status, number, stage in connection.execute(_RESULTS):
+        position = moved.get(attempt_id, stored)
+        if position is None:
+            continue
+
+        if status == RunStatus.SKIPPED or (status == RunStatus.SUCCESS and not rescore):
+            left.done[position] = 1
+            continue
+
+        if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
+            left.answered.add(position)
+
+        left.attempts[position] = number
+
+    return left
+
+
+def adopt(connection: sqlite3.Connection, directory: Path, plan: Plan) -> None:
     """Move stored runs to their positions in another plan; those outside it have none.
 
     Args:
@@ -83,9 +113,18 @@ async def adopt(connection: aiosqlite.Connection, directory: Path, plan: Plan) -
     Raises:
         ForeignDirectoryError: runs of it have other seeds.
     """
+    moved = _moved(connection, directory, plan)
+    connection.execute(
+        "UPDATE attempt SET position = NULL WHERE NOT final AND position IS NOT NULL"
+    )
+    _move(connection, sorted(moved.items(), key=itemgetter(0)))
+
+
+def _moved(connection: sqlite3.Connection, directory: Path, plan: Plan) -> Mapping[int, int | None]:
+    """Find the results that stand elsewhere in a plan: their ids -> their positions there."""
     query = "SELECT run_id, id, seed, position FROM attempt NOT INDEXED WHERE final"
-    stored = {row[0]: row[1:] for row in await connection.execute_fetchall(query)}
-    moved: list[tuple[int, int | None]] = []
+    stored = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    moved: dict[int, int | None] = {}
     for spec in plan if stored else ():
         attempt_id, seed, position = stored.pop(spec.run_id, (None, spec.seed, None))
         if seed != spec.seed:
@@ -96,26 +135,17 @@ async def adopt(connection: aiosqlite.Connection, directory: Path, plan: Plan) -
             )
 
         if attempt_id is not None and position != spec.position:
-            moved.append((attempt_id, spec.position))
+            moved[attempt_id] = spec.position
 
-    moved += [(attempt_id, None) for attempt_id, _, at in stored.values() if at is not None]
-    await _move(connection, sorted(moved, key=itemgetter(0)))
+    moved.update((attempt_id, None) for attempt_id, _, at in stored.values() if at is not None)
+    return moved
 
 
-async def _move(connection: aiosqlite.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
-    """Give attempts new positions in one pass over the file, front to back."""
-    await connection.execute(
-        "UPDATE attempt SET position = NULL WHERE NOT final AND position IS NOT NULL"
-    )
+def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
+    """Give results new positions in one pass over the file, front to back."""
     if not moved:
         return
 
-    await connection.execute("DROP INDEX result_by_position")  # two may swap their places
-    await connection.executemany("UPDATE attempt SET position = ?2 WHERE id = ?1", moved)
-    await connection.execute(RESULT_INDEX)
-
-
-async def _chunks(connection: aiosqlite.Connection, query: str) -> AsyncIterator[Iterable[Any]]:
-    async with connection.execute(query) as cursor:
-        while chunk := await cursor.fetchmany(_CHUNK):
-            yield chunk
+    connection.execute("DROP INDEX result_by_position")  # two may swap their places
+    connection.executemany("UPDATE attempt SET position = ?2 WHERE id = ?1", moved)
+    connection.execute(RESULT_INDEX)

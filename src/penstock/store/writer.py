@@ -7,27 +7,29 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import aiosqlite
 import anyio
 
 from penstock._base.text import without_surrogates
-from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, timestamp
 from penstock.store import rows
-from penstock.store.changes import refuse_changes
+from penstock.store.changes import refuse_changes, refuse_older_copy
 from penstock.store.declarations import condition_row, definition_of, fingerprint_of, problem_row
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
-from penstock.store.starts import FILE, Starts, read_starts
+from penstock.store.starts import Starts
 from penstock.store.transaction import Statement, store_failure, transact
 
 __all__ = ["Store"]
 
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
 
 _COUNT = "UPDATE session SET started = ?, saved = ? WHERE id = ?"
 _LOST = """
@@ -66,23 +68,18 @@ class Store:
         """
         study, fingerprint = plan.study, fingerprint_of(plan)
         async with self._transaction():
-            known = await self._all("SELECT study_id, fingerprint FROM study")
+            known = await self._all("SELECT fingerprint FROM study")
             if not known:
                 await self._execute(
                     "INSERT INTO study VALUES (?, ?, ?, ?)",
                     (study.study_id, timestamp(), definition_of(plan), fingerprint),
                 )
-            elif known[0][0] != study.study_id:
-                raise ForeignDirectoryError(
-                    f"{self.path.parent} holds study {known[0][0]!r}, not {study.study_id!r}; "
-                    "run in another directory (output_dir), or move the old one aside with fresh"
-                )
             else:
-                await refuse_changes(self._connection, self.path.parent, study, rescore=rescore)
+                await self._call(refuse_changes, self.path.parent, study, rescore=rescore)
 
             await self._describe(plan, fingerprint)
-            if known and known[0][1] != fingerprint:
-                await adopt(self._connection, self.path.parent, plan)
+            if known and known[0][0] != fingerprint:
+                await self._call(adopt, self.path.parent, plan)
 
             lost_calls = await self._lost_calls()
             self._session_id = await self._note_session(len(plan))
@@ -90,7 +87,7 @@ class Store:
         self._starts = Starts(self.path.parent, self._session_id)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
-        left = await restored(self._connection, len(plan), rescore=rescore)
+        left = await self._call(restored, len(plan), rescore=rescore)
         return left._replace(lost_calls=lost_calls)
 
     def note_start(self) -> None:
@@ -197,15 +194,7 @@ class Store:
 
     async def _lost_calls(self) -> int:
         """Count calls without a result in sessions that were killed since one has ended."""
-        session_id, started = read_starts(self.path.parent)
-        ((last,),) = await self._all("SELECT coalesce(max(id), 0) FROM session")
-        if session_id > last:
-            raise ForeignDirectoryError(
-                f"{self.path} knows nothing of the last session, which made {started:,} calls: it "
-                f"is an older copy, or {self.path.name}-wal was deleted. Put it back; to go on "
-                f"without what that session saved, delete {self.path.with_name(FILE)}"
-            )
-
+        session_id, started = await self._call(refuse_older_copy, self.path)
         await self._execute(
             "UPDATE session SET started = max(started, ?) WHERE id = ?", (started, session_id)
         )
@@ -240,12 +229,22 @@ class Store:
         cancellations included, which pass every shield.
         """
         with anyio.CancelScope(shield=True):
-            # aiosqlite has no public name for calling a function in its thread
-            call: Callable[..., Awaitable[None]] = self._connection._execute  # noqa: SLF001
             try:
-                await call(transact, self._connection._conn, statements)  # noqa: SLF001
+                await self._call(transact, statements)
             except sqlite3.Error as error:
                 raise store_failure(self.path, error) from error
+
+    async def _call(
+        self,
+        function: Callable[Concatenate[sqlite3.Connection, Arguments], Value],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Value:
+        """Call a function over the connection, in the connection's thread."""
+        # aiosqlite has no public name for it
+        connection = self._connection
+        call: Callable[..., Awaitable[Value]] = connection._execute  # noqa: SLF001
+        return await call(partial(function, connection._conn, *arguments, **named))  # noqa: SLF001
 
     async def _execute(self, query: str, parameters: Iterable[Any]) -> None:
         await self._connection.execute(query, tuple(parameters))

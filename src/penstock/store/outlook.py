@@ -1,0 +1,45 @@
+"""What a session would find in a directory, without beginning one: for whoever only wants to know.
+
+It asks what a session asks, in the same order, so that it refuses what a session refuses.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from penstock.errors import StoreError
+from penstock.planning.plan import Plan
+from penstock.store.changes import refuse_changes, refuse_older_copy
+from penstock.store.opening import refuse_lost_store, refuse_results_without_store
+from penstock.store.reader import StoreReader, is_begun
+from penstock.store.restored import Restored, would_restore
+
+__all__ = ["outlook"]
+
+
+def outlook(directory: Path, plan: Plan, *, rescore: bool = False) -> Restored:
+    """Find what of a plan is done in a directory; nothing is written, and nobody is held up.
+
+    Args:
+        directory: Where results are, or would go; it need not exist.
+        plan: The plan of the session that may come.
+        rescore: Whether answers that were scored are to be scored again.
+
+    Raises:
+        StoreError: a session would be refused here; the error is the same. That another process
+            uses the directory is none: it will end.
+    """
+    path = directory / "study.sqlite"
+    refuse_results_without_store(directory)
+    if not is_begun(directory):
+        refuse_lost_store(path)
+        return Restored(bytearray(len(plan)), {}, set())
+
+    try:
+        with StoreReader(directory) as store, store.snapshot():
+            refuse_older_copy(store.connection, path)
+            refuse_changes(store.connection, directory, plan.study, rescore=rescore)
+            return would_restore(store.connection, directory, plan, rescore=rescore)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
