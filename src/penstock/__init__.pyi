@@ -46,8 +46,8 @@ from .results import Evaluation, Observation, RunError, RunResult, RunStatus, St
 from .run import StudyResult, arun_study, resume_study, run_study
 from .runner import StudyRunner
 from .running.checking import CheckReport, check
-from .running.retry import Retry
 from .study.conditions import Condition
+from .study.execution import Execution, Retry
 from .study.factors import Block, Constraint, Factor, FactorKind, Level
 from .study.files import load_study
 from .study.hypotheses import AnalysisPlan, Hypothesis, Outcome
@@ -71,6 +71,7 @@ __all__ = [
     "Event",
     "EventBus",
     "EventStream",
+    "Execution",
     "Factor",
     "FactorKind",
     "ForeignDirectoryError",

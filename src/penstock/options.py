@@ -1,43 +1,53 @@
-"""What can be said about how a study is run, written once."""
+"""The options of a runner, written once, and the execution that they and a study come to."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from types import NoneType
+from typing import Any, Literal, TypedDict, get_args
 
+import pydantic
+
+from penstock._base.sentences import sentences_of
 from penstock.agents.condition_runner import ConditionRunner
+from penstock.errors import ValidationError
 from penstock.events.bus import Subscriber
-from penstock.running.retry import Retry
 from penstock.study.conditions import Condition
+from penstock.study.execution import Execution, Retry
+from penstock.study.model import Study
 
-__all__ = ["RunnerOptions"]
+__all__ = ["HOST_DEFAULTS", "RunnerOptions", "effective_execution", "refuse_unknown_options"]
 
 
 class RunnerOptions(TypedDict, total=False):
-    """What can be said about how a study is run, written once; all of it is optional.
+    """How a study is run, as Python says it; all of it is optional.
+
+    Those that `Execution` has too come before what the study declares. Of these, None is a value
+    of ``timeout_s``, ``max_failures`` and ``stall_threshold_s`` (no limit); elsewhere it means
+    what the study declares.
 
     Attributes:
+        concurrency: See `Execution`.
+        parallelism: The older name of ``concurrency``.
+        timeout_s: See `Execution`.
+        retry: See `Execution`.
+        max_failures: See `Execution`.
+        fail_fast: See `Execution`.
+        limiters: See `Execution`.
+        grace_s: See `Execution`.
+        stall_threshold_s: See `Execution`.
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
         conditions: Conditions to use in place of those the study's design makes.
-        parallelism: Runs in flight at once, or ``"auto"``: as many as the agents keep up with. The
-            run budget's where not given.
-        checkpoint: Sync results to the disk as they come. Without it a crash of the machine (not
-            one of the process) can lose the last runs.
+        checkpoint: Whether results are synced to the disk as they come. Without it a crash of the
+            machine (not one of the process) can lose the last runs.
         show_progress: Whether progress is shown on stderr; where a terminal is, if not given.
         output_dir: Where results go, in place of the study's own ``output_dir``.
         subscribers: Coroutine functions over a stream of events; each hears all events.
-        timeout_s: How long an agent may take in one attempt, in seconds.
-        retry: Which failures are worth another attempt.
-        max_failures: Stop the study when more runs than this have failed.
-        fail_fast: Stop the study at the first failed run; the run budget's where not given.
-        limits: Name -> how many runs may hold that limit at once (`RunContext.limiter`).
         fresh: Move an earlier output directory aside and start from nothing.
         rescore: Score the answers of earlier sessions again, without calling their agents.
-        grace_s: How long runs in flight may go on after a cancellation, in seconds.
-        stall_threshold_s: How long the event loop may stand still before the study says so
-            (`LoopStalled`), in seconds; None to keep no watch.
         isolate_random: Whether each run of an async agent has a global ``random`` and
             ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
             draws from these depends on what else runs.
@@ -46,22 +56,100 @@ class RunnerOptions(TypedDict, total=False):
             problems and evaluators; a plain one runs in a worker thread.
     """
 
-    agent_bindings: Mapping[str, Any] | None
-    problem_registry: Mapping[str, Any] | None
-    conditions: Sequence[Condition] | None
+    concurrency: int | Literal["auto"] | None
     parallelism: int | Literal["auto"] | None
-    checkpoint: bool
-    show_progress: bool | None
-    output_dir: Path | str | None
-    subscribers: Sequence[Subscriber]
     timeout_s: float | None
     retry: Retry | None
     max_failures: int | None
     fail_fast: bool | None
-    limits: Mapping[str, int] | None
+    limiters: Mapping[str, int] | None
+    grace_s: float | None
+    stall_threshold_s: float | None
+    agent_bindings: Mapping[str, Any] | None
+    problem_registry: Mapping[str, Any] | None
+    conditions: Sequence[Condition] | None
+    checkpoint: bool
+    show_progress: bool | None
+    output_dir: Path | str | None
+    subscribers: Sequence[Subscriber]
     fresh: bool
     rescore: bool
-    grace_s: float
-    stall_threshold_s: float | None
     isolate_random: bool
     condition_runner: ConditionRunner | None
+
+
+HOST_DEFAULTS: RunnerOptions = {
+    "agent_bindings": None,
+    "problem_registry": None,
+    "conditions": None,
+    "checkpoint": True,
+    "show_progress": None,
+    "output_dir": None,
+    "subscribers": (),
+    "fresh": False,
+    "rescore": False,
+    "isolate_random": True,
+    "condition_runner": None,
+}
+"""The options that only Python gives, and what holds where they are not given."""
+
+_OLDER_NAMES = {"parallelism": "concurrency"}
+_MAY_BE_NONE = frozenset(
+    name for name, field in Execution.model_fields.items() if NoneType in get_args(field.annotation)
+)
+
+
+def refuse_unknown_options(options: Mapping[str, Any]) -> None:
+    """Refuse a name that is not an option, as Python refuses an unknown argument.
+
+    Raises:
+        TypeError: some are not; it names each, and the option that was probably meant.
+    """
+    known = RunnerOptions.__annotations__
+    if unknown := [name for name in options if name not in known]:
+        raise TypeError("; ".join(map(_unknown, unknown)))
+
+
+def _unknown(name: str) -> str:
+    if name == "limits":
+        return "the option `limits` is called `limiters`: a study's `limits` are of its endpoints"
+
+    near = get_close_matches(name, RunnerOptions.__annotations__, n=1)
+    return f"there is no option {name!r}" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+def effective_execution(study: Study, options: RunnerOptions) -> Execution:
+    """Return how a study is carried out: as the options say, else as it declares itself.
+
+    Raises:
+        ValidationError: everything that is wrong with the options.
+    """
+    given = dict(_given(options))
+    declared = {name: getattr(study.execution, name) for name in Execution.model_fields}
+    # Either says how many failures are too many, so who gives one answers for the other.
+    if "max_failures" in given:
+        declared["fail_fast"] = False
+    elif given.get("fail_fast"):
+        declared["max_failures"] = None
+
+    try:
+        return Execution.model_validate(declared | given)
+    except pydantic.ValidationError as error:
+        raise ValidationError(list(sentences_of(error, Execution))) from error
+
+
+def _given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give what the options say of the execution, under its own names."""
+    for older, name in _OLDER_NAMES.items():
+        value, newer = options.get(older), options.get(name)
+        if value is not None and newer is not None and value != newer:
+            raise ValidationError(
+                [f"{name} is {newer}, and {older}, its older name, is {value}; give one of them"]
+            )
+
+        if value is not None:
+            yield name, value
+
+    for name in Execution.model_fields:
+        if name in options and (options[name] is not None or name in _MAY_BE_NONE):
+            yield name, options[name]

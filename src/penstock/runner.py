@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import anyio
 
 from penstock._base.threads import call_in_thread
-from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus, EventStream, Subscriber
@@ -23,6 +21,12 @@ from penstock.events.tree import (
     StudyStopping,
 )
 from penstock.models.session import Session
+from penstock.options import (
+    HOST_DEFAULTS,
+    RunnerOptions,
+    effective_execution,
+    refuse_unknown_options,
+)
 from penstock.planning.order import execution_order
 from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.results import RunResult, StudySummary
@@ -30,7 +34,6 @@ from penstock.running.cancellation import finish_before_cancelling
 from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
-from penstock.running.retry import Retry
 from penstock.running.scheduler import Scheduler
 from penstock.running.watchdog.stalls import Stalls
 from penstock.store.lock import move_aside
@@ -38,7 +41,6 @@ from penstock.store.opening import open_store
 from penstock.store.reader import holds_plan
 from penstock.store.restored import Restored
 from penstock.store.writer import Store
-from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.subscribers import checkpoint, export, log, progress
 
@@ -55,76 +57,54 @@ class StudyRunner:
 
     Args:
         study: What to run.
-
-    The other arguments are options, every one of them optional: see `RunnerOptions`.
+        **options: How to run it, every one of them optional: see `RunnerOptions`. What is not
+            said here is as the study's ``execution`` says.
 
     Raises:
+        TypeError: there is no option of that name.
         ValidationError: the study cannot be run as declared; everything that is wrong.
     """
 
-    def __init__(
-        self,
-        study: Study,
-        *,
-        agent_bindings: Mapping[str, Any] | None = None,
-        problem_registry: Mapping[str, Any] | None = None,
-        conditions: Sequence[Condition] | None = None,
-        parallelism: int | Literal["auto"] | None = None,
-        checkpoint: bool = True,
-        show_progress: bool | None = None,
-        output_dir: Path | str | None = None,
-        subscribers: Sequence[Subscriber] = (),
-        timeout_s: float | None = None,
-        retry: Retry | None = None,
-        max_failures: int | None = None,
-        fail_fast: bool | None = None,
-        limits: Mapping[str, int] | None = None,
-        fresh: bool = False,
-        rescore: bool = False,
-        grace_s: float = 10.0,
-        stall_threshold_s: float | None = 0.1,
-        isolate_random: bool = True,
-        condition_runner: ConditionRunner | None = None,
-    ) -> None:
-        parallelism = study.run_budget.parallelism if parallelism is None else parallelism
-        concurrency = first_limit(parallelism)
+    def __init__(self, study: Study, **options: Unpack[RunnerOptions]) -> None:
+        refuse_unknown_options(options)
+        given: RunnerOptions = {**HOST_DEFAULTS, **options}
         self.study = study
-        self.output_dir = study.resolve(output_dir or study.output_dir or ".").resolve()
+        self.execution = execution = effective_execution(study, options)
+        self.output_dir = study.resolve(given["output_dir"] or study.output_dir or ".").resolve()
         self.bus = EventBus()
         self.plan, self._bindings = prepare(
             study,
-            conditions=conditions,
-            agent_bindings=agent_bindings,
-            problem_registry=problem_registry,
-            condition_runner=condition_runner,
-            isolate_random=isolate_random,
+            conditions=given["conditions"],
+            agent_bindings=given["agent_bindings"],
+            problem_registry=given["problem_registry"],
+            condition_runner=given["condition_runner"],
+            isolate_random=given["isolate_random"],
         ).ready()
         self._announce = Announcer(self.bus, study.study_id)
         self._listeners = Listeners(self.bus, self._announce, self.stop)
-        self._subscribed = [Listener(subscriber) for subscriber in subscribers]
-        self._durable = checkpoint
-        self._show_progress = show_progress
-        self._fresh = fresh
-        self._rescore = rescore
+        self._subscribed = [Listener(subscriber) for subscriber in given["subscribers"]]
+        self._durable = given["checkpoint"]
+        self._show_progress = given["show_progress"]
+        self._fresh = given["fresh"]
+        self._rescore = given["rescore"]
         self._store: Store  # there while the study runs
-        self._grace_s = grace_s
-        fail_fast = study.run_budget.fail_fast if fail_fast is None else fail_fast
         self._lifecycle = Lifecycle(
             self.plan,
             self._bindings,
             self._announce,
-            timeout_s=timeout_s,
-            retry=retry or Retry(),
-            max_failures=0 if fail_fast else max_failures,
-            limits=limits or {},
+            timeout_s=execution.timeout_s,
+            retry=execution.retry,
+            max_failures=execution.failures_allowed,
+            limits=execution.limiters,
             recall=self._recall,
             stop=self.stop,
             on_call=self._note_call,
         )
-        self._scheduler = Scheduler[Job](self._lifecycle, concurrency, self._gate)
-        self._parallelism = Parallelism(parallelism, self._scheduler, self._announce)
+        wanted, threshold_s = execution.concurrency, execution.stall_threshold_s
+        self._scheduler = Scheduler[Job](self._lifecycle, first_limit(wanted), self._gate)
+        self._parallelism = Parallelism(wanted, self._scheduler, self._announce)
         self._stalls = Stalls(
-            stall_threshold_s, self.plan, self._scheduler, self._listeners, self._announce
+            threshold_s, self.plan, self._scheduler, self._listeners, self._announce
         )
         self._restored = 0
         self._stopped_because: str | None = None
@@ -201,8 +181,9 @@ class StudyRunner:
         Runs and subscribers that ignore it longer than ``grace_s`` are left behind.
         """
         self.stop(reason)
-        self._scheduler.cancel(self._grace_s)
-        self._listeners.cancel(self._grace_s + PATIENCE_S)  # they hear of runs left behind first
+        grace_s = self.execution.grace_s
+        self._scheduler.cancel(grace_s)
+        self._listeners.cancel(grace_s + PATIENCE_S)  # they hear of runs left behind first
 
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.
@@ -224,7 +205,7 @@ class StudyRunner:
     async def _wind_down(self, ended: anyio.Event) -> None:
         self.stop("cancelled by the host")
         try:
-            with anyio.move_on_after(self._grace_s):
+            with anyio.move_on_after(self.execution.grace_s):
                 await ended.wait()
         finally:  # the grace is over, or the host has cancelled once more
             if not ended.is_set():

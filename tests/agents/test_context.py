@@ -56,7 +56,9 @@ def test_a_limit_is_given_by_its_name() -> None:
 def test_an_unknown_limit_says_which_are_known_and_what_to_pass() -> None:
     ctx = make_context(limiters={"api": anyio.CapacityLimiter(3)})
 
-    with pytest.raises(BindingError, match=r"'gpu' \(known: api\); pass limits=\{'gpu': 10\}"):
+    with pytest.raises(
+        BindingError, match=r"'gpu' \(known: api\); declare `execution: \{limiters: \{gpu: 10\}\}`"
+    ):
         ctx.limiter("gpu")
 
 

@@ -205,7 +205,7 @@ async def test_spending_and_calls_at_once_can_be_bounded(tmp_path: Path) -> None
         agent_bindings={"agent-a": agent},
         output_dir=tmp_path,
         parallelism=10,
-        limits={"provider": 3},
+        limiters={"provider": 3},
     )
 
     @runner.on(ps.RunFinished)

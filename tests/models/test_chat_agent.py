@@ -12,9 +12,9 @@ from aiohttp import web
 import penstock as ps
 from penstock.errors import ForeignDirectoryError, ValidationError
 from penstock.runner import StudyRunner
-from penstock.running.retry import Retry
 from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.chat import Budget
+from penstock.study.execution import Retry
 from tests.conftest import ROOT
 from tests.models.loopback import ANSWER, answers, http_server
 from tests.models.studies import chat, chat_study, rows

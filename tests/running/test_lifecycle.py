@@ -26,7 +26,7 @@ from penstock.planning.plan import plan
 from penstock.results import RunResult, RunStage
 from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
-from penstock.running.retry import Retry
+from penstock.study.execution import Retry
 from tests.builders import let_time_run_out, make_error, make_result, make_study
 
 pytestmark = pytest.mark.anyio

@@ -94,7 +94,7 @@ async def test_runs_that_only_wait_for_each_other_stay_few(tmp_path: Path) -> No
 
         return "done"
 
-    summary, changes = await run(make_study(replicates=400), agent, tmp_path, limits={"one": 1})
+    summary, changes = await run(make_study(replicates=400), agent, tmp_path, limiters={"one": 1})
 
     assert summary.succeeded == 800
     assert max(change.limit for change in changes) <= 64
@@ -148,7 +148,7 @@ async def test_a_number_has_nobody_listening(tmp_path: Path) -> None:
 
 
 def test_what_is_no_number_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ps.ValidationError, match="'many'; give a whole number, or 'auto'"):
+    with pytest.raises(ps.ValidationError, match=r"a whole number, or 'auto' \(got 'many'\)"):
         ps.StudyRunner(make_study(), parallelism="many", output_dir=tmp_path)  # type: ignore[arg-type]
 
 

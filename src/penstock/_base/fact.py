@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     Strict,
     StrictBool,
     StrictInt,
@@ -29,7 +30,10 @@ __all__ = [
     "JsonMapping",
     "JsonValue",
     "Name",
+    "NotNegative",
     "Number",
+    "Positive",
+    "PositiveWhole",
     "Text",
     "Whole",
     "nothing",
@@ -62,6 +66,15 @@ Whole = StrictInt
 
 Number = Annotated[float, Strict(), BeforeValidator(_spelt_out)]
 """A number, whole or not."""
+
+Positive = Annotated[Number, Field(gt=0)]
+"""A number above 0."""
+
+NotNegative = Annotated[Number, Field(ge=0)]
+"""A number, 0 or above."""
+
+PositiveWhole = Annotated[Whole, Field(gt=0)]
+"""A whole number from 1."""
 
 JsonValue = Annotated[Any, AfterValidator(frozen_json)]
 """A value with a stable JSON form, kept frozen."""

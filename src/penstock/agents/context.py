@@ -146,7 +146,8 @@ class RunContext:
             known = ", ".join(self._limiters) or "none"
             raise BindingError(
                 f"no limit is named {name!r} (known: {known}); "
-                f"pass limits={{{name!r}: 10}} to the runner"
+                f"declare `execution: {{limiters: {{{name}: 10}}}}` in the study, or pass "
+                f"limiters={{{name!r}: 10}} to the runner"
             ) from None
 
     @contextmanager

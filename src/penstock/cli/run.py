@@ -25,8 +25,7 @@ def run(
             "--parallelism",
             parser=number_or_auto,
             metavar="N|auto",
-            help="Runs in flight at once, or as many as agents keep up with; else the run "
-            "budget's.",
+            help="Runs in flight at once, or as many as agents keep up with; else the study's.",
         ),
     ] = None,
     timeout: Annotated[
@@ -34,8 +33,9 @@ def run(
         typer.Option(min=0.001, metavar="S", help="Seconds an agent may take in one attempt."),
     ] = None,
     retries: Annotated[
-        int, typer.Option(min=0, metavar="N", help="How often a failed run is tried again.")
-    ] = 0,
+        int | None,
+        typer.Option(min=0, metavar="N", help="How often a failed run is tried again."),
+    ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failed run.")] = False,
     max_failures: Annotated[
         int | None,

@@ -17,10 +17,10 @@ from penstock.cli.standing import failure_rows
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_study
 from penstock.events.tree import StudyStarted
+from penstock.options import RunnerOptions
 from penstock.results import StudySummary
 from penstock.run import run_interruptibly
 from penstock.runner import StudyRunner
-from penstock.running.retry import Retry
 from penstock.store.reader import StoreReader
 
 __all__ = ["RunRequest", "dry_run", "run"]
@@ -35,7 +35,7 @@ class RunRequest(NamedTuple):
     output_dir: Path | None
     concurrency: int | Literal["auto"] | None
     timeout_s: float | None
-    retries: int
+    retries: int | None
     fail_fast: bool
     max_failures: int | None
     fresh: bool
@@ -73,19 +73,29 @@ def dry_run(target: str, request: RunRequest) -> None:
 
 
 def _runner(target: str, request: RunRequest) -> StudyRunner:
-    fail_fast = True if request.fail_fast else None
-    return StudyRunner(
-        find_study(target),
+    study = find_study(target)
+    options: RunnerOptions = {"fresh": request.fresh, "show_progress": request.show_progress}
+    if request.output_dir is not None:
         # On the command line a path is relative to where one stands, not to the study file.
-        output_dir=None if request.output_dir is None else request.output_dir.absolute(),
-        parallelism=request.concurrency,
-        timeout_s=request.timeout_s,
-        retry=Retry(attempts=request.retries + 1),
-        fail_fast=fail_fast if request.max_failures is None else request.fail_fast,
-        max_failures=request.max_failures,
-        fresh=request.fresh,
-        show_progress=request.show_progress,
-    )
+        options["output_dir"] = request.output_dir.absolute()
+
+    if request.concurrency is not None:
+        options["concurrency"] = request.concurrency
+
+    if request.timeout_s is not None:
+        options["timeout_s"] = request.timeout_s
+
+    if request.retries is not None:
+        attempts = {"attempts": request.retries + 1}
+        options["retry"] = study.execution.retry.model_copy(update=attempts)
+
+    if request.max_failures is not None:
+        options["max_failures"] = request.max_failures
+
+    if request.fail_fast:
+        options["fail_fast"] = True
+
+    return StudyRunner(study, **options)
 
 
 class _Session:
@@ -163,7 +173,7 @@ class _Session:
         if summary.is_out_of_budget and (summary.remaining or summary.failed):
             return ExitCode.OUT_OF_BUDGET
 
-        if summary.failed > (self._request.max_failures or 0) or summary.remaining:
+        if summary.failed > (self._runner.execution.failures_allowed or 0) or summary.remaining:
             return ExitCode.FAILED_RUNS
 
         return ExitCode.COMPLETE

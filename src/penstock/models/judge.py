@@ -21,11 +21,11 @@ from penstock.models.prompts import scope_of
 from penstock.models.request_template import RequestTemplate
 from penstock.results import Evaluation
 from penstock.study.chat import JudgeOptions
+from penstock.study.execution import Retry
 
 __all__ = ["Judge", "judge_seed", "stand_in_answer"]
 
-_TRIES = 5
-_LONGEST_WAIT_S = 30.0
+_RETRY = Retry(attempts=5, wait_s=1.0, max_wait_s=30.0)
 
 
 class Judge:
@@ -61,21 +61,20 @@ class Judge:
         seed = judge_seed(ctx.seed, self._name)
         request = self._template.fill_in(scope, seed)
         jitter = Random(seed)  # noqa: S311 - spreads waits, hides nothing
-        for tries in range(1, _TRIES + 1):
+        for tries in range(1, _RETRY.attempts + 1):
             try:
                 completion = await self._caller.complete(ctx, request, f"{self._name}:{tries}")
                 score = self._score(completion)
                 break
             except ModelError as error:
-                if not error.retryable or tries == _TRIES:
+                if not error.retryable or tries == _RETRY.attempts:
                     raise
 
                 if isinstance(error, MalformedResponseError):
                     continue  # the provider is well, its reply was not
 
-                wait_s = min(_LONGEST_WAIT_S, 2.0 ** (tries - 1)) * jitter.random()
                 with ctx.waiting():
-                    await anyio.sleep(max(wait_s, error.retry_after_s or 0.0))
+                    await anyio.sleep(_RETRY.backoff_s(tries, jitter.random(), error.retry_after_s))
 
         return (self._evaluation(ctx, request, completion, score),)
 

@@ -24,8 +24,9 @@ from penstock.planning.plan import Plan
 from penstock.results import Observation, RunResult, RunStatus
 from penstock.running.attempt import execute, rescore
 from penstock.running.binding import Bindings
-from penstock.running.retry import Retry
+from penstock.running.retry import next_wait_s
 from penstock.running.tally import Tally
+from penstock.study.execution import Retry
 
 __all__ = ["Job", "Lifecycle"]
 
@@ -147,7 +148,7 @@ class Lifecycle:
     def _settle(self, job: Job, result: RunResult) -> float | None:
         wait_s = None
         if result.status is RunStatus.FAILED:
-            wait_s = self._retry.next_wait_s(result, job.tries)
+            wait_s = next_wait_s(self._retry, result, job.tries)
 
         self.tally.count(result, retried=wait_s is not None)
         if wait_s is not None:

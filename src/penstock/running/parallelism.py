@@ -26,25 +26,9 @@ _OTHER_FILES = 64
 """Open files that are left to the store, the exports and the host."""
 
 
-def first_limit(wanted: int | str) -> int:
-    """Give the number of runs that may be in flight at first.
-
-    Args:
-        wanted: A number, or ``"auto"``.
-
-    Raises:
-        ValidationError: it is neither.
-    """
-    if wanted == "auto":
-        return min(INITIAL, most_in_flight())
-
-    if isinstance(wanted, str):
-        raise ValidationError([f"parallelism is {wanted!r}; give a whole number, or 'auto'"])
-
-    if wanted < 1:
-        raise ValidationError(["parallelism must be >= 1."])
-
-    return wanted
+def first_limit(wanted: int | Literal["auto"]) -> int:
+    """Return the number of runs that may be in flight at first."""
+    return min(INITIAL, most_in_flight()) if wanted == "auto" else wanted
 
 
 def _checked(limit: int) -> int:

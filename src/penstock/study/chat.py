@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
-from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text, Whole
+from penstock._base.fact import (
+    EMPTY,
+    Declaration,
+    Flag,
+    JsonMapping,
+    Name,
+    NotNegative,
+    Number,
+    Positive,
+    PositiveWhole,
+    Text,
+)
 
 __all__ = ["Budget", "ChatOptions", "EndpointLimits", "JudgeOptions", "Price"]
-
-Positive = Annotated[Number, Field(gt=0)]
-PositiveWhole = Annotated[Whole, Field(gt=0)]
 
 _KEY_LIKE = re.compile(r"sk-\w{8,}|[A-Za-z0-9_\-]{40,}")
 
@@ -117,9 +125,9 @@ class EndpointLimits(Declaration):
 class Price(Declaration):
     """What a model costs, in US dollars per million tokens."""
 
-    input_usd_per_million: Annotated[Number, Field(ge=0)]
-    output_usd_per_million: Annotated[Number, Field(ge=0)]
-    cached_input_usd_per_million: Annotated[Number, Field(ge=0)] | None = None
+    input_usd_per_million: NotNegative
+    output_usd_per_million: NotNegative
+    cached_input_usd_per_million: NotNegative | None = None
 
 
 class Budget(Declaration):

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 import pydantic
 from ruamel.yaml import YAML
@@ -19,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
+from penstock._base.sentences import sentences_of
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study
@@ -51,7 +49,7 @@ def load_study(path: Path | str) -> Study:
             source = ProblemFile.model_validate(payload["problems"])
             payload["problems"] = read_problems(path.parent / find_problems(source), source)
         except pydantic.ValidationError as error:
-            errors += _sentences(error, ProblemFile, "problems")
+            errors += sentences_of(error, ProblemFile, "problems")
             del payload["problems"]
         except (OSError, ValueError) as error:
             errors.append(f"problems: {error}")
@@ -60,7 +58,7 @@ def load_study(path: Path | str) -> Study:
     try:
         study = Study.model_validate({**payload, "base_dir": path.parent})
     except pydantic.ValidationError as error:
-        errors += _sentences(error, Study)
+        errors += sentences_of(error, Study)
 
     if errors:
         raise StudyFileError(path, errors)
@@ -206,51 +204,3 @@ def _read_json(text: str) -> Any:
         return known
 
     return json.loads(text, object_pairs_hook=mapping)
-
-
-def _sentences(
-    error: pydantic.ValidationError, model: type[pydantic.BaseModel], root: str = ""
-) -> Iterator[str]:
-    """Write each error with its path in the file and, for an unknown key, the likely meant one."""
-    for detail in error.errors(include_url=False):
-        place = _place(root, detail["loc"])
-        if detail["type"] == "extra_forbidden":
-            key = str(detail["loc"][-1])
-            near = difflib.get_close_matches(key, _fields_at(model, detail["loc"][:-1]), n=1)
-            hint = f"; did you mean `{near[0]}`?" if near else ""
-            yield f"{place}: unknown key{hint}"
-        elif detail["type"] == "missing":
-            yield f"{place}: is required"
-        else:
-            message = detail["msg"].removeprefix("Value error, ")
-            got = "" if isinstance(detail["input"], Mapping) else f" (got {detail['input']!r})"
-            yield f"{place}: {message}{got if detail['type'] != 'value_error' else ''}"
-
-
-def _place(root: str, loc: Sequence[int | str]) -> str:
-    place = root
-    for part in loc:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
-
-    return place or "$"
-
-
-def _fields_at(model: Any, loc: Sequence[int | str]) -> list[str]:
-    """List the keys that are known at a place: follow the path through the models' types."""
-    for part in loc:
-        annotation = model.model_fields[part].annotation if _has_field(model, part) else model
-        model = next(_models_in(annotation), model)
-
-    return list(model.model_fields)
-
-
-def _has_field(model: Any, part: int | str) -> bool:
-    return isinstance(part, str) and part in model.model_fields
-
-
-def _models_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
-        yield annotation
-    elif get_origin(annotation) in {Union, UnionType} or get_args(annotation):
-        for argument in get_args(annotation):
-            yield from _models_in(argument)

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text
+from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text, Whole
 from penstock._base.frozen import FrozenDict, frozen_json
 from penstock.study.chat import Budget, EndpointLimits, Price
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
+from penstock.study.execution import Execution
 from penstock.study.factors import Block, Constraint, Factor
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from penstock.study.policies import DesignSpec, RunBudget, RunOrder, SeedPolicy
@@ -40,6 +49,11 @@ class Study(Declaration):
         blocks: Groups that every combination is crossed with.
         constraints: Which combinations are left out.
         design_spec: How combinations are made.
+        replicates: Runs of each condition x agent x problem.
+        max_runs: The most runs the plan may hold; a larger plan is an error before anything runs.
+        run_budget: An older place of ``replicates``, ``max_runs``, and two fields of
+            ``execution``; where a field is said in both places, they must agree.
+        execution: How the study is carried out; what Python or the command line says comes first.
         agents: Name -> where the agent comes from. Agents may also be bound when running.
         problems: What is to be solved.
         evaluators: Name -> how answers are scored; each scores the answer to every problem.
@@ -68,7 +82,10 @@ class Study(Declaration):
     design_spec: DesignSpec = DesignSpec()
     outcomes: tuple[Outcome, ...] = ()
     analysis_plans: tuple[AnalysisPlan, ...] = ()
+    replicates: Whole = Field(default=1, exclude=True)
+    max_runs: Whole | None = Field(default=None, exclude=True)
     run_budget: RunBudget = RunBudget()
+    execution: Execution = Execution()
     seed_policy: SeedPolicy = SeedPolicy()
     run_order: RunOrder = RunOrder.BLOCKED
     output_dir: Path | None = None
@@ -85,33 +102,53 @@ class Study(Declaration):
     agent_specs: tuple[Text, ...] = ()
     base_dir: Path | None = Field(default=None, exclude=True, repr=False)
 
-    @model_validator(mode="before")
+    @field_validator("replicates", "max_runs")
     @classmethod
-    def _fill_in(cls, data: Any) -> Any:
-        """Fill in what follows from the rest: where results go, who takes part."""
-        if not isinstance(data, Mapping):
-            return data
+    def _at_least_one(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value < 1:
+            raise ValueError(f"Study.{info.field_name} must be >= 1.")
 
-        filled = {**data}
-        if filled.get("output_dir") is None and isinstance(filled.get("study_id"), str):
-            filled["output_dir"] = Path("artifacts") / filled["study_id"]
-
-        return filled
+        return value
 
     @model_validator(mode="after")
-    def _all_declared_take_part(self) -> Self:
-        # The instance is not handed out yet: a frozen model is filled in through its __dict__.
+    def _fill_in(self) -> Self:
+        """Fill in what follows from the rest: where results go, who takes part, older names."""
+        # The instance is not handed out yet: a frozen model is filled in through its __dict__,
+        # which leaves `model_fields_set` with what the author said.
+        filled = self.__dict__
+        if self.output_dir is None:
+            filled["output_dir"] = Path("artifacts") / self.study_id
+
         if not self.problem_ids:
-            ids = tuple(problem.problem_id for problem in self.problems)
-            self.__dict__["problem_ids"] = ids
+            filled["problem_ids"] = tuple(problem.problem_id for problem in self.problems)
 
         if not self.agent_specs:
-            self.__dict__["agent_specs"] = tuple(self.agents)
+            filled["agent_specs"] = tuple(self.agents)
 
         for mapping in ("agents", "evaluators", "limits", "prices"):
-            self.__dict__[mapping] = FrozenDict(self.__dict__[mapping])
+            filled[mapping] = FrozenDict(filled[mapping])
 
+        filled["run_budget"] = self.run_budget.model_copy()
+        filled["execution"] = self.execution.model_copy()
+        _agree_on_older_names(self)
         return self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return the study with some fields changed; what follows from them is filled in anew.
+
+        Args:
+            update: Field -> new value; checked as where a study is made.
+            deep: Whether what the study holds is copied too.
+
+        Raises:
+            pydantic.ValidationError: a new value is not valid.
+        """
+        copy = super().model_copy(deep=deep)
+        if not update:
+            return copy
+
+        said = {name: getattr(copy, name) for name in self.model_fields_set}
+        return type(self).model_validate({**said, **update})
 
     def resolve(self, path: Path | str) -> Path:
         """Make a path of this study absolute: relative ones start at the study file's folder."""
@@ -126,5 +163,68 @@ class Study(Declaration):
         Raises:
             UnstableValueError: a problem's payload holds an object that no file can hold.
         """
-        payload = self.model_dump(mode="python", exclude=None if problems else {"problems"})
+        payload = self.model_dump(
+            mode="python", exclude={"execution"} if problems else {"execution", "problems"}
+        )
+        # What stands in `run_budget`, where older readers look for it, is not written twice.
+        execution = self.execution.model_dump(
+            mode="python", exclude={"concurrency", "fail_fast"}, exclude_defaults=True
+        )
+        if execution:
+            payload["execution"] = execution
+
         return {"schema_version": SCHEMA_VERSION, **frozen_json(payload)}
+
+
+class _Renamed(NamedTuple):
+    """A field that `RunBudget` holds too, under an older name."""
+
+    section: str
+    """The section it is in now; empty for the top of the study."""
+
+    name: str
+    older: str
+
+    def newer_in(self, study: Study) -> Declaration:
+        """Return what holds the field now."""
+        return study.execution if self.section else study
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where the field stands now."""
+        return (self.section, self.name) if self.section else (self.name,)
+
+
+_RENAMED = (
+    _Renamed("", "replicates", "replicates"),
+    _Renamed("", "max_runs", "max_runs"),
+    _Renamed("execution", "concurrency", "parallelism"),
+    _Renamed("execution", "fail_fast", "fail_fast"),
+)
+
+
+def _agree_on_older_names(study: Study) -> None:
+    """Give every field that has two names one value, whichever of them it was said under.
+
+    Raises:
+        pydantic.ValidationError: both were said, and differ.
+    """
+    errors: list[InitErrorDetails] = []
+    for field in _RENAMED:
+        newer, older = field.newer_in(study), study.run_budget
+        value, older_value = getattr(newer, field.name), getattr(older, field.older)
+        is_said = field.name in newer.model_fields_set
+        if field.older not in older.model_fields_set:
+            older.__dict__[field.older] = value
+        elif not is_said:
+            newer.__dict__[field.name] = older_value
+        elif value != older_value:
+            said = (
+                f"is {value}, and `run_budget.{field.older}`, its older place, is {older_value}; "
+                "give one of them"
+            )
+            error = PydanticCustomError("value_error", "{said}", {"said": said})
+            errors.append({"type": error, "loc": field.place, "input": value})
+
+    if errors:
+        raise ValidationError.from_exception_data("Study", errors)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationInfo, field_validator
 
 from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Text, Whole
+from penstock.study.execution import Concurrency
 
 __all__ = ["DesignKind", "DesignSpec", "RunBudget", "RunOrder", "SeedPolicy", "SeedStrategy"]
 
@@ -99,27 +100,21 @@ class DesignSpec(Declaration):
 
 
 class RunBudget(Declaration):
-    """How many runs, how many at once, and when to give up.
+    """How many runs, how many at once, and when to give up: the older place of four fields.
+
+    `Study` holds each under its newer name too, with the same value.
 
     Args:
-        replicates: Runs of each condition x agent x problem.
-        max_runs: The most runs the plan may hold; a larger plan is an error before anything runs.
-        parallelism: Runs in flight at once, or ``auto``: as many as the agents keep up with.
-        fail_fast: Stop starting runs at the first one that failed.
+        replicates: The older place of `Study.replicates`.
+        max_runs: The older place of `Study.max_runs`.
+        parallelism: The older name of `Execution.concurrency`.
+        fail_fast: The older place of `Execution.fail_fast`.
     """
 
     replicates: Whole = 1
     max_runs: Whole | None = None
-    parallelism: Whole | Literal["auto"] = 1
+    parallelism: Concurrency = 1
     fail_fast: Flag = False
-
-    @field_validator("parallelism", mode="before")
-    @classmethod
-    def _number_or_auto(cls, value: Any) -> Any:
-        if value != "auto" and type(value) is not int:  # said here, or it is said for each type
-            raise ValueError(f"Input should be a valid integer, or 'auto' (got {value!r})")
-
-        return value
 
     @field_validator("replicates", "parallelism", "max_runs")
     @classmethod

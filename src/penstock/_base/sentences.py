@@ -1,0 +1,74 @@
+"""Errors of validation as sentences for people: where, what, and what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args
+
+import pydantic
+
+__all__ = ["sentences_of"]
+
+_WORDS = {
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "missing": "is required",
+    "model_type": "must be a mapping",
+    "string_type": "must be text",
+    "tuple_type": "must be a list",
+}
+"""What pydantic says in the words of Python, in those of a study file."""
+
+
+def sentences_of(
+    error: pydantic.ValidationError, model: type[pydantic.BaseModel], root: str = ""
+) -> Iterator[str]:
+    """Write each error with its place and, for an unknown key, the key that was probably meant.
+
+    Args:
+        error: What pydantic found.
+        model: What was validated.
+        root: The place of the whole, such as ``problems``.
+    """
+    for detail in error.errors(include_url=False):
+        place = _place(root, detail["loc"])
+        kind, given = detail["type"], detail["input"]
+        if kind == "extra_forbidden":
+            key = str(detail["loc"][-1])
+            near = get_close_matches(key, _fields_at(model, detail["loc"][:-1]), n=1)
+            yield f"{place}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
+        elif kind in {"missing", "value_error"}:
+            yield f"{place}: {_WORDS.get(kind, detail['msg'].removeprefix('Value error, '))}"
+        else:
+            got = "a mapping" if isinstance(given, Mapping) else repr(given)
+            yield f"{place}: {_WORDS.get(kind, detail['msg'])} (got {got})"
+
+
+def _place(root: str, loc: Sequence[int | str]) -> str:
+    place = root
+    for part in loc:
+        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else part
+
+    return place or "$"
+
+
+def _fields_at(model: Any, loc: Sequence[int | str]) -> list[str]:
+    """List the keys that are known at a place: follow the path through the models' types."""
+    for part in loc:
+        annotation = model.model_fields[part].annotation if _has_field(model, part) else model
+        model = next(_models_in(annotation), model)
+
+    return list(model.model_fields)
+
+
+def _has_field(model: Any, part: int | str) -> bool:
+    return isinstance(part, str) and part in model.model_fields
+
+
+def _models_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        yield annotation
+
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
