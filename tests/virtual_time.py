@@ -12,12 +12,14 @@ import inspect
 import selectors
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
 import pytest
 from anyio._backends._asyncio import AsyncIOBackend
+
+from penstock._base.threads import call_in_thread
 
 __all__ = ["VirtualLoop", "keep_virtual_time"]
 
@@ -65,6 +67,18 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.selector.now_s
 
+    def counting(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Let no time pass while a call is made in a thread."""
+
+        async def counted(*args: Any, **options: Any) -> Any:
+            self.selector.at_work += 1
+            try:
+                return await call(*args, **options)
+            finally:
+                self.selector.at_work -= 1
+
+        return counted
+
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Any, *args: Any
     ) -> asyncio.Future[Any]:
@@ -92,36 +106,29 @@ def keep_virtual_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], VirtualLo
         import_module(name)
 
     loop = VirtualLoop()
+    in_a_thread = AsyncIOBackend.run_sync_in_worker_thread
+    monkeypatch.setattr(AsyncIOBackend, "run_sync_in_worker_thread", loop.counting(in_a_thread))
+    virtual = {
+        id(time.monotonic): loop.time,
+        id(time.perf_counter): loop.time,
+        id(call_in_thread): loop.counting(call_in_thread),
+    }
     for name, module in list(sys.modules.items()):
         if name.startswith("penstock.") and not name.startswith(_REAL):
-            _replace_clocks(vars(module), loop, monkeypatch)
+            _replace(vars(module), virtual, monkeypatch)
 
-    in_a_thread = AsyncIOBackend.run_sync_in_worker_thread
-
-    async def counted(*args: Any, **options: Any) -> Any:
-        loop.selector.at_work += 1
-        try:
-            return await in_a_thread(*args, **options)
-        finally:
-            loop.selector.at_work -= 1
-
-    monkeypatch.setattr(AsyncIOBackend, "run_sync_in_worker_thread", counted)
     return lambda: loop
 
 
-def _replace_clocks(
-    names: dict[str, Any], loop: VirtualLoop, monkeypatch: pytest.MonkeyPatch
+def _replace(
+    names: dict[str, Any], virtual: dict[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Replace the clocks that a module has imported, and those that are defaults in it."""
+    """Replace the clocks and threads that a module has imported, or that are defaults in it."""
     for name, value in list(names.items()):
-        if _is_clock(value):
-            monkeypatch.setitem(names, name, loop.time)
+        if id(value) in virtual:
+            monkeypatch.setitem(names, name, virtual[id(value)])
         elif inspect.isclass(value) and value.__module__ == names["__name__"]:
             defaults = getattr(value.__init__, "__kwdefaults__", None) or {}
             for option, default in list(defaults.items()):
-                if _is_clock(default):
-                    monkeypatch.setitem(defaults, option, loop.time)
-
-
-def _is_clock(value: Any) -> bool:
-    return value is time.monotonic or value is time.perf_counter
+                if id(default) in virtual:
+                    monkeypatch.setitem(defaults, option, virtual[id(default)])
