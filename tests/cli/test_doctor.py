@@ -30,12 +30,12 @@ def test_files_that_were_deleted_or_edited_are_named_and_can_be_written_anew(
     (results / "runs.csv").write_text("edited")
     (results / "events.csv").unlink()
     (results / "manifest.json").write_text("[]")
-    (results / ".runs.csv.new").write_text("half a fi")
+    (results / ".runs.csv.0123abcd.new").write_text("half a fi")
     said = cli("doctor", results)
     assert said.exit_code == 3
     assert "missing: events.csv" in said.stderr
     assert "(edited, or written before): manifest.json, runs.csv" in said.stderr
-    assert "left by an export that was killed: .runs.csv.new" in said.stderr
+    assert "left by an export that was killed: .runs.csv.0123abcd.new" in said.stderr
     assert "penstock export DIR writes the files anew" in said.stderr
 
     cli("export", results)

@@ -271,7 +271,7 @@ async def test_a_disk_that_fills_up_leaves_the_files_of_the_last_export(
     synced = os.fsync
 
     def no_space(descriptor: int) -> None:
-        if Path(f"/proc/self/fd/{descriptor}").readlink().name.endswith(".parquet.new"):
+        if Path(f"/proc/self/fd/{descriptor}").readlink().match("*.parquet.*.new"):
             raise OSError(28, "No space left on device")
 
         synced(descriptor)

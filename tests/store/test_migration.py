@@ -28,7 +28,7 @@ def columns(path: Path) -> list[str]:
 def test_a_copy_of_a_migration_that_was_killed_is_made_again(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.with_name(".study.layout-1.sqlite.new").write_bytes(b"half a copy")
+    store.with_name(".study.layout-1.sqlite.0123abcd.new").write_bytes(b"half a copy")
     monkeypatch.setattr("penstock.store.migration.STEPS", {1: "ALTER TABLE session ADD started;"})
     copy = migrate(store, 1, 2)
     assert (columns(copy), columns(store)) == (["id"], ["id", "started"])

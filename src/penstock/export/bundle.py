@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
+from penstock._base.files import set_aside
 from penstock.errors import StoreError
 from penstock.store.lock import LOCK_NAME, hold_directory
 
@@ -37,18 +38,16 @@ def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
 
     target = Path(to).absolute() if to else directory.with_name(f"{directory.name}.tar.gz")
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.new")
     is_ours = (directory / "study.sqlite").exists()
-    with hold_directory(directory) if is_ours else nullcontext():
-        try:
-            with tarfile.open(aside, mode="w:gz") as bundle:
-                for path in _packed(directory, leave_out={target.resolve(), aside.resolve()}):
-                    inside = Path(directory.name) / path.relative_to(directory)
-                    bundle.add(path, arcname=inside, recursive=False)
-
-            aside.replace(target)
-        finally:
-            aside.unlink(missing_ok=True)
+    with (
+        hold_directory(directory) if is_ours else nullcontext(),
+        set_aside(target) as aside,
+        aside.open("wb") as file,
+        tarfile.open(target, mode="w:gz", fileobj=file) as bundle,
+    ):
+        for path in _packed(directory, leave_out={target.resolve(), aside.resolve()}):
+            inside = Path(directory.name) / path.relative_to(directory)
+            bundle.add(path, arcname=inside, recursive=False)
 
     return target
 

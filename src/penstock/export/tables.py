@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from penstock._base.files import link_file, set_aside
+
 __all__ = [
-    "link_file",
     "plain_cell",
     "quote_formulas",
-    "set_aside",
     "write_csv",
     "write_json",
     "write_lines",
@@ -65,7 +64,7 @@ def write_twins(
         for row, counterpart in pairs:
             if other is None and counterpart is not row:
                 other = files.enter_context(_replaced(twin))
-                _copy(file, _aside(path), other)
+                _copy(file, other)
 
             line = csv_line(row)
             file.write(line)
@@ -79,10 +78,10 @@ def write_twins(
             shutil.copyfile(path, aside)
 
 
-def _copy(file: IO[str], written: Path, other: IO[str]) -> None:
-    """Give another file what was written to a file until now."""
+def _copy(file: IO[str], other: IO[str]) -> None:
+    """Write to another file what was written to a file until now."""
     file.flush()
-    with written.open(encoding="utf-8", newline="") as begun:
+    with Path(file.name).open(encoding="utf-8", newline="") as begun:
         shutil.copyfileobj(begun, other)
 
 
@@ -115,22 +114,6 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
         file.writelines(f"{line}\n" for line in lines)
 
 
-def link_file(path: Path, original: Path) -> None:
-    """Give a file a second name, or a copy where the file system has no links."""
-    aside = _aside(path)
-    aside.unlink(missing_ok=True)
-    try:
-        aside.hardlink_to(original)
-    except OSError:
-        shutil.copyfile(original, aside)
-
-    aside.replace(path)
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.new")
-
-
 @contextmanager
 def _replaced(path: Path) -> Iterator[IO[str]]:
     with (
@@ -138,23 +121,6 @@ def _replaced(path: Path) -> Iterator[IO[str]]:
         aside.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         yield file
-
-
-@contextmanager
-def set_aside(path: Path) -> Iterator[Path]:
-    """Give a path to write a file to; then sync it, and put it in the place of the old one."""
-    aside = _aside(path)
-    try:
-        yield aside
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
-
-        aside.replace(path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk does not say which file
-        raise
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 _SIGNS = tuple("=+-@\t\r")

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from penstock._base.files import files_aside
 from penstock.errors import StudyFileError
 from penstock.export.artifacts import export_artifacts
 from penstock.export.conditions import CONDITION_COLUMNS
@@ -150,7 +151,7 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
             advice="penstock export DIR --parquet writes them anew",
         )
 
-    left = [each.name for each in directory.rglob(".*.new")]
+    left = [each.name for each in (*files_aside(directory), *files_aside(directory / "analysis"))]
     if left:
         yield Finding(
             is_wrong=False,

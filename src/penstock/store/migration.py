@@ -6,6 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from penstock._base.files import files_aside, set_aside
 from penstock.store.directory import sync_directory
 from penstock.store.schema import ATTEMPTS_VIEW, EVENTS_VIEW, UNFINISHED_INDEX
 
@@ -43,13 +44,13 @@ def migrate(path: Path, layout: int, wanted: int) -> Path:
         sqlite3.Error: it cannot be written; it is as it was.
     """
     copy = path.with_name(f"{path.stem}.layout-{layout}{path.suffix}")
-    aside = copy.with_name(f".{copy.name}.new")
-    aside.unlink(missing_ok=True)  # of a migration that was killed
+    for left in files_aside(path.parent, of=copy.name):  # by a migration that was killed
+        left.unlink()
+
     with closing(sqlite3.connect(path, isolation_level=None)) as store:
-        with closing(sqlite3.connect(aside)) as kept:
+        with set_aside(copy) as aside, closing(sqlite3.connect(aside)) as kept:
             store.backup(kept)
 
-        aside.replace(copy)
         sync_directory(path.parent)
         steps = "".join(STEPS[step] for step in range(layout, wanted))
         store.executescript(f"BEGIN IMMEDIATE;{steps}PRAGMA user_version = {wanted:d};COMMIT;")

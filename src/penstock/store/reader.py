@@ -10,6 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
+from penstock._base.files import set_aside
 from penstock._base.json import decode
 from penstock.errors import SchemaError, StoreError
 from penstock.planning.plan import Plan
@@ -114,8 +115,7 @@ class StoreReader:
 
     def copy_to(self, path: Path) -> None:
         """Write a copy of the store."""
-        path.unlink(missing_ok=True)
-        with closing(sqlite3.connect(path)) as copy:
+        with set_aside(path) as aside, closing(sqlite3.connect(aside)) as copy:
             self._connection.backup(copy)
 
     def conditions(self) -> Iterator[Condition]:

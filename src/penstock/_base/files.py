@@ -1,0 +1,75 @@
+"""Files that are written aside and renamed into place, so that nobody ever reads half a file.
+
+A file aside is new and ours: it is created exclusively, under a name that nobody can foresee, and
+so never through a symbolic link. Renaming it takes the place of a link, and not of what that leads
+to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+__all__ = ["files_aside", "link_file", "set_aside"]
+
+_ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.new")
+
+
+@contextmanager
+def set_aside(path: Path) -> Iterator[Path]:
+    """Yield a new, empty file to write in place of another; then sync it and put it there.
+
+    Where the block raises, the other file stays as it was.
+
+    Raises:
+        OSError: it cannot be written; ``filename`` says which.
+    """
+    aside = _beside(path)
+    try:
+        aside.touch(exist_ok=False)
+        yield aside
+        with aside.open("rb+") as file:
+            os.fsync(file.fileno())
+
+        aside.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say which file
+        raise
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def link_file(path: Path, original: Path) -> None:
+    """Give a file a second name, or a copy where the file system has no links.
+
+    Raises:
+        OSError: the copy cannot be written.
+    """
+    aside = _beside(path)
+    try:
+        aside.hardlink_to(original)
+        aside.replace(path)
+    except OSError:
+        with set_aside(path) as copy:
+            shutil.copyfile(original, copy)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def files_aside(folder: Path, of: str = "*") -> Iterator[Path]:
+    """Yield the files that a process writes aside, or wrote when it was killed.
+
+    Args:
+        folder: Where to look.
+        of: The name of the file whose place they were to take; any, where not given.
+    """
+    return (path for path in folder.glob(f".{of}.*.new") if _ASIDE.fullmatch(path.name))
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{token_hex(4)}.new")
