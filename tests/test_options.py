@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import runpy
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -12,8 +13,14 @@ import penstock as ps
 from penstock.options import HOST_DEFAULTS, RunnerOptions, effective_execution
 from penstock.study.execution import Execution, Retry
 from tests.builders import make_study
+from tests.conftest import ROOT
 from tests.models.loopback import answers, http_server
 from tests.models.studies import chat, chat_study
+
+DOCS = ROOT / "docs"
+MAKER = runpy.run_path(str(DOCS / "make_options.py"))
+OF_THE_COMMAND = {"--dry-run", "--json", "--verbose", "--sqlite"}
+"""What `penstock run` alone is told: options that are no option of a runner."""
 
 DECLARED = Execution(
     concurrency=4,
@@ -30,6 +37,22 @@ def test_an_option_stands_in_the_execution_or_is_one_of_the_hosts() -> None:
 
     assert names == Execution.model_fields.keys() | HOST_DEFAULTS.keys()
     assert not Execution.model_fields.keys() & HOST_DEFAULTS.keys()
+
+
+def test_the_page_of_options_is_what_their_docstrings_say() -> None:
+    text = (DOCS / "options.md").read_text(encoding="utf-8")
+
+    assert text == MAKER["page"](text), "write it anew: python docs/make_options.py"
+    for name in RunnerOptions.__annotations__:
+        assert f"`{name}`" in text
+
+
+def test_an_option_of_the_command_line_is_one_of_these_or_its_own() -> None:
+    taken = {name for name in RunnerOptions.__annotations__ if MAKER["flag_of"](name)}
+
+    assert {MAKER["flag_of"](name) for name in taken} | OF_THE_COMMAND == set(
+        MAKER["flags"]().values()
+    )
 
 
 @pytest.mark.parametrize(
