@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.command_line import StudyFolder, json_lines
 
 
@@ -35,3 +37,46 @@ def test_a_plan_of_an_invalid_study_is_refused(folder: StudyFolder, cli: Any) ->
     assert shown.exit_code == 3
     assert "max_runs" in shown.stderr
     assert "Duplicate" in shown.stderr
+
+
+@pytest.mark.field("studies-N11")
+def test_a_plan_says_what_is_done_and_what_is_left(folder: StudyFolder, cli: Any) -> None:
+    folder.set_up(failing=["p2"])
+    assert cli("run", folder.file).exit_code == 10
+    assert f"20 done, 20 left: {folder.results}" in cli("plan", folder.file).stderr
+    (plan,) = json_lines(cli("plan", folder.file, "--json").stdout)
+    assert (plan["planned"], plan["done"], plan["left"], plan["unscored"]) == (40, 20, 20, 0)
+    dry = cli("run", folder.file, "--dry-run")
+    assert f"20 done, 20 left: {folder.results}" in dry.stderr
+    launch, done = json_lines(cli("run", folder.file, "--dry-run", "--json").stdout)
+    assert (launch["restored"], done["restored"], done["remaining"]) == (20, 20, 20)
+
+
+def test_a_dry_run_from_nothing_looks_at_no_results(folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    dry = cli("run", folder.file, "--dry-run", "--fresh")
+    assert "results would go to" in dry.stderr
+    assert len(list(folder.path.glob("results*"))) == 1
+
+
+CHAT = """\
+agents:
+  chat: {chat: {base_url: "http://127.0.0.1:9/v1", model: m, prompt: "{{ problem.brief }}"}}
+"""
+
+
+@pytest.mark.field("studies-N11")
+def test_what_is_left_is_priced_and_a_price_that_is_not_known_is_said_so(
+    folder: StudyFolder, cli: Any
+) -> None:
+    text = folder.file.read_text().replace('agents: {worker: "agents.py:worker"}\n', CHAT)
+    folder.file.write_text(text)
+    priced = text + "prices: {m: {input_usd_per_million: 1, output_usd_per_million: 2}}\n"
+    assert "40 calls" in cli("plan", folder.file).stderr
+    assert "price not known" in cli("plan", folder.file).stderr
+    folder.file.write_text(priced)
+    assert "price not known" not in cli("plan", folder.file).stderr
+    (plan,) = json_lines(cli("plan", folder.file, "--json").stdout)
+    assert plan["chat_models_left"] == plan["chat_models"]
+    assert plan["chat_models"][0]["calls"] == 40
+    assert "40 calls" in cli("run", folder.file, "--dry-run").stderr

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,7 +61,7 @@ def test_a_study_is_taken_from_a_module_of_the_working_directory(
     ("target", "said"),
     [
         ("tones.py", "say which study in it"),
-        ("tones.py:number", "is no study but int: 3"),
+        ("tones.py:number", "is not a study but int: 3"),
         ("tones.py:broken", "KeyError"),
         ("tones.py:nothing", "has no 'nothing'"),
         ("missing.py:study", "there is no file"),
@@ -70,7 +71,7 @@ def test_a_study_is_taken_from_a_module_of_the_working_directory(
         (".", "is a folder"),
     ],
 )
-def test_what_is_no_study_is_refused_with_what_to_do(
+def test_what_is_not_a_study_is_refused_with_what_to_do(
     python: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch, target: str, said: str
 ) -> None:
     monkeypatch.chdir(python.path)
@@ -78,3 +79,70 @@ def test_what_is_no_study_is_refused_with_what_to_do(
     assert refused.exit_code == 3
     assert said in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run", "status", "export", "doctor"])
+def test_where_no_study_is_named_it_is_the_study_file_that_lies_there(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(folder.path)
+    assert cli("run", "study.yaml").exit_code == 0
+    ended = cli(command)
+    assert ended.exit_code == 0, ended.stderr
+    assert "tones" in ended.stderr or str(folder.results) in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run", "status", "export", "doctor"])
+def test_where_no_study_is_named_and_none_is_there_it_is_said_what_to_give(
+    tmp_path: Path, cli: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = cli(command)
+    assert refused.exit_code == 2
+    said = " ".join(refused.stderr.replace("│", " ").split())
+    assert "no study is named, and there is no study.yaml in" in said
+    assert "give a study file, or a study's output directory" in said
+
+
+@pytest.mark.parametrize("command", ["status", "export", "doctor"])
+def test_commands_that_read_results_take_the_directory_or_its_study(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    (named,) = json_lines(cli(command, folder.results, "--json").stdout)
+    assert json_lines(cli(command, folder.file, "--json").stdout) == [named]
+    monkeypatch.chdir(folder.results)
+    assert json_lines(cli(command, "--json").stdout) == [named]
+
+
+def test_a_directory_that_is_not_there_is_refused(cli: Any) -> None:
+    refused = cli("status", "nowhere")
+    assert refused.exit_code == 3
+    assert "there is no directory 'nowhere'" in refused.stderr
+
+
+@pytest.mark.field("engine-G19")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", ""],
+        ["check", " "],
+        ["plan", ""],
+        ["status", ""],
+        ["export", ""],
+        ["doctor", ""],
+        ["run", "study.yaml", "--output-dir", ""],
+        ["export", "results", "--to", ""],
+        ["run-study", ""],
+        ["bundle-results", ""],
+    ],
+)
+def test_an_empty_name_is_refused_and_is_not_the_working_directory(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(folder.path)
+    before = sorted(folder.path.rglob("*"))
+    refused = cli(*arguments)
+    assert refused.exit_code == 2
+    assert "it is empty" in refused.stderr
+    assert sorted(folder.path.rglob("*")) == before

@@ -74,3 +74,34 @@ def test_a_judge_reads_answers_as_long_as_they_may_be(tmp_path: Path) -> None:
     assert found.who == "evaluator 'grade'"
     assert found.low_tokens == 2 * tokens("Score ")
     assert found.high_tokens == found.low_tokens + 2 * (20 + 5)
+
+
+@pytest.mark.field("studies-N11")
+def test_what_is_done_is_not_asked_again_and_what_is_answered_is_only_judged(
+    tmp_path: Path,
+) -> None:
+    judge = {
+        "base_url": URL,
+        "model": "some-model",
+        "prompt": "Score {{ answer }}",
+        "max_tokens": 5,
+    }
+    agents = {"one": chat(URL, max_tokens=20), "two": chat(URL, max_tokens=20)}
+    study = chat_study(
+        tmp_path,
+        agents["one"],
+        agents=agents,
+        agent_specs=("one", "two"),
+        evaluators={"grade": {"judge": judge}},
+        replicates=3,
+    )
+    made = plan(study)
+    done = bytearray(made[at].agent_id == "one" for at in range(len(made)))
+    (waiting, *_) = (at for at in range(len(made)) if not done[at])
+    one, two, grade = forecasts(made, done, {waiting})
+
+    assert (one.calls, one.low_tokens, one.high_tokens, one.high_usd) == (0, 0, 0, 0.0)
+    assert (two.calls, grade.calls) == (5, 6)
+    whole = forecasts(made)
+    assert [each.calls for each in whole] == [6, 6, 12]
+    assert two.low_tokens == round(whole[1].low_tokens * 5 / 6)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.arguments import DirectoryArgument, JsonOption
+from penstock.cli.arguments import JsonOption, TargetArgument
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import counted, emit, errors_told, say
 
@@ -15,20 +15,23 @@ __all__ = ["doctor"]
 
 @errors_told()
 def doctor(
-    directory: DirectoryArgument,
+    study: TargetArgument = None,
     *,
     crash_test: Annotated[
         bool,
-        typer.Option("--crash-test", help="Kill a small study on DIR's disk; see what is kept."),
+        typer.Option("--crash-test", help="Kill a small study on its disk; see what is kept."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Say what is wrong with a study's directory and what to do; nothing is changed."""
     from penstock.cli import crash
+    from penstock.cli.records import Diagnosed, Found
+    from penstock.cli.target import find_directory
     from penstock.export.validation import examine_artifacts
     from penstock.store.doctor import Finding, examine_store
     from penstock.store.lock import is_held
 
+    directory = find_directory(study)
     findings = [*examine_store(directory)]
     if is_held(directory):
         findings.append(Finding(is_wrong=False, what="in use: its files are not compared"))
@@ -41,10 +44,11 @@ def doctor(
     wrong = [finding for finding in findings if finding.is_wrong]
     if json:
         emit(
-            "doctor",
-            output_dir=str(directory.absolute()),
-            is_healthy=not wrong,
-            findings=[finding._asdict() for finding in findings],
+            Diagnosed(
+                output_dir=str(directory.absolute()),
+                is_healthy=not wrong,
+                findings=tuple(Found(**finding._asdict()) for finding in findings),
+            )
         )
     else:
         for finding in findings:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import sqlite3
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.arguments import DirectoryArgument
-from penstock.cli.output import errors_told, say
+from penstock.cli.arguments import JsonOption, TargetArgument, given_path
+from penstock.cli.output import emit, errors_told, say
+
+if TYPE_CHECKING:
+    from penstock.cli.records import Exported
 
 __all__ = ["export", "export_directory"]
 
 
 @errors_told()
 def export(
-    directory: DirectoryArgument,
+    study: TargetArgument = None,
     *,
-    to: Annotated[Path | None, typer.Option(help="Where the files go; else DIR itself.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given_path, metavar="DIR", help="Where the files go; else the results' own."
+        ),
+    ] = None,
     sqlite: Annotated[bool, typer.Option("--sqlite", help="Copy study.sqlite there too.")] = False,
     parquet: Annotated[
         bool, typer.Option("--parquet", help="Write the tables as Parquet too.")
@@ -28,14 +36,25 @@ def export(
         bool,
         typer.Option("--spreadsheet-safe", help="Quote what looks like a formula; needs --to."),
     ] = False,
+    json: JsonOption = False,
 ) -> None:
     """Write a study's files (runs.csv and so on) from its store."""
+    from penstock.cli.target import find_directory
+
     if spreadsheet_safe and to is None:
         raise typer.BadParameter("--spreadsheet-safe is for a copy: give --to as well")
 
-    export_directory(
-        directory, to, sqlite=sqlite, spreadsheet_safe=spreadsheet_safe, parquet=parquet
+    exported = export_directory(
+        find_directory(study),
+        to,
+        sqlite=sqlite,
+        spreadsheet_safe=spreadsheet_safe,
+        parquet=parquet,
     )
+    if json:
+        emit(exported)
+    else:
+        say(f"exported to {exported.to}")
 
 
 def export_directory(
@@ -46,7 +65,7 @@ def export_directory(
     study_id: str | None = None,
     spreadsheet_safe: bool = False,
     parquet: bool = False,
-) -> None:
+) -> Exported:
     """Write a study's files from its store; beside it only while nobody runs the study.
 
     Args:
@@ -60,6 +79,7 @@ def export_directory(
     Raises:
         StoreError: there is no study, or another one, or the files cannot be written.
     """
+    from penstock.cli.records import Exported
     from penstock.errors import ForeignDirectoryError, StoreError
     from penstock.export.artifacts import export_artifacts
     from penstock.export.tables import quote_formulas
@@ -69,10 +89,10 @@ def export_directory(
 
     # Before anything is written: is there a study at all, and the one that is meant?
     with StoreReader(directory) as store:
-        if study_id is not None and study_id != store.study_id:
-            raise ForeignDirectoryError(
-                f"{directory} holds study {store.study_id!r}, not {study_id!r}"
-            )
+        found = store.study_id
+
+    if study_id not in {None, found}:
+        raise ForeignDirectoryError(f"{directory} holds study {found!r}, not {study_id!r}")
 
     is_beside = to is None or to.absolute() == directory.absolute()
     with hold_directory(directory) if is_beside else nullcontext():
@@ -87,4 +107,4 @@ def export_directory(
     if wrong := validate_canonical_artifacts(where):
         raise StoreError(f"the files in {where} are not as they should be: {' '.join(wrong)}")
 
-    say(f"exported to {where}")
+    return Exported(study_id=found, output_dir=str(directory.absolute()), to=str(where.absolute()))

@@ -1,21 +1,24 @@
-"""What a plan's chat models may cost, for ``penstock plan``."""
+"""What a plan's chat models may cost, for `plan` and dry runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
 
 from penstock._base.extras import load_extra
+from penstock.cli.output import listed
+from penstock.cli.records import Forecast
 from penstock.planning.plan import Plan
+from penstock.store.restored import Restored
 
-if TYPE_CHECKING:
-    from penstock.models.forecast import Forecast
-
-__all__ = ["forecast_rows", "forecasts_of"]
+__all__ = ["forecast_lines", "forecasts_of"]
 
 
-def forecasts_of(plan: Plan) -> list[Forecast]:
+def forecasts_of(plan: Plan, kept: Restored | None = None) -> tuple[Forecast, ...]:
     """Forecast a plan's chat agents and judges; a plan without any needs no extra.
+
+    Args:
+        plan: The plan.
+        kept: What is done of it, and not forecast; nothing where not given.
 
     Raises:
         ValidationError: there is one, and what it needs is not installed.
@@ -24,26 +27,30 @@ def forecasts_of(plan: Plan) -> list[Forecast]:
     if not any(agent.chat for agent in study.agents.values()) and not any(
         evaluator.judge for evaluator in study.evaluators.values()
     ):
-        return []
+        return ()
 
     module = load_extra("penstock.models.forecast", extra="models", what="a chat model")
-    found: list[Forecast] = module.forecasts(plan)
-    return found
+    done = () if kept is None else (kept.done, kept.answered)
+    return tuple(Forecast(**each._asdict()) for each in module.forecasts(plan, *done))
 
 
-def forecast_rows(found: Iterable[Forecast]) -> list[tuple[str, ...]]:
+def forecast_lines(found: Iterable[Forecast], *, is_rest: bool) -> Iterator[str]:
     """Lay forecasts out for a person."""
-    return [
-        (
-            each.who,
-            f"{each.calls:,} calls",
-            f"{_range(each.low_tokens, each.high_tokens, '{:,}')} tokens",
-            "price not known"
-            if each.low_usd is None
-            else _range(each.low_usd, each.high_usd, "${:,.4f}"),
-        )
-        for each in found
-    ]
+    what = "what is left" if is_rest else "the plan"
+    yield f"chat models in {what}: prompts alone, to the longest answers (without retries)"
+    yield from listed(
+        [
+            (
+                each.who,
+                f"{each.calls:,} calls",
+                f"{_range(each.low_tokens, each.high_tokens, '{:,}')} tokens",
+                "price not known"
+                if each.low_usd is None
+                else _range(each.low_usd, each.high_usd, "${:,.4f}"),
+            )
+            for each in found
+        ]
+    )
 
 
 def _range(low: float, high: float | None, form: str) -> str:

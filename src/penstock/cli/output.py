@@ -2,41 +2,57 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import typer
+from rich.cells import cell_len, set_cell_size
 
 from penstock._base.text import printable
 from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
+
+if TYPE_CHECKING:
+    from penstock.cli.records import Failure, Record
 
 __all__ = [
     "counted",
     "emit",
     "ensure_descriptors",
     "errors_told",
+    "failure_rows",
+    "faults_of",
+    "in_one_line",
     "listed",
     "say",
+    "tell_faults",
 ]
+
+_NARROWEST = 8
+"""Columns of a table that are left of a cell, however narrow the terminal is."""
 
 
 def say(*lines: str) -> None:
-    """Write lines for a person to stderr; that nobody can read them stops nothing."""
+    """Write lines for a person to stderr, wrapped between words where a terminal shows them.
+
+    That nobody can read them stops nothing.
+    """
+    width = _terminal_width()
+    shown = (each for line in lines for each in _wrapped(printable(line), width))
     with suppress(OSError, ValueError):
-        sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+        sys.stderr.write("".join(f"{line}\n" for line in shown))
         sys.stderr.flush()
 
 
-def emit(event: str, /, *, to: TextIO | None = None, **fields: Any) -> None:
+def emit(record: Record, to: TextIO | None = None) -> None:
     """Write one JSON object for a machine, on a line of its own, to stdout."""
     out = to or sys.stdout
-    out.write(json.dumps({"event": event, **fields}, default=str) + "\n")
+    out.write(record.model_dump_json() + "\n")
     out.flush()
 
 
@@ -45,15 +61,56 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def in_one_line(text: str) -> str:
+    """Write a text in one line, so that what is listed has a line each."""
+    return " ".join(text.split())
+
+
+def failure_rows(failures: Iterable[Failure]) -> list[tuple[str, str]]:
+    """Write why runs failed as rows: how often, what, in which stage."""
+    return [(f"{each.runs:,} x", f"{in_one_line(each.error)} ({each.stage})") for each in failures]
+
+
 def listed(rows: Sequence[tuple[str, ...]], most: int = 12) -> Iterator[str]:
-    """Lay rows out in columns, and say how many more there are than are shown."""
-    shown = rows[:most]
-    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    """Lay rows out in columns, and say how many more there are than are shown.
+
+    Where a terminal shows them, the widest columns are cut until a row fits into a line.
+    """
+    shown = [tuple(map(printable, row)) for row in rows[:most]]
+    widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
+    room = (_terminal_width() or sys.maxsize) - 2 * len(widths)
+    while sum(widths) > room and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+
     for row in shown:
-        yield "  " + "  ".join(map(str.ljust, row, widths)).rstrip()
+        yield "  " + "  ".join(map(_fitted, row, widths)).rstrip()
 
     if len(rows) > most:
         yield f"  ... and {len(rows) - most:,} more"
+
+
+def _fitted(cell: str, width: int) -> str:
+    if cell_len(cell) > width:
+        cell = set_cell_size(cell, width - 1) + "…"
+
+    return set_cell_size(cell, width)
+
+
+def _terminal_width() -> int | None:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or None
+    except (OSError, ValueError):  # a file, a pipe, a buffer: whoever reads it may wrap it
+        return None
+
+
+def _wrapped(line: str, width: int | None) -> list[str]:
+    """Wrap a line between words; what stands in columns is indented and stays as it is."""
+    if width is None or line.startswith(" ") or "\n" in line:
+        return [line]
+
+    return textwrap.wrap(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    ) or [line]
 
 
 @contextmanager
@@ -71,7 +128,8 @@ def errors_told() -> Iterator[None]:
     except SubscriberError as error:
         _tell(error, [f"error: {error}"], ExitCode.INTERNAL_ERROR)
     except ValidationError as error:
-        _tell(error, _sentences(error), ExitCode.REFUSED)
+        tell_faults(faults_of(error))
+        _tell(error, [], ExitCode.REFUSED)
     except (PenstockError, OSError) as error:
         _tell(error, [f"error: {error}"], ExitCode.REFUSED)
     except SystemExit as error:
@@ -83,18 +141,20 @@ def errors_told() -> Iterator[None]:
         _tell(error, [said, advice], ExitCode.INTERNAL_ERROR)
 
 
-def _sentences(error: ValidationError) -> list[str]:
-    if isinstance(error, StudyFileError):
-        return [f"error: {error}"]
-
-    if len(error.errors) == 1:
-        return [f"error: {error.errors[0]}"]
-
-    count = counted(len(error.errors), "error")
-    return [f"error: the study cannot be run: {count}", *(f"  {each}" for each in error.errors)]
+def faults_of(error: ValidationError) -> tuple[str, ...]:
+    """List what is wrong with a study, a line each, with the file where it was read from one."""
+    place = f"{error.path}: " if isinstance(error, StudyFileError) else ""
+    return tuple(in_one_line(f"{place}{fault}") for fault in error.errors)
 
 
-def _tell(error: BaseException, lines: Iterable[str], code: ExitCode) -> None:
+def tell_faults(faults: Sequence[str]) -> None:
+    """Tell a person what keeps a study from being run, a line each."""
+    say(*(f"error: {fault}" for fault in faults))
+    if len(faults) > 1:
+        say(f"the study cannot be run: {counted(len(faults), 'error')}")
+
+
+def _tell(error: BaseException, lines: Iterable[str], code: ExitCode) -> NoReturn:
     if os.environ.get("PENSTOCK_DEBUG") == "1":
         say("".join(traceback.format_exception(error)).rstrip())
 

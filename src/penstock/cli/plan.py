@@ -1,19 +1,18 @@
-"""``penstock plan``: what a study will run, take and cost."""
+"""``penstock plan``: what a study will run, what of it is done, and what the rest will cost."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from penstock.cli.arguments import JsonOption, StudyArgument
+from penstock.cli.arguments import JsonOption, TargetArgument
 from penstock.cli.output import counted, emit, errors_told, listed, say
 
 if TYPE_CHECKING:
+    from penstock.cli.readiness import Readiness
+    from penstock.cli.records import Planned
     from penstock.planning.plan import Plan
-    from penstock.study.conditions import Condition
-    from penstock.study.model import Study
 
 __all__ = ["plan"]
 
@@ -21,103 +20,104 @@ _FIRST_RUNS = 5
 
 
 @errors_told()
-def plan(study: StudyArgument, *, json: JsonOption = False) -> None:
-    """Show what a study would run, counted by condition, agent and problem; nothing is run."""
-    from penstock.cli.forecasts import forecast_rows, forecasts_of
-    from penstock.cli.target import find_study
+def plan(study: TargetArgument = None, *, json: JsonOption = False) -> None:
+    """Show what a study would run, what of it is done, and what the rest will cost."""
+    from penstock.cli.readiness import is_in_use, readiness
+    from penstock.cli.target import find_target
 
-    planned = _planned(find_study(study))
+    ready = readiness(find_target(study))
+    planned = _planned(ready, ready.planned())
+    if json:
+        emit(planned)
+    else:
+        _tell(planned)
+        if is_in_use(ready.target.output_dir):
+            say("it is being run now: what is done grows")
+
+
+def _planned(ready: Readiness, made: Plan) -> Planned:
+    from penstock.cli.forecasts import forecasts_of
+    from penstock.cli.records import Planned, PlannedCondition
+
     agents: Counter[str] = Counter()
     problems: Counter[str] = Counter()
-    for cell in planned.cells:
+    for cell in made.cells:
         agents.update(dict.fromkeys(cell.agents, cell.replicates * len(cell.problems)))
         problems.update(dict.fromkeys(cell.problems, cell.replicates * len(cell.agents)))
 
-    show = _plan_as_json if json else _plan_as_text
-    show(planned, agents, problems)
-    calls = forecasts_of(planned)
-    if calls and not json:
-        say("chat models, from prompts alone to the longest answers (retries not counted)")
-        say(*listed(forecast_rows(calls)))
-
-
-def _planned(study: Study) -> Plan:
-    from penstock.errors import ValidationError
-    from penstock.planning.plan import plan as make_plan
-    from penstock.planning.validation import declaration_errors
-
-    errors = declaration_errors(study)
-    try:
-        planned = make_plan(study)
-    except ValidationError as error:
-        raise ValidationError([*errors, *error.errors]) from error
-
-    if errors:
-        raise ValidationError(errors)
-
-    return planned
-
-
-def _plan_as_json(planned: Plan, agents: Mapping[str, int], problems: Mapping[str, int]) -> None:
-    from penstock.cli.forecasts import forecasts_of
-
-    emit(
-        "plan",
-        study_id=planned.study.study_id,
-        planned=len(planned),
-        conditions=[
-            {
-                "condition_id": cell.condition.condition_id,
-                "assignments": _assignments(cell.condition),
-                "runs": cell.size,
-            }
-            for cell in planned.cells
-        ],
-        inadmissible=len(planned.conditions) - len(planned.cells),
+    whole = forecasts_of(made)
+    return Planned(
+        study_id=made.study.study_id,
+        planned=len(made),
+        done=ready.report.done,
+        left=ready.report.left,
+        unscored=len(ready.kept.answered),
+        conditions=tuple(
+            PlannedCondition(
+                condition_id=cell.condition.condition_id,
+                assignments={
+                    **cell.condition.factor_assignments,
+                    **cell.condition.block_assignments,
+                },
+                runs=cell.size,
+            )
+            for cell in made.cells
+        ),
+        inadmissible=len(made.conditions) - len(made.cells),
         agents=agents,
         problems=problems,
-        run_order=planned.study.run_order,
-        first_runs=[spec.model_dump(mode="json") for spec in islice(planned, _FIRST_RUNS)],
-        chat_models=[each._asdict() for each in forecasts_of(planned)],
+        run_order=made.study.run_order,
+        first_runs=tuple(spec.model_dump(mode="json") for spec in islice(made, _FIRST_RUNS)),
+        chat_models=whole,
+        chat_models_left=forecasts_of(made, ready.kept) if ready.kept.done else whole,
+        output_dir=str(ready.target.output_dir),
     )
 
 
-def _plan_as_text(planned: Plan, agents: Mapping[str, int], problems: Mapping[str, int]) -> None:
-    left_out = len(planned.conditions) - len(planned.cells)
-    conditions = counted(len(planned.cells), "condition")
+def _tell(planned: Planned) -> None:
+    left_out = f" ({planned.inadmissible:,} more are inadmissible)" if planned.inadmissible else ""
     say(
-        f"{planned.study.study_id}: {counted(len(planned), 'run')} planned; nothing was run",
-        conditions + (f" ({left_out:,} more are inadmissible)" if left_out else ""),
-        *listed(
-            [
-                (cell.condition.condition_id, f"{cell.size:,}", _in_words(cell.condition))
-                for cell in planned.cells
-            ]
-        ),
-        counted(len(agents), "agent"),
-        *listed([(name, f"{runs:,}") for name, runs in agents.items()]),
-        counted(len(problems), "problem"),
-        *listed([(name, f"{runs:,}") for name, runs in problems.items()]),
-        f"the first runs of the plan (they are started in {planned.study.run_order} order)",
+        f"{planned.study_id}: {counted(planned.planned, 'run')} planned; nothing was run",
+        *_done(planned),
+        counted(len(planned.conditions), "condition") + left_out,
         *listed(
             [
                 (
-                    spec.run_id,
-                    spec.condition_id,
-                    spec.agent_id,
-                    spec.problem_id,
-                    f"replicate {spec.replicate}",
-                    f"seed {spec.seed}",
+                    each.condition_id,
+                    f"{each.runs:,}",
+                    ", ".join(f"{name}={value}" for name, value in each.assignments.items()),
                 )
-                for spec in islice(planned, _FIRST_RUNS)
+                for each in planned.conditions
+            ]
+        ),
+        counted(len(planned.agents), "agent"),
+        *listed([(name, f"{runs:,}") for name, runs in planned.agents.items()]),
+        counted(len(planned.problems), "problem"),
+        *listed([(name, f"{runs:,}") for name, runs in planned.problems.items()]),
+        f"the first runs of the plan (they are started in {planned.run_order} order)",
+        *listed(
+            [
+                (
+                    str(run["run_id"]),
+                    str(run["condition_id"]),
+                    str(run["agent_id"]),
+                    str(run["problem_id"]),
+                    f"replicate {run['replicate']}",
+                    f"seed {run['seed']}",
+                )
+                for run in planned.first_runs
             ]
         ),
     )
+    if planned.chat_models:
+        from penstock.cli.forecasts import forecast_lines
+
+        say(*forecast_lines(planned.chat_models_left, is_rest=planned.done > 0))
 
 
-def _assignments(condition: Condition) -> dict[str, Any]:
-    return {**condition.factor_assignments, **condition.block_assignments}
+def _done(planned: Planned) -> list[str]:
+    if not planned.done and not planned.unscored:
+        return []
 
-
-def _in_words(condition: Condition) -> str:
-    return ", ".join(f"{name}={value}" for name, value in _assignments(condition).items())
+    unscored = f", {planned.unscored:,} of them only to be scored" if planned.unscored else ""
+    return [f"{planned.done:,} done, {planned.left:,} left{unscored}: {planned.output_dir}"]

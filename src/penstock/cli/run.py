@@ -7,16 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from penstock.cli.arguments import JsonOption, StudyArgument, number_or_auto
+from penstock.cli.arguments import JsonOption, TargetArgument, given_path, number_or_auto
 
 __all__ = ["run"]
 
 
 def run(
-    study: StudyArgument,
+    study: TargetArgument = None,
     *,
     output_dir: Annotated[
-        Path | None, typer.Option(help="Where results go, in place of the study's own.")
+        Path | None,
+        typer.Option(
+            parser=given_path,
+            metavar="DIR",
+            help="Where results go, in place of the study's own.",
+        ),
     ] = None,
     concurrency: Annotated[
         Any,

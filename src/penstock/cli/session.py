@@ -11,17 +11,23 @@ import anyio
 import typer
 
 from penstock.cli.exit_codes import ExitCode
+from penstock.cli.forecasts import forecast_lines, forecasts_of
 from penstock.cli.logs import show_logs
-from penstock.cli.output import counted, emit, errors_told, listed, say
-from penstock.cli.standing import failure_rows
+from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
+from penstock.cli.readiness import is_in_use
+from penstock.cli.records import Done, Launched
+from penstock.cli.standing import failures
 from penstock.cli.streams import patient_streams
-from penstock.cli.target import find_study
+from penstock.cli.target import Target, find_target
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
+from penstock.planning.plan import Plan
 from penstock.results import StudySummary
 from penstock.run import run_interruptibly
 from penstock.runner import StudyRunner
+from penstock.store.outlook import outlook
 from penstock.store.reader import StoreReader
+from penstock.store.restored import Restored
 
 __all__ = ["RunRequest", "dry_run", "run"]
 
@@ -44,41 +50,56 @@ class RunRequest(NamedTuple):
     verbose: bool
 
 
-def run(target: str, request: RunRequest) -> None:
+def run(named: str | None, request: RunRequest) -> None:
     """Run a study, say what came of it, and exit with the code that says so too."""
     with patient_streams() as stdout, errors_told():
         show_logs(verbose=request.verbose)
+        target = find_target(named, request.output_dir)
         session = _Session(_runner(target, request), request, stdout)
         raise typer.Exit(session.run())
 
 
-def dry_run(target: str, request: RunRequest) -> None:
-    """Check a study and say how large its plan is; run and write nothing."""
+def dry_run(named: str | None, request: RunRequest) -> None:
+    """Check a study and say what is planned, done and left; run and write nothing."""
     with patient_streams() as stdout, errors_told():
+        target = find_target(named, request.output_dir)
         runner = _runner(target, request)
-        plan = runner.plan
+        kept = None if request.fresh else outlook(target.output_dir, runner.plan)
         if request.json:
-            session = _Session(runner, request, stdout)
-            session.launch()
-            session.done()
+            done = 0 if kept is None else kept.kept
+            emit(_launched(runner, restored=done, dry_run=True), stdout)
+            summary = runner.summary.model_copy(update={"restored": done})
+            emit(_done(summary, target.output_dir), stdout)
         else:
-            conditions = counted(len(plan.cells), "condition")
-            agents = counted(len(plan.agents()), "agent")
-            problems = counted(len(plan.problems()), "problem")
-            say(
-                f"{runner.study.study_id}: valid; {counted(len(plan), 'run')} planned "
-                f"({conditions}, {agents}, {problems}); nothing was run",
-                f"results would go to {runner.output_dir}",
-            )
+            _tell_plan(target, runner.plan, kept)
 
 
-def _runner(target: str, request: RunRequest) -> StudyRunner:
-    study = find_study(target)
-    options: RunnerOptions = {"fresh": request.fresh, "show_progress": request.show_progress}
-    if request.output_dir is not None:
-        # On the command line a path is relative to where one stands, not to the study file.
-        options["output_dir"] = request.output_dir.absolute()
+def _tell_plan(target: Target, plan: Plan, kept: Restored | None) -> None:
+    conditions = counted(len(plan.cells), "condition")
+    agents = counted(len(plan.agents()), "agent")
+    problems = counted(len(plan.problems()), "problem")
+    done = 0 if kept is None else kept.kept
+    say(
+        f"{plan.study.study_id}: valid; {counted(len(plan), 'run')} planned "
+        f"({conditions}, {agents}, {problems}); nothing was run",
+        f"{done:,} done, {len(plan) - done:,} left: {target.output_dir}"
+        if done
+        else f"results would go to {target.output_dir}",
+    )
+    if forecasts := forecasts_of(plan, kept):
+        say(*forecast_lines(forecasts, is_rest=done > 0))
 
+    if is_in_use(target.output_dir):
+        say("it is being run now: another run is refused until that ends")
+
+
+def _runner(target: Target, request: RunRequest) -> StudyRunner:
+    study = target.study
+    options: RunnerOptions = {
+        "fresh": request.fresh,
+        "show_progress": request.show_progress,
+        "output_dir": target.output_dir,
+    }
     if request.concurrency is not None:
         options["concurrency"] = request.concurrency
 
@@ -124,46 +145,24 @@ class _Session:
 
         return code
 
-    def launch(self, event: StudyStarted | None = None) -> None:
+    def launch(self, event: StudyStarted) -> None:
         """Write the first line for machines; the directory is ours and the study begins."""
         self._is_launched = True
-        lost_calls = 0 if event is None else event.lost_calls
-        if lost_calls:
+        if event.lost_calls:
+            calls = counted(event.lost_calls, "call")
             say(
-                f"an earlier session was killed: {counted(lost_calls, 'call')} may have been paid "
+                f"an earlier session was killed: {calls} may have been paid "
                 "for without a result; what has none is run again"
             )
 
         if self._request.json:
-            emit(
-                "launch",
-                to=self._stdout,
-                study_id=self._runner.study.study_id,
-                planned=len(self._runner.plan),
-                restored=0 if event is None else event.restored,
-                lost_calls=lost_calls,
-                concurrency=self._runner.concurrency,
-                output_dir=str(self._runner.output_dir),
-                pid=os.getpid(),
-                dry_run=event is None,
-            )
+            launched = _launched(self._runner, restored=event.restored, lost_calls=event.lost_calls)
+            emit(launched, self._stdout)
 
     def done(self) -> None:
         """Write the last line for machines, however the study ended."""
         if self._request.json and self._is_launched:
-            summary = self._runner.summary
-            emit(
-                "done",
-                to=self._stdout,
-                planned=summary.planned,
-                restored=summary.restored,
-                succeeded=summary.succeeded,
-                failed=summary.failed,
-                skipped=summary.skipped,
-                remaining=summary.remaining,
-                stopped_because=summary.stopped_because,
-                output_dir=str(self._runner.output_dir),
-            )
+            emit(_done(self._runner.summary, self._runner.output_dir), self._stdout)
 
     def _exit_code(self) -> ExitCode:
         summary = self._runner.summary
@@ -203,13 +202,41 @@ class _Session:
             with StoreReader(self._runner.output_dir) as store:
                 say(
                     "failures (study.sqlite has each traceback):",
-                    *listed(failure_rows(store), most=5),
+                    *listed(failure_rows(failures(store)), most=5),
                 )
 
         again = "run it again without --fresh" if self._request.fresh else "run it again"
         waiting = summary.failed + summary.remaining
         if waiting:
             say(f"next: {again} to make the {counted(waiting, 'run')} that failed or remain")
+
+
+def _launched(
+    runner: StudyRunner, *, restored: int, lost_calls: int = 0, dry_run: bool = False
+) -> Launched:
+    return Launched(
+        study_id=runner.study.study_id,
+        planned=len(runner.plan),
+        restored=restored,
+        lost_calls=lost_calls,
+        concurrency=runner.concurrency,
+        output_dir=str(runner.output_dir),
+        pid=os.getpid(),
+        dry_run=dry_run,
+    )
+
+
+def _done(summary: StudySummary, output_dir: Path) -> Done:
+    return Done(
+        planned=summary.planned,
+        restored=summary.restored,
+        succeeded=summary.succeeded,
+        failed=summary.failed,
+        skipped=summary.skipped,
+        remaining=summary.remaining,
+        stopped_because=summary.stopped_because,
+        output_dir=str(output_dir),
+    )
 
 
 def _state(summary: StudySummary, code: ExitCode) -> str:

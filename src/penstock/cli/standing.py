@@ -6,15 +6,16 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from penstock.cli.records import Failure, Session, Standing
 from penstock.results import RunStatus
 from penstock.store.lock import is_held
 from penstock.store.reader import StoreReader
 from penstock.store.starts import read_starts
 
-__all__ = ["failure_rows", "lost_calls", "standing"]
+__all__ = ["failures", "lost_calls", "standing"]
 
 
-def standing(store: StoreReader) -> dict[str, Any]:
+def standing(store: StoreReader) -> Standing:
     """Gather counts of runs, what they have cost, how the last session ended, and failures."""
     definition, counts = store.definition(), store.status_counts()
     (totals,) = store.rows(
@@ -26,41 +27,33 @@ def standing(store: StoreReader) -> dict[str, Any]:
     last = sessions[-1]
     planned, state = last["planned"], _state(last, store.directory)
     over = sessions[:-1] if state == "running" else sessions
-    return {
-        "study_id": definition["study_id"],
-        "title": definition["title"],
-        "planned": planned,
-        "succeeded": counts.get(RunStatus.SUCCESS, 0),
-        "failed": counts.get(RunStatus.FAILED, 0),
-        "skipped": counts.get(RunStatus.SKIPPED, 0),
-        "remaining": planned - sum(counts.values()),
+    return Standing(
+        study_id=definition["study_id"],
+        title=definition["title"],
+        planned=planned,
+        succeeded=counts.get(RunStatus.SUCCESS, 0),
+        failed=counts.get(RunStatus.FAILED, 0),
+        skipped=counts.get(RunStatus.SKIPPED, 0),
+        remaining=planned - sum(counts.values()),
         **dict(totals),
-        "sessions": len(sessions),
-        "state": state,
-        "lost_calls": lost_calls(over, store.directory),
-        "last_session": {name: value for name, value in last.items() if name != "planned"},
-        "failures": [dict(row) for row in _failures(store)],
-        "output_dir": str(Path(store.directory).absolute()),
-    }
-
-
-def failure_rows(store: StoreReader) -> list[tuple[str, ...]]:
-    """List why runs failed, the most frequent reason first: how often, what, in which stage."""
-    return [
-        (f"{row['runs']:,} x", f"{' '.join(row['error'].split())} ({row['stage']})")
-        for row in _failures(store)
-    ]
-
-
-def _failures(store: StoreReader) -> list[Any]:
-    return list(
-        store.rows(
-            "SELECT count(*) AS runs, error_stage AS stage, "
-            "error_kind || ': ' || substr(min(error_message), 1, 200) AS error FROM attempt "
-            "WHERE final AND position IS NOT NULL AND status = 'failed' "
-            "GROUP BY error_kind, error_stage ORDER BY runs DESC, error"
-        )
+        sessions=len(sessions),
+        state=state,
+        lost_calls=lost_calls(over, store.directory),
+        last_session=Session(**{name: last[name] for name in Session.model_fields if name in last}),
+        failures=failures(store),
+        output_dir=str(Path(store.directory).absolute()),
     )
+
+
+def failures(store: StoreReader) -> tuple[Failure, ...]:
+    """List why runs failed, the most frequent reason first."""
+    rows = store.rows(
+        "SELECT count(*) AS runs, error_stage AS stage, "
+        "error_kind || ': ' || substr(min(error_message), 1, 200) AS error FROM attempt "
+        "WHERE final AND position IS NOT NULL AND status = 'failed' "
+        "GROUP BY error_kind, error_stage ORDER BY runs DESC, error"
+    )
+    return tuple(Failure(**dict(row)) for row in rows)
 
 
 def _state(session: dict[str, Any], directory: Path) -> str:

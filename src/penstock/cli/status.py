@@ -3,49 +3,54 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
-from penstock.cli.arguments import DirectoryArgument, JsonOption
-from penstock.cli.output import counted, emit, errors_told, listed, say
+from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
+
+if TYPE_CHECKING:
+    from penstock.cli.records import Standing
 
 __all__ = ["status"]
 
 
 @errors_told()
-def status(directory: DirectoryArgument, *, json: JsonOption = False) -> None:
+def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
     """Show where a study stands, also while it runs."""
-    from penstock.cli.standing import failure_rows, standing
+    from penstock.cli.standing import standing
+    from penstock.cli.target import find_directory
     from penstock.errors import StoreError
     from penstock.store.reader import StoreReader
 
+    directory = find_directory(study)
     try:
         with StoreReader(directory) as store, store.snapshot():
-            found, failures = standing(store), failure_rows(store)
+            found = standing(store)
     except sqlite3.Error as error:
         raise StoreError(f"{directory / 'study.sqlite'} cannot be read: {error}") from error
 
     if json:
-        emit("status", **found)
+        emit(found)
     else:
-        _tell(found, failures)
+        _tell(found)
 
 
-def _tell(status: Mapping[str, Any], failures: list[tuple[str, ...]]) -> None:
-    session = status["last_session"]
+def _tell(found: Standing) -> None:
+    session = found.last_session
     done = ", ".join(
-        f"{status[name]:,} {name}" for name in ("succeeded", "failed", "skipped", "remaining")
+        f"{getattr(found, name):,} {name}"
+        for name in ("succeeded", "failed", "skipped", "remaining")
     )
-    who = f"process {session['pid']} on {session['host']} since {session['started_at']}"
-    tokens = status["input_tokens"] + status["output_tokens"]
+    tokens = found.input_tokens + found.output_tokens
     say(
-        f"{status['study_id']}: {status['title']}",
-        f"runs: {status['planned']:,} planned, {done}",
-        f"attempts: {status['attempts']:,}, {tokens:,} tokens, ${status['cost_usd']:,.4f}",
-        f"last session (of {status['sessions']:,}): {status['state']}; {who}",
+        f"{found.study_id}: {found.title}",
+        f"runs: {found.planned:,} planned, {done}",
+        f"attempts: {found.attempts:,}, {tokens:,} tokens, ${found.cost_usd:,.4f}",
+        f"last session (of {found.sessions:,}): {found.state}; process {session.pid} on "
+        f"{session.host} since {session.started_at}",
     )
-    if status["lost_calls"]:
-        say(f"{counted(status['lost_calls'], 'call')} may have been paid for without a result")
+    if found.lost_calls:
+        say(f"{counted(found.lost_calls, 'call')} may have been paid for without a result")
 
-    if failures:
-        say("failures:", *listed(failures, most=5))
+    if found.failures:
+        say("failures:", *listed(failure_rows(found.failures), most=5))

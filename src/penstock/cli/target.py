@@ -1,4 +1,4 @@
-"""STUDY on the command line: a study file, or a reference to a study in Python."""
+"""What a command is about: a study file, a study in Python, or a study's output directory."""
 
 from __future__ import annotations
 
@@ -6,18 +6,72 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from penstock.errors import BindingError, PenstockError
+import typer
+
+from penstock.errors import BindingError, PenstockError, StoreError
 from penstock.study.files import load_study
 from penstock.study.model import Study
 from penstock.study.references import load_reference
 
-__all__ = ["find_study"]
+__all__ = ["Target", "find_directory", "find_study", "find_target"]
+
+_DEFAULT = Path("study.yaml")
+_STORE = "study.sqlite"
 
 
-def find_study(target: str) -> Study:
+class Target(NamedTuple):
+    """A study, and where its results are or would go."""
+
+    study: Study
+    output_dir: Path
+
+
+def find_target(named: str | None, output_dir: Path | None = None) -> Target:
     """Load the study that a person named.
+
+    Args:
+        named: A study file, or ``module:attr`` or ``file.py:attr``; ``./study.yaml`` where not
+            given.
+        output_dir: Where results go, in place of the study's own; relative to the working
+            directory.
+
+    Raises:
+        PenstockError: there is no such study, or it is invalid; what to do.
+        typer.BadParameter: none is named, and there is no ``./study.yaml``.
+    """
+    study = find_study(named)
+    own = study.resolve(study.output_dir or ".")
+    return Target(study, (own if output_dir is None else output_dir.absolute()).resolve())
+
+
+def find_directory(named: str | None) -> Path:
+    """Return the output directory that a person named, or that of the study they named.
+
+    Args:
+        named: A directory, a study file or a study in Python; where not given, the working
+            directory if it holds results, else that of ``./study.yaml``.
+
+    Raises:
+        PenstockError: there is no such directory and no such study; what to do.
+    """
+    if named is None and Path(_STORE).is_file():
+        return Path.cwd()
+
+    if named is not None and Path(named).is_dir():
+        return Path(named)
+
+    if named is not None and not Path(named).suffix and ":" not in named:
+        raise StoreError(
+            f"there is no directory {named!r}; give a study's output directory or its study file"
+        )
+
+    return find_target(named).output_dir
+
+
+def find_study(named: str | None) -> Study:
+    """Load the study that a person named, as `find_target` does.
 
     The study file's folder (for ``module:attr`` the working directory) comes first in
     ``sys.path``, as it does for ``python script.py``, so that agents may import what lies there.
@@ -25,20 +79,37 @@ def find_study(target: str) -> Study:
     Raises:
         PenstockError: there is no such study, or it is invalid; what to do.
     """
-    path = Path(target)
-    file_ref, _, attribute = target.rpartition(":")
+    if named is None:
+        return _from_file(_default())
+
+    path = Path(named)
+    file_ref, _, attribute = named.rpartition(":")
     if path.suffix.lower() == ".py" and path.is_file():
-        raise BindingError(f"{target} is Python; say which study in it: {target}:NAME")
+        raise BindingError(f"{named} is Python; say which study in it: {named}:NAME")
 
     if path.is_dir():
-        raise BindingError(f"{target} is a folder; give the study file in it")
+        raise BindingError(f"{named} is a folder; give the study file in it")
 
     if not path.exists() and file_ref and attribute:
         return _from_python(file_ref, attribute)
 
     if not path.exists() and not path.suffix:
-        raise BindingError(f"there is no study {target!r}; give a file, or module:attr")
+        raise BindingError(f"there is no study {named!r}; give a file, or module:attr")
 
+    return _from_file(path)
+
+
+def _default() -> Path:
+    if not _DEFAULT.exists():
+        raise typer.BadParameter(
+            f"no study is named, and there is no {_DEFAULT} in {Path.cwd()}; "
+            "give a study file, or a study's output directory"
+        )
+
+    return _DEFAULT
+
+
+def _from_file(path: Path) -> Study:
     _put_first(path.absolute().parent)
     return load_study(path)
 
@@ -53,7 +124,7 @@ def _from_python(file_ref: str, attribute: str) -> Study:
     found = _called(f"{name}:{attribute}", folder)
     if not isinstance(found, Study):
         kind = type(found).__name__
-        raise BindingError(f"{file_ref}:{attribute} is no study but {kind}: {found!r:.80}")
+        raise BindingError(f"{file_ref}:{attribute} is not a study but {kind}: {found!r:.80}")
 
     # In a file, paths are relative to it; a study of a module may come from anywhere.
     if found.base_dir is None and file_ref.endswith(".py"):

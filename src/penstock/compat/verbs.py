@@ -154,7 +154,8 @@ def export_analysis(
         own = _output_dir(found)
         is_there = output_dir is not None and (output_dir / "study.sqlite").exists()
         source = output_dir if output_dir is not None and is_there else own
-        export_directory(source, output_dir, sqlite=sqlite, study_id=found.study_id)
+        exported = export_directory(source, output_dir, sqlite=sqlite, study_id=found.study_id)
+        say(f"exported to {exported.to}")
 
 
 @_older

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from itertools import accumulate
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -42,11 +41,15 @@ class Forecast(NamedTuple):
     high_usd: float | None
 
 
-def forecasts(plan: Plan) -> list[Forecast]:
+def forecasts(
+    plan: Plan, done: Sequence[int] = (), answered: Collection[int] = ()
+) -> list[Forecast]:
     """Forecast each chat agent and judge of a plan, from up to 1,000 of its runs.
 
     Args:
         plan: The plan; of its problems those count that the study declares.
+        done: For each position of the plan whether its run is done, and not counted.
+        answered: Positions whose answer is kept, so that only judges are asked.
 
     Raises:
         ValidationError: a template cannot be read.
@@ -57,21 +60,32 @@ def forecasts(plan: Plan) -> list[Forecast]:
         declared = study.agents.get(name)
         if declared is not None and declared.chat is not None:
             template = RequestTemplate(f"agent {name!r}", declared.chat)
-            found.append(_forecast(plan, template, prices, name))
+            left = [at for at in _positions(plan, name, done) if at not in answered]
+            found.append(_forecast(plan, template, prices, left))
 
     for name, evaluator in study.evaluators.items():
         if evaluator.judge is not None:
             template = RequestTemplate(f"evaluator {name!r}", evaluator.judge)
-            found.append(_forecast(plan, template, prices, None))
+            unscored = _positions(plan, None, done)
+            found.append(_forecast(plan, template, prices, unscored, is_judge=True))
 
     return found
 
 
 def _forecast(
-    plan: Plan, template: RequestTemplate, prices: Prices, agent_id: str | None
+    plan: Plan,
+    template: RequestTemplate,
+    prices: Prices,
+    positions: Sequence[int],
+    *,
+    is_judge: bool = False,
 ) -> Forecast:
-    calls, specs = _sampled(plan, agent_id)
-    samples = list(_requests(plan, template, specs, is_judge=agent_id is None))
+    calls = len(positions)
+    if not calls:
+        return Forecast(template.who, 0, 0, 0, 0.0, 0.0)
+
+    drawn = positions if calls <= _MOST_SAMPLES else Random(0).sample(positions, _MOST_SAMPLES)  # noqa: S311
+    samples = list(_requests(plan, template, map(plan.at, drawn), is_judge=is_judge))
     if not samples:
         return Forecast(template.who, calls, 0, None, None, None)
 
@@ -95,36 +109,20 @@ def _forecast(
     )
 
 
-def _sampled(plan: Plan, agent_id: str | None) -> tuple[int, list[RunSpec]]:
-    """Count the runs of an agent, or all of them, and draw some; the same ones each time."""
-    sizes = [
-        cell.size if agent_id is None else cell.replicates * len(cell.problems)
-        for cell in plan.cells
-        if agent_id is None or agent_id in cell.agents
-    ]
-    cells = [
-        (cell, start)
-        for cell, start in zip(plan.cells, plan.starts, strict=False)
-        if agent_id is None or agent_id in cell.agents
-    ]
-    ends = list(accumulate(sizes))
-    calls = ends[-1]
-    drawn = range(calls)
-    chosen = drawn if calls <= _MOST_SAMPLES else Random(0).sample(drawn, _MOST_SAMPLES)  # noqa: S311
-    specs = []
-    for place in chosen:
-        index = bisect_right(ends, place)
-        cell, start = cells[index]
-        within = place - (ends[index] - sizes[index])
-        if agent_id is not None:
-            replicate, problem = divmod(within, len(cell.problems))
-            agents = len(cell.agents)
-            within = (replicate * agents + cell.agents.index(agent_id)) * len(cell.problems)
-            within += problem
+def _positions(plan: Plan, agent_id: str | None, done: Sequence[int]) -> Sequence[int]:
+    """List the positions of an agent's runs, or of all runs, that are not done."""
+    positions = array("Q")
+    for cell, start in zip(plan.cells, plan.starts, strict=False):
+        stride = len(cell.agents) * len(cell.problems)
+        if agent_id is None:
+            positions.extend(range(start, start + cell.size))
+        elif agent_id in cell.agents:
+            first = start + cell.agents.index(agent_id) * len(cell.problems)
+            for replicate in range(cell.replicates):
+                at = first + replicate * stride
+                positions.extend(range(at, at + len(cell.problems)))
 
-        specs.append(plan.at(start + within))
-
-    return calls, specs
+    return array("Q", (at for at in positions if not done[at])) if done else positions
 
 
 def _requests(

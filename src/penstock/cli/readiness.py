@@ -1,0 +1,61 @@
+"""Whether a study can be run and what is done of it: for commands that look and run nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from penstock.cli.target import Target
+from penstock.errors import StoreError, ValidationError
+from penstock.planning.plan import Plan
+from penstock.running.checking import CheckReport, prepare
+from penstock.store.lock import is_held
+from penstock.store.outlook import outlook
+from penstock.store.restored import Restored
+
+__all__ = ["Readiness", "is_in_use", "readiness"]
+
+
+class Readiness(NamedTuple):
+    """What `run` would find: what is wrong, what is planned, and what is done of it."""
+
+    target: Target
+    report: CheckReport
+    plan: Plan | None
+    kept: Restored
+
+    def planned(self) -> Plan:
+        """Return the plan of a study that can be run.
+
+        Raises:
+            ValidationError: it cannot; everything that is wrong.
+        """
+        if self.plan is None or self.report.errors:
+            raise ValidationError(self.report.errors)
+
+        return self.plan
+
+
+def readiness(target: Target) -> Readiness:
+    """Find what `run` would find; the study's own code is imported, and nothing is written.
+
+    Args:
+        target: The study, and where its results are or would go.
+    """
+    prepared = prepare(target.study)
+    report, plan, kept = prepared.report, prepared.plan, Restored(bytearray(), {}, set())
+    if plan is not None:
+        try:
+            kept = outlook(target.output_dir, plan)
+        except StoreError as error:
+            report = report.model_copy(update={"errors": (*report.errors, str(error))})
+
+    return Readiness(target, report.model_copy(update={"done": kept.kept}), plan, kept)
+
+
+def is_in_use(directory: Path) -> bool:
+    """Tell whether a study is being run in a directory now."""
+    try:
+        return is_held(directory)
+    except OSError:  # one may not look
+        return False
