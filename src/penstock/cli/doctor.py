@@ -25,7 +25,7 @@ def doctor(
 ) -> None:
     """Say what is wrong with a study's directory and what to do; nothing is changed."""
     from penstock.cli import crash
-    from penstock.cli.records import Diagnosed, Found
+    from penstock.cli.directory_records import Diagnosed, Found
     from penstock.cli.target import find_directory
     from penstock.export.validation import examine_artifacts
     from penstock.store.doctor import Finding, examine_store

@@ -13,7 +13,7 @@ from penstock.cli.arguments import JsonOption, TargetArgument, given_path
 from penstock.cli.output import emit, errors_told, say
 
 if TYPE_CHECKING:
-    from penstock.cli.records import Exported
+    from penstock.cli.directory_records import Exported
 
 __all__ = ["export", "export_directory"]
 
@@ -79,7 +79,7 @@ def export_directory(
     Raises:
         StoreError: there is no study, or another one, or the files cannot be written.
     """
-    from penstock.cli.records import Exported
+    from penstock.cli.directory_records import Exported
     from penstock.errors import ForeignDirectoryError, StoreError
     from penstock.export.artifacts import export_artifacts
     from penstock.export.tables import quote_formulas

@@ -18,7 +18,8 @@ from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
 
 if TYPE_CHECKING:
-    from penstock.cli.records import Failure, Record
+    from penstock.cli.directory_records import Failure
+    from penstock.cli.records import Record
 
 __all__ = [
     "counted",

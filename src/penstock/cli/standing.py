@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from penstock.cli.records import Failure, Session, Standing
+from penstock.cli.directory_records import Failure, Session, Standing
 from penstock.results import RunStatus
 from penstock.store.lock import is_held
 from penstock.store.reader import StoreReader

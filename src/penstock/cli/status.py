@@ -9,7 +9,7 @@ from penstock.cli.arguments import JsonOption, TargetArgument
 from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
 
 if TYPE_CHECKING:
-    from penstock.cli.records import Standing
+    from penstock.cli.directory_records import Standing
 
 __all__ = ["status"]
 

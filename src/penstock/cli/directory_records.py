@@ -1,0 +1,140 @@
+"""What machines read with ``--json`` of a study's output directory: an object a line."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from penstock._base.fact import Fact
+from penstock.cli.records import Record
+
+__all__ = ["Diagnosed", "Exported", "Failure", "Found", "Session", "Standing"]
+
+
+class Session(Fact):
+    """One launch of a study.
+
+    Args:
+        id: Its number, from 1.
+        started_at: When it began.
+        ended_at: When it ended; null while it runs, and where it was killed.
+        ending: How it ended; null while it runs, and where it was killed.
+        pid: Its process.
+        host: Its machine.
+        version: Its version of penstock.
+        started: Attempts whose agent was, or was about to be, called; null where not counted.
+        saved: How many of them were saved.
+    """
+
+    id: int
+    started_at: str
+    ended_at: str | None
+    ending: str | None
+    pid: int
+    host: str
+    version: str
+    started: int | None = None
+    saved: int | None = None
+
+
+class Failure(Fact):
+    """Runs that failed for one reason.
+
+    Args:
+        runs: How many.
+        stage: In which stage: `problem`, `agent`, `evaluator` or `output`.
+        error: What went wrong, in one of them.
+    """
+
+    runs: int
+    stage: str
+    error: str
+
+
+class Standing(Record):
+    """Where a study stands, as `status` shows it.
+
+    Args:
+        event: Which line this is.
+        study_id: The study.
+        title: Its title.
+        planned: Runs in the plan of the last session.
+        succeeded: Runs that succeeded.
+        failed: Runs that failed; `run` makes them again.
+        skipped: Runs that do not apply, as their agents said.
+        remaining: Runs that have no result yet.
+        attempts: Attempts that were made.
+        cost_usd: What they cost, where it is known.
+        input_tokens: Tokens of prompts.
+        output_tokens: Tokens of answers.
+        sessions: How often the study was launched.
+        state: `running`, `killed`, or how the last session ended.
+        lost_calls: Calls of killed sessions that may have been paid for and have no result.
+        last_session: The last launch: see below.
+        failures: Why runs failed, the most frequent reason first.
+        output_dir: Where results are.
+    """
+
+    event: Literal["status"] = "status"
+    study_id: str
+    title: str
+    planned: int
+    succeeded: int
+    failed: int
+    skipped: int
+    remaining: int
+    attempts: int
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+    sessions: int
+    state: str
+    lost_calls: int
+    last_session: Session
+    failures: tuple[Failure, ...]
+    output_dir: str
+
+
+class Exported(Record):
+    """What `export` wrote.
+
+    Args:
+        event: Which line this is.
+        study_id: The study.
+        output_dir: Where the study's results are.
+        to: Where the files are.
+    """
+
+    event: Literal["export"] = "export"
+    study_id: str
+    output_dir: str
+    to: str
+
+
+class Found(Fact):
+    """Something that `doctor` found.
+
+    Args:
+        is_wrong: Whether something is damaged; else it is only worth knowing.
+        what: What it is.
+        advice: What to do; empty where there is nothing to do.
+    """
+
+    is_wrong: bool
+    what: str
+    advice: str
+
+
+class Diagnosed(Record):
+    """What `doctor` found.
+
+    Args:
+        event: Which line this is.
+        output_dir: The directory.
+        is_healthy: Whether nothing is damaged.
+        findings: What was found, each with `is_wrong`, `what` and `advice`.
+    """
+
+    event: Literal["doctor"] = "doctor"
+    output_dir: str
+    is_healthy: bool
+    findings: tuple[Found, ...]
