@@ -62,7 +62,7 @@ def execution() -> str:
         (f"`{name}`", _flag(name), _kind(name), _default(defaults[name]), _linked(meaning))
         for name, meaning in meanings.items()
     )
-    return _table(("option", "command line", "type", "default", "what it does"), rows)
+    return table(("option", "command line", "type", "default", "what it does"), rows)
 
 
 def retry() -> str:
@@ -72,7 +72,7 @@ def retry() -> str:
         (f"`{name}`", _default(defaults[name]), _linked(meaning))
         for name, meaning in described(Retry).items()
     )
-    return _table(("field", "default", "what it does"), rows)
+    return table(("field", "default", "what it does"), rows)
 
 
 def host() -> str:
@@ -83,10 +83,11 @@ def host() -> str:
         (f"`{name}`", _flag(name), _default(default), _linked(meanings[name]))
         for name, default in defaults.items()
     )
-    return _table(("option", "command line", "default", "what it does"), rows)
+    return table(("option", "command line", "default", "what it does"), rows)
 
 
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table in Markdown."""
     header = list(header)
     return "".join(_lines([header, ["---"] * len(header), *rows]))
 
