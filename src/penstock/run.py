@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import anyio
 import anyio.abc
@@ -19,6 +19,9 @@ from penstock.runner import StudyRunner
 from penstock.running.garbage import collecting_seldom
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
+
+if TYPE_CHECKING:
+    from penstock.analysis.analyze import Analysis
 
 __all__ = ["StudyResult", "arun_study", "resume_study", "run_interruptibly", "run_study"]
 
@@ -90,6 +93,21 @@ class StudyResult(Sequence[RunResult]):
         import polars as pl  # noqa: PLC0415 - optional
 
         return pl.from_dicts(list(self.to_rows()), infer_schema_length=None)
+
+    def analyze(self, *, unblind: bool = False) -> Analysis:
+        """Analyse what came of the study, as it declares it; needs ``penstock[analysis]``.
+
+        Args:
+            unblind: Show what each condition came to although runs of a study with declared
+                hypotheses are left.
+
+        Raises:
+            ValidationError: the extra is not installed.
+        """
+        from penstock.analysis.analyze import analyze  # noqa: PLC0415 - needs an extra
+
+        with StoreReader(self.output_dir) as store, store.snapshot():
+            return analyze(store, store.study(), unblind=unblind)
 
     def _read(self, start: int, stop: int) -> Iterator[RunResult]:
         if start < stop:

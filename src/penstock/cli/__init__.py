@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import check, doctor, export, plan, run, simulate_model, status
+from penstock.cli import analyze, check, doctor, export, plan, run, simulate_model, status
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.installed import InstalledCommands
 from penstock.cli.output import ensure_descriptors
@@ -72,6 +72,7 @@ for _name, _command in (
     ("check", check.check),
     ("plan", plan.plan),
     ("status", status.status),
+    ("analyze", analyze.analyze),
     ("export", export.export),
     ("doctor", doctor.doctor),
     ("simulate-model", simulate_model.simulate_model),

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, NoReturn, TextIO
 import typer
 from rich.cells import cell_len, set_cell_size
 
+from penstock._base.fact import Fact
 from penstock._base.text import printable
 from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
 
 if TYPE_CHECKING:
     from penstock.cli.directory_records import Failure
-    from penstock.cli.records import Record
 
 __all__ = [
     "counted",
@@ -50,10 +50,17 @@ def say(*lines: str) -> None:
         sys.stderr.flush()
 
 
-def emit(record: Record, to: TextIO | None = None) -> None:
-    """Write one JSON object for a machine, on a line of its own, to stdout."""
+def emit(record: Fact, to: TextIO | None = None, *, event: str | None = None) -> None:
+    """Write one JSON object for a machine, on a line of its own, to stdout.
+
+    Args:
+        record: A `Record`, or a fact that is shown as it is.
+        to: Where to, in place of stdout.
+        event: The line's first field, where the fact has none of its own.
+    """
+    text = record.model_dump_json()
     out = to or sys.stdout
-    out.write(record.model_dump_json() + "\n")
+    out.write((text if event is None else f'{{"event":"{event}",{text[1:]}') + "\n")
     out.flush()
 
 

@@ -8,15 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from penstock._base.json import decode
 from penstock.errors import PenstockError, StoreError
 from penstock.planning.plan import plan
 from penstock.store.lock import is_held
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.starts import read_starts
-from penstock.study.conditions import Condition
-from penstock.study.model import Study
 
 __all__ = ["Finding", "examine_store"]
 
@@ -103,7 +100,7 @@ def _sessions(store: StoreReader) -> Iterator[Finding]:
 def _results(store: StoreReader) -> Iterator[Finding]:
     found = dict(store.table("SELECT position, run_id FROM attempt WHERE final AND position >= 0"))
     try:
-        planned = plan(*_declared(store))
+        planned = plan(store.study(), list(store.conditions()))
     except (PenstockError, ValueError):
         planned = None
 
@@ -133,16 +130,3 @@ def _results(store: StoreReader) -> Iterator[Finding]:
             what=f"{missing:,} of {len(planned):,} runs have no result yet",
             advice="run the study again: it makes them, and nothing else",
         )
-
-
-def _declared(store: StoreReader) -> tuple[Study, list[Condition]]:
-    """Give what is declared.
-
-    Raises:
-        ValueError: some of it only Python knows.
-    """
-    stored = store.definition()
-    definition = {name: value for name, value in stored.items() if name in Study.model_fields}
-    definition["problems"] = [decode(each) for each in store.problems()]
-    conditions = list(store.conditions())
-    return Study(**definition), conditions

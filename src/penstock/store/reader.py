@@ -20,6 +20,7 @@ from penstock.store.facts import result_from_row
 from penstock.store.rows import LAST
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
 from penstock.study.conditions import Condition
+from penstock.study.model import Study
 
 __all__ = ["StoreReader", "holds_plan", "is_begun"]
 
@@ -93,6 +94,16 @@ class StoreReader:
         definition: dict[str, Any] = decode(row[0])
         return definition
 
+    def study(self) -> Study:
+        """Return the study as it was last run, with its problems.
+
+        Raises:
+            ValueError: some of it only Python knows.
+        """
+        stored = self.definition()
+        definition = {name: value for name, value in stored.items() if name in Study.model_fields}
+        return Study(**definition, problems=[decode(each) for each in self.problems()])
+
     def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
         """Run a query and give its rows one by one."""
         with closing(self._connection.execute(query, parameters)) as cursor:
@@ -137,6 +148,12 @@ class StoreReader:
         for row in self.rows("SELECT definition FROM problem ORDER BY position"):
             yield row["definition"]
 
+    def planned(self) -> int:
+        """Return how many runs the plan of the last session holds."""
+        query = "SELECT planned FROM session ORDER BY id DESC LIMIT 1"
+        (planned,) = self._connection.execute(query).fetchone() or (0,)
+        return int(planned)
+
     def count(self) -> int:
         """How many runs of the plan have a result."""
         query = "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL"
@@ -156,10 +173,7 @@ class StoreReader:
 
     def summary(self) -> StudySummary:
         """Say where the study stands: what it holds, as if a session had just restored it."""
-        (planned,) = self._connection.execute(
-            "SELECT planned FROM session ORDER BY id DESC LIMIT 1"
-        ).fetchone() or (0,)
-        return StudySummary(study_id=self.study_id, planned=planned, restored=self.count())
+        return StudySummary(study_id=self.study_id, planned=self.planned(), restored=self.count())
 
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[RunResult]:
         """Give results in plan order, a chunk in memory at a time.

@@ -1,0 +1,324 @@
+"""The analysis of a study: estimates, contrasts, effects and verdicts, from what was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+from typing import Any, TypeVar
+
+from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
+from penstock.analysis.distributions import t_quantile
+from penstock.analysis.effects import Dunnett, FactorTest, factor_test, main_effects, with_control
+from penstock.analysis.estimates import ConditionEstimate, Interval, estimate_condition
+from penstock.analysis.missingness import Bounds, Flow, bounds_of, flow_of, missing_by_condition
+from penstock.analysis.models import (
+    EstimatingEquation,
+    MixedModel,
+    fit_estimating_equation,
+    fit_mixed_model,
+)
+from penstock.analysis.power import VarianceComponents, variance_components
+from penstock.analysis.questions import Question, families_of, question_of
+from penstock.analysis.readings import Readings, outcomes_of
+from penstock.analysis.regression import Regression, regress
+from penstock.analysis.sample import Sample
+from penstock.analysis.verdicts import Family, HypothesisResult, judge
+from penstock.store.reader import StoreReader
+from penstock.study.model import Study
+
+__all__ = ["Analysis", "OutcomeAnalysis", "analyze"]
+
+Found = TypeVar("Found")
+
+
+class OutcomeAnalysis(Fact):
+    """What came of one outcome.
+
+    Args:
+        outcome: Its name.
+        unit: What is generalised over: ``problem``, or ``replicate`` where there is one problem.
+        unit_note: A sentence about it, where it is not the problem.
+        conditions: An estimate for each condition.
+        contrasts: ``left-right`` -> the difference of two levels.
+        effects: A factor, or ``a:b`` -> the difference of two levels' means, or of differences.
+        factors: Factor -> a test of all its levels at once.
+        dunnett: Level -> its comparison with the control, where there are three or more.
+        regressions: Contrast or effect -> the same from a regression by problem.
+        mixed_models: Contrast or effect -> the same from a mixed model, where a plan asks for it.
+        estimating_equations: Contrast or effect -> the log-odds ratio, for outcomes of 0 and 1.
+        variance: How problems, conditions between problems, and replicates vary.
+        flow: What became of each condition's runs.
+        missing: Contrast -> whether the share of runs without a value depends on the condition.
+        bounds: Contrast -> what it would be with other answers in the place of failed runs.
+    """
+
+    outcome: str
+    unit: str
+    unit_note: str | None = None
+    conditions: tuple[ConditionEstimate, ...] = ()
+    contrasts: dict[str, Contrast] = EMPTY
+    effects: dict[str, Contrast] = EMPTY
+    factors: dict[str, FactorTest] = EMPTY
+    dunnett: dict[str, Dunnett] = EMPTY
+    regressions: dict[str, Regression] = EMPTY
+    mixed_models: dict[str, MixedModel] = EMPTY
+    estimating_equations: dict[str, EstimatingEquation] = EMPTY
+    variance: VarianceComponents = VarianceComponents()
+    flow: tuple[Flow, ...] = ()
+    missing: dict[str, Contrast] = EMPTY
+    bounds: dict[str, Bounds] = EMPTY
+
+
+class Analysis(Fact):
+    """What came of a study.
+
+    Args:
+        study_id: Which study.
+        primary: The name of its primary outcome.
+        outcomes: Outcome -> what came of it.
+        hypotheses: A verdict for each declared hypothesis.
+        families: The hypotheses that were adjusted for each other.
+        planned: Runs in the plan.
+        ended: Runs with a result.
+        is_blind: Whether contrasts and outcomes by condition are withheld, because the study
+            declares hypotheses and runs are left: who looks and goes on rejects more true null
+            hypotheses than the 5 % that are meant.
+        is_exploratory: Whether nothing was declared, so that every effect is a suggestion.
+    """
+
+    study_id: str
+    primary: str
+    outcomes: dict[str, OutcomeAnalysis]
+    hypotheses: tuple[HypothesisResult, ...] = ()
+    families: tuple[Family, ...] = ()
+    planned: int = 0
+    ended: int = 0
+    is_blind: bool = False
+    is_exploratory: bool = False
+
+
+def analyze(store: StoreReader, study: Study, *, unblind: bool = False) -> Analysis:
+    """Analyse what a store holds of a study, as the study declares it.
+
+    Args:
+        store: The study's store.
+        study: The study; its outcomes, hypotheses and analysis plans say what is asked.
+        unblind: Show what each condition came to although runs of a study with declared
+            hypotheses are left.
+
+    Raises:
+        ValidationError: the extra ``penstock[analysis]`` is not installed.
+    """
+    planned, ended = store.planned(), store.count()
+    readings = Readings(store, study)
+    outcomes = outcomes_of(study)
+    samples = {outcome.name: readings.sample(outcome) for outcome in outcomes}
+    stated: dict[str, Any] = {
+        "study_id": study.study_id,
+        "primary": outcomes[0].name,
+        "planned": planned,
+        "ended": ended,
+        "is_exploratory": not study.hypotheses,
+    }
+    if study.hypotheses and ended < planned and not unblind:
+        return _blind(stated, samples, study)
+
+    questions = [question_of(hypothesis, samples) for hypothesis in study.hypotheses]
+    families = families_of(study, questions)
+    family_of = {name: family for family in families for name in family.p}
+    sizes = {name: len(family.p) for name, family in family_of.items()}
+    return Analysis(
+        **stated,
+        outcomes={
+            name: _of_outcome(
+                name, sample, study, [each for each in questions if each.outcome == name], sizes
+            )
+            for name, sample in samples.items()
+        },
+        hypotheses=tuple(
+            judge(
+                each.hypothesis,
+                each.outcome,
+                each.contrast,
+                family_of.get(each.hypothesis.hypothesis_id, _NO_FAMILY),
+                why_not=each.why_not,
+            )
+            for each in questions
+        ),
+        families=tuple(families),
+    )
+
+
+def _blind(stated: Mapping[str, Any], samples: Mapping[str, Sample], study: Study) -> Analysis:
+    """State what a pilot may know: counts, failures, and how runs vary over all conditions."""
+    left = stated["planned"] - stated["ended"]
+    why = f"{left:,} of {stated['planned']:,} planned runs have not ended."
+    return Analysis(
+        **stated,
+        is_blind=True,
+        outcomes={
+            name: OutcomeAnalysis(
+                outcome=name,
+                unit=sample.unit,
+                unit_note=_unit_note(sample),
+                variance=variance_components(sample),
+                flow=tuple(flow_of(sample)),
+            )
+            for name, sample in samples.items()
+        },
+        hypotheses=tuple(
+            HypothesisResult(
+                hypothesis_id=each.hypothesis_id,
+                statement=each.statement,
+                outcome=next(iter(samples)),
+                verdict="blind",
+                sentence=f"Blind: {why}",
+            )
+            for each in study.hypotheses
+        ),
+    )
+
+
+_NO_FAMILY = Family(analysis_plan_id=None, policy="none", is_declared=False)
+
+
+def _of_outcome(
+    name: str,
+    sample: Sample,
+    study: Study,
+    questions: Sequence[Question],
+    family_sizes: Mapping[str, int],
+) -> OutcomeAnalysis:
+    baselines = _baselines(sample, study, questions)
+    compared = _comparisons(sample, baselines, questions, family_sizes)
+    effects = main_effects(sample, baselines) if len(sample.factors()) > 1 else {}
+    is_binary = sample.is_binary
+    weights = {key: each for key, (_, each) in compared.items()}
+    return OutcomeAnalysis(
+        outcome=name,
+        unit=sample.unit,
+        unit_note=_unit_note(sample),
+        conditions=tuple(
+            estimate_condition(sample, arm, is_binary=is_binary) for arm in range(len(sample.arms))
+        ),
+        contrasts={key: contrast for key, (contrast, _) in compared.items()},
+        effects={effect: contrast for effect, (contrast, _) in effects.items()},
+        factors=_present({each: factor_test(sample, each) for each in sample.factors()}),
+        dunnett={
+            level: found
+            for factor, base in baselines.items()
+            for level, found in with_control(sample, factor, base).items()
+        },
+        variance=variance_components(sample),
+        flow=tuple(flow_of(sample)),
+        missing=_present(
+            {key: missing_by_condition(sample, each, key) for key, each in weights.items()}
+        ),
+        bounds=_present({key: bounds_of(sample, each) for key, each in weights.items()}),
+        **_models(
+            sample,
+            [{each: _codes(sample, each, baselines) for each in effects}]
+            if effects
+            else [{key: _halved(each)} for key, each in weights.items()],
+            has_random_effects=any(plan.random_effects for plan in study.analysis_plans),
+        ),
+    )
+
+
+def _models(
+    sample: Sample, groups: Iterable[dict[str, Weights]], *, has_random_effects: bool
+) -> dict[str, Any]:
+    """Fit the models beside the paired tests: effects of a factorial together, contrasts alone."""
+    regressions: dict[str, Regression] = {}
+    mixed: dict[str, MixedModel] = {}
+    equations: dict[str, EstimatingEquation] = {}
+    for codes in groups:
+        regressions |= regress(sample, codes)
+        mixed |= fit_mixed_model(sample, codes) if has_random_effects else {}
+        equations |= fit_estimating_equation(sample, codes) if sample.is_binary else {}
+
+    return {"regressions": regressions, "mixed_models": mixed, "estimating_equations": equations}
+
+
+def _present(found: Mapping[str, Found | None]) -> dict[str, Found]:
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def _unit_note(sample: Sample) -> str | None:
+    if sample.unit == "problem":
+        return None
+
+    most = max((len(sample.values(arm)) for arm in range(len(sample.arms))), default=0)
+    return (
+        f"There is one problem only; its {most:,} replicates are the unit, and nothing is said of "
+        "other problems."
+    )
+
+
+def _baselines(sample: Sample, study: Study, questions: Iterable[Question]) -> dict[str, Any]:
+    """Choose what other levels are compared with: as declared, else as marked, else the first."""
+    wanted = {
+        factor.name: level.value
+        for factor in study.factors
+        for level in factor.levels
+        if level.metadata.get("is_baseline")
+    }
+    for question in questions:
+        contrast = question.contrast
+        if contrast is not None and ":" not in contrast.name:
+            wanted[contrast.factor] = contrast.right
+
+    return {
+        factor: next((each for each in levels if str(each) == str(wanted.get(factor))), levels[0])
+        for factor, levels in sample.factors().items()
+    }
+
+
+def _comparisons(
+    sample: Sample,
+    baselines: Mapping[str, Any],
+    questions: Iterable[Question],
+    family_sizes: Mapping[str, int],
+) -> dict[str, tuple[Contrast, Weights]]:
+    """Return what hypotheses compare, then each level with its factor's baseline."""
+    found: dict[str, tuple[Contrast, Weights]] = {}
+    for each in questions:
+        if each.contrast is not None and ":" not in each.contrast.name:
+            count = family_sizes.get(each.hypothesis.hypothesis_id, 1)
+            found[each.contrast.name] = (_with_simultaneous(each.contrast, count), each.weights)
+
+    for factor, base in baselines.items():
+        for level in sample.factors()[factor]:
+            name = f"{level}-{base}"
+            if level != base and name not in found:
+                weights = contrast_of(sample, factor, level, base)
+                sides = (str(level), str(base))
+                found[name] = (compare(sample, name, weights, factor=factor, sides=sides), weights)
+
+    return found
+
+
+def _with_simultaneous(contrast: Contrast, hypotheses: int) -> Contrast:
+    """Add the interval that holds together with those of the other hypotheses (Bonferroni)."""
+    if contrast.se is None or contrast.df is None or contrast.difference is None:
+        return contrast
+
+    half = t_quantile(1 - 0.025 / hypotheses, contrast.df) * contrast.se
+    interval = Interval(low=contrast.difference - half, high=contrast.difference + half)
+    return contrast.model_copy(update={"simultaneous": interval})
+
+
+def _halved(weights: Weights) -> Weights:
+    return {arm: 0.5 if weight > 0 else -0.5 for arm, weight in weights.items()}
+
+
+def _codes(sample: Sample, effect: str, baselines: Mapping[str, Any]) -> Weights:
+    """Code an effect so that its coefficient is a difference of means, or of differences."""
+    factors = effect.split(":")
+    return {
+        arm: prod(
+            -0.5 if sample.level_of(arm, factor) == baselines[factor] else 0.5 for factor in factors
+        )
+        for arm in range(len(sample.arms))
+    }

@@ -1,0 +1,291 @@
+"""Contrasts: the difference between two sides, paired by problem, with every test of it.
+
+Sources: Student, Biometrika 6 (1908), 1-25, for the paired t; L. V. Hedges, Journal of Educational
+Statistics 6 (1981), 107-128, for the small-sample correction of a standardised difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.distributions import (
+    hedges_factor,
+    t_tail,
+    t_two_sided,
+)
+from penstock.analysis.estimates import Interval, standard_error, t_interval
+from penstock.analysis.other_tests import Equivalence, McNemar, Welch, equivalence, mcnemar, welch
+from penstock.analysis.power import PairedPower, paired_power
+from penstock.analysis.sample import Floats, Sample
+from penstock.analysis.sign_flips import sign_flips
+
+__all__ = [
+    "Contrast",
+    "Equivalence",
+    "McNemar",
+    "Weights",
+    "Welch",
+    "compare",
+    "contrast_of",
+]
+
+Weights = Mapping[int, float]
+"""Arm -> its weight in a contrast; those above 0 are the left side, those below the right one."""
+
+FEW_PROBLEMS = 30
+"""Below so many problems sign flips decide, which need no normal distribution."""
+
+
+class Contrast(Fact):
+    """The difference between two sides of the outcome.
+
+    Args:
+        name: ``left-right`` for two levels, the factor or ``a:b`` for an effect.
+        factor: What was varied.
+        left: The level on the left side.
+        right: The level that is subtracted.
+        n_problems: Problems that were scored on both sides.
+        difference: The mean of the problems' differences.
+        sd: Their standard deviation.
+        se: The standard error of the difference.
+        interval: The 95 % interval of Student's t.
+        t: Student's t.
+        df: Its degrees of freedom.
+        p_t: Its p value, two-sided.
+        p_t_greater: Its p value for a difference above 0.
+        p_sign_flips: The p value of sign flips, two-sided.
+        p_sign_flips_greater: The same for a difference above 0.
+        p: The p value that decides, two-sided: of McNemar's test where each problem was tried
+            once with outcomes of 0 and 1, of sign flips below 30 problems, else of t.
+        test: Which test that is.
+        is_exact: Whether all sign flips were counted; else 100,000 were drawn with a fixed seed.
+        p_superior: That the difference is above the smallest effect of interest.
+        d_z: The difference in standard deviations of the problems' differences.
+        hedges_g_z: The same, corrected for few problems.
+        equivalence: Two one-sided tests, where a smallest effect of interest is declared.
+        mcnemar: McNemar's test, where it applies.
+        welch: Welch's test, for data that are not paired, or beside the paired test.
+        is_paired: Whether problems were scored on both sides.
+        simultaneous: The interval that holds with those of all hypotheses of its family.
+        power: What the problems' differences say of the design's power.
+        undefined: The name of each quantity that does not exist here -> why.
+        how: The method, and the number of problems.
+    """
+
+    name: str
+    factor: str
+    left: str
+    right: str
+    n_problems: int
+    difference: float | None = None
+    sd: float | None = None
+    se: float | None = None
+    interval: Interval | None = None
+    t: float | None = None
+    df: float | None = None
+    p_t: float | None = None
+    p_t_greater: float | None = None
+    p_sign_flips: float | None = None
+    p_sign_flips_greater: float | None = None
+    p: float | None = None
+    test: str | None = None
+    is_exact: bool = True
+    p_superior: float | None = None
+    d_z: float | None = None
+    hedges_g_z: float | None = None
+    equivalence: Equivalence | None = None
+    mcnemar: McNemar | None = None
+    welch: Welch | None = None
+    is_paired: bool = True
+    simultaneous: Interval | None = None
+    power: PairedPower | None = None
+    undefined: dict[str, str] = EMPTY
+    how: str = ""
+
+
+def contrast_of(sample: Sample, factor: str, left: Any, right: Any) -> Weights:
+    """Return the weights of a difference of two levels, averaged over all that is varied beside."""
+    sides = {
+        side: [at for at in range(len(sample.arms)) if sample.level_of(at, factor) == level]
+        for side, level in (("left", left), ("right", right))
+    }
+    weights = {at: 1 / len(sides["left"]) for at in sides["left"]}
+    return weights | {at: -1 / len(sides["right"]) for at in sides["right"]}
+
+
+def compare(
+    sample: Sample,
+    name: str,
+    weights: Weights,
+    *,
+    factor: str = "",
+    sides: Sequence[str] = ("", ""),
+    delta: float | None = None,
+) -> Contrast:
+    """Compare two sides of a sample.
+
+    Args:
+        sample: The scored runs.
+        name: The contrast's name.
+        weights: What is compared.
+        factor: What was varied.
+        sides: The names of the left and the right side.
+        delta: The smallest effect of interest.
+    """
+    identity: dict[str, Any] = {
+        "name": name,
+        "factor": factor,
+        "left": sides[0],
+        "right": sides[1],
+    }
+    if sample.unit == "replicate":
+        return _of_replicates(sample, weights, identity)
+
+    means = np.array([sample.means(arm) for arm in weights])
+    differences = np.array(list(weights.values())) @ means
+    shared = ~np.isnan(differences)
+    unpaired = welch(*(_side(means, weights, sign) for sign in (1, -1)))
+    if not shared.any():
+        return _unpaired(unpaired, identity)
+
+    found = _paired(differences[shared], delta)
+    if _is_mcnemar(sample, weights):
+        found["mcnemar"] = mcnemar(differences[shared])
+
+    found["p"], found["test"] = _deciding(found)
+    return Contrast(**identity, **found, welch=unpaired, how=_how(found))
+
+
+def _side(means: Floats, weights: Weights, sign: int) -> Floats:
+    chosen = np.array([weight * sign > 0 for weight in weights.values()])
+    shares = np.abs(np.array(list(weights.values())))[chosen]
+    side: Floats = shares @ means[chosen]
+    return side[~np.isnan(side)]
+
+
+def _paired(differences: Floats, delta: float | None) -> dict[str, Any]:
+    count = len(differences)
+    flips = sign_flips(differences)
+    found: dict[str, Any] = {
+        "n_problems": count,
+        "difference": float(differences.mean()),
+        "p_sign_flips": flips.p,
+        "p_sign_flips_greater": flips.p_greater,
+        "is_exact": flips.is_exact,
+    }
+    sd = float(differences.std(ddof=1)) if count > 1 else None
+    if sd is None or _is_constant(differences, sd):
+        found["sd"] = None if sd is None else 0.0
+        found["undefined"] = _nothing_varies(found["difference"], count)
+        return found
+
+    return {**found, "sd": sd, **_student(differences, sd, delta)}
+
+
+def _is_constant(differences: Floats, sd: float) -> bool:
+    return sd <= 1e-12 * max(1.0, float(np.abs(differences).max()))
+
+
+def _nothing_varies(difference: float, count: int) -> dict[str, str]:
+    if count == 1:
+        why = "there is one problem with both sides; its difference has no spread."
+    elif difference == 0:
+        why = "every difference is 0; there is nothing to test."
+    else:
+        why = f"the differences do not vary: each is {difference:.6g}."
+
+    names = ("se", "interval", "t", "df", "p_t", "p_t_greater", "d_z", "hedges_g_z", "p_superior")
+    planned = "the pilot shows no variation to plan with."
+    return {**dict.fromkeys((*names, "equivalence"), why), "power": planned}
+
+
+def _student(differences: Floats, sd: float, delta: float | None) -> dict[str, Any]:
+    count, mean = len(differences), float(differences.mean())
+    se, df = standard_error(differences), len(differences) - 1
+    t = mean / se
+    found: dict[str, Any] = {
+        "se": se,
+        "interval": t_interval(differences),
+        "t": t,
+        "df": df,
+        "p_t": t_two_sided(t, df),
+        "p_t_greater": t_tail(t, df),
+        "d_z": mean / sd,
+        "hedges_g_z": mean / sd * hedges_factor(df),
+    }
+    if delta is not None:
+        found["p_superior"] = t_tail((mean - delta) / se, df)
+        found["equivalence"] = equivalence(differences, delta)
+        found["power"] = paired_power(sd, count, delta)
+
+    return found
+
+
+def _is_mcnemar(sample: Sample, weights: Weights) -> bool:
+    is_one_each = sorted(weights.values()) == [-1, 1]
+    return is_one_each and sample.is_binary and sample.is_single_shot
+
+
+def _deciding(found: Mapping[str, Any]) -> tuple[float, str]:
+    if found.get("mcnemar") is not None:
+        return found["mcnemar"].p, "McNemar's exact test"
+
+    if found["n_problems"] < FEW_PROBLEMS or found.get("p_t") is None:
+        return found["p_sign_flips"], "sign flips"
+
+    return found["p_t"], "paired t"
+
+
+def _unpaired(unpaired: Welch | None, identity: dict[str, Any]) -> Contrast:
+    why = "no problem was scored on both sides, so nothing is paired."
+    undefined = dict.fromkeys(("difference", "p_sign_flips", "t", "equivalence", "power"), why)
+    found = {} if unpaired is None else _decided_by_welch(unpaired)
+    return Contrast(
+        **identity,
+        n_problems=0,
+        welch=unpaired,
+        is_paired=False,
+        undefined={} if found else undefined,
+        how="Welch's test on problem means: no problem was scored on both sides",
+        **found,
+    )
+
+
+def _of_replicates(sample: Sample, weights: Weights, identity: dict[str, Any]) -> Contrast:
+    """Compare the replicates of one problem, which say nothing of other problems."""
+    sides = [
+        np.concatenate([sample.values(arm) for arm, weight in weights.items() if weight * sign > 0])
+        for sign in (1, -1)
+    ]
+    unpaired = welch(*sides)
+    why = "one problem gives no paired differences; Welch on the replicates stands instead."
+    planned = "a pilot of one problem says nothing of how problems vary."
+    return Contrast(
+        **identity,
+        n_problems=1,
+        welch=unpaired,
+        is_paired=False,
+        undefined={**dict.fromkeys(("p_sign_flips", "p_t", "t", "d_z"), why), "power": planned},
+        how="Welch's test on the replicates of one problem; nothing is said of other problems",
+        **({} if unpaired is None else _decided_by_welch(unpaired)),
+    )
+
+
+def _decided_by_welch(unpaired: Welch) -> dict[str, Any]:
+    return {
+        "difference": unpaired.difference,
+        "interval": unpaired.interval,
+        "df": unpaired.df,
+        "p": unpaired.p,
+        "test": "Welch's t",
+    }
+
+
+def _how(found: Mapping[str, Any]) -> str:
+    said = f"mean of {found['n_problems']:,} differences of problem means; p of {found['test']}"
+    drawn = found["test"] == "sign flips" and not found["is_exact"]
+    return said + (" (100,000 drawn with a fixed seed)" if drawn else "")

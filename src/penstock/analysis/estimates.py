@@ -1,0 +1,204 @@
+"""Estimates of each condition: its mean or share, with an interval over problems.
+
+Sources: E. B. Wilson, Journal of the American Statistical Association 22 (1927), 209-212, for the
+interval of a share; M. Chen et al., "Evaluating Large Language Models Trained on Code" (2021), for
+pass@k.
+"""
+
+from __future__ import annotations
+
+from math import comb, sqrt
+from typing import Any
+
+import numpy as np
+
+from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.distributions import normal_quantile, t_quantile
+from penstock.analysis.sample import Floats, Sample
+
+__all__ = ["ConditionEstimate", "Interval", "WilsonInterval", "estimate_condition", "t_interval"]
+
+
+class Interval(Fact):
+    """A confidence interval.
+
+    Args:
+        low: Its lower end.
+        high: Its upper end.
+        level: How often such intervals hold the truth.
+    """
+
+    low: float
+    high: float
+    level: float = 0.95
+
+
+class WilsonInterval(Interval):
+    """Wilson's interval of a share, with a sample size that counts what runs share.
+
+    Args:
+        effective_n: How many independent runs would tell as much.
+    """
+
+    effective_n: float
+
+
+class ConditionEstimate(Fact):
+    """What the outcome came to under one condition.
+
+    Args:
+        name: The condition: its levels, joined by dots.
+        levels: What was varied -> the condition's level of it.
+        n_problems: Problems with a scored run.
+        n_runs: Scored runs.
+        mean: The mean of the problems' means.
+        se: Its standard error, from how the problems' means differ.
+        interval: The interval that is shown: Wilson's for outcomes of 0 and 1, else t's.
+        t_interval: The interval of Student's t on the problems' means.
+        wilson: Wilson's interval, for outcomes of 0 and 1.
+        pass_at: k -> the share of problems of which one of k answers is right.
+        pass_hat: k -> the share of problems of which all of k answers are right.
+        shares: Text -> its share among the problems, for outcomes that are texts.
+        undefined: The name of each quantity that does not exist here -> why.
+        how: The method, and the numbers of problems and runs.
+    """
+
+    name: str
+    levels: dict[str, Any] = EMPTY
+    n_problems: int
+    n_runs: int
+    mean: float | None = None
+    se: float | None = None
+    interval: Interval | None = None
+    t_interval: Interval | None = None
+    wilson: WilsonInterval | None = None
+    pass_at: dict[str, float] = EMPTY
+    pass_hat: dict[str, float] = EMPTY
+    shares: dict[str, float] = EMPTY
+    undefined: dict[str, str] = EMPTY
+    how: str = ""
+
+
+def t_interval(values: Floats, level: float = 0.95) -> Interval:
+    """Return Student's interval of a mean; two values or more that differ."""
+    mean, se = float(values.mean()), standard_error(values)
+    half = t_quantile((1 + level) / 2, len(values) - 1) * se
+    return Interval(low=mean - half, high=mean + half, level=level)
+
+
+def standard_error(values: Floats) -> float:
+    """Return the standard error of a mean, shape (values,)."""
+    return float(values.std(ddof=1)) / sqrt(len(values))
+
+
+def estimate_condition(sample: Sample, arm: int, *, is_binary: bool) -> ConditionEstimate:
+    """Estimate the mean of one condition.
+
+    Args:
+        sample: The scored runs.
+        arm: The place of the condition among the sample's arms.
+        is_binary: Whether the outcome is 0 or 1 in every run of the study.
+    """
+    means = sample.means(arm)
+    means = means[~np.isnan(means)]
+    runs = len(sample.values(arm))
+    problems = sum(bool(len(sample.cell(arm, at))) for at in range(len(sample.problems)))
+    undefined: dict[str, str] = {}
+    found: dict[str, Any] = {}
+    if len(means):
+        found["mean"] = float(means.mean())
+    else:
+        undefined["mean"] = _why_unscored(sample, arm)
+
+    if len(means) > 1:
+        found["se"] = standard_error(means)
+        if found["se"] > 0:
+            found["t_interval"] = t_interval(means)
+        else:
+            advice = "; use the Wilson interval" if is_binary else ""
+            undefined["t_interval"] = f"all {runs:,} runs came to {means[0]:g}{advice}."
+    elif len(means) == 1:
+        undefined["se"] = undefined["t_interval"] = f"there is one {sample.unit} only."
+
+    if is_binary and len(means) > 1:
+        found["wilson"] = _wilson(found["mean"], found["se"], runs, len(means))
+
+    found["interval"] = found.get("wilson") or found.get("t_interval")
+    if is_binary and len(means):
+        found["pass_at"], found["pass_hat"] = _pass(sample, arm)
+        if len(found["pass_at"]) == 1:
+            undefined["pass_at.2"] = "one replicate."  # noqa: S105 - no password
+
+    return ConditionEstimate(
+        name=sample.arms[arm].name,
+        levels=dict(sample.arms[arm].levels),
+        n_problems=problems,
+        n_runs=runs,
+        shares=_shares(sample, arm),
+        undefined=undefined,
+        how=_how(sample, found, problems, runs),
+        **found,
+    )
+
+
+def _why_unscored(sample: Sample, arm: int) -> str:
+    of_it = [run for run in sample.runs if run.arm == arm]
+    if any(isinstance(run.value, str) for run in of_it):
+        return "the outcome is a text: see its shares."
+
+    if of_it and all(run.status == "failed" for run in of_it):
+        return f"all {len(of_it):,} runs failed."
+
+    return f"none of {len(of_it):,} runs has a value of the outcome."
+
+
+def _wilson(mean: float, se: float, runs: int, units: int) -> WilsonInterval:
+    """Count as many runs as would be as certain: what runs of a problem share counts once.
+
+    Where problems do not differ (the standard error is 0) replicates may repeat each other, so
+    each problem counts once.
+    """
+    z, t = normal_quantile(0.975), t_quantile(0.975, units - 1)
+    counted = min(runs, mean * (1 - mean) / se**2) if se > 0 else units
+    n = counted * (z / t) ** 2
+    centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2))
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    return WilsonInterval(low=low, high=high, effective_n=n)
+
+
+def _pass(sample: Sample, arm: int) -> tuple[dict[str, float], dict[str, float]]:
+    cells = [sample.cell(arm, at) for at in range(len(sample.problems))]
+    cells = [cell for cell in cells if len(cell)]
+    most = min(len(cell) for cell in cells)
+    at: dict[str, float] = {}
+    hat: dict[str, float] = {}
+    for k in range(1, most + 1):
+        ways = [(len(cell), int(cell.sum())) for cell in cells]
+        at[str(k)] = float(np.mean([1 - comb(n - c, k) / comb(n, k) for n, c in ways]))
+        hat[str(k)] = float(np.mean([comb(c, k) / comb(n, k) for n, c in ways]))
+
+    return at, hat
+
+
+def _shares(sample: Sample, arm: int) -> dict[str, float]:
+    """Return the mean over problems of the share of each text."""
+    by_problem: dict[str, list[str]] = {}
+    for run in sample.runs:
+        if run.arm == arm and isinstance(run.value, str):
+            by_problem.setdefault(run.problem, []).append(run.value)
+
+    return {
+        text: float(np.mean([texts.count(text) / len(texts) for texts in by_problem.values()]))
+        for text in (sample.texts if by_problem else ())
+    }
+
+
+def _how(sample: Sample, found: dict[str, Any], problems: int, runs: int) -> str:
+    counted = f"{problems:,} problems, {runs:,} runs"
+    if "mean" not in found:
+        return counted
+
+    unit = "problem means" if sample.unit == "problem" else "the replicates of one problem"
+    interval = "Wilson's interval" if "wilson" in found else "Student's t interval"
+    return f"mean of {unit}; {interval}; {counted}"

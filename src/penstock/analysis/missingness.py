@@ -1,0 +1,119 @@
+"""Missingness: which runs came to an end, and what failed ones could change.
+
+Source: C. F. Manski, American Economic Review 80 (1990), 319-323, for bounds without assumptions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.contrasts import Contrast, Weights, compare
+from penstock.analysis.sample import Run, Sample
+
+__all__ = ["Bounds", "Flow", "bounds_of", "flow_of", "missing_by_condition"]
+
+
+class Flow(Fact):
+    """What became of the runs of one condition.
+
+    Args:
+        name: The condition.
+        planned: Runs in the plan.
+        ended: Runs with a result.
+        failed: Runs that failed.
+        skipped: Runs that did not apply.
+        scored: Runs with a value of the outcome.
+        failures: Error class -> how many runs failed with it.
+    """
+
+    name: str
+    planned: int
+    ended: int
+    failed: int
+    skipped: int
+    scored: int
+    failures: dict[str, int] = EMPTY
+
+
+class Bounds(Fact):
+    """What a contrast would be with other answers in the place of failed runs.
+
+    Args:
+        worst: Every failed run counts as 0, on both sides.
+        best: Every failed run counts as 1, on both sides.
+        manski_low: Failures of the left side count as 0, of the right side as 1.
+        manski_high: The other way round.
+    """
+
+    worst: float
+    best: float
+    manski_low: float
+    manski_high: float
+
+
+def flow_of(sample: Sample) -> list[Flow]:
+    """Count what became of each condition's runs."""
+    flows = []
+    for at, arm in enumerate(sample.arms):
+        runs = [run for run in sample.runs if run.arm == at]
+        by_status = Counter(run.status for run in runs)
+        failures = Counter(run.error or "unknown" for run in runs if run.status == "failed")
+        flows.append(
+            Flow(
+                name=arm.name,
+                planned=len(runs),
+                ended=len(runs) - by_status[None],
+                failed=by_status["failed"],
+                skipped=by_status["skipped"],
+                scored=sum(run.value is not None for run in runs),
+                failures=dict(failures.most_common()),
+            )
+        )
+
+    return flows
+
+
+def missing_by_condition(sample: Sample, weights: Weights, name: str) -> Contrast | None:
+    """Test whether the share of runs without a value depends on the condition, by problem.
+
+    Returns:
+        The contrast of shares; None where no run of either side is without a value.
+    """
+    taking_part = [run for run in sample.runs if run.arm in weights and run.status is not None]
+    if all(run.value is not None for run in taking_part):
+        return None
+
+    as_shares = [run._replace(value=float(run.value is None)) for run in taking_part]
+    return compare(Sample(sample.arms, sample.problems, as_shares), name, weights)
+
+
+def bounds_of(sample: Sample, weights: Weights) -> Bounds | None:
+    """Bound a contrast of an outcome of 0 and 1 by what failed runs could have come to."""
+    runs = [run for run in sample.runs if run.arm in weights]
+    if not sample.is_binary or all(run.value is not None for run in runs):
+        return None
+
+    return Bounds(
+        worst=_difference(sample, weights, runs, left=0.0, right=0.0),
+        best=_difference(sample, weights, runs, left=1.0, right=1.0),
+        manski_low=_difference(sample, weights, runs, left=0.0, right=1.0),
+        manski_high=_difference(sample, weights, runs, left=1.0, right=0.0),
+    )
+
+
+def _difference(
+    sample: Sample, weights: Weights, runs: list[Run], *, left: float, right: float
+) -> float:
+    def filled(run: Run) -> Any:
+        if run.value is not None:
+            return run.value
+
+        return left if weights[run.arm] > 0 else right
+
+    whole = Sample(sample.arms, sample.problems, [run._replace(value=filled(run)) for run in runs])
+    means = np.array([np.nanmean(whole.means(arm)) for arm in weights])
+    return float(np.array(list(weights.values())) @ means)

@@ -1,0 +1,160 @@
+"""Questions: what each declared hypothesis asks of a sample, and the family it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock.analysis.adjustment import POLICIES, adjusted
+from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
+from penstock.analysis.effects import Sides, interaction_of
+from penstock.analysis.sample import Sample
+from penstock.analysis.verdicts import Family, deciding_p
+from penstock.study.hypotheses import AnalysisPlan, Hypothesis, HypothesisKind
+from penstock.study.model import Study
+
+__all__ = ["Question", "families_of", "question_of"]
+
+
+class Question:
+    """What a hypothesis asks, and what a sample answers.
+
+    Args:
+        hypothesis: The declared claim.
+        outcome: The name of the outcome it is about.
+        contrast: The answer; None where nothing can be compared.
+        weights: Which conditions are compared.
+        why_not: Why nothing can be compared.
+    """
+
+    def __init__(
+        self,
+        hypothesis: Hypothesis,
+        outcome: str,
+        *,
+        contrast: Contrast | None = None,
+        weights: Weights | None = None,
+        why_not: str = "",
+    ) -> None:
+        self.hypothesis = hypothesis
+        self.outcome = outcome
+        self.contrast = contrast
+        self.weights = weights or {}
+        self.why_not = why_not
+
+
+def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Question:
+    """Find what a hypothesis compares, and compare it.
+
+    Args:
+        hypothesis: The declared claim.
+        samples: Outcome -> its sample, the primary one first.
+    """
+    named = [name for name in hypothesis.dependent_vars if name in samples]
+    outcome = named[0] if named else next(iter(samples))
+    sample = samples[outcome]
+    sides, why_not = _sides(hypothesis, sample)
+    if sides is None:
+        return Question(hypothesis, outcome, why_not=why_not)
+
+    name, weights = _weights(hypothesis, sample, sides)
+    left, right = str(sides[1]), str(sides[2])
+    contrast = compare(
+        sample,
+        name,
+        weights,
+        factor=sides[0],
+        sides=(left, right),
+        delta=hypothesis.minimum_effect_of_interest,
+    )
+    return Question(hypothesis, outcome, contrast=contrast, weights=weights)
+
+
+def _sides(hypothesis: Hypothesis, sample: Sample) -> tuple[Sides | None, str]:
+    """Return the factor and the two levels that are compared, or why there are none."""
+    if hypothesis.kind is HypothesisKind.MEDIATION:
+        return None, "mediation is not analysed: it needs a model of the mediator."
+
+    factors = sample.factors()
+    factor = next((name for name in hypothesis.independent_vars if name in factors), None)
+    if factor is None:
+        return None, "none of the variables that it names was varied in the runs that were made."
+
+    levels = {str(level): level for level in factors[factor]}
+    first, *others = levels
+    left, right = others[-1], first
+    if hypothesis.contrast is not None:
+        left, right = hypothesis.contrast.left, hypothesis.contrast.right
+
+    if left not in levels or right not in levels:
+        return None, f"{left!r} and {right!r} are not both levels of {factor!r} that were run."
+
+    return (factor, levels[left], levels[right]), ""
+
+
+def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, Weights]:
+    factors = sample.factors()
+    moderator = next((each for each in hypothesis.moderators if each.name in factors), None)
+    if hypothesis.kind is not HypothesisKind.MODERATION or moderator is None:
+        return f"{sides[1]}-{sides[2]}", contrast_of(sample, *sides)
+
+    low, *others = factors[moderator.name]
+    weights = interaction_of(sample, sides, (moderator.name, others[-1], low))
+    return f"{sides[0]}:{moderator.name}", weights
+
+
+def families_of(study: Study, questions: Sequence[Question]) -> list[Family]:
+    """Adjust the hypotheses of each analysis plan for each other; the rest are a family too."""
+    return [_family(plan, members) for plan, members in _members(study, questions)]
+
+
+def _members(
+    study: Study, questions: Sequence[Question]
+) -> Iterator[tuple[AnalysisPlan | None, list[Question]]]:
+    left = {question.hypothesis.hypothesis_id: question for question in questions}
+    for plan in study.analysis_plans:
+        members = [left.pop(name) for name in plan.hypothesis_ids if name in left]
+        if members:
+            yield plan, members
+
+    if left:
+        yield None, [*left.values()]
+
+
+def _family(plan: AnalysisPlan | None, members: Sequence[Question]) -> Family:
+    entered: dict[str, float] = {}
+    by_t: dict[str, float] = {}
+    for question in members:
+        hypothesis, contrast = question.hypothesis, question.contrast
+        if contrast is None or hypothesis.kind is HypothesisKind.EXPLORATORY:
+            continue
+
+        p = deciding_p(hypothesis, contrast)
+        if p is not None:
+            entered[hypothesis.hypothesis_id] = p
+            is_of_difference = p == contrast.p and contrast.p_t is not None
+            by_t[hypothesis.hypothesis_id] = contrast.p_t or p if is_of_difference else p
+
+    policy = _policy(plan)
+    return Family(
+        analysis_plan_id=None if plan is None else plan.analysis_plan_id,
+        policy=policy or "holm",
+        is_declared=policy is not None,
+        p=entered,
+        adjusted=adjusted(entered, policy or "holm"),
+        alternatives=_alternatives({"deciding": entered, "t_two_sided": by_t}),
+    )
+
+
+def _policy(plan: AnalysisPlan | None) -> str | None:
+    declared = None if plan is None else plan.multiple_comparison_policy
+    return declared if declared in POLICIES else None
+
+
+def _alternatives(families: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    return {
+        f"{policy}.{test}": adjusted(p_values, policy)
+        for policy in POLICIES
+        if policy != "none"
+        for test, p_values in families.items()
+    }

@@ -1,0 +1,101 @@
+"""Readings: what a store holds of an outcome, as a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock._base.json import decode
+from penstock.analysis.sample import Sample, arrange
+from penstock.planning.plan import PROBLEM_FACTORS
+from penstock.store.reader import StoreReader
+from penstock.study.conditions import Condition
+from penstock.study.hypotheses import Outcome
+from penstock.study.model import Study
+
+__all__ = ["Readings", "outcomes_of"]
+
+_RUNS = """
+SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order, latency_s,
+       cost_usd, primary_outcome, metrics, error_kind
+FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
+"""
+_SCORES = """
+SELECT attempt_id, metric_name, metric_value FROM evaluation
+WHERE attempt_id IN (SELECT id FROM attempt WHERE final AND position IS NOT NULL)
+ORDER BY attempt_id, number
+"""
+_OF_THE_RUN = frozenset({"latency_s", "cost_usd", "primary_outcome"})
+_FLAGS = {"True": 1.0, "False": 0.0}
+
+
+class Readings:
+    """The results of a study, read once; a sample of each outcome is made from them.
+
+    Args:
+        store: The study's store.
+        study: The study as it is declared.
+    """
+
+    def __init__(self, store: StoreReader, study: Study) -> None:
+        self.study = study
+        self._conditions = [each for each in store.conditions() if each.admissible]
+        self._rows = [dict(row) for row in store.rows(_RUNS)]
+        self._scores: dict[int, dict[str, Any]] = {}
+        for attempt_id, name, value in store.table(_SCORES):
+            self._scores.setdefault(attempt_id, {}).setdefault(name, value)
+
+    def sample(self, outcome: Outcome) -> Sample:
+        """Return the values of an outcome, arranged by condition and problem."""
+        return arrange(_assignments(self._conditions), self._valued(outcome), apart=PROBLEM_FACTORS)
+
+    def _valued(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
+        for row in self._rows:
+            is_scored = row["status"] == "success"
+            value = _number(self._read(row, outcome)) if is_scored else None
+            yield {**row, "value": value, "error": row["error_kind"]}
+
+    def _read(self, row: Mapping[str, Any], outcome: Outcome) -> Any:
+        if outcome.source_table == "evaluations":
+            return self._scores.get(row["id"], {}).get(outcome.column)
+
+        if outcome.column in _OF_THE_RUN:
+            return row[outcome.column]
+
+        return decode(row["metrics"]).get(outcome.column)
+
+
+def outcomes_of(study: Study) -> Sequence[Outcome]:
+    """Return the outcomes that a study declares, the primary one first.
+
+    A study that declares none has the contract's: what the agent recorded as
+    ``primary_outcome``, else its first score.
+    """
+    declared: Iterable[Outcome] = sorted(study.outcomes, key=lambda outcome: not outcome.primary)
+    return [*declared] or [
+        Outcome(
+            name="primary_outcome",
+            source_table="runs",
+            column="primary_outcome",
+            aggregation="mean",
+            primary=True,
+        )
+    ]
+
+
+def _assignments(conditions: Iterable[Condition]) -> dict[str, dict[str, Any]]:
+    return {
+        each.condition_id: {**each.factor_assignments, **each.block_assignments}
+        for each in conditions
+    }
+
+
+def _number(value: Any) -> Any:
+    """Return a number for flags and numbers; other texts as they are, anything else as None."""
+    if isinstance(value, bool):
+        return float(value)
+
+    if isinstance(value, str):
+        return _FLAGS.get(value, value)
+
+    return value if isinstance(value, (int, float)) and value == value else None  # noqa: PLR0124

@@ -1,0 +1,166 @@
+"""The sample: the values of one outcome, arranged by what was varied and by problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Arm", "Floats", "Run", "Sample", "arrange"]
+
+Floats = npt.NDArray[np.float64]
+
+AGENT = "agent"
+"""The name of who answers, where several agents do: it is varied like a factor."""
+
+
+class Arm(NamedTuple):
+    """One combination of what was varied: a condition, and the agent where there are several."""
+
+    name: str
+    """Its levels, joined by dots; ``all`` where nothing was varied."""
+
+    levels: Mapping[str, Any]
+    condition_ids: tuple[str, ...]
+
+
+class Run(NamedTuple):
+    """One planned run as the analysis sees it."""
+
+    arm: int
+    problem: str
+    replicate: int
+    status: str | None
+    """How it ended; None while it has no result."""
+
+    value: Any
+    """What the outcome came to: a number, a text, or None where it was not scored."""
+
+    started_order: int | None = None
+    error: str | None = None
+
+
+class Sample:
+    """The runs of a study with the values of one outcome.
+
+    Args:
+        arms: What was compared, in the order of the design.
+        problems: The problems, in the order of the plan.
+        runs: Every planned run.
+        is_unit_the_problem: Whether problems are what is generalised over; where there is one
+            problem only, or none, the replicate is the unit.
+    """
+
+    def __init__(self, arms: Sequence[Arm], problems: Sequence[str], runs: Sequence[Run]) -> None:
+        self.arms = tuple(arms)
+        self.problems = tuple(problems)
+        self.runs = tuple(runs)
+        self.texts = sorted({run.value for run in runs if isinstance(run.value, str)})
+        self._cells = _cells(runs, len(arms), self.problems)
+        self.unit = "problem" if len(self.problems) > 1 else "replicate"
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether every scored value is 0 or 1, and there is one."""
+        values = self.values()
+        return bool(len(values)) and bool(np.isin(values, (0.0, 1.0)).all())
+
+    @property
+    def is_single_shot(self) -> bool:
+        """Whether no problem was scored twice in an arm."""
+        return all(len(cell) <= 1 for cells in self._cells for cell in cells)
+
+    def values(self, arm: int | None = None) -> Floats:
+        """Return all scored numbers, of one arm or of all."""
+        chosen = self._cells if arm is None else [self._cells[arm]]
+        cells = [cell for each in chosen for cell in each]
+        return np.concatenate(cells) if cells else np.empty(0)
+
+    def cell(self, arm: int, problem: int) -> Floats:
+        """Return the scored values of one problem in one arm."""
+        return self._cells[arm][problem]
+
+    def means(self, arm: int) -> Floats:
+        """Return a value for each unit, shape (units,): not a number where none was scored.
+
+        Where the problem is the unit it is the mean of the problem's scored runs, so that every
+        problem weighs the same, however many of its runs were scored.
+        """
+        if self.unit == "replicate":
+            return self.values(arm)
+
+        return np.array([cell.mean() if len(cell) else np.nan for cell in self._cells[arm]])
+
+    def level_of(self, arm: int, factor: str) -> Any:
+        """Return an arm's level of a factor; None where it has none."""
+        return self.arms[arm].levels.get(factor)
+
+    def factors(self) -> dict[str, list[Any]]:
+        """Return what was varied: each factor with its levels, in the order of the design."""
+        found: dict[str, list[Any]] = {}
+        for arm in self.arms:
+            for name, level in arm.levels.items():
+                if level not in found.setdefault(name, []):
+                    found[name].append(level)
+
+        return {name: levels for name, levels in found.items() if len(levels) > 1}
+
+
+def _cells(runs: Sequence[Run], arms: int, problems: Sequence[str]) -> list[list[Floats]]:
+    place = {problem: at for at, problem in enumerate(problems)}
+    found: list[list[list[float]]] = [[[] for _ in problems] for _ in range(arms)]
+    for run in sorted(runs, key=lambda run: run.replicate):
+        if isinstance(run.value, (int, float)):
+            found[run.arm][place[run.problem]].append(float(run.value))
+
+    return [[np.array(cell, dtype=float) for cell in cells] for cells in found]
+
+
+def arrange(
+    assignments: Mapping[str, Mapping[str, Any]],
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    apart: Sequence[str] = (),
+) -> Sample:
+    """Arrange rows of runs into a sample.
+
+    Args:
+        assignments: Condition id -> its factors and blocks, in the order of the design.
+        rows: Mappings with ``condition_id``, ``agent_id``, ``problem_id``, ``replicate``,
+            ``status``, ``value``, and ``started_order`` and ``error`` where they are known.
+        apart: Factors that are not compared: those that choose the problem.
+    """
+    rows = list(rows)
+    agents = list(dict.fromkeys(row["agent_id"] for row in rows))
+    arms: dict[str, tuple[dict[str, Any], dict[str, None]]] = {}
+    arm_of: dict[tuple[str, str], int] = {}
+    for condition_id, assigned in assignments.items():
+        levels = {name: level for name, level in assigned.items() if name not in apart}
+        for agent in agents:
+            own = {**levels, AGENT: agent} if len(agents) > 1 else levels
+            name = ".".join(str(level) for level in own.values()) or "all"
+            _, ids = arms.setdefault(name, (own, {}))
+            ids[condition_id] = None
+            arm_of[condition_id, agent] = list(arms).index(name)
+
+    taking_part = {arm_of[row["condition_id"], row["agent_id"]] for row in rows}
+    kept = {old: new for new, old in enumerate(sorted(taking_part))}
+    made = [Arm(name, levels, tuple(ids)) for name, (levels, ids) in arms.items()]
+    return Sample(
+        [made[old] for old in kept],
+        list(dict.fromkeys(row["problem_id"] for row in rows)),
+        [
+            Run(
+                kept[arm_of[row["condition_id"], row["agent_id"]]],
+                row["problem_id"],
+                row["replicate"],
+                row.get("status"),
+                row.get("value"),
+                row.get("started_order"),
+                row.get("error"),
+            )
+            for row in rows
+        ],
+    )

@@ -1,0 +1,212 @@
+"""Verdicts: what the data say of each declared hypothesis, in its own terms.
+
+A hypothesis is *supported* where its adjusted p is at most 0.05 and the estimate points the
+declared way; *not supported* where it points the other way, or where the effect is shown to be
+smaller than what would matter; *equivalent* where an equivalence was claimed and is shown; else
+*inconclusive*.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.contrasts import Contrast
+from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
+
+__all__ = ["Family", "HypothesisResult", "judge"]
+
+_ALPHA = 0.05
+_EQUIVALENCES = frozenset({HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS})
+
+
+class Family(Fact):
+    """The hypotheses that are adjusted for each other: those of one analysis plan.
+
+    Args:
+        analysis_plan_id: The plan; None for hypotheses that no plan names.
+        policy: How p values are adjusted.
+        is_declared: Whether the plan names the policy; else it is Holm's.
+        p: Hypothesis -> the p value that entered.
+        adjusted: Hypothesis -> the same, adjusted.
+        alternatives: Policy and test -> hypothesis -> adjusted p, for who would have chosen others.
+    """
+
+    analysis_plan_id: str | None
+    policy: str
+    is_declared: bool
+    p: dict[str, float] = EMPTY
+    adjusted: dict[str, float] = EMPTY
+    alternatives: dict[str, dict[str, float]] = EMPTY
+
+
+class HypothesisResult(Fact):
+    """What came of a hypothesis.
+
+    Args:
+        hypothesis_id: Which one.
+        statement: What it claims.
+        outcome: Which outcome it is about.
+        contrast: The contrast it was judged by; None where there is none.
+        verdict: ``supported``, ``not supported``, ``equivalent`` or ``inconclusive``; ``blind``
+            while runs are left.
+        size: Against the smallest effect of interest: ``shown`` where the interval lies beyond it,
+            ``unsure`` where it excludes 0 and reaches below it, ``null`` where it holds 0.
+        p_adjusted: The p value, adjusted for its family.
+        sentence: The verdict and the size with their numbers.
+    """
+
+    hypothesis_id: str
+    statement: str
+    outcome: str
+    contrast: Contrast | None = None
+    verdict: str = "inconclusive"
+    size: str | None = None
+    p_adjusted: float | None = None
+    sentence: str = ""
+
+
+def deciding_p(hypothesis: Hypothesis, contrast: Contrast) -> float | None:
+    """Return the p value that a hypothesis brings into its family."""
+    if hypothesis.kind in _EQUIVALENCES:
+        return None if contrast.equivalence is None else contrast.equivalence.p
+
+    return contrast.p
+
+
+def judge(
+    hypothesis: Hypothesis,
+    outcome: str,
+    contrast: Contrast | None,
+    family: Family,
+    *,
+    why_not: str = "",
+) -> HypothesisResult:
+    """Judge a hypothesis by its contrast.
+
+    Args:
+        hypothesis: The declared claim.
+        outcome: The name of its outcome.
+        contrast: What was found; None where nothing could be compared.
+        family: The p values it is adjusted with.
+        why_not: Why there is no contrast.
+    """
+    p = family.adjusted.get(hypothesis.hypothesis_id)
+    stated: dict[str, Any] = {
+        "hypothesis_id": hypothesis.hypothesis_id,
+        "statement": hypothesis.statement,
+        "outcome": outcome,
+    }
+    if contrast is None or contrast.difference is None:
+        why = why_not or next(iter(contrast.undefined.values()), "") if contrast else why_not
+        return HypothesisResult(**stated, contrast=contrast, sentence=f"Inconclusive: {why}")
+
+    if hypothesis.kind in _EQUIVALENCES:
+        verdict = _of_equivalence(contrast, p)
+    else:
+        verdict = _of_effect(hypothesis, contrast, p)
+
+    judged = HypothesisResult(
+        **stated,
+        contrast=contrast,
+        verdict=verdict,
+        size=_size(contrast, hypothesis.minimum_effect_of_interest),
+        p_adjusted=p,
+    )
+    sentence = _sentence(hypothesis, contrast, family, judged)
+    return judged.model_copy(update={"sentence": sentence})
+
+
+def _of_equivalence(contrast: Contrast, p: float | None) -> str:
+    if p is not None and p <= _ALPHA:
+        return "equivalent"
+
+    equivalence = contrast.equivalence
+    if equivalence is not None and (
+        equivalence.interval.low > equivalence.delta
+        or equivalence.interval.high < -equivalence.delta
+    ):
+        return "not supported"
+
+    return "inconclusive"
+
+
+def _of_effect(hypothesis: Hypothesis, contrast: Contrast, p: float | None) -> str:
+    if p is not None and p <= _ALPHA and contrast.difference:
+        return "supported" if _points_as_declared(hypothesis, contrast) else "not supported"
+
+    equivalence = contrast.equivalence
+    if equivalence is not None and equivalence.p <= _ALPHA:
+        return "not supported"
+
+    return "inconclusive"
+
+
+def _points_as_declared(hypothesis: Hypothesis, contrast: Contrast) -> bool:
+    difference = contrast.difference or 0.0
+    if hypothesis.direction is HypothesisDirection.GREATER:
+        return difference > 0
+
+    return difference < 0 if hypothesis.direction is HypothesisDirection.LESS else True
+
+
+def _size(contrast: Contrast, delta: float | None) -> str | None:
+    interval = contrast.interval
+    if interval is None:
+        return None
+
+    if interval.low <= 0 <= interval.high:
+        return "null"
+
+    if delta is None:
+        return None
+
+    return "shown" if min(abs(interval.low), abs(interval.high)) >= delta else "unsure"
+
+
+_SIZES = {
+    "shown": "it is larger than the smallest effect of interest ({delta:g})",
+    "unsure": "it is not shown to exceed the smallest effect of interest ({delta:g})",
+    "null": "the interval holds 0",
+}
+
+
+def _sentence(
+    hypothesis: Hypothesis, contrast: Contrast, family: Family, judged: HypothesisResult
+) -> str:
+    interval, p = contrast.interval, judged.p_adjusted
+    found = f"{contrast.name} = {contrast.difference:.4g}"
+    if interval is not None:
+        found += f" [{interval.low:.4g}, {interval.high:.4g}]"
+
+    tests = "two one-sided tests" if hypothesis.kind in _EQUIVALENCES else contrast.test
+    said = [f"{judged.verdict.capitalize()}: {found}"]
+    if p is not None:
+        said.append(f"p = {_told(p)} ({tests}, {_policy(family)})")
+
+    said.append("1 problem" if contrast.n_problems == 1 else f"{contrast.n_problems:,} problems")
+    if judged.size is not None:
+        said.append(_SIZES[judged.size].format(delta=hypothesis.minimum_effect_of_interest))
+
+    if interval is not None and p is not None and hypothesis.kind not in _EQUIVALENCES:
+        excludes = not interval.low <= 0 <= interval.high
+        if excludes != (p <= _ALPHA):
+            said.append("the test and the interval differ here, and the test decides")
+
+    return ", ".join(said) + "."
+
+
+def _policy(family: Family) -> str:
+    count = len(family.p)
+    if count <= 1:
+        return "the only hypothesis of its family"
+
+    if family.policy == "none":
+        return "not adjusted"
+
+    names = {"holm": "Holm", "bonferroni": "Bonferroni", "fdr_bh": "Benjamini-Hochberg"}
+    return f"{names.get(family.policy, family.policy.capitalize())} over {count} hypotheses"
+
+
+def _told(p: float) -> str:
+    return f"{p:.2g}" if p >= 0.0001 else "< 0.0001"  # noqa: PLR2004 - nobody needs more

@@ -1,0 +1,103 @@
+"""``penstock analyze``: what came of a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.exit_codes import ExitCode
+from penstock.cli.output import emit, errors_told, listed, say
+
+if TYPE_CHECKING:
+    from penstock.analysis.analyze import Analysis, OutcomeAnalysis
+
+__all__ = ["analyze"]
+
+_HOLDS = frozenset({"supported", "equivalent"})
+
+
+@errors_told()
+def analyze(
+    study: TargetArgument = None,
+    *,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="H", help="Exit 13 unless this hypothesis holds; may be repeated."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what came of a study: a verdict for each hypothesis, and each condition's estimate."""
+    from penstock.analysis.analyze import analyze as analyze_store
+    from penstock.cli.target import find_directory
+    from penstock.store.reader import StoreReader
+
+    with StoreReader(find_directory(study)) as store, store.snapshot():
+        found = analyze_store(store, store.study())
+
+    known = {each.hypothesis_id: each for each in found.hypotheses}
+    unknown = [name for name in require or () if name not in known]
+    if unknown:
+        declared = ", ".join(known) or "none"
+        raise typer.BadParameter(
+            f"--require {unknown[0]}: the study declares no such hypothesis (declared: {declared})"
+        )
+
+    if json:
+        emit(found, event="analysis")
+    else:
+        say(*_told(found))
+
+    missed = [name for name in require or () if known[name].verdict not in _HOLDS]
+    if missed:
+        say(*(f"required, and does not hold: {name}: {known[name].verdict}" for name in missed))
+        raise typer.Exit(ExitCode.FINDING_DOES_NOT_HOLD)
+
+
+def _told(found: Analysis) -> Iterator[str]:
+    primary = found.outcomes[found.primary]
+    yield f"{found.study_id}: {found.ended:,} of {found.planned:,} runs, outcome {found.primary}"
+    for each in found.hypotheses:
+        yield f"{each.hypothesis_id}: {each.sentence}"
+
+    if found.is_exploratory and not found.is_blind:
+        yield "no hypothesis was declared, so what follows is exploratory"
+
+    if primary.unit_note:
+        yield primary.unit_note
+
+    rows = _rows(primary)
+    if rows:
+        yield "conditions (mean [95 % interval], problems, runs)"
+        yield from listed(rows)
+
+    if found.is_exploratory and primary.contrasts:
+        yield "differences (mean [95 % interval], p)"
+        yield from listed(_differences(primary))
+
+
+def _rows(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
+    rows = []
+    for each in outcome.conditions:
+        told = each.undefined.get("mean", "") if each.mean is None else f"{each.mean:.4g}"
+        interval = each.interval
+        between = "" if interval is None else f"[{interval.low:.4g}, {interval.high:.4g}]"
+        rows.append((each.name, told, between, f"{each.n_problems:,}", f"{each.n_runs:,}"))
+
+    return rows
+
+
+def _differences(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
+    rows = []
+    for name, each in {**outcome.contrasts, **outcome.effects}.items():
+        told = next(iter(each.undefined.values()), "")
+        if each.difference is not None:
+            told = f"{each.difference:.4g}"
+
+        interval = each.interval
+        between = "" if interval is None else f"[{interval.low:.4g}, {interval.high:.4g}]"
+        rows.append((name, told, between, "" if each.p is None else f"p = {each.p:.2g}"))
+
+    return rows

@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock as ps
+from penstock.analysis.analyze import Analysis
+from penstock.study.hypotheses import Contrast
+
+SCORE = ps.Outcome(
+    name="score", source_table="runs", column="score", aggregation="mean", primary=True
+)
+
+
+def hypothesis(**fields: Any) -> ps.Hypothesis:
+    stated: dict[str, Any] = {
+        "hypothesis_id": "h1",
+        "label": "polite against plain",
+        "statement": "polite is better",
+        "independent_vars": ("tone",),
+        "dependent_vars": ("score",),
+        "contrast": Contrast(label="polite - plain", left="polite", right="plain"),
+        "direction": "greater",
+    }
+    return ps.Hypothesis(**stated | fields)
+
+
+def study_of(tmp_path: Path, **fields: Any) -> ps.Study:
+    stated: dict[str, Any] = {
+        "study_id": "analysed",
+        "title": "t",
+        "factors": (ps.Factor(name="tone", levels=("plain", "polite")),),
+        "problems": tuple(ps.Problem(problem_id=f"p{at}") for at in range(8)),
+        "agent_specs": ("a",),
+        "outcomes": (SCORE,),
+        "run_budget": ps.RunBudget(replicates=2),
+        "output_dir": tmp_path / "results",
+    }
+    return ps.Study(**stated | fields)
+
+
+async def helped(ctx: Any) -> str:
+    """An agent whose score rises by a tenth or a bit more where it is asked politely."""
+    at = int(ctx.problem.problem_id[1:])
+    gain = 0.1 + at / 100 if ctx.condition["tone"] == "polite" else 0.0
+    ctx.record(score=at / 10 + gain)
+    return "x"
+
+
+def analysed(study: ps.Study, agent: Any = helped, **options: Any) -> Analysis:
+    results = ps.run_study(study, agent_bindings={"a": agent}, show_progress=False)
+    return results.analyze(**options)
+
+
+def test_a_declared_hypothesis_has_a_verdict_in_its_own_terms(tmp_path: Path) -> None:
+    found = analysed(study_of(tmp_path, hypotheses=(hypothesis(),)))
+
+    (judged,) = found.hypotheses
+    assert judged.verdict == "supported"
+    assert judged.p_adjusted == pytest.approx(2 / 2**8)
+    assert judged.sentence.startswith("Supported: polite-plain = 0.135 [")
+    assert "8 problems" in judged.sentence
+
+
+def test_an_effect_the_other_way_is_not_supported(tmp_path: Path) -> None:
+    found = analysed(study_of(tmp_path, hypotheses=(hypothesis(direction="less"),)))
+
+    assert found.hypotheses[0].verdict == "not supported"
+
+
+def test_a_smallest_effect_says_how_large_the_effect_is_shown_to_be(tmp_path: Path) -> None:
+    asked = hypothesis(minimum_effect_of_interest=0.12)
+
+    found = analysed(study_of(tmp_path, hypotheses=(asked,)))
+
+    assert (found.hypotheses[0].verdict, found.hypotheses[0].size) == ("supported", "unsure")
+    assert "not shown to exceed" in found.hypotheses[0].sentence
+
+
+def test_an_equivalence_is_shown_where_the_difference_is_small(tmp_path: Path) -> None:
+    async def alike(ctx: Any) -> str:
+        at = int(ctx.problem.problem_id[1:])
+        ctx.record(score=at / 10 + (at % 2) / 1000 * (ctx.condition["tone"] == "polite"))
+        return "x"
+
+    asked = hypothesis(kind="equivalence", direction="equivalent", minimum_effect_of_interest=0.05)
+
+    found = analysed(study_of(tmp_path, hypotheses=(asked,)), alike)
+
+    assert found.hypotheses[0].verdict == "equivalent"
+
+
+def test_without_hypotheses_every_effect_is_exploratory(tmp_path: Path) -> None:
+    found = analysed(study_of(tmp_path))
+
+    assert found.is_exploratory
+    assert found.hypotheses == ()
+    assert found.outcomes["score"].contrasts["polite-plain"].difference == pytest.approx(0.135)
+
+
+def test_nothing_by_condition_is_shown_until_every_planned_run_has_ended(tmp_path: Path) -> None:
+    calls = 0
+
+    async def stops_early(ctx: Any) -> str:
+        nonlocal calls
+        calls += 1
+        if calls > 20:
+            raise ps.StopStudy("enough")
+
+        return await helped(ctx)
+
+    study = study_of(tmp_path, hypotheses=(hypothesis(),))
+
+    blind = analysed(study, stops_early)
+    told = blind.model_dump_json()
+    seen = ps.StudyResult.open(tmp_path / "results").analyze(unblind=True)
+
+    assert blind.is_blind
+    assert (blind.ended, blind.planned) == (20, 32)
+    assert blind.outcomes["score"].conditions == ()
+    assert "polite-plain" not in told
+    assert 'mean"' not in told
+    assert not seen.is_blind
+    assert seen.outcomes["score"].contrasts
+
+
+def test_a_study_without_hypotheses_has_nothing_to_be_blind_to(tmp_path: Path) -> None:
+    async def first_only(ctx: Any) -> str:
+        if ctx.problem.problem_id != "p0":
+            raise ps.StopStudy("enough")
+
+        return await helped(ctx)
+
+    assert not analysed(study_of(tmp_path), first_only).is_blind
+
+
+def test_several_agents_are_compared_as_levels(tmp_path: Path) -> None:
+    async def worse(ctx: Any) -> str:
+        await helped(ctx)
+        ctx.record(score=-0.05)
+        return "x"
+
+    study = study_of(tmp_path, factors=(), agent_specs=("good", "bad"))
+
+    async def good(ctx: Any) -> str:
+        ctx.record(score=int(ctx.problem.problem_id[1:]) / 10)
+        return "x"
+
+    async def bad(ctx: Any) -> str:
+        ctx.record(score=int(ctx.problem.problem_id[1:]) / 10 - 0.05)
+        return "x"
+
+    found = ps.run_study(study, agent_bindings={"good": good, "bad": bad}).analyze()
+
+    contrast = found.outcomes["score"].contrasts["bad-good"]
+    assert contrast.factor == "agent"
+    assert contrast.difference == pytest.approx(-0.05)
+
+
+def test_what_nothing_can_answer_is_a_sentence(tmp_path: Path) -> None:
+    async def fails(ctx: Any) -> str:
+        raise RuntimeError("no")
+
+    asked = (
+        hypothesis(),
+        hypothesis(hypothesis_id="h2", kind="mediation", mediators=({"name": "m"},)),
+    )
+
+    found = analysed(study_of(tmp_path, hypotheses=asked), fails)
+
+    assert [each.verdict for each in found.hypotheses] == ["inconclusive", "inconclusive"]
+    assert "mediation is not analysed" in found.hypotheses[1].sentence
+    assert "all 16 runs failed" in found.outcomes["score"].conditions[0].undefined["mean"]
+
+
+def test_the_same_store_gives_the_same_bytes_and_no_number_is_nan(tmp_path: Path) -> None:
+    study = study_of(tmp_path, hypotheses=(hypothesis(),))
+
+    first = analysed(study).model_dump_json()
+    again = ps.StudyResult.open(tmp_path / "results").analyze().model_dump_json()
+
+    assert first == again
+    json.loads(first, parse_constant=lambda name: pytest.fail(f"{name} in the analysis"))
