@@ -216,9 +216,10 @@ class StudyRunner:
             await call_in_thread(self._compare_ids)
 
         if self._fresh:
-            move_aside(self.output_dir)
+            move_aside(self.output_dir, without=[self.study.resolve(".")])
 
-        async with open_store(self.output_dir, durable=self._durable) as store:
+        directory, study_id = self.output_dir, self.study.study_id
+        async with open_store(directory, study_id=study_id, durable=self._durable) as store:
             self._store = store
             restored = await store.begin(self.plan, rescore=self._rescore)
             self._restored = restored.kept

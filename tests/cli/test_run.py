@@ -228,7 +228,11 @@ def test_closed_descriptors_do_not_become_files_of_the_study(folder: StudyFolder
 def test_done_is_the_last_line_also_when_the_results_cannot_be_written(
     folder: StudyFolder,
 ) -> None:
-    (folder.results / "runs.csv").mkdir(parents=True)  # a folder, where the export has a file
+    folder.set_up(failing=["p1", "p2"])
+    assert folder.run().returncode == 10
+    folder.set_up()
+    (folder.results / "runs.csv").unlink()
+    (folder.results / "runs.csv").mkdir()  # a folder, where the export has a file
     ended = folder.run("--json")
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr

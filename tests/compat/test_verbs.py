@@ -222,6 +222,44 @@ def test_a_bundle_of_the_working_directory_has_its_name(
     assert packed(tmp_path / "here.tar.gz") == {"here"}
 
 
+@pytest.mark.field("engine-G10")
+@pytest.mark.parametrize(
+    "name", ["study.sqlite", "runs.csv", "study.sqlite-wal", "notes.txt", "new.zip"]
+)
+def test_a_bundle_takes_the_place_of_no_file_of_the_directory(
+    folder: StudyFolder, cli: Any, name: str
+) -> None:
+    cli("run", folder.file, "--no-progress")
+    (folder.results / "notes.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in folder.results.rglob("*") if path.is_file()}
+    ended = cli("bundle-results", folder.results, "--bundle-path", folder.results / name)
+    assert ended.exit_code == 3
+    assert "give another (--bundle-path)" in ended.stderr
+    assert {
+        path: path.read_bytes() for path in folder.results.rglob("*") if path.is_file()
+    } == before
+
+
+@pytest.mark.field("engine-G10")
+def test_a_bundle_takes_the_place_of_an_earlier_one_alone(folder: StudyFolder, cli: Any) -> None:
+    cli("run", folder.file, "--no-progress")
+    for target in (folder.results / "all.tar.gz", folder.path / "study.tgz"):
+        for _ in range(2):
+            ended = cli("bundle-results", folder.results, "--bundle-path", target)
+            assert ended.exit_code == 0, ended.stderr
+
+    for name, text in {"thesis.docx": "mine", "half.tar.gz": "\x1f\x8b"}.items():
+        (folder.path / name).write_text(text)
+        ended = cli("bundle-results", folder.results, "--bundle-path", folder.path / name)
+        assert ended.exit_code == 3
+        assert "is not an earlier bundle" in ended.stderr
+        assert (folder.path / name).read_text() == text
+
+    (folder.path / "link.tgz").symlink_to(folder.path / "study.tgz")
+    ended = cli("bundle-results", folder.results, "--bundle-path", folder.path / "link.tgz")
+    assert ended.exit_code == 3
+
+
 def test_a_directory_that_is_not_there_cannot_be_bundled(cli: Any, tmp_path: Path) -> None:
     ended = cli("bundle-results", tmp_path / "nowhere")
     assert ended.exit_code == 3

@@ -1,13 +1,16 @@
-"""Two tables that are much the same are written in one pass."""
+"""Tables: two that are much the same in one pass, and copies for spreadsheet programs."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from penstock.export.tables import write_csv, write_twins
+import penstock as ps
+from penstock.export.artifacts import export_artifacts
+from penstock.export.tables import quote_formulas, write_csv, write_twins
 
 HEADER = ("one", "other")
 
@@ -89,3 +92,28 @@ def test_where_the_file_system_has_no_links_the_other_table_is_a_copy(
 
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert not (tmp_path / "a").samefile(tmp_path / "b")
+
+
+@pytest.mark.field("engine-G18")
+def test_a_copy_for_spreadsheets_quotes_the_names_of_columns_and_leaves_other_tables_alone(
+    tmp_path: Path,
+) -> None:
+    async def answer(ctx: ps.RunContext) -> str:
+        return "=1+1"
+
+    levels = ("=HYPERLINK(1)", "-1", "plain")
+    factors = (ps.Factor(name="=HYPERLINK(1)", levels=levels), ps.Factor(name="tone", levels=(1,)))
+    study = ps.Study(
+        study_id="s", title="t", factors=factors, problem_ids=("p",), agent_specs=("a",)
+    )
+    ps.run_study(study, agent_bindings={"a": answer}, output_dir=tmp_path / "results")
+    copy = export_artifacts(tmp_path / "results", tmp_path / "copy")
+    (copy / "mine.csv").write_text("=mine\r\n")
+    quote_formulas(copy)
+
+    with (copy / "conditions.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+
+    assert header[-2:] == ["'=HYPERLINK(1)", "tone"]
+    assert [row[-2] for row in rows] == ["'=HYPERLINK(1)", "-1", "plain"]
+    assert (copy / "mine.csv").read_text() == "=mine\n"

@@ -9,17 +9,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from penstock._base.files import files_aside
 from penstock._base.frozen import frozen_json
 from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
 from penstock.export.conditions import write_conditions
-from penstock.export.parquet import load_parquet, write_parquet
+from penstock.export.parquet import PARQUET_FILES, load_parquet, write_parquet
 from penstock.export.tables import (
     write_json,
     write_lines,
     write_text,
 )
 from penstock.results import timestamp
+from penstock.store.claims import ARTIFACTS, claim_files
 from penstock.store.directory import make_directory, sync_directory
 from penstock.store.reader import StoreReader
 from penstock.study.files import dump_yaml
@@ -49,6 +51,7 @@ def export_artifacts(
 
     Raises:
         StoreError: the directory holds no store.
+        ForeignDirectoryError: the files would stand among, or in place of, somebody else's.
         ValidationError: Parquet is wanted, and the extra ``parquet`` is not installed.
         OSError: a file cannot be written.
     """
@@ -58,6 +61,12 @@ def export_artifacts(
     to = to or directory
     make_directory(to)
     with StoreReader(directory) as store, store.snapshot():
+        is_own = to.samefile(directory)
+        names = _names(sqlite=sqlite and not is_own, parquet=parquet)
+        claim_files(to, store.study_id, names, is_own=is_own)
+        if is_own:
+            _remove_unfinished(to)
+
         write_text(to / "study.yaml", _study_yaml(store))
         write_lines(to / "problems.jsonl", store.problems())
         write_json(to / "hypotheses.json", store.definition()["hypotheses"])
@@ -72,12 +81,24 @@ def export_artifacts(
         if parquet:
             write_parquet(to, store)
 
-        if sqlite and to != directory:
+        if "study.sqlite" in names:
             store.copy_to(to / "study.sqlite")
 
     sync_directory(to / "analysis")
     sync_directory(to)
     return to
+
+
+def _names(*, sqlite: bool, parquet: bool) -> list[str]:
+    optional = [*(PARQUET_FILES if parquet else ()), *(("study.sqlite",) if sqlite else ())]
+    return [*ARTIFACTS, *optional]
+
+
+def _remove_unfinished(directory: Path) -> None:
+    """Delete what exports that were killed had begun; the directory is held by this one."""
+    for folder in (directory, directory / "analysis"):
+        for left in files_aside(folder):
+            left.unlink(missing_ok=True)
 
 
 def _design(store: StoreReader) -> dict[str, Any]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
 from penstock._base.files import set_aside
-from penstock.errors import StoreError
+from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.store.lock import LOCK_NAME, hold_directory
 
 __all__ = ["bundle_results"]
+
+_SUFFIXES = (".tar.gz", ".tgz")
 
 
 def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
@@ -29,14 +33,17 @@ def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
 
     Raises:
         StoreError: there is no such directory.
+        ForeignDirectoryError: the file is there and is not an earlier bundle of the directory, or
+            it is to be in the directory and is not named as a bundle.
         DirectoryInUseError: a study is running in it.
         OSError: the file cannot be written.
     """
     directory = Path(directory).resolve()
     if not directory.is_dir():
-        raise StoreError(f"{directory} is no directory; give a study's output directory")
+        raise StoreError(f"{directory} is not a directory; give a study's output directory")
 
     target = Path(to).absolute() if to else directory.with_name(f"{directory.name}.tar.gz")
+    _refuse_to_replace(target, directory)
     target.parent.mkdir(parents=True, exist_ok=True)
     is_ours = (directory / "study.sqlite").exists()
     with (
@@ -50,6 +57,34 @@ def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
             bundle.add(path, arcname=inside, recursive=False)
 
     return target
+
+
+def _refuse_to_replace(target: Path, directory: Path) -> None:
+    place = target.parent.resolve() / target.name
+    if place.is_relative_to(directory) and not target.name.endswith(_SUFFIXES):
+        raise ForeignDirectoryError(
+            f"{target} is in the directory that is packed, where only a file that ends in "
+            f"{' or '.join(_SUFFIXES)} may be a bundle; give another (--bundle-path)"
+        )
+
+    if os.path.lexists(target) and not _is_bundle(target, directory.name):
+        raise ForeignDirectoryError(
+            f"{target} is there and is not an earlier bundle of {directory}; move it away, or give "
+            "another file (--bundle-path)"
+        )
+
+
+def _is_bundle(path: Path, name: str) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+
+    try:
+        with tarfile.open(path, mode="r:gz") as bundle:
+            first = bundle.next()
+    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        return False
+
+    return first is not None and first.name == name
 
 
 def _packed(directory: Path, leave_out: set[Path]) -> Iterator[Path]:

@@ -10,6 +10,7 @@ from typing import Any
 from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
 from penstock.export.tables import plain_cell, write_csv
+from penstock.store.claims import refuse_foreign
 from penstock.store.declarations import condition_row
 from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
@@ -64,11 +65,15 @@ def materialize_design(study: Study, conditions: Sequence[Condition], path: Path
 
     Raises:
         ForeignDirectoryError: the file is another study's, or belongs to results of this one that
-            were made with other conditions.
+            were made with other conditions; or its folder is the output directory and holds
+            what is not the study's.
     """
     header, rows = _table(study.to_dict(problems=False), _rows(study, conditions), plain_cell)
     table = [[*row] for row in rows]
     _refuse_others(path, study, {str(row[1]) for row in table})
+    if path.parent == study.resolve(study.output_dir or "."):
+        refuse_foreign(path.parent, study.study_id)  # a run would be refused there too
+
     path.parent.mkdir(parents=True, exist_ok=True)
     write_csv(path, header, table)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from penstock._base.files import link_file, set_aside
+from penstock.store.claims import ARTIFACTS
 
 __all__ = [
     "plain_cell",
@@ -127,18 +128,20 @@ _SIGNS = tuple("=+-@\t\r")
 
 
 def quote_formulas(folder: Path) -> None:
-    """Put an apostrophe before every text of every table that a spreadsheet program could run.
+    """Put an apostrophe before every text of our tables that a spreadsheet program could run.
 
-    Numbers stay as they are. Such tables are for looking at: their texts are no longer those that
-    were answered.
+    Names of columns are texts too; numbers stay as they are. Such tables are for looking at: their
+    texts are no longer those that were answered.
+
+    Args:
+        folder: Where an export has written the tables.
     """
     limit = csv.field_size_limit(sys.maxsize)  # an answer may be longer than readers expect
     try:
-        for path in sorted(folder.rglob("*.csv")):
+        for path in (folder / name for name in ARTIFACTS if name.endswith(".csv")):
             with path.open(encoding="utf-8", newline="") as file:
-                rows = csv.reader(file)
-                header = next(rows)
-                write_csv(path, header, _quoted(rows))
+                rows = _quoted(csv.reader(file))
+                write_csv(path, next(rows), rows)
     finally:
         csv.field_size_limit(limit)
 

@@ -15,6 +15,7 @@ from penstock.errors import StudyFileError
 from penstock.export.artifacts import export_artifacts
 from penstock.export.conditions import CONDITION_COLUMNS
 from penstock.export.parquet import PARQUET_FILES
+from penstock.store.claims import ARTIFACTS
 from penstock.store.doctor import Finding
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping
@@ -124,7 +125,7 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
     """
     with TemporaryDirectory(prefix="penstock-doctor-") as scratch:
         fresh = export_artifacts(directory, Path(scratch))
-        names = sorted(str(each.relative_to(fresh)) for each in fresh.rglob("*") if each.is_file())
+        names = sorted(name for name in ARTIFACTS if (fresh / name).is_file())
         missing = [name for name in names if not (directory / name).is_file()]
         differing = [
             name

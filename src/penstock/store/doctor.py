@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from penstock.errors import PenstockError, StoreError
 from penstock.planning.plan import plan
+from penstock.store.claims import links_in
 from penstock.store.lock import is_held
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
@@ -41,6 +42,7 @@ def examine_store(directory: Path) -> Iterator[Finding]:
             with store.snapshot():
                 yield from _integrity(store)
                 yield from _layout(store)
+                yield from _links(directory)
                 yield from _sessions(store)
                 yield from _results(store)
         except sqlite3.Error as error:
@@ -77,6 +79,15 @@ def _layout(store: StoreReader) -> Iterator[Finding]:
             is_wrong=False,
             what=f"study.sqlite has layout {layout}, the one of today is {SCHEMA_VERSION}",
             advice="the next run brings it up to date and keeps a copy",
+        )
+
+
+def _links(directory: Path) -> Iterator[Finding]:
+    if links := links_in(directory):
+        yield Finding(
+            is_wrong=True,
+            what=f"links to elsewhere: {', '.join(links)}; nothing is written through them",
+            advice="put what they lead to in their place, or remove them",
         )
 
 

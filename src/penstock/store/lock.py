@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from socket import gethostname
 import filelock
 
 from penstock.errors import DirectoryInUseError
+from penstock.store.claims import refuse_links, refuse_to_move
 
 __all__ = ["LOCK_NAME", "hold_directory", "is_held", "move_aside"]
 
@@ -29,7 +30,9 @@ def hold_directory(directory: Path) -> Iterator[None]:
 
     Raises:
         DirectoryInUseError: it is held; the error names the holder's process and host.
+        ForeignDirectoryError: writing in it would lead elsewhere, through a symbolic link.
     """
+    refuse_links(directory)
     lock = filelock.FileLock(directory / LOCK_NAME, is_singleton=False, thread_local=False)
     try:
         lock.acquire(timeout=_GLANCE_S, poll_interval=_GLANCE_S / 4)
@@ -51,7 +54,7 @@ def is_held(directory: Path) -> bool:
     Raises:
         OSError: one may not look.
     """
-    if not (directory / LOCK_NAME).exists():
+    if not (directory / LOCK_NAME).exists() or (directory / LOCK_NAME).is_symlink():
         return False
 
     lock = filelock.FileLock(directory / LOCK_NAME, is_singleton=False, thread_local=False)
@@ -64,12 +67,18 @@ def is_held(directory: Path) -> bool:
     return False
 
 
-def move_aside(directory: Path) -> None:
-    """Rename a directory that nobody holds; nothing is ever deleted.
+def move_aside(directory: Path, *, without: Iterable[Path] = ()) -> None:
+    """Rename a directory of results that nobody holds; nothing is ever deleted.
+
+    Args:
+        directory: The directory; where there is none, or nothing in it, nothing is done.
+        without: Folders that must not move with it; nor must the working directory.
 
     Raises:
         DirectoryInUseError: it is held.
+        ForeignDirectoryError: it holds no results, or one of those folders.
     """
+    refuse_to_move(directory, [Path.cwd(), *without])
     if directory.exists():
         with hold_directory(directory):
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")

@@ -12,6 +12,7 @@ import aiosqlite
 
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, SchemaError
+from penstock.store.claims import claim_files, refuse_foreign
 from penstock.store.directory import make_directory
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
@@ -20,30 +21,36 @@ from penstock.store.starts import read_starts
 from penstock.store.transaction import store_failure
 from penstock.store.writer import Store
 
-__all__ = ["open_store", "refuse_lost_store", "refuse_results_without_store"]
+__all__ = ["open_store", "refuse_lost_store"]
 
 _BUSY_TIMEOUT_S = 30.0
 
 
 @asynccontextmanager
-async def open_store(directory: Path, *, durable: bool = True) -> AsyncIterator[Store]:
+async def open_store(
+    directory: Path, *, study_id: str | None = None, durable: bool = True
+) -> AsyncIterator[Store]:
     """Open the store of a directory for writing, and hold the directory while it is open.
 
     Args:
         directory: Where ``study.sqlite`` is, or will be.
+        study_id: The study that is to be run in it.
         durable: Sync every group to the disk. Without it a crash of the machine (not one of the
             process) can lose the last runs.
 
     Raises:
         DirectoryInUseError: another process or runner holds the directory.
-        ForeignDirectoryError: ``study.sqlite`` is not ours.
+        ForeignDirectoryError: ``study.sqlite`` is not ours, or other files are not.
         SchemaError: it was written by a newer version. An older layout is brought up to date,
             and a copy kept.
     """
     path = directory / "study.sqlite"
-    refuse_results_without_store(directory)
+    refuse_foreign(directory, study_id)
     await call_in_thread(partial(make_directory, directory))  # it waits for the disk
     with hold_directory(directory):
+        if study_id is not None:
+            claim_files(directory, study_id, ())
+
         connection = with_daemon_thread(
             aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         )
@@ -91,22 +98,6 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     if not tables:
         await connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
-
-
-def refuse_results_without_store(directory: Path) -> None:
-    """Refuse a directory that has results in files and no store beside them.
-
-    Raises:
-        ForeignDirectoryError: it has.
-    """
-    path = directory / "study.sqlite"
-    is_empty = not path.exists() or path.stat().st_size == 0
-    if is_empty and (directory / "manifest.json").exists():
-        raise ForeignDirectoryError(
-            f"{directory} holds results (manifest.json) and nothing in study.sqlite, so they are "
-            "another tool's, or the file was emptied; "
-            "run in another directory (output_dir), or move the old one aside with fresh"
-        )
 
 
 def refuse_lost_store(path: Path) -> None:

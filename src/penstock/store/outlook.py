@@ -11,7 +11,8 @@ from pathlib import Path
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.store.changes import refuse_changes, refuse_older_copy
-from penstock.store.opening import refuse_lost_store, refuse_results_without_store
+from penstock.store.claims import refuse_foreign
+from penstock.store.opening import refuse_lost_store
 from penstock.store.reader import StoreReader, is_begun
 from penstock.store.restored import Restored, would_restore
 
@@ -31,7 +32,7 @@ def outlook(directory: Path, plan: Plan, *, rescore: bool = False) -> Restored:
             uses the directory is none: it will end.
     """
     path = directory / "study.sqlite"
-    refuse_results_without_store(directory)
+    refuse_foreign(directory, plan.study.study_id)
     if not is_begun(directory):
         refuse_lost_store(path)
         return Restored(bytearray(len(plan)), {}, set())

@@ -20,6 +20,7 @@ __all__ = ["FILE", "Starts", "read_starts"]
 FILE = ".started"
 """Beside the store; holds the number of a session and how many attempts it has started."""
 
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FORM = struct.Struct("<QQ")
 
 
@@ -65,7 +66,7 @@ class Starts:
         self._session_id = session_id
         self._descriptor: int | None = None
         with suppress(OSError):
-            self._descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT, 0o644)
+            self._descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | _NO_LINK, 0o644)
 
         self._write()
 
