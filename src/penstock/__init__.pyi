@@ -46,7 +46,7 @@ from .results import Evaluation, Observation, RunError, RunResult, RunStatus, St
 from .run import StudyResult, arun_study, resume_study, run_study
 from .runner import StudyRunner
 from .running.checking import CheckReport, check
-from .study.conditions import Condition
+from .study.conditions import Condition, conditions
 from .study.execution import Execution, Retry
 from .study.factors import Block, Constraint, Factor, FactorKind, Level
 from .study.files import load_study
@@ -127,6 +127,7 @@ __all__ = [
     "arun_study",
     "build_design",
     "check",
+    "conditions",
     "generate_doe",
     "in_worker_process",
     "load_study",

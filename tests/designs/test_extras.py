@@ -9,7 +9,7 @@ import pytest
 
 import penstock as ps
 from penstock._base.extras import load_extra
-from penstock.designs.seeds import numpy_generator
+from penstock.designs.design_rows import numpy_generator
 from penstock.errors import ValidationError
 from penstock.study.policies import DesignSpec
 from tests.designs.studies import study_of

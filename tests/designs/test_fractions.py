@@ -178,3 +178,24 @@ def test_every_factor_with_a_wrong_number_of_levels_is_named(kind: str, said: st
 def test_a_screening_design_of_no_factors_is_an_error(kind: str) -> None:
     with pytest.raises(ValidationError, match="needs at least"):
         ps.build_design(study_of({}), DesignSpec(kind=kind))
+
+
+@pytest.mark.field("studies-C2")
+@pytest.mark.parametrize("generators", ["a b ab", ["d", "abc"], 3])
+def test_generators_of_another_form_are_refused_with_the_form(generators: Any) -> None:
+    spec = DesignSpec(kind="frac2", options={"generators": generators})
+    with pytest.raises(ValidationError, match=r"must map each .* as \{d: \[a, b, c\]\}; it is"):
+        ps.build_design(study_of({name: [0, 1] for name in "abcd"}), spec)
+
+
+@pytest.mark.field("engine-G11")
+@pytest.mark.parametrize(
+    "spec", [{"kind": "frac2"}, {"kind": "plackett_burman"}, {"kind": "definitive_screening"}]
+)
+def test_a_study_with_centre_points_among_named_levels_is_refused(spec: dict[str, Any]) -> None:
+    named = {"a": ["lo", "hi"], "b": ["p", "q"], "c": ["u", "v"]}
+    (error,) = ps.validate_study(study_of(named, design_spec={**spec, "center_points": 2}))
+    assert "center_points needs a factor whose levels are numbers" in error
+
+    with_number = study_of(named | {"c": [0, 1]}, design_spec={**spec, "center_points": 2})
+    assert ps.validate_study(with_number) == []

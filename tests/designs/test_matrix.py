@@ -99,3 +99,20 @@ def test_a_matrix_that_is_not_named_or_not_there_is_an_error(tmp_path: Path) -> 
         ps.build_design(
             study, DesignSpec(kind="custom_matrix", options={"matrix_path": "absent.csv"})
         )
+
+
+@pytest.mark.field("engine-G15")
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("m.csv", "a,b,a\n0,x,1\n", "line 1: two columns are named 'a'"),
+        ("m.csv", "a,b\n0,x,1\n", "line 2: 3 cells where the header names 2"),
+        ("m.csv", "a,b\n0\n", "line 2: 1 cells where the header names 2"),
+        ("m.json", '[{"a": 0, "b": "x", "a": 1}]', "cannot be read: duplicate key: 'a'"),
+    ],
+)
+def test_nothing_of_a_matrix_is_dropped_without_a_word(
+    name: str, text: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValidationError, match=said):
+        _built(tmp_path, text, {"a": [0, 1], "b": ["x"]}, name=name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import penstock as ps
 from penstock.designs import DESIGNS
-from penstock.designs.design_options import OPTIONS
+from penstock.designs.registry import find_design, spec_errors
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow, make_conditions
 from penstock.study.identity import assignment_fingerprint, stable_json_dumps
@@ -37,8 +37,9 @@ ORDER = st.fixed_dictionaries(
 )
 
 
-def test_every_kind_of_design_has_a_function_and_a_list_of_options() -> None:
-    assert set(DESIGNS) == set(OPTIONS) == set(DesignKind)
+def test_every_kind_of_design_has_a_record_of_its_name() -> None:
+    assert set(DESIGNS) == set(DesignKind)
+    assert all(kind == design.kind for kind, design in DESIGNS.items())
 
 
 @given(FACTORS, ORDER, st.integers(1, 3))
@@ -117,7 +118,7 @@ def test_a_constraint_that_cannot_be_evaluated_is_an_error_that_says_where() -> 
 
 @pytest.mark.parametrize("kind", ["full", "lhs", "frac2"])
 def test_a_kind_has_the_alias_of_the_contract(kind: str) -> None:
-    assert DesignSpec(kind=kind).kind in DesignKind
+    assert isinstance(DesignSpec(kind=kind).kind, DesignKind)
 
 
 def test_the_same_study_gives_the_same_design_and_another_seed_another() -> None:
@@ -126,3 +127,78 @@ def test_the_same_study_gives_the_same_design_and_another_seed_another() -> None
 
     assert rows_of(study_of(factors), **spec) == rows_of(study_of(factors), **spec)
     assert rows_of(study_of(factors), **spec) != rows_of(study_of(factors, seed=6), **spec)
+
+
+def _errors(**spec: Any) -> list[str]:
+    study = study_of({"a": [0, 1], "b": ["x", "y"]}, blocks={"cohort": ["n", "e"]})
+    asked = DesignSpec(**spec)
+    design = find_design(study, asked)
+    asked = asked.model_copy(update=dict(design.implies))
+    return list(spec_errors(study, asked, design))
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"kind": "lhs", "options": {"bound": {}}}, "no option 'bound'; did you mean 'bounds'?"),
+        ({"kind": "frac2", "options": {"resolutoin": 4}}, "did you mean 'resolution'?"),
+        ({"kind": "full", "options": {"replicates": 2}}, "belongs beside `options`"),
+        ({"kind": "full", "options": {"bounds": {}}}, "is an option of latin_hypercube, sobol"),
+        ({"kind": "full", "options": {"zzz": 1}}, "its options: none."),
+        ({"kind": "lhs", "options": {"zzz": 1}}, "its options: backend, bounds, n_samples"),
+        ({"kind": "full", "n_samples": 3}, "DesignSpec.n_samples has no meaning for full"),
+        ({"kind": "lhs", "matrix_path": "m.csv"}, "it belongs to custom_matrix."),
+        ({"kind": "latin_square", "center_points": 1}, "center_points has no meaning for latin"),
+        (
+            {"kind": "repeated_measures", "center_points": 1, "options": {"subject_factor": "a"}},
+            "center_points has no meaning for repeated_measures",
+        ),
+        (
+            {"kind": "sobol", "options": {"scramble": "false"}},
+            "scramble must be true or false (not 'false')",
+        ),
+        (
+            {"kind": "williams_square", "options": {"subject_factor": 3}},
+            "subject_factor must be text (not 3)",
+        ),
+        ({"kind": "lhs", "options": {"strength": True}}, "strength must be a whole number"),
+        ({"block_randomization_key": "cohort"}, "set `randomize: true`"),
+        (
+            {"randomize": True, "block_randomization_key": "chort"},
+            "Block column 'chort' not present in all design rows; did you mean 'cohort'?",
+        ),
+        (
+            {"kind": "randomized_block", "block_randomization_key": "zzz"},
+            "Block column 'zzz' not present in all design rows.",
+        ),
+        (
+            {
+                "kind": "repeated_measures",
+                "randomize": True,
+                "block_randomization_key": "cohort",
+                "options": {"subject_factor": "a"},
+            },
+            "has no meaning with `subject_factor`",
+        ),
+    ],
+)
+def test_what_a_kind_cannot_do_is_an_error_that_says_what_to_do(
+    spec: dict[str, Any], said: str
+) -> None:
+    (error,) = _errors(**spec)
+
+    assert said in error
+
+
+def test_center_points_without_a_numeric_factor_are_an_error() -> None:
+    study = study_of({"b": ["x", "y"]})
+
+    for kind in ("full", "randomized_block", "repeated_measures"):
+        with pytest.raises(ValidationError, match="needs a factor whose levels are numbers"):
+            ps.build_design(study, DesignSpec(kind=kind, center_points=1))
+
+
+def test_nothing_is_said_of_what_a_kind_does() -> None:
+    assert _errors(center_points=2, replicates=2, randomize=True, counterbalance=True) == []
+    assert _errors(kind="randomized_block", block_randomization_key="cohort") == []
+    assert _errors(kind="sobol", n_samples=4, options={"bounds": {}, "scramble": False}) == []

@@ -172,3 +172,22 @@ def test_a_factor_without_a_range_is_an_error_that_names_it(levels: list[Any]) -
 def test_a_sample_of_no_factors_is_an_error() -> None:
     with pytest.raises(ValidationError, match="needs at least one factor"):
         ps.build_design(study_of({}), DesignSpec(kind="lhs", n_samples=2))
+
+
+@pytest.mark.field("engine-G14")
+@pytest.mark.parametrize("samples", [5, 7, 10, 49, 100])
+def test_points_that_were_evened_out_are_a_latin_hypercube_still(samples: int) -> None:
+    rows = latin_hypercube(samples, XYZ, seed=3, backend="scipy", optimization="lloyd")
+
+    for name in XYZ:
+        assert sorted(_slices(rows, name, samples)) == list(range(samples))
+
+
+@pytest.mark.field("engine-G14")
+@pytest.mark.parametrize(("factors", "samples"), [("x", 10), ("xy", 2), ("xyz", 4)])
+def test_points_that_cannot_be_evened_out_are_refused_in_a_sentence(
+    factors: str, samples: int
+) -> None:
+    ranges = {name: XYZ[name] for name in factors}
+    with pytest.raises(ValidationError, match="'lloyd' evens out distances between neighbours"):
+        latin_hypercube(samples, ranges, backend="scipy", optimization="lloyd")

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import penstock as ps
 from penstock.designs import build_design
 from penstock.errors import ValidationError
 from penstock.study.conditions import Condition, DesignRow, make_conditions
 from penstock.study.factors import Constraint, Factor, Level
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
+from tests.builders import make_study
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.floats(-2, 2) | st.text(max_size=2),
@@ -174,3 +177,36 @@ def test_levels_of_equal_looking_values_are_told_apart_by_their_type() -> None:
     conditions = build_design(study_of(factors=[Factor(name="x", levels=levels)]))
     roles = [condition.metadata["comparison_axes"]["x"]["role"] for condition in conditions]
     assert roles == ["flag", "number"]
+
+
+def test_conditions_of_ones_own_have_the_ids_that_a_design_would_give() -> None:
+    study = make_study(("a", "b"))
+    rows = [{"tone": "a"}, {"tone": np.str_("b")}, {"tone": "a"}]
+    made = ps.conditions(rows)
+
+    assert [c.condition_id for c in made] == [c.condition_id for c in ps.build_design(study)]
+    assert [c.replicates for c in made] == [2, 1]
+    assert len(ps.plan(study, made)) == 3
+
+
+def test_conditions_of_ones_own_are_held_against_the_study() -> None:
+    study = make_study(
+        (1, 2),
+        blocks=[{"name": "cohort", "levels": ["n", "e"]}],
+        constraints=[{"constraint_id": "k", "description": "d", "expression": "tone < 2"}],
+    )
+    one, two = ps.conditions([{"tone": 1.5, "cohort": "n"}, {"tone": 2, "cohort": "e"}], study)
+
+    assert (one.factor_assignments, one.block_assignments) == ({"tone": 1.5}, {"cohort": "n"})
+    assert (one.admissible, two.admissible) == (True, False)
+
+
+def test_everything_wrong_with_conditions_of_ones_own_is_told_with_its_row() -> None:
+    study = make_study(blocks=[{"name": "cohort", "levels": ["n", "e"]}])
+    rows: list[Any] = [{"tone": "a", "cohrt": "n"}, {"tone": object(), "cohort": "n"}]
+    with pytest.raises(ValidationError) as caught:
+        ps.conditions(rows, study)
+
+    assert [error.partition(":")[0] for error in caught.value.errors[:2]] == ["row 1", "row 1"]
+    assert "did you mean 'cohort'" in caught.value.errors[0]
+    assert "row 2.tone" in caught.value.errors[2]

@@ -56,13 +56,13 @@ def test_a_row_with_a_mapping_as_payload_is_a_problem_as_it_stands(tmp_path: Pat
         ("q.csv", "id,text\n1,a\n", "line 2: no column problem_id, brief; columns: id, text"),
         ("q.csv", "problem_id,brief\n1,a\n2\n", "line 3: 1 cells where the header names 2"),
         ("q.csv", "problem_id,brief\n1,a,b\n", "line 2: 3 cells where the header names 2"),
-        ("q.csv", "problem_id,brief,brief\n1,a,b\n", "line 1: two columns are named brief"),
+        ("q.csv", "problem_id,brief,brief\n1,a,b\n", "line 1: two columns are named 'brief'"),
         ("q.csv", 'problem_id,brief\n1,"a\n', "line 2: not CSV"),
         ("q.csv", "problem_id,brief\n1,a\n ,b\n", "line 3: .*problem_id must be non-empty"),
         ("q.csv", "problem_id,brief\n", "q.csv holds no problem"),
         ("q.csv", "", "q.csv holds no problem"),
         ("q.jsonl", '{"problem_id": 1, "brief": ""}\n\n{', "line 3: not JSON"),
-        ("q.jsonl", "[1]", "line 1: no JSON object"),
+        ("q.jsonl", "[1]", "line 1: not a JSON object"),
         ("q.jsonl", '{"problem_id": null, "brief": ""}', "line 1: .* names the problem, is null"),
         ("q.jsonl", '{"payload": {}}', "line 1: problem_id: Field required"),
         ("q.jsonl", '{"problem_id": "p", "payload": {}, "breif": 1}', "line 1: breif: Extra"),
@@ -108,3 +108,31 @@ def test_an_environment_variable_that_is_not_set_is_an_error_that_says_what_to_d
     monkeypatch.delenv("PENSTOCK_TEST_FOLDER", raising=False)
     with pytest.raises(ValueError, match="PENSTOCK_TEST_FOLDER, which is not set; set it first"):
         find_problems(ProblemFile(file="${PENSTOCK_TEST_FOLDER}/q.csv"))
+
+
+@pytest.mark.field("studies-C1")
+def test_one_column_may_have_several_uses(tmp_path: Path) -> None:
+    row = json.dumps({"question": "2 + 2?", "level": 1})
+    columns = {"id": "question", "brief": "question", "family": "question", "expected": "question"}
+    (problem,) = read(tmp_path, "q.jsonl", row, **columns)
+    assert (problem.problem_id, problem.brief, problem.family) == ("2 + 2?",) * 3
+    assert problem.payload == {"level": 1, "expected": "2 + 2?"}
+
+
+@pytest.mark.field("studies-C5")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("[" * 3_000 + "]" * 3_000, "line 1: nested too deep"), ('{"a": 1, "a": 2}', "duplicate key")],
+)
+def test_a_line_that_is_nested_too_deep_or_has_a_key_twice_is_refused(
+    tmp_path: Path, line: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path, "q.jsonl", line)
+
+
+@pytest.mark.field("studies-C7")
+def test_a_column_called_payload_is_a_column_where_others_are_named(tmp_path: Path) -> None:
+    row = json.dumps({"id": "p", "question": "?", "payload": {"a": 1}})
+    (problem,) = read(tmp_path, "q.jsonl", row, id="id", brief="question")
+    assert problem == Problem(problem_id="p", brief="?", payload={"payload": {"a": 1}})

@@ -45,7 +45,7 @@ def render_markdown_summary(study: Study, results: Iterable[RunResult]) -> str:
         "",
         f"- Study ID: `{study.study_id}`",
         f"- Runs: {statuses.total():,}",
-        f"- Design: `{study.design_spec.kind.value}` "
+        f"- Design: `{study.design_spec.kind}` "
         f"(factors: {len(study.factors)}, blocks: {len(study.blocks)})",
         f"- Primary outcomes: {', '.join(primary) or 'none'}",
         "",
@@ -91,7 +91,7 @@ def render_methods_scaffold(study: Study) -> str:
         "## Methods",
         "",
         f"- Study ID: `{study.study_id}`",
-        f"- Design: `{spec.kind.value}`",
+        f"- Design: `{spec.kind}`",
         f"- Replicates: {study.run_budget.replicates * spec.replicates}",
         f"- Seed policy: `{seeds.strategy.value}`, from {seeds.base_seed}",
         f"- Order of runs: `{study.run_order.value}`",

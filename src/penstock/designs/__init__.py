@@ -1,14 +1,16 @@
 """Designs: how the levels of factors are combined into conditions (floor 1).
 
-A design is a function from a study and its `DesignSpec` to rows; `DESIGNS` holds one for each
-kind. Rows are in the order that the design gives them; the order in which runs are *started* is
-the study's ``run_order``. What needs scipy, pydoe or allpairspy imports them when it is built.
+A design is a function from a study and its `DesignSpec` to rows, in a `Design` that says what it
+can be told; `DESIGNS` holds those that are built in. Rows are in the order that the design gives
+them; the order in which runs are *started* is the study's ``run_order``. What needs scipy, pydoe or
+allpairspy imports them when it is built.
 """
 
 from __future__ import annotations
 
 from penstock.designs.aliases import alias_structure
 from penstock.designs.describe import describe_design
+from penstock.designs.design import ORDERED, WITH_CENTER, Design
 from penstock.designs.doe import (
     append_center_points,
     balanced_randomization_schedule,
@@ -22,9 +24,14 @@ from penstock.designs.optimal import d_efficiency
 from penstock.designs.registry import DESIGNS, build_design
 from penstock.designs.space import latin_hypercube
 from penstock.designs.williams import williams_square
+from penstock.study.conditions import DesignRow
 
 __all__ = [
     "DESIGNS",
+    "ORDERED",
+    "WITH_CENTER",
+    "Design",
+    "DesignRow",
     "alias_structure",
     "append_center_points",
     "balanced_randomization_schedule",

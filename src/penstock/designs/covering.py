@@ -14,18 +14,14 @@ from typing import Any
 import numpy as np
 
 from penstock._base.extras import load_extra
-from penstock.designs.design_rows import (
-    admissible,
-    block_combinations,
-    counterbalanced,
-    shuffled_for,
-)
+from penstock.designs.design import Design
+from penstock.designs.design_rows import admissible, block_combinations
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["pairwise_rows"]
+__all__ = ["PAIRWISE", "pairwise_rows"]
 
 _MOST_CANDIDATES = 50_000
 _Cover = list[tuple[int, ...]]
@@ -47,18 +43,15 @@ def pairwise_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
 
     cover = _all_pairs([len(each) for each in levels])
     names = [factor.name for factor in study.factors]
-    rows = []
     for block in block_combinations(study):
         for row in _admissible_cover(study, block, cover) if study.constraints else cover:
             values = [each[i] for each, i in zip(levels, row, strict=True)]
             factors = dict(zip(names, values, strict=True))
-            metadata = {"design_kind": spec.kind.value}
-            rows.append(DesignRow(factors, block, metadata, spec.replicates))
+            metadata = {"design_kind": str(spec.kind)}
+            yield DesignRow(factors, block, metadata)
 
-    if spec.counterbalance:
-        rows = counterbalanced(rows)
 
-    yield from shuffled_for(study, spec, rows) if spec.randomize else rows
+PAIRWISE = Design(kind="pairwise", rows=pairwise_rows, needs="penstock[designs]")
 
 
 def _all_pairs(sizes: Sequence[int]) -> _Cover:

@@ -45,7 +45,7 @@ def describe_design(study: Study, conditions: Sequence[Condition] | None = None)
     columns = _two_level_columns(study, rows)
     spec = study.design_spec
     return {
-        "kind": spec.kind.value,
+        "kind": str(spec.kind),
         "seed": study.seed_policy.base_seed,
         "design_spec": spec.model_dump(mode="json"),
         "conditions": len(made),

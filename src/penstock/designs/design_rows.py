@@ -1,14 +1,16 @@
-"""What every design does with its rows: centre, repeat, cross with blocks, put in order."""
+"""What is done with the rows of a design: their centre, their order, which of them may run."""
 
 from __future__ import annotations
 
 import itertools
 import random
+import sys
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from penstock.errors import ValidationError
+import numpy as np
+
 from penstock.study.conditions import DesignRow, make_conditions
 from penstock.study.identity import assignment_fingerprint, stable_json_dumps
 from penstock.study.model import Study
@@ -21,7 +23,7 @@ __all__ = [
     "center_point",
     "counterbalanced",
     "is_number",
-    "sampled_rows",
+    "numpy_generator",
     "shuffled",
     "shuffled_for",
 ]
@@ -31,8 +33,9 @@ _Row = TypeVar("_Row")
 
 
 def is_number(value: Any) -> bool:
-    """Whether a level can be averaged: a number that is neither true nor false."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether a level can be averaged: a number that is neither true nor false, nor too large."""
+    is_numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_numeric and not (isinstance(value, int) and abs(value) > sys.float_info.max)
 
 
 def admissible(study: Study, rows: Sequence[DesignRow]) -> list[bool]:
@@ -42,7 +45,7 @@ def admissible(study: Study, rows: Sequence[DesignRow]) -> list[bool]:
         ValidationError: constraints that cannot be evaluated.
     """
     made = {each.fingerprint: each.admissible for each in make_conditions(study, rows)}
-    return [made[assignment_fingerprint(row.factors, row.blocks)] for row in rows]
+    return [made[assignment_fingerprint(row.factors, row.blocks or {})] for row in rows]
 
 
 def block_combinations(study: Study) -> list[dict[str, Any]]:
@@ -112,36 +115,11 @@ def shuffled_for(
 
     def level(row: DesignRow) -> str:
         # A name that is neither is an error that `spec_errors` lists beside all others.
-        return stable_json_dumps(row.blocks.get(name, row.factors.get(name)))
+        return stable_json_dumps((row.blocks or {}).get(name, row.factors.get(name)))
 
     return shuffled(rows, study.seed_policy.base_seed, level, independent=independent)
 
 
-def sampled_rows(
-    study: Study, spec: DesignSpec, sample: Sequence[Assignments]
-) -> Iterator[DesignRow]:
-    """Finish a design that is a sample of the factors' space.
-
-    The sample is repeated, centre points are added, the list is shuffled, crossed with the
-    blocks, and counterbalanced, in this order, which is a contract; so is that the groups of a
-    factor named by `block_randomization_key` share a permutation. Those of a block do not.
-    """
-    if not sample:
-        raise ValidationError([f"A design of kind {spec.kind} needs at least one factor."])
-
-    rows = [row for _ in range(spec.replicates) for row in sample]
-    rows += [center_point(rows)] * spec.center_points
-    by_block = spec.block_randomization_key in {block.name for block in study.blocks}
-    drawn = [DesignRow(row, {}) for row in rows]
-    if spec.randomize and not by_block:
-        drawn = shuffled_for(study, spec, drawn, independent=False)
-
-    crossed = [
-        DesignRow(row.factors, block, {"design_kind": spec.kind.value, "row_index": index})
-        for index, row in enumerate(drawn)
-        for block in block_combinations(study)
-    ]
-    if spec.randomize and by_block:
-        crossed = shuffled_for(study, spec, crossed)
-
-    yield from counterbalanced(crossed) if spec.counterbalance else crossed
+def numpy_generator(seed: int) -> np.random.Generator:
+    """Make numpy's generator from a study's seed, which may be negative."""
+    return np.random.default_rng(seed % 2**64)

@@ -8,74 +8,56 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
-from penstock.designs.design_rows import (
-    block_combinations,
-    center_point,
-    counterbalanced,
-    shuffled_for,
-)
-from penstock.designs.williams import williams_rows
+from penstock.designs.design import WITH_CENTER, Design, finish
 from penstock.study.conditions import DesignRow
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["full_factorial_rows", "randomized_block_rows", "repeated_measures_rows"]
+__all__ = [
+    "CONSTRAINED_FACTORIAL",
+    "FULL_FACTORIAL",
+    "RANDOMIZED_BLOCK",
+    "REPEATED_MEASURES",
+    "full_factorial_rows",
+    "repeated_measures_rows",
+]
 
 
-def full_factorial_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
-    """Combine all levels, the last factor fastest, and cross them with the blocks.
-
-    ``replicates`` repeats each combination; ``center_points`` adds the centre of the numeric
-    factors so often, in every block; ``counterbalance`` and then ``randomize`` order the list.
-    """
-    rows = list(_crossed(study, spec))
-    if spec.counterbalance:
-        rows = counterbalanced(rows)
-
-    yield from shuffled_for(study, spec, rows) if spec.randomize else rows
+def full_factorial_rows(study: Study, _: DesignSpec) -> Iterator[DesignRow]:
+    """Combine all levels, the last factor fastest."""
+    names = [factor.name for factor in study.factors]
+    for values in itertools.product(*(factor.values() for factor in study.factors)):
+        yield DesignRow(dict(zip(names, values, strict=True)))
 
 
-def randomized_block_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
-    """Combine all levels in random order.
+FULL_FACTORIAL = Design(kind="full_factorial", rows=full_factorial_rows, honours=WITH_CENTER)
 
-    With ``block_randomization_key`` the levels of that block or factor stay together, each with
-    its own permutation; without it, one permutation of the whole list.
-    """
-    return full_factorial_rows(study, spec.model_copy(update={"randomize": True}))
+CONSTRAINED_FACTORIAL = replace(FULL_FACTORIAL, kind="constrained_factorial")
+
+RANDOMIZED_BLOCK = replace(FULL_FACTORIAL, kind="randomized_block", implies={"randomize": True})
+"""With ``block_randomization_key`` the levels of that block or factor stay together, each with its
+own permutation; without it there is one permutation of the whole list."""
 
 
 def repeated_measures_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
-    """Combine all levels and number them: ``within_subject_order`` in the metadata.
+    """Combine all levels in one counterbalanced order, the same for every subject.
 
-    With ``options.subject_factor`` each subject gets all treatments in an order of its own, a row
-    of a Williams square; without it there is one counterbalanced order for all.
+    The order is in the metadata, as ``within_subject_order``, so it is put in order here.
     """
-    if "subject_factor" in spec.options:
-        yield from williams_rows(study, spec)
-        return
-
-    ordered = full_factorial_rows(study, spec.model_copy(update={"counterbalance": True}))
-    for index, row in enumerate(ordered):
-        metadata = {"within_subject_order": index, "design_kind": spec.kind.value}
+    ordered = spec.model_copy(update={"counterbalance": True})
+    rows = finish(study, ordered, FULL_FACTORIAL, full_factorial_rows(study, ordered))
+    for index, row in enumerate(rows):
+        metadata = {"within_subject_order": index, "design_kind": str(spec.kind)}
         yield row._replace(metadata=metadata)
 
 
-def _crossed(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
-    names = [factor.name for factor in study.factors]
-    blocks = block_combinations(study)
-    for values in itertools.product(*(factor.values() for factor in study.factors)):
-        factors = dict(zip(names, values, strict=True))
-        for block in blocks:
-            yield DesignRow(factors, block, replicates=spec.replicates)
-
-    if spec.center_points:
-        # A factor's centre is the centre of its levels, however often each is combined.
-        center = {
-            factor.name: center_point([{factor.name: value} for value in factor.values()])[
-                factor.name
-            ]
-            for factor in study.factors
-        }
-        for block in blocks:
-            yield DesignRow(center, block, replicates=spec.center_points)
+REPEATED_MEASURES = Design(
+    kind="repeated_measures",
+    rows=repeated_measures_rows,
+    options={"subject_factor": str},
+    honours=WITH_CENTER,
+    own=WITH_CENTER,
+)
+"""Without a subject factor; with one it is `williams.SUBJECTS`."""

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock._base.extras import load_extra
 from penstock.designs.aliases import resolution_of
-from penstock.designs.design_rows import is_number, sampled_rows
+from penstock.designs.design import ANY, WITH_CENTER, Design
+from penstock.designs.design_rows import is_number
 from penstock.errors import ValidationError
-from penstock.study.conditions import DesignRow
 from penstock.study.factors import Factor
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
 __all__ = [
+    "DEFINITIVE_SCREENING",
+    "FRACTIONAL_FACTORIAL_2LEVEL",
+    "PLACKETT_BURMAN",
     "definitive_screening_rows",
     "fractional_factorial_2level",
     "fractional_factorial_rows",
@@ -90,9 +93,11 @@ def _resolution(said: Any) -> int:
     return least
 
 
-def _generated(
-    factors: Sequence[str], generators: Mapping[str, Sequence[str]]
-) -> list[dict[str, float]]:
+def _generated(factors: Sequence[str], generators: Any) -> list[dict[str, float]]:
+    if not isinstance(generators, Mapping):
+        due = "must map each added factor to the factors whose product it is, as {d: [a, b, c]}"
+        raise ValidationError([f"options['generators'] {due}; it is {generators!r}."])
+
     base = [name for name in factors if name not in generators]
     errors = [
         f"options['generators'] names '{name}', which is no factor of the study."
@@ -167,7 +172,7 @@ def plackett_burman(factors: Sequence[str]) -> list[dict[str, float]]:
             return [dict(zip(factors, map(float, row), strict=False)) for row in matrix]
 
 
-def fractional_factorial_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+def fractional_factorial_rows(study: Study, spec: DesignSpec) -> list[dict[str, Any]]:
     """Make a two-level fraction; ``options`` are those of `fractional_factorial_2level`."""
     levels = _two_levels(study, "Fractional 2-level")
     rows = fractional_factorial_2level(
@@ -176,16 +181,16 @@ def fractional_factorial_rows(study: Study, spec: DesignSpec) -> Iterator[Design
         generators=spec.options.get("generators"),
         backend=spec.options.get("backend", "stdlib"),
     )
-    return sampled_rows(study, spec, _decoded(rows, levels))
+    return _decoded(rows, levels)
 
 
-def plackett_burman_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+def plackett_burman_rows(study: Study, _: DesignSpec) -> list[dict[str, Any]]:
     """Make a Plackett-Burman design of the study's two-level factors."""
     levels = _two_levels(study, "Plackett-Burman")
-    return sampled_rows(study, spec, _decoded(plackett_burman(list(levels)), levels))
+    return _decoded(plackett_burman(list(levels)), levels)
 
 
-def definitive_screening_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+def definitive_screening_rows(study: Study, _: DesignSpec) -> list[dict[str, Any]]:
     """Make a definitive screening design: main effects clear of all second-order effects.
 
     A factor has three levels (low, middle, high, in this order), or two numbers, whose middle is
@@ -215,7 +220,7 @@ def definitive_screening_rows(study: Study, spec: DesignSpec) -> Iterator[Design
     columns = [*(name for name in levels if name not in named), *named]
     matrix = pydoe.definitive_screening_design(len(columns) - len(named), len(named)).tolist()
     coded = [dict(zip(columns, map(float, row), strict=True)) for row in matrix]
-    return sampled_rows(study, spec, _decoded(coded, levels))
+    return _decoded(coded, levels)
 
 
 def _two_levels(study: Study, title: str) -> dict[str, dict[float, Any]]:
@@ -242,3 +247,29 @@ def _decoded(
     rows: Sequence[Mapping[str, float]], levels: Mapping[str, Mapping[float, Any]]
 ) -> list[dict[str, Any]]:
     return [{name: levels[name][row[name]] for name in levels} for row in rows]
+
+
+FRACTIONAL_FACTORIAL_2LEVEL = Design(
+    kind="fractional_factorial_2level",
+    rows=fractional_factorial_rows,
+    options={"resolution": ANY, "generators": ANY, "backend": str},
+    honours=WITH_CENTER,
+    is_sample=True,
+    needs="penstock[designs], but for the templates of two to six factors",
+)
+
+PLACKETT_BURMAN = Design(
+    kind="plackett_burman",
+    rows=plackett_burman_rows,
+    honours=WITH_CENTER,
+    is_sample=True,
+    needs="penstock[designs]",
+)
+
+DEFINITIVE_SCREENING = Design(
+    kind="definitive_screening",
+    rows=definitive_screening_rows,
+    honours=WITH_CENTER,
+    is_sample=True,
+    needs="penstock[designs]",
+)

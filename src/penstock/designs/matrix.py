@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock.designs.design_rows import counterbalanced, shuffled_for
+from penstock._base.reading import RowError, csv_rows, read_json
+from penstock.designs.design import Design
 from penstock.errors import ValidationError
-from penstock.study.conditions import DesignRow
+from penstock.study.conditions import DesignRow, row_errors
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["custom_matrix_rows"]
+__all__ = ["CUSTOM_MATRIX", "custom_matrix_rows"]
 
 
-def custom_matrix_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+def custom_matrix_rows(study: Study, spec: DesignSpec) -> list[DesignRow]:
     """Read the rows of a design from a ``.json`` or ``.csv`` file beside the study file.
 
     Each row names every factor and every block; a cell of a CSV file takes the type of the
-    declared level that it spells. ``replicates`` repeats the rows; ``counterbalance`` and then
-    ``randomize`` order them.
+    declared level that it spells.
 
     Raises:
         ValidationError: every cell that is no declared level, and every name that is missing or
@@ -35,10 +33,7 @@ def custom_matrix_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     errors: list[str] = []
     rows: list[dict[str, Any]] = []
     for number, raw in enumerate(_read_matrix(path), start=1):
-        unknown = [name for name in raw if name not in columns]
-        missing = [name for name in columns if name not in raw]
-        errors += [f"{path}: row {number}: no factor or block is named {n!r}" for n in unknown]
-        errors += [f"{path}: row {number}: no value for {name!r}" for name in missing]
+        errors += row_errors(f"{path}: row {number}", raw, columns)
         row = {}
         for name in columns.keys() & raw.keys():
             try:
@@ -51,19 +46,14 @@ def custom_matrix_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     if errors:
         raise ValidationError(errors)
 
-    made = [
+    return [
         DesignRow(
             {factor.name: row[factor.name] for factor in study.factors},
             {block.name: row[block.name] for block in study.blocks},
-            {"design_kind": spec.kind.value, "matrix_row": index},
-            spec.replicates,
+            {"design_kind": str(spec.kind), "matrix_row": index},
         )
         for index, row in enumerate(rows)
     ]
-    if spec.counterbalance:
-        made = counterbalanced(made)
-
-    yield from shuffled_for(study, spec, made) if spec.randomize else made
 
 
 def _matrix_path(study: Study, spec: DesignSpec) -> Path:
@@ -84,8 +74,13 @@ def _matrix_path(study: Study, spec: DesignSpec) -> Path:
 def _read_matrix(path: Path) -> list[dict[str, Any]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file)) if path.suffix == ".csv" else json.load(file)
-    except (csv.Error, ValueError) as error:
+            if path.suffix == ".csv":
+                return [cells for _, cells in csv_rows(file)]
+
+            rows = read_json(file.read())
+    except RowError as error:
+        raise ValidationError([f"{path}, line {error.line}: {error}"]) from error
+    except (ValueError, RecursionError) as error:
         raise ValidationError([f"{path} cannot be read: {error}"]) from error
 
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -112,3 +107,6 @@ class _Levels:
             return known[key]
 
         raise ValueError(f"{cell!r} is not a declared level; levels: {', '.join(self._exact)}")
+
+
+CUSTOM_MATRIX = Design(kind="custom_matrix", rows=custom_matrix_rows, options={"matrix_path": str})

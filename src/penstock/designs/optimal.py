@@ -15,21 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from penstock.designs.design import ANY, Design
 from penstock.designs.design_rows import (
     admissible,
     block_combinations,
-    counterbalanced,
     is_number,
-    shuffled_for,
+    numpy_generator,
 )
-from penstock.designs.seeds import numpy_generator
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["d_efficiency", "d_optimal_rows", "model_matrix"]
+__all__ = ["D_OPTIMAL", "d_efficiency", "d_optimal_rows", "model_matrix"]
 
 MODELS = ("main_effects", "interactions", "quadratic")
 _MOST_CANDIDATES = 20_000
@@ -66,16 +65,16 @@ def d_optimal_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     rng = numpy_generator(study.seed_policy.base_seed)
     searches = [_exchanged(candidates, n_samples, rng) for _ in range(starts)]
     chosen = Counter(max(searches, key=lambda search: search[0])[1])
-    metadata = {"design_kind": spec.kind.value}
-    made = [
-        DesignRow(rows[index], block, metadata, count * spec.replicates)
-        for index, count in sorted(chosen.items())
-        for block in block_combinations(study)
-    ]
-    if spec.counterbalance:
-        made = counterbalanced(made)
+    metadata = {"design_kind": str(spec.kind)}
+    for index, count in sorted(chosen.items()):
+        yield DesignRow(rows[index], metadata=metadata, replicates=count)
 
-    yield from shuffled_for(study, spec, made) if spec.randomize else made
+
+D_OPTIMAL = Design(
+    kind="d_optimal",
+    rows=d_optimal_rows,
+    options={"n_samples": ANY, "model": ANY, "starts": ANY},
+)
 
 
 def d_efficiency(

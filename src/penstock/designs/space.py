@@ -14,19 +14,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
+
 from penstock._base.extras import load_extra
-from penstock.designs.design_rows import is_number, sampled_rows
-from penstock.designs.seeds import numpy_generator
+from penstock.designs.design import ANY, WITH_CENTER, Design
+from penstock.designs.design_rows import is_number, numpy_generator
 from penstock.errors import ValidationError
-from penstock.study.conditions import DesignRow
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["latin_hypercube", "latin_hypercube_rows", "sobol_rows"]
+__all__ = ["LATIN_HYPERCUBE", "SOBOL", "latin_hypercube", "latin_hypercube_rows", "sobol_rows"]
 
 Bounds = Mapping[str, tuple[float, float]]
 
 _BACKENDS = ("stdlib", "scipy", "qmc")
+_EDGE = 1e-9
+_LEAST_BEYOND = 2
+"""Below that, points have no Voronoi cells."""
+
 _OPTIMIZATIONS = (None, "random-cd", "lloyd")
 
 
@@ -64,10 +69,18 @@ def latin_hypercube(
         points = qmc.LatinHypercube(
             len(factors), strength=strength, optimization=optimization, rng=numpy_generator(seed)
         ).random(n_samples)
-    except ValueError as error:
-        raise ValidationError([f"Latin hypercube of {n_samples} samples: {error}"]) from error
+    except (ValueError, RuntimeError) as error:  # Qhull's are RuntimeErrors
+        said = str(error).splitlines()[0]
+        raise ValidationError([f"Latin hypercube of {n_samples} samples: {said}"]) from error
 
-    return _scaled(points.tolist(), factors)
+    return _scaled((_in_strata(points) if optimization == "lloyd" else points).tolist(), factors)
+
+
+def _in_strata(points: Any) -> Any:
+    """Move points that were evened out back into slices, in each range each into its own."""
+    ranks = points.argsort(axis=0).argsort(axis=0)
+    within = np.clip(points * len(points) - ranks, _EDGE, 1.0 - _EDGE)
+    return (ranks + within) / len(points)
 
 
 def _sample_errors(
@@ -86,6 +99,12 @@ def _sample_errors(
     if optimization not in _OPTIMIZATIONS:
         names = ", ".join(map(str, _OPTIMIZATIONS[1:]))
         yield f"latin_hypercube optimization must be one of: {names} (not {optimization!r})"
+
+    if optimization == "lloyd" and (len(factors) == 1 or n_samples < len(factors) + _LEAST_BEYOND):
+        yield (
+            "latin_hypercube optimization 'lloyd' evens out distances between neighbours: it needs "
+            f"two factors or more, and {_LEAST_BEYOND} samples more than factors"
+        )
 
     if strength not in (1, 2):
         yield f"latin_hypercube strength must be 1 or 2 (not {strength!r})"
@@ -124,13 +143,13 @@ def _scaled(
     ]
 
 
-def latin_hypercube_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+def latin_hypercube_rows(study: Study, spec: DesignSpec) -> list[dict[str, float]]:
     """Sample the factors' ranges by a Latin hypercube; ``options`` are those of `latin_hypercube`.
 
     The range of a factor is ``options.bounds[name]``, or that of its levels.
     """
     n_samples, bounds = _sample_of(study, spec, "Latin-hypercube")
-    sample = latin_hypercube(
+    return latin_hypercube(
         n_samples,
         bounds,
         seed=study.seed_policy.base_seed,
@@ -138,10 +157,9 @@ def latin_hypercube_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
         optimization=spec.options.get("optimization"),
         strength=spec.options.get("strength", 1),
     )
-    return sampled_rows(study, spec, sample)
 
 
-def sobol_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
+def sobol_rows(study: Study, spec: DesignSpec) -> list[dict[str, float]]:
     """Sample the factors' ranges by a scrambled Sobol' sequence.
 
     ``options.scramble: false`` gives the plain sequence, whose first point is the lowest corner.
@@ -156,7 +174,7 @@ def sobol_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
         scramble=spec.options.get("scramble", True),
         rng=numpy_generator(study.seed_policy.base_seed),
     ).random(n_samples)
-    return sampled_rows(study, spec, _scaled(points.tolist(), bounds))
+    return _scaled(points.tolist(), bounds)
 
 
 def _sample_of(study: Study, spec: DesignSpec, title: str) -> tuple[int, Bounds]:
@@ -218,3 +236,28 @@ def _range(name: str, given: Any, values: tuple[Any, ...], title: str) -> tuple[
         raise ValueError(f"Factor '{name}' bounds must satisfy high > low.")
 
     return float(low), float(high)
+
+
+LATIN_HYPERCUBE = Design(
+    kind="latin_hypercube",
+    rows=latin_hypercube_rows,
+    options={
+        "n_samples": ANY,
+        "bounds": ANY,
+        "backend": str,
+        "optimization": ANY,
+        "strength": int,
+    },
+    honours=WITH_CENTER,
+    is_sample=True,
+    needs="penstock[designs], where an option asks for more than the standard library has",
+)
+
+SOBOL = Design(
+    kind="sobol",
+    rows=sobol_rows,
+    options={"n_samples": ANY, "bounds": ANY, "scramble": bool},
+    honours=WITH_CENTER,
+    is_sample=True,
+    needs="penstock[designs]",
+)

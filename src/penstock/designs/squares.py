@@ -10,14 +10,20 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping
 
-from penstock.designs.design_rows import block_combinations, counterbalanced, shuffled_for
+from penstock.designs.design import Design
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
 from penstock.study.factors import Factor
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["graeco_latin_square_rows", "graeco_latin_symbols", "latin_square_rows"]
+__all__ = [
+    "GRAECO_LATIN_SQUARE",
+    "LATIN_SQUARE",
+    "graeco_latin_square_rows",
+    "graeco_latin_symbols",
+    "latin_square_rows",
+]
 
 _LATIN = ("row_factor", "column_factor", "treatment_factor")
 _GRAECO_LATIN = (*_LATIN, "second_treatment_factor")
@@ -127,24 +133,26 @@ def _square_rows(
 
     square = {factor.name for factor in roles}
     others = [factor for factor in study.factors if factor.name not in square]
-    rows = []
     for (row, column), treated in symbols.items():
         indices = zip(roles, levels, (row, column, *treated), strict=True)
         assigned = {factor.name: each[index] for factor, each, index in indices}
         metadata = {
-            "design_kind": spec.kind.value,
+            "design_kind": str(spec.kind),
             "latin_square_row": row,
             "latin_square_col": column,
         }
         for values in itertools.product(*(factor.values() for factor in others)):
             assigned |= {each.name: value for each, value in zip(others, values, strict=True)}
             factors = {each.name: assigned[each.name] for each in study.factors}
-            rows += [
-                DesignRow(factors, block, metadata, spec.replicates)
-                for block in block_combinations(study)
-            ]
+            yield DesignRow(factors, metadata=metadata)
 
-    if spec.counterbalance:
-        rows = counterbalanced(rows)
 
-    yield from shuffled_for(study, spec, rows) if spec.randomize else rows
+_OPTIONS = dict.fromkeys(_LATIN, str) | {"randomize_square": bool}
+
+LATIN_SQUARE = Design(kind="latin_square", rows=latin_square_rows, options=_OPTIONS)
+
+GRAECO_LATIN_SQUARE = Design(
+    kind="graeco_latin_square",
+    rows=graeco_latin_square_rows,
+    options=_OPTIONS | {"second_treatment_factor": str},
+)

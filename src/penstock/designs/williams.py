@@ -9,16 +9,18 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 
-from penstock.designs.design_rows import block_combinations, counterbalanced
+from penstock.designs.design import Design
+from penstock.designs.design_rows import block_combinations
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["williams_rows", "williams_square"]
+__all__ = ["SUBJECTS", "WILLIAMS_SQUARE", "williams_rows", "williams_square"]
 
 
 def williams_square(treatments: int) -> list[list[int]]:
@@ -67,7 +69,6 @@ def williams_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
         rng.shuffle(sequences)
 
     names = [factor.name for factor in others]
-    rows: list[DesignRow] = []
     for index, level in enumerate(subjects):
         for block in _block_rows(study, subject, level):
             for order, treatment in enumerate(sequences[index % len(sequences)]):
@@ -75,11 +76,9 @@ def williams_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
                 if subject not in block:
                     assigned[subject] = level
 
-                metadata = {"within_subject_order": order, "design_kind": spec.kind.value}
+                metadata = {"within_subject_order": order, "design_kind": str(spec.kind)}
                 factors = {each.name: assigned[each.name] for each in study.factors}
-                rows.append(DesignRow(factors, block, metadata, spec.replicates))
-
-    yield from counterbalanced(rows) if spec.counterbalance else rows
+                yield DesignRow(factors, block, metadata)
 
 
 def _subject(study: Study, spec: DesignSpec) -> str:
@@ -107,3 +106,14 @@ def _block_rows(study: Study, subject: str, level: object) -> Iterator[dict[str,
     for block in block_combinations(study):
         if subject not in block or stable_json_dumps(block[subject]) == stable_json_dumps(level):
             yield block
+
+
+WILLIAMS_SQUARE = Design(
+    kind="williams_square",
+    rows=williams_rows,
+    options={"subject_factor": str},
+    own=frozenset({"randomize"}),
+)
+
+SUBJECTS = replace(WILLIAMS_SQUARE, kind="repeated_measures")
+"""What ``repeated_measures`` is where the study names its subjects."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from penstock.designs.registry import center_errors
 from penstock.errors import ValidationError
 from penstock.planning.estimability import estimability_errors
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
@@ -46,6 +47,9 @@ def planned_or_errors(
     """
     errors = declaration_errors(study, standalone=standalone)
     try:
+        if conditions is None:
+            errors += center_errors(study)
+
         made = plan(study, conditions, standalone=standalone)
         errors += estimability_errors(study, made.conditions)
     except ValidationError as error:

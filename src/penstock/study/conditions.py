@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from json import JSONEncoder
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY, Fact, JsonMapping
-from penstock._base.frozen import FrozenDict
-from penstock.errors import ExpressionError, ValidationError
+from penstock._base.frozen import FrozenDict, frozen_json
+from penstock.errors import ExpressionError, UnstableValueError, ValidationError
 from penstock.study.expressions import compile_expression
 from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
 from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
@@ -18,7 +20,7 @@ from penstock.study.references import load_reference
 # What `assignment_fingerprint` writes, for values that are frozen already; a test compares them.
 _canonical = JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
-__all__ = ["Condition", "DesignRow", "make_conditions"]
+__all__ = ["Condition", "DesignRow", "conditions", "make_conditions", "row_errors"]
 
 
 class Condition(Fact):
@@ -63,37 +65,90 @@ class Condition(Fact):
 
 
 class DesignRow(NamedTuple):
-    """One row of a design, before constraints are held against it."""
+    """One row of a design, before constraints are held against it.
+
+    Where it says nothing of blocks, it is crossed with every combination of their levels.
+    """
 
     factors: Mapping[str, Any]
-    blocks: Mapping[str, Any]
+    blocks: Mapping[str, Any] | None = None
     metadata: Mapping[str, Any] = EMPTY
     replicates: int = 1
 
 
-def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
+def conditions(rows: Iterable[Mapping[str, Any]], study: Study | None = None) -> list[Condition]:
+    """Make conditions of your own, with ids: ``run_study(study, conditions=conditions(rows))``.
+
+    Args:
+        rows: Mappings from name to value, one a condition; equal ones are one condition with
+            replicates. Values are what a level may be; numpy scalars become numbers.
+        study: Where given, a row names every factor and block of this study, and the study's
+            constraints are held against it. Otherwise every name is taken for a factor's.
+
+    Raises:
+        ValidationError: everything that is wrong with the rows, each with the number of its row.
+    """
+    factors = None if study is None else [factor.name for factor in study.factors]
+    blocks = [] if study is None else [block.name for block in study.blocks]
+    made, errors = [], []
+    for number, row in enumerate(rows, start=1):
+        try:
+            values = frozen_json(row, f"row {number}")
+        except UnstableValueError as error:
+            errors.append(str(error))
+            continue
+
+        if factors is not None:
+            errors += row_errors(f"row {number}", values, [*factors, *blocks])
+
+        made.append(
+            DesignRow(
+                {name: value for name, value in values.items() if name not in blocks},
+                {name: values[name] for name in blocks if name in values},
+            )
+        )
+
+    if errors:
+        raise ValidationError(errors)
+
+    return make_conditions(study, made)
+
+
+def row_errors(place: str, row: Mapping[str, Any], names: Iterable[str]) -> Iterator[str]:
+    """List what a row names that is not there, and what it does not name."""
+    names = list(names)
+    for name in row:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            yield f"{place}: no factor or block is named {name!r}{hint}"
+
+    yield from (f"{place}: no value for {name!r}" for name in names if name not in row)
+
+
+def make_conditions(study: Study | None, rows: Iterable[DesignRow]) -> list[Condition]:
     """Turn design rows into conditions; equal rows are one condition with more replicates.
 
     Raises:
         ValidationError: constraints that cannot be evaluated, each with the first condition at
             which it failed.
     """
-    rules = _Rules(study.constraints, study)
-    baselines = _Baselines(study.factors)
-    conditions: dict[str, Condition] = {}
+    rules = _Rules(study)
+    baselines = _Baselines(() if study is None else study.factors)
+    made: dict[str, Condition] = {}
     for row in rows:
         # Rows hold declared levels, which are frozen, and numbers: nothing is frozen again, and
         # nothing validated, because a design may have a hundred thousand conditions.
-        factors, blocks = FrozenDict(row.factors), FrozenDict(row.blocks)
+        factors, blocks = FrozenDict(row.factors), FrozenDict(row.blocks or {})
         fingerprint = f'{{"blocks":{_canonical(blocks)},"factors":{_canonical(factors)}}}'
-        known = conditions.get(fingerprint)
+        known = made.get(fingerprint)
         if known is not None:
             repeated = {"replicates": known.replicates + row.replicates}
-            conditions[fingerprint] = known.model_copy(update=repeated)
+            made[fingerprint] = known.model_copy(update=repeated)
             continue
 
         admissible, messages = rules.hold(factors, blocks)
-        conditions[fingerprint] = Condition.model_construct(
+        made[fingerprint] = Condition.model_construct(
             condition_id=condition_id(fingerprint),
             factor_assignments=factors,
             block_assignments=blocks,
@@ -106,8 +161,8 @@ def make_conditions(study: Study, rows: Iterable[DesignRow]) -> list[Condition]:
         )
 
     rules.raise_failures()
-    _refuse_collisions(conditions)
-    return [_counted(condition) for condition in conditions.values()]
+    _refuse_collisions(made)
+    return [_counted(condition) for condition in made.values()]
 
 
 def _counted(condition: Condition) -> Condition:
@@ -119,10 +174,10 @@ def _counted(condition: Condition) -> Condition:
     return condition.model_copy(update={"metadata": metadata})
 
 
-def _refuse_collisions(conditions: Mapping[str, Condition]) -> None:
+def _refuse_collisions(made: Mapping[str, Condition]) -> None:
     """Find different assignments under one id: 48 bits of a hash may be the same by chance."""
     seen: dict[str, str] = {}
-    for fingerprint, condition in conditions.items():
+    for fingerprint, condition in made.items():
         other = seen.setdefault(condition.condition_id, fingerprint)
         if other != fingerprint:
             named = f"{other} and {fingerprint} have the same id, {condition.condition_id}"
@@ -134,12 +189,13 @@ def _refuse_collisions(conditions: Mapping[str, Condition]) -> None:
 class _Rules:
     """The study's constraints, compiled once; what cannot be evaluated is gathered."""
 
-    def __init__(self, constraints: Iterable[Constraint], study: Study) -> None:
+    def __init__(self, study: Study | None) -> None:
         self._failures: dict[str, str] = {}
         self._rules: list[tuple[Constraint, list[Callable[..., Any]]]] = []
-        for constraint in constraints:
+        base_dir = None if study is None else study.base_dir
+        for constraint in () if study is None else study.constraints:
             try:
-                self._rules.append((constraint, list(_tests(constraint, study))))
+                self._rules.append((constraint, list(_tests(constraint, base_dir))))
             except (ExpressionError, ImportError, AttributeError, TypeError) as error:
                 self._failures[constraint.constraint_id] = str(error)
 
@@ -170,7 +226,7 @@ class _Rules:
             )
 
 
-def _tests(constraint: Constraint, study: Study) -> Iterator[Callable[..., Any]]:
+def _tests(constraint: Constraint, base_dir: Path | None) -> Iterator[Callable[..., Any]]:
     if constraint.expression is not None:
         evaluate = compile_expression(constraint.expression)
         yield lambda factors, blocks: evaluate(
@@ -178,7 +234,7 @@ def _tests(constraint: Constraint, study: Study) -> Iterator[Callable[..., Any]]
         )
 
     if constraint.callable_ref is not None:
-        function = load_reference(constraint.callable_ref, study.base_dir)
+        function = load_reference(constraint.callable_ref, base_dir)
         if not callable(function):
             raise TypeError(
                 f"Reference '{constraint.callable_ref}' does not resolve to a callable."

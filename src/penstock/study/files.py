@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
+from penstock._base.reading import read_json
 from penstock._base.sentences import sentences_of
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
@@ -153,7 +152,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
     try:
         text = path.read_text(encoding="utf-8-sig")
-        payload = _read_json(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
+        payload = read_json(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
         _refuse_bombs(payload)
     except OSError as error:
         raise StudyFileError(path, [f"cannot be read: {error.strerror}"]) from error
@@ -192,15 +191,3 @@ def _refuse_bombs(payload: Any) -> None:
         raise ValueError(
             f"its aliases stand for more than {_MOST_VALUES:,} values, or for themselves"
         )
-
-
-def _read_json(text: str) -> Any:
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        known = dict(pairs)
-        if len(known) < len(pairs):
-            twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-            raise ValueError(f"duplicate key: {', '.join(map(repr, twice))}")
-
-        return known
-
-    return json.loads(text, object_pairs_hook=mapping)

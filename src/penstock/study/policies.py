@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
+from penstock._base.entry_points import entry_point_names
 from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Text, Whole
 from penstock.study.execution import Concurrency
+from penstock.study.references import is_reference
 
-__all__ = ["DesignKind", "DesignSpec", "RunBudget", "RunOrder", "SeedPolicy", "SeedStrategy"]
+__all__ = [
+    "DESIGN_GROUP",
+    "DesignKind",
+    "DesignSpec",
+    "RunBudget",
+    "RunOrder",
+    "SeedPolicy",
+    "SeedStrategy",
+]
+
+DESIGN_GROUP = "penstock.designs"
+"""The group of entry points in which packages register kinds of design."""
 
 _DESIGN_ALIASES = {
     "full": "full_factorial",
@@ -51,7 +64,9 @@ class DesignSpec(Declaration):
     """Which design combines the factors, and its options.
 
     Args:
-        kind: The design; ``full`` is short for ``full_factorial``.
+        kind: The design; ``full`` is short for ``full_factorial``. A design that is not built in
+            is named as the package that brings it registers it, or by a reference such as
+            ``corners.py:corners``.
         replicates: How often the design is repeated; multiplies `RunBudget.replicates`.
         randomize: Shuffle the list of conditions (the order of execution is `Study.run_order`).
         counterbalance: Interleave the list of conditions with its reverse.
@@ -62,7 +77,9 @@ class DesignSpec(Declaration):
         options: What the kind alone knows; a name that it does not know is an error.
     """
 
-    kind: DesignKind = DesignKind.FULL_FACTORIAL
+    kind: Annotated[DesignKind | Text, Field(union_mode="left_to_right")] = (
+        DesignKind.FULL_FACTORIAL
+    )
     replicates: Whole = 1
     randomize: Flag = False
     counterbalance: Flag = False
@@ -76,10 +93,11 @@ class DesignSpec(Declaration):
     @classmethod
     def _known_kind(cls, kind: Any) -> Any:
         name = _DESIGN_ALIASES.get(kind, kind) if isinstance(kind, str) else kind
-        if name not in tuple(DesignKind):
-            raise ValueError(f"Unsupported design kind: {kind!r} (one of: {', '.join(DesignKind)})")
+        if name in tuple(DesignKind) or (isinstance(name, str) and _is_elsewhere(name)):
+            return name
 
-        return name
+        known = [*DesignKind, *entry_point_names(DESIGN_GROUP)]
+        raise ValueError(f"Unsupported design kind: {kind!r} (one of: {', '.join(known)})")
 
     @field_validator("replicates", "n_samples")
     @classmethod
@@ -97,6 +115,11 @@ class DesignSpec(Declaration):
             raise ValueError("DesignSpec.center_points must be >= 0.")
 
         return value
+
+
+def _is_elsewhere(kind: str) -> bool:
+    """Whether a design that is not built in has this name; it is not imported."""
+    return is_reference(kind) or kind in entry_point_names(DESIGN_GROUP)
 
 
 class RunBudget(Declaration):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pydantic
 
 from penstock._base.fact import Declaration, Name, Text
+from penstock._base.reading import RowError, csv_rows, json_rows
 from penstock.study.paths import path_fault
 from penstock.study.problem import Problem
 
 __all__ = ["ProblemFile", "find_problems", "read_problems"]
-
-_CELL_SIZE_LIMIT = 2**31 - 1
 
 
 class ProblemFile(Declaration):
@@ -69,7 +65,8 @@ def find_problems(source: ProblemFile) -> str:
 def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
     """Read every problem of a file; columns that have no other use go into the payload.
 
-    A row that has a mapping as its ``payload`` is a problem as it stands.
+    A row that has a mapping as its ``payload`` is a problem as it stands, unless columns were
+    named and it has others than a problem's fields. One column may have several uses.
 
     Raises:
         OSError: the file cannot be read.
@@ -93,32 +90,36 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
 
 
 def _problem(row: dict[str, Any], source: ProblemFile) -> Problem:
-    if isinstance(row.get("payload"), dict):
+    if isinstance(row.get("payload"), dict) and (
+        source.model_fields_set <= {"file"} or row.keys() <= Problem.model_fields.keys()
+    ):
         return Problem(**row)
 
-    named = (source.id, source.brief, source.family, source.expected)
+    named = [source.id, source.brief, source.family, source.expected]
     missing = [name for name in named if name is not None and name not in row]
     if missing:
         raise ValueError(f"no column {', '.join(missing)}; columns: {', '.join(row)}")
 
-    problem_id, brief = row.pop(source.id), row.pop(source.brief)
+    problem_id, brief = row[source.id], row[source.brief]
     if problem_id is None:
         raise ValueError(f"the column {source.id}, which names the problem, is null")
 
-    family = row.pop(source.family or "family", None)
+    family = row.get(source.family or "family")
+    used = {source.id, source.brief, source.family or "family", source.expected}
+    payload = {name: value for name, value in row.items() if name not in used}
     if source.expected is not None:
-        row["expected"] = row.pop(source.expected)
+        payload["expected"] = row[source.expected]
 
     return Problem(
         problem_id=str(problem_id),
         family="unknown" if family is None else str(family),
         brief="" if brief is None else str(brief),
-        payload=row,
+        payload=payload,
     )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
+    readers = {".csv": csv_rows, ".jsonl": json_rows}
     if path.suffix not in readers:
         raise ValueError(f"{path}: a file of problems must end with .jsonl or .csv")
 
@@ -127,49 +128,5 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield from readers[path.suffix](file)
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} is not UTF-8: {error}") from error
-        except _RowError as error:
+        except RowError as error:
             raise ValueError(f"{path}, line {error.line}: {error}") from error
-
-
-class _RowError(Exception):
-    def __init__(self, line: int, reason: str) -> None:
-        super().__init__(reason)
-        self.line = line
-
-
-def _csv_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    limit = csv.field_size_limit(_CELL_SIZE_LIMIT)
-    try:
-        reader = csv.reader(file, strict=True)
-        columns = next(reader, [])
-        repeated = [name for name, count in Counter(columns).items() if count > 1]
-        if repeated:
-            raise _RowError(1, f"two columns are named {', '.join(repeated)}")
-
-        for cells in reader:
-            if cells and len(cells) != len(columns):
-                reason = f"{len(cells)} cells where the header names {len(columns)}"
-                raise _RowError(reader.line_num, reason)
-
-            if cells:
-                yield reader.line_num, dict(zip(columns, cells, strict=True))
-    except csv.Error as error:
-        raise _RowError(reader.line_num, f"not CSV: {error}") from error
-    finally:
-        csv.field_size_limit(limit)  # it belongs to the whole process
-
-
-def _jsonl_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    for line, text in enumerate(file, start=1):
-        if not text.strip():
-            continue
-
-        try:
-            row = json.loads(text)
-        except ValueError as error:
-            raise _RowError(line, f"not JSON: {error}") from error
-
-        if not isinstance(row, dict):
-            raise _RowError(line, "no JSON object")
-
-        yield line, row

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
 from functools import reduce
 from hashlib import sha256
@@ -11,7 +12,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["load_reference"]
+__all__ = ["is_reference", "load_reference"]
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is written as a reference; nothing is imported."""
+    return re.fullmatch(r"[^:]+:[A-Za-z_][\w.]*", text) is not None
 
 
 def load_reference(ref: str, base_dir: Path | None = None) -> Any:
