@@ -17,6 +17,7 @@ import typer
 
 from penstock.cli import app
 from penstock.options import HOST_DEFAULTS, RunnerOptions
+from penstock.planning.selection import Selection
 from penstock.study.execution import Execution, Retry
 
 PAGE = Path(__file__).parent / "options.md"
@@ -112,6 +113,9 @@ def _kind(option: str) -> str:
 def _default(value: Any) -> str:
     if value in ({}, ()):
         return "none"
+
+    if value == Selection():
+        return "every run"
 
     return "see below" if isinstance(value, dict) else f"`{value}`"
 

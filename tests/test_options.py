@@ -19,7 +19,10 @@ from tests.models.studies import chat, chat_study
 
 DOCS = ROOT / "docs"
 MAKER = runpy.run_path(str(DOCS / "make_options.py"))
-OF_THE_COMMAND = {"--dry-run", "--json", "--verbose", "--sqlite"}
+OF_THE_COMMAND = {
+    *{"--dry-run", "--json", "--verbose", "--sqlite"},
+    *{"--limit", "--problems", "--agent", "--condition", "--problem"},  # of a `Selection`
+}
 """What `penstock run` alone is told: options that are no option of a runner."""
 
 DECLARED = Execution(

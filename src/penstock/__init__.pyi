@@ -41,6 +41,7 @@ from .events.tree import (
 )
 from .options import RunnerOptions
 from .planning.plan import Plan, RunSpec, plan
+from .planning.selection import Selection
 from .planning.validation import validate_study
 from .results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
 from .run import StudyResult, arun_study, resume_study, run_study
@@ -106,6 +107,7 @@ __all__ = [
     "RunningLoopError",
     "RunsSaved",
     "SeedPolicy",
+    "Selection",
     "SkipRun",
     "StopStudy",
     "StoreError",

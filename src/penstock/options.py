@@ -14,6 +14,7 @@ from penstock._base.sentences import sentences_of
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
 from penstock.events.bus import Subscriber
+from penstock.planning.selection import Selection
 from penstock.study.conditions import Condition
 from penstock.study.execution import Execution, Retry
 from penstock.study.model import Study
@@ -48,6 +49,8 @@ class RunnerOptions(TypedDict, total=False):
         subscribers: Coroutine functions over a stream of events; each hears all events.
         fresh: Move an earlier output directory aside and start from nothing.
         rescore: Score the answers of earlier sessions again, without calling their agents.
+        only: Which runs are made: a pilot, or those of some agents, conditions or problems. What
+            is left out is made by a later session that is told to.
         isolate_random: Whether each run of an async agent has a global ``random`` and
             ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
             draws from these depends on what else runs.
@@ -74,6 +77,7 @@ class RunnerOptions(TypedDict, total=False):
     subscribers: Sequence[Subscriber]
     fresh: bool
     rescore: bool
+    only: Selection
     isolate_random: bool
     condition_runner: ConditionRunner | None
 
@@ -88,6 +92,7 @@ HOST_DEFAULTS: RunnerOptions = {
     "subscribers": (),
     "fresh": False,
     "rescore": False,
+    "only": Selection(),
     "isolate_random": True,
     "condition_runner": None,
 }

@@ -29,6 +29,7 @@ from penstock.options import (
 )
 from penstock.planning.order import execution_order
 from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
+from penstock.planning.selection import choose, to_make
 from penstock.results import RunResult, StudySummary
 from penstock.running.cancellation import finish_before_cancelling
 from penstock.running.checking import prepare
@@ -65,6 +66,9 @@ class StudyRunner:
         ValidationError: the study cannot be run as declared; everything that is wrong.
     """
 
+    left_out = 0
+    """Runs without a result that ``only`` leaves to a later session; known once it runs."""
+
     def __init__(self, study: Study, **options: Unpack[RunnerOptions]) -> None:
         refuse_unknown_options(options)
         given: RunnerOptions = {**HOST_DEFAULTS, **options}
@@ -85,8 +89,9 @@ class StudyRunner:
         self._subscribed = [Listener(subscriber) for subscriber in given["subscribers"]]
         self._durable = given["checkpoint"]
         self._show_progress = given["show_progress"]
-        self._fresh = given["fresh"]
-        self._rescore = given["rescore"]
+        self._fresh, self._rescore = given["fresh"], given["rescore"]
+        self._only = given["only"]
+        self._chosen = choose(self.plan, self._only)
         self._store: Store  # there while the study runs
         self._lifecycle = Lifecycle(
             self.plan,
@@ -108,8 +113,7 @@ class StudyRunner:
         )
         self._restored = 0
         self._stopped_because: str | None = None
-        self._is_out_of_budget = False
-        self._begun = False
+        self._is_out_of_budget = self._begun = False
 
     @property
     def summary(self) -> StudySummary:
@@ -223,6 +227,8 @@ class StudyRunner:
             self._store = store
             restored = await store.begin(self.plan, rescore=self._rescore)
             self._restored = restored.kept
+            self._chosen = to_make(self._chosen, restored.done, restored.answered, self._only)
+            self.left_out = len(self.plan) - restored.kept - self._chosen.count(1)
             try:
                 async with self._bindings.open(await self._session(store)):
                     with self._stalls.told():
@@ -256,11 +262,15 @@ class StudyRunner:
                 planned=len(self.plan),
                 restored=restored.kept,
                 lost_calls=restored.lost_calls,
+                left_out=self.left_out,
             )
             try:
                 await self._scheduler.run(self._jobs(restored))
             except Exception as error:  # noqa: BLE001 - raised below, when all is saved
                 failure = error
+
+            if self.left_out and self._stopped_because is None:
+                self._stopped_because = self._only.reason
 
             for job in self._scheduler.abandoned:
                 self._announce(RunAbandoned, run_id=self.plan.at(job.position).run_id)
@@ -287,7 +297,7 @@ class StudyRunner:
 
     def _jobs(self, restored: Restored) -> Iterator[Job]:
         for planned_order, position in enumerate(execution_order(self.plan)):
-            if not restored.done[position]:
+            if self._chosen[position]:
                 yield Job(
                     position,
                     planned_order,

@@ -58,6 +58,7 @@ def test_machines_read_launch_and_done_and_nothing_else_on_stdout(folder: StudyF
         "failed": 0,
         "skipped": 0,
         "remaining": 0,
+        "left_out": 0,
         "stopped_because": None,
         "output_dir": str(folder.results),
     }
@@ -307,3 +308,42 @@ def test_fresh_starts_from_nothing_and_keeps_the_old_aside(folder: StudyFolder, 
     assert "kept from before" not in ended.stderr
     assert len(list(folder.path.glob("results*"))) == 2
     assert len(folder.calls()) == 80
+
+
+@pytest.mark.field("studies-N8")
+def test_a_pilot_is_over_with_exit_code_0_and_a_later_run_goes_on(
+    folder: StudyFolder, cli: Any
+) -> None:
+    folder.file.write_text(folder.file.read_text().replace("as_designed", "blocked"))
+    pilot = cli("run", folder.file, "--limit", "3", "--json")
+    assert pilot.exit_code == 0
+    _, done = json_lines(pilot.stdout)
+    assert (done["succeeded"], done["remaining"], done["left_out"]) == (4, 36, 36)
+    assert done["stopped_because"] == "limit"
+    again = cli("run", folder.file, "--limit", "3")
+    assert again.exit_code == 0
+    assert "--limit 3 takes 4 runs, so that the last block is whole" in again.stderr
+    assert "4 kept from before, 36 not run" in again.stderr
+    assert "to make the other 36" in again.stderr
+    assert cli("run", folder.file).exit_code == 0
+    assert Counter(Counter(folder.calls()).values()) == {1: 40}
+
+
+def test_runs_are_chosen_by_name(folder: StudyFolder, cli: Any) -> None:
+    chosen = ["--agent", "worker", "--condition", "tone=warm", "--problem", "p2"]
+    dry = cli("run", folder.file, *chosen, "--dry-run")
+    assert "0 done, 10 left, 30 for a later run" in dry.stderr
+    ended = cli("run", folder.file, *chosen, "--json")
+    assert ended.exit_code == 0
+    assert json_lines(ended.stdout)[-1]["stopped_because"] == "selection"
+    assert len(folder.calls()) == 10
+    refused = cli("run", folder.file, "--agent", "wrker")
+    assert refused.exit_code == 3
+    assert "did you mean 'worker'?" in refused.stderr
+
+
+def test_a_failed_run_of_a_pilot_is_exit_code_10(folder: StudyFolder, cli: Any) -> None:
+    folder.set_up(failing=["p1"])
+    ended = cli("run", folder.file, "--problems", "1")
+    assert ended.exit_code == 10
+    assert "run it again to make the 20 runs" in ended.stderr

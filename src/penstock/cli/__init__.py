@@ -14,7 +14,17 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import analyze, check, doctor, export, plan, run, simulate_model, status
+from penstock.cli import (
+    analyze,
+    check,
+    doctor,
+    export,
+    plan,
+    rescore,
+    run,
+    simulate_model,
+    status,
+)
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.installed import InstalledCommands
 from penstock.cli.output import ensure_descriptors
@@ -74,6 +84,7 @@ for _name, _command in (
     ("status", status.status),
     ("analyze", analyze.analyze),
     ("export", export.export),
+    ("rescore", rescore.rescore),
     ("doctor", doctor.doctor),
     ("simulate-model", simulate_model.simulate_model),
 ):

@@ -1,17 +1,23 @@
-"""What several commands take: a study, a directory, the wish for JSON."""
+"""What several commands take: a study, a directory, and options that mean the same in each."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 __all__ = [
+    "ConcurrencyOption",
     "DirectoryArgument",
+    "DryRunOption",
     "JsonOption",
+    "MaxFailuresOption",
+    "OutputDirOption",
+    "ProgressOption",
     "StudyArgument",
     "TargetArgument",
+    "VerboseOption",
     "given_path",
     "number_or_auto",
 ]
@@ -73,3 +79,35 @@ DirectoryArgument = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Write JSON to stdout, one object a line.")
 ]
+OutputDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=given_path, metavar="DIR", help="Where results go, in place of the study's own."
+    ),
+]
+ConcurrencyOption = Annotated[
+    Any,
+    typer.Option(
+        "--concurrency",
+        "--parallelism",
+        parser=number_or_auto,
+        metavar="N|auto",
+        help="Runs in flight at once, or as many as agents keep up with; else the study's.",
+    ),
+]
+MaxFailuresOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="F",
+        help="Stop when more runs than this have failed, and exit 10; without it all runs "
+        "are made, and the exit code is 10 if any failed.",
+    ),
+]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Check everything, and run and write nothing.")
+]
+ProgressOption = Annotated[
+    bool | None, typer.Option(help="Show progress; the default is to, but with --json not to.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]

@@ -75,10 +75,13 @@ def _planned(ready: Readiness, made: Plan) -> Planned:
 
 
 def _tell(planned: Planned) -> None:
+    from penstock.cli.readiness import standing_in_words
+
+    words = standing_in_words(planned.done, planned.left, planned.unscored)
     left_out = f" ({planned.inadmissible:,} more are inadmissible)" if planned.inadmissible else ""
     say(
         f"{planned.study_id}: {counted(planned.planned, 'run')} planned; nothing was run",
-        *_done(planned),
+        *([f"{words}: {planned.output_dir}"] if words else []),
         counted(len(planned.conditions), "condition") + left_out,
         *listed(
             [
@@ -113,11 +116,3 @@ def _tell(planned: Planned) -> None:
         from penstock.cli.forecasts import forecast_lines
 
         say(*forecast_lines(planned.chat_models_left, is_rest=planned.done > 0))
-
-
-def _done(planned: Planned) -> list[str]:
-    if not planned.done and not planned.unscored:
-        return []
-
-    unscored = f", {planned.unscored:,} of them only to be scored" if planned.unscored else ""
-    return [f"{planned.done:,} done, {planned.left:,} left{unscored}: {planned.output_dir}"]

@@ -13,7 +13,7 @@ from penstock.store.lock import is_held
 from penstock.store.outlook import outlook
 from penstock.store.restored import Restored
 
-__all__ = ["Readiness", "is_in_use", "readiness"]
+__all__ = ["Readiness", "is_in_use", "readiness", "standing_in_words"]
 
 
 class Readiness(NamedTuple):
@@ -59,3 +59,14 @@ def is_in_use(directory: Path) -> bool:
         return is_held(directory)
     except OSError:  # one may not look
         return False
+
+
+def standing_in_words(done: int, left: int, unscored: int = 0, left_out: int = 0) -> str:
+    """Say what is done and what is left of a plan; nothing where nothing is done or left out."""
+    if not (done or unscored or left_out):
+        return ""
+
+    said = [f"{done:,} done, {left:,} left"]
+    said += [f"{unscored:,} of them only to be scored"] if unscored else []
+    said += [f"{left_out:,} for a later run"] if left_out else []
+    return ", ".join(said)

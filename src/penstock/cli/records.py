@@ -38,6 +38,7 @@ class Launched(Record):
         study_id: The study.
         planned: Runs in the plan.
         restored: Runs that are kept from earlier sessions.
+        left_out: Runs without a result that `--limit` or the like leaves to a later session.
         lost_calls: Calls of killed sessions that may have been paid for and have no result.
         concurrency: Runs in flight at once, or where `auto` begins.
         output_dir: Where results go.
@@ -49,6 +50,7 @@ class Launched(Record):
     study_id: str
     planned: int
     restored: int
+    left_out: int
     lost_calls: int
     concurrency: int
     output_dir: str
@@ -67,7 +69,9 @@ class Done(Record):
         failed: Runs that failed in this session, after their last attempt.
         skipped: Runs that do not apply, as their agents said in this session.
         remaining: Runs that have no result yet.
-        stopped_because: Why the study was stopped before its end, if it was.
+        left_out: Those of them that `--limit` or the like leaves to a later session.
+        stopped_because: Why the study was stopped before its end, if it was: `limit` where a
+            pilot is over, `selection` where the chosen runs are made, else a sentence.
         output_dir: Where results are.
     """
 
@@ -78,6 +82,7 @@ class Done(Record):
     failed: int
     skipped: int
     remaining: int
+    left_out: int
     stopped_because: str | None
     output_dir: str
 

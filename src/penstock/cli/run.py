@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from penstock.cli.arguments import JsonOption, TargetArgument, given_path, number_or_auto
+from penstock.cli.arguments import (
+    ConcurrencyOption,
+    DryRunOption,
+    JsonOption,
+    MaxFailuresOption,
+    OutputDirOption,
+    ProgressOption,
+    TargetArgument,
+    VerboseOption,
+)
 
 __all__ = ["run"]
 
@@ -15,24 +23,49 @@ __all__ = ["run"]
 def run(
     study: TargetArgument = None,
     *,
-    output_dir: Annotated[
-        Path | None,
+    output_dir: OutputDirOption = None,
+    limit: Annotated[
+        int | None,
         typer.Option(
-            parser=given_path,
-            metavar="DIR",
-            help="Where results go, in place of the study's own.",
+            min=1,
+            metavar="N",
+            help="A pilot: the first N runs in all, rounded up to whole blocks. A later run goes "
+            "on.",
         ),
     ] = None,
-    concurrency: Annotated[
-        Any,
+    problems: Annotated[
+        int | None,
         typer.Option(
-            "--concurrency",
-            "--parallelism",
-            parser=number_or_auto,
-            metavar="N|auto",
-            help="Runs in flight at once, or as many as agents keep up with; else the study's.",
+            min=1,
+            metavar="K",
+            help="A pilot: the first K problems, with all conditions, agents and replicates.",
         ),
     ] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only runs of this agent; may be given more than once."),
+    ] = None,
+    condition: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="C",
+            help="Only runs of this condition, by its id or by what it holds (tone=warm,size=3); "
+            "may be given more than once.",
+        ),
+    ] = None,
+    problem: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only runs of this problem; may be given more than once."),
+    ] = None,
+    rescore: Annotated[
+        bool,
+        typer.Option("--rescore", help="Score kept answers again too; no agent is called for it."),
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Move earlier results aside and start from nothing."),
+    ] = False,
+    concurrency: ConcurrencyOption = None,
     timeout: Annotated[
         float | None,
         typer.Option(min=0.001, metavar="S", help="Seconds an agent may take in one attempt."),
@@ -42,36 +75,36 @@ def run(
         typer.Option(min=0, metavar="N", help="How often a failed run is tried again."),
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failed run.")] = False,
-    max_failures: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            metavar="F",
-            help="Stop when more runs than this have failed, and exit 10; without it all runs "
-            "are made, and the exit code is 10 if any failed.",
-        ),
-    ] = None,
-    fresh: Annotated[
-        bool,
-        typer.Option("--fresh", help="Move earlier results aside and start from nothing."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, and run and write nothing.")
-    ] = False,
-    progress: Annotated[
-        bool | None, typer.Option(help="Show progress; the default is to, but with --json not to.")
-    ] = None,
+    max_failures: MaxFailuresOption = None,
+    dry_run: DryRunOption = False,
+    progress: ProgressOption = None,
     json: JsonOption = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")] = False,
+    verbose: VerboseOption = False,
     sqlite: Annotated[  # noqa: ARG001 - the store is always there
         bool, typer.Option("--sqlite", hidden=True, help="Changes nothing: it is always there.")
     ] = False,
 ) -> None:
     """Run what is missing of a study: what succeeded before is kept, what failed runs again."""
+    from penstock.cli import dry_run as preview
     from penstock.cli import session
+    from penstock.planning.selection import Selection
+
+    if fail_fast and max_failures:
+        raise typer.BadParameter("--fail-fast means --max-failures 0; give one of them")
+
+    if fresh and rescore:
+        raise typer.BadParameter("--fresh keeps no answers that --rescore could score; give one")
 
     request = session.RunRequest(
         output_dir=output_dir,
+        only=Selection(
+            agents=tuple(agent or ()),
+            conditions=tuple(condition or ()),
+            problems=tuple(problem or ()),
+            first_problems=problems,
+            limit=limit,
+        ),
+        rescore=rescore,
         concurrency=concurrency,
         timeout_s=timeout,
         retries=retries,
@@ -82,7 +115,4 @@ def run(
         json=json,
         verbose=verbose,
     )
-    if fail_fast and max_failures:
-        raise typer.BadParameter("--fail-fast means --max-failures 0; give one of them")
-
-    session.dry_run(study, request) if dry_run else session.run(study, request)
+    preview.dry_run(study, request) if dry_run else session.run(study, request)

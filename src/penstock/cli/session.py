@@ -11,25 +11,21 @@ import anyio
 import typer
 
 from penstock.cli.exit_codes import ExitCode
-from penstock.cli.forecasts import forecast_lines, forecasts_of
 from penstock.cli.logs import show_logs
 from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
-from penstock.cli.readiness import is_in_use
 from penstock.cli.records import Done, Launched
 from penstock.cli.standing import failures
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import Target, find_target
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
-from penstock.planning.plan import Plan
+from penstock.planning.selection import Selection, choose
 from penstock.results import StudySummary
 from penstock.run import run_interruptibly
 from penstock.runner import StudyRunner
-from penstock.store.outlook import outlook
 from penstock.store.reader import StoreReader
-from penstock.store.restored import Restored
 
-__all__ = ["RunRequest", "dry_run", "run"]
+__all__ = ["RunRequest", "done_line", "launched", "run", "runner_of", "tell_rounding"]
 
 _GIVE_UP_AT = 3
 """The interrupt at which we leave whatever still runs."""
@@ -39,15 +35,17 @@ class RunRequest(NamedTuple):
     """What was asked for on the command line; see ``penstock run --help``."""
 
     output_dir: Path | None
+    only: Selection
     concurrency: int | Literal["auto"] | None
-    timeout_s: float | None
-    retries: int | None
-    fail_fast: bool
     max_failures: int | None
-    fresh: bool
     show_progress: bool
     json: bool
     verbose: bool
+    timeout_s: float | None = None
+    retries: int | None = None
+    fail_fast: bool = False
+    fresh: bool = False
+    rescore: bool = False
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -55,48 +53,32 @@ def run(named: str | None, request: RunRequest) -> None:
     with patient_streams() as stdout, errors_told():
         show_logs(verbose=request.verbose)
         target = find_target(named, request.output_dir)
-        session = _Session(_runner(target, request), request, stdout)
-        raise typer.Exit(session.run())
+        runner = runner_of(target, request)
+        tell_rounding(runner, request.only)
+        raise typer.Exit(_Session(runner, request, stdout).run())
 
 
-def dry_run(named: str | None, request: RunRequest) -> None:
-    """Check a study and say what is planned, done and left; run and write nothing."""
-    with patient_streams() as stdout, errors_told():
-        target = find_target(named, request.output_dir)
-        runner = _runner(target, request)
-        kept = None if request.fresh else outlook(target.output_dir, runner.plan)
-        if request.json:
-            done = 0 if kept is None else kept.kept
-            emit(_launched(runner, restored=done, dry_run=True), stdout)
-            summary = runner.summary.model_copy(update={"restored": done})
-            emit(_done(summary, target.output_dir), stdout)
-        else:
-            _tell_plan(target, runner.plan, kept)
+def tell_rounding(runner: StudyRunner, only: Selection) -> None:
+    """Say where a limit was rounded up, and why."""
+    limit, chosen = only.limit, choose(runner.plan, only).count(1) if only.limit else 0
+    if limit is not None and chosen > limit:
+        say(
+            f"--limit {limit:,} takes {chosen:,} runs, so that the last block is whole: one "
+            "problem and replicate under every condition"
+        )
 
 
-def _tell_plan(target: Target, plan: Plan, kept: Restored | None) -> None:
-    conditions = counted(len(plan.cells), "condition")
-    agents = counted(len(plan.agents()), "agent")
-    problems = counted(len(plan.problems()), "problem")
-    done = 0 if kept is None else kept.kept
-    say(
-        f"{plan.study.study_id}: valid; {counted(len(plan), 'run')} planned "
-        f"({conditions}, {agents}, {problems}); nothing was run",
-        f"{done:,} done, {len(plan) - done:,} left: {target.output_dir}"
-        if done
-        else f"results would go to {target.output_dir}",
-    )
-    if forecasts := forecasts_of(plan, kept):
-        say(*forecast_lines(forecasts, is_rest=done > 0))
+def runner_of(target: Target, request: RunRequest) -> StudyRunner:
+    """Make the runner that a request asks for.
 
-    if is_in_use(target.output_dir):
-        say("it is being run now: another run is refused until that ends")
-
-
-def _runner(target: Target, request: RunRequest) -> StudyRunner:
+    Raises:
+        ValidationError: the study cannot be run as declared, or as asked for.
+    """
     study = target.study
     options: RunnerOptions = {
         "fresh": request.fresh,
+        "only": request.only,
+        "rescore": request.rescore,
         "show_progress": request.show_progress,
         "output_dir": target.output_dir,
     }
@@ -156,23 +138,30 @@ class _Session:
             )
 
         if self._request.json:
-            launched = _launched(self._runner, restored=event.restored, lost_calls=event.lost_calls)
-            emit(launched, self._stdout)
+            line = launched(
+                self._runner,
+                restored=event.restored,
+                left_out=event.left_out,
+                lost_calls=event.lost_calls,
+            )
+            emit(line, self._stdout)
 
     def done(self) -> None:
         """Write the last line for machines, however the study ended."""
         if self._request.json and self._is_launched:
-            emit(_done(self._runner.summary, self._runner.output_dir), self._stdout)
+            runner = self._runner
+            emit(done_line(runner.summary, runner.left_out, runner.output_dir), self._stdout)
 
     def _exit_code(self) -> ExitCode:
         summary = self._runner.summary
-        if self._interrupts and summary.remaining:
+        remaining = summary.remaining - self._runner.left_out
+        if self._interrupts and remaining:
             return ExitCode.INTERRUPTED
 
-        if summary.is_out_of_budget and (summary.remaining or summary.failed):
+        if summary.is_out_of_budget and (remaining or summary.failed):
             return ExitCode.OUT_OF_BUDGET
 
-        if summary.failed > (self._runner.execution.failures_allowed or 0) or summary.remaining:
+        if summary.failed > (self._runner.execution.failures_allowed or 0) or remaining:
             return ExitCode.FAILED_RUNS
 
         return ExitCode.COMPLETE
@@ -194,7 +183,7 @@ class _Session:
         """Say what came of it, where the results are, and what to do next."""
         summary = self._runner.summary
         say(
-            f"{summary.study_id}: {_state(summary, code)}",
+            f"{summary.study_id}: {_state(summary, code, self._runner.left_out)}",
             f"runs: {_counts(summary)}",
             f"results: {self._runner.output_dir}",
         )
@@ -206,18 +195,28 @@ class _Session:
                 )
 
         again = "run it again without --fresh" if self._request.fresh else "run it again"
-        waiting = summary.failed + summary.remaining
+        left_out = self._runner.left_out
+        waiting = summary.failed + summary.remaining - left_out
         if waiting:
             say(f"next: {again} to make the {counted(waiting, 'run')} that failed or remain")
+        elif left_out:
+            say(f"next: run it without what chose these runs to make the other {left_out:,}")
 
 
-def _launched(
-    runner: StudyRunner, *, restored: int, lost_calls: int = 0, dry_run: bool = False
+def launched(
+    runner: StudyRunner,
+    *,
+    restored: int,
+    left_out: int,
+    lost_calls: int = 0,
+    dry_run: bool = False,
 ) -> Launched:
+    """Make the first line for machines."""
     return Launched(
         study_id=runner.study.study_id,
         planned=len(runner.plan),
         restored=restored,
+        left_out=left_out,
         lost_calls=lost_calls,
         concurrency=runner.concurrency,
         output_dir=str(runner.output_dir),
@@ -226,7 +225,8 @@ def _launched(
     )
 
 
-def _done(summary: StudySummary, output_dir: Path) -> Done:
+def done_line(summary: StudySummary, left_out: int, output_dir: Path) -> Done:
+    """Make the last line for machines."""
     return Done(
         planned=summary.planned,
         restored=summary.restored,
@@ -234,22 +234,26 @@ def _done(summary: StudySummary, output_dir: Path) -> Done:
         failed=summary.failed,
         skipped=summary.skipped,
         remaining=summary.remaining,
+        left_out=left_out,
         stopped_because=summary.stopped_because,
         output_dir=str(output_dir),
     )
 
 
-def _state(summary: StudySummary, code: ExitCode) -> str:
+def _state(summary: StudySummary, code: ExitCode, left_out: int) -> str:
     if code is ExitCode.INTERRUPTED:
         return "interrupted"
 
     if code is ExitCode.OUT_OF_BUDGET:
         return f"stopped: {summary.stopped_because}"
 
-    if summary.remaining:
+    if summary.remaining > left_out:
         return "stopped early"
 
-    return "finished, but some runs failed" if summary.failed else "complete"
+    if summary.failed:
+        return "finished, but some runs failed"
+
+    return "the chosen runs are made" if left_out else "complete"
 
 
 def _counts(summary: StudySummary) -> str:

@@ -81,11 +81,13 @@ class StudyStarted(StudyEvent):
         restored: Those of them whose results are kept.
         lost_calls: Calls that may have been paid for and have no result, for the sessions that
             made them were killed; they are made again.
+        left_out: Runs without a result that are left to a later session.
     """
 
     planned: int
     restored: int
     lost_calls: int = 0
+    left_out: int = 0
 
 
 class StudyStopping(StudyEvent):

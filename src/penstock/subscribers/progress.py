@@ -127,7 +127,7 @@ class _Board:
                 self.retried += 1
             case StudyStarted():
                 self.study_id = event.study_id
-                self.planned, self.done = event.planned, event.restored
+                self.planned, self.done = event.planned - event.left_out, event.restored
             case LimitChanged(endpoint=None):
                 self.limit = event.limit
             case LoopStalled():
