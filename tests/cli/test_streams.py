@@ -93,10 +93,10 @@ def test_logs_are_readable_lines_and_the_first_of_each_kind(
     log.info("study.started")
     log.warning("study.stopping", reason="interrupted by SIGINT")
     for number in range(100):
-        log.error("run.failed", study_id="s", run_id=f"run-{number}", error="a\n\x1bb")
+        log.error("run.failed", study_id="s", run_id=f"run-{number}", error=f"a\n\x1b{number}")
 
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == "error: run.failed run_id=run-0 error=a \\x1bb"
+    assert lines[0] == "error: run.failed run_id=run-0 error=a \\x1b0"
     assert len(lines) == 21
     assert "--verbose shows all" in lines[-1]
 
@@ -115,3 +115,18 @@ def test_verbose_logs_show_everything_and_tracebacks(capsys: pytest.CaptureFixtu
     assert lines[0] == "info: study.started planned=3"
     assert lines.count("warning: run.retried") == 30
     assert lines[-1] == "ValueError: \\x1b"
+
+
+@pytest.mark.field("studies-N17")
+@pytest.mark.usefixtures("structlog_restored")
+def test_failures_that_are_alike_are_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    show_logs(verbose=False)
+    log = structlog.get_logger("penstock")
+    for number in range(300):
+        log.error("run.failed", run_id=f"run-{number}", error="refused")
+        log.warning("run.retried", run_id=f"run-{number}", error="refused")
+
+    assert capsys.readouterr().err.splitlines() == [
+        "error: run.failed run_id=run-0 error=refused",
+        "warning: run.retried run_id=run-0 error=refused",
+    ]

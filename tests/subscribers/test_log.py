@@ -172,3 +172,25 @@ async def test_logging_configures_nothing_by_itself() -> None:
     await logged(CASES[0][0])
 
     assert not structlog.is_configured()
+
+
+@pytest.mark.field("studies-N17")
+async def test_failures_that_are_alike_are_written_once_with_their_number(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    failure = make_event(RunFailed, run_id=SPEC.run_id, result=FAILED)
+    await logged(*[failure] * 300, make_event(StudyFinished, summary=SUMMARY))
+
+    first, total = capsys.readouterr().err.splitlines()
+    assert f"run_id={SPEC.run_id}" in first.replace("'", "")
+    assert "times=300" in total
+    assert "ValueError: no" in total
+
+
+async def test_a_host_with_a_log_of_its_own_gets_every_failure() -> None:
+    failure = make_event(RunFailed, run_id=SPEC.run_id, result=FAILED)
+    with structlog.testing.capture_logs() as entries:
+        structlog.configure()
+        await logged(*[failure] * 3, make_event(StudyFinished, summary=SUMMARY))
+
+    assert [each["event"] for each in entries] == ["run.failed"] * 3 + ["study.finished"]

@@ -45,15 +45,26 @@ def _without_what_was_said(
 
 
 class _Few:
-    """Drops events of a kind that was shown often enough, and says once that it does."""
+    """Drops what says the same as an event before it, and events of a kind once there are many.
+
+    How many failures were alike is told at the end of a command, and by `status`.
+    """
 
     def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
         self._seen: Counter[str] = Counter()
 
     def __call__(
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         kind = str(event["event"])
+        if "error" in event:
+            same = (kind, str(event["error"]))
+            if same in self._said:
+                raise structlog.DropEvent
+
+            self._said.add(same)
+
         self._seen[kind] += 1
         if self._seen[kind] > _SHOWN_OF_A_KIND + 1:
             raise structlog.DropEvent

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,15 +38,32 @@ EVENTS = (
     SubscriberFailed,
 )
 
+_NAMES = {RunFailed: "run.failed", RunRetried: "run.retried"}
 _SAY_AGAIN_AFTER = timedelta(minutes=1)
 """An agent that blocks the event loop does so in each run; it is named once in a while."""
 
 
 async def log(stream: EventStream) -> None:
-    """Write a study's start, end, failures and retries to the ``penstock`` logger."""
-    logger = _logger()
+    """Write a study's start, end, failures and retries to the ``penstock`` logger.
+
+    Where the host has configured structlog, it gets each of them. Where not, failures that are
+    alike are written once, and at the end how many there were.
+    """
+    logger, is_host_s = _logger()
     said: dict[str, datetime] = {}
+    alike: Counter[tuple[str, str]] = Counter()
     async for event in stream:
+        if not is_host_s and isinstance(event, (RunFailed, RunRetried)):
+            same = (_NAMES[type(event)], str(event.result.error))
+            alike[same] += 1
+            if alike[same] > 1:
+                continue
+
+        if isinstance(event, StudyFinished):
+            for (name, error), count in alike.items():
+                if count > 1:
+                    logger.warning(name, study_id=event.study_id, times=count, error=error)
+
         if isinstance(event, LoopStalled):
             last = said.get(event.culprit)
             if last is not None and event.at - last < _SAY_AGAIN_AFTER:
@@ -56,17 +74,15 @@ async def log(stream: EventStream) -> None:
         _write(logger.bind(study_id=event.study_id), event)
 
 
-def _logger() -> Any:
-    """The host's logger; where it configured none, warnings and errors go to stderr."""
+def _logger() -> tuple[Any, bool]:
+    """Return the host's logger and that it is; where it configured none, one to stderr."""
     import structlog  # noqa: PLC0415 - 90 ms that `penstock --help` need not wait
 
     if structlog.is_configured():
-        return structlog.get_logger("penstock")
+        return structlog.get_logger("penstock"), True
 
-    return structlog.wrap_logger(
-        structlog.PrintLogger(sys.stderr),
-        wrapper_class=structlog.make_filtering_bound_logger("warning"),
-    )
+    warnings = structlog.make_filtering_bound_logger("warning")
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=warnings), False
 
 
 def _write(logger: Any, event: Event) -> None:
