@@ -661,7 +661,7 @@ async def test_the_command_says_its_address_serves_and_ends_cleanly_at_a_signal(
 
     assert process.returncode == 0
     assert out == ""
-    assert err == "1 requests, at most 1 in flight\n"
+    assert err == "1 request, at most 1 in flight\n"
     (line,) = log.read_text().splitlines()
     assert json.loads(line)["fault"] == "server_error"
 

@@ -21,6 +21,8 @@ __all__ = [
     "Planned",
     "PlannedCondition",
     "Record",
+    "Served",
+    "Serving",
 ]
 
 
@@ -183,3 +185,31 @@ class Planned(Record):
     chat_models: tuple[Forecast, ...]
     chat_models_left: tuple[Forecast, ...]
     output_dir: str
+
+
+class Serving(Record):
+    """The first line of `simulate-model`: it can be used.
+
+    Args:
+        event: Which line this is.
+        url: Its address, for `base_url`.
+        pid: The process.
+    """
+
+    event: Literal["serving"] = "serving"
+    url: str
+    pid: int
+
+
+class Served(Record):
+    """The last line of `simulate-model`.
+
+    Args:
+        event: Which line this is.
+        requests: How many requests there were.
+        max_in_flight: How many there were at once at most.
+    """
+
+    event: Literal["served"] = "served"
+    requests: int
+    max_in_flight: int

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,8 +16,9 @@ import anyio
 import typer
 
 from penstock._base.extras import load_extra
+from penstock.cli.arguments import JsonOption, given_path
 from penstock.cli.exit_codes import ExitCode
-from penstock.cli.output import errors_told, say
+from penstock.cli.output import counted, emit, errors_told, say
 from penstock.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -55,7 +58,8 @@ def simulate_model(
         str | None, typer.Option(metavar="NAME", help="What answers say they are of.")
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Recorded answers, as JSON lines.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=given_path, help="Recorded answers, as JSON lines."),
     ] = None,
     replay_key: Annotated[
         str, typer.Option(metavar="FIELD", help="The field with a problem's id.")
@@ -68,7 +72,11 @@ def simulate_model(
     ] = None,
     replay_problems: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Ids and texts of problems, to be found in prompts."),
+        typer.Option(
+            metavar="FILE",
+            parser=given_path,
+            help="Ids and texts of problems, to be found in prompts.",
+        ),
     ] = None,
     error_rate: Annotated[
         float, typer.Option(min=0, max=1, help="Share of transient faults of all kinds.")
@@ -114,8 +122,10 @@ def simulate_model(
         str | None, typer.Option(metavar="NAME", help="The variable with the key to insist on.")
     ] = None,
     log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A line of JSON for each request.")
+        Path | None,
+        typer.Option(metavar="FILE", parser=given_path, help="A line of JSON for each request."),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Serve a simulated chat model, to rehearse a study for nothing; Ctrl-C ends it.
 
@@ -155,31 +165,41 @@ def simulate_model(
         "kept_requests": 1,  # the file is the log of a process
     }
     simulator = load_extra("penstock.simulator", extra="models", what="simulate-model")
-    _serve(simulator, _options(simulator, given))
+    _serve(simulator, _options(simulator, given), json=json)
 
 
-def _serve(simulator: Any, options: SimulatorOptions) -> None:
+def _serve(simulator: Any, options: SimulatorOptions, *, json: bool) -> None:
     _raise_limit_on_files()
     try:
-        anyio.run(_serve_until_signalled, simulator, options)
+        anyio.run(partial(_serve_until_signalled, simulator, options, json=json))
     except ValidationError as error:  # the files of a replay: every line that is wrong
         say(*(f"error: {each}" for each in error.errors[:_MOST_ERRORS]))
         raise typer.Exit(ExitCode.REFUSED) from None
 
 
-async def _serve_until_signalled(simulator: Any, options: SimulatorOptions) -> None:
+async def _serve_until_signalled(simulator: Any, options: SimulatorOptions, *, json: bool) -> None:
+    from penstock.cli.records import Served, Serving
+
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with simulator.SimulatedProvider(options) as provider:
             if not _is_loopback(options.host):
-                say(f"others can reach it: {options.host} is no loopback address")
+                say(f"others can reach it: {options.host} is not a loopback address")
 
-            sys.stdout.write(f"{provider.url}\n")
-            sys.stdout.flush()
+            if json:
+                emit(Serving(url=provider.url, pid=os.getpid()))
+            else:
+                sys.stdout.write(f"{provider.url}\n")
+                sys.stdout.flush()
+
             async for _ in signals:
                 break
 
     totals = provider.stats()
-    say(f"{totals['requests']:,} requests, at most {totals['max_in_flight']:,} in flight")
+    if json:
+        emit(Served(requests=totals["requests"], max_in_flight=totals["max_in_flight"]))
+    else:
+        requests = counted(totals["requests"], "request")
+        say(f"{requests}, at most {totals['max_in_flight']:,} in flight")
 
 
 def _options(simulator: Any, given: dict[str, Any]) -> SimulatorOptions:
