@@ -55,8 +55,9 @@ class PenstockError(Exception):
 class ValidationError(PenstockError, ValueError):
     """A study that cannot run as declared; ``errors`` lists everything that is wrong."""
 
-    def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = tuple(dict.fromkeys(errors))  # two steps may find the same
+    def __init__(self, errors: str | Sequence[str]) -> None:
+        given = [errors] if isinstance(errors, str) else errors
+        self.errors = tuple(dict.fromkeys(given))  # two steps may find the same
         super().__init__("\n".join(self.errors))
 
 

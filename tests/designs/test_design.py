@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError as PydanticError
 
 import penstock as ps
 from penstock.designs import ORDERED, WITH_CENTER, Design, DesignRow
@@ -148,7 +147,7 @@ def test_a_package_registers_a_kind_and_is_imported_when_a_study_names_it(
         ps.build_design(study)
 
     assert len(ps.build_design(study, DesignSpec(kind="corners"))) == 3
-    with pytest.raises(PydanticError, match=r"one of: full_factorial, .*, corners"):
+    with pytest.raises(ps.ValidationError, match=r"one of: full_factorial, .*, corners"):
         DesignSpec(kind="corner")
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 import penstock as ps
-from penstock.errors import StudyFileError
+from penstock.errors import StudyFileError, ValidationError
 from penstock.study.execution import Execution, Retry
 from penstock.study.model import Study
 from penstock.study.policies import RunBudget
@@ -42,14 +41,14 @@ def test_what_is_left_out_tries_once_one_run_at_a_time_and_never_gives_up() -> N
         ({"concurrency": 0}, "Execution.concurrency must be >= 1."),
         ({"concurrency": "many"}, "must be a whole number, or 'auto' (got 'many')"),
         ({"concurrency": True}, "must be a whole number, or 'auto' (got True)"),
-        ({"timeout_s": 0}, "timeout_s\n  Input should be greater than 0"),
-        ({"timeout_s": float("nan")}, "timeout_s\n  Input should be greater than 0"),
-        ({"timeout_s": "30"}, "timeout_s\n  Input should be a valid number"),
-        ({"max_failures": -1}, "max_failures\n  Input should be greater than or equal to 0"),
-        ({"limiters": {"api": 0}}, "limiters.api\n  Input should be greater than 0"),
-        ({"grace_s": -1}, "grace_s\n  Input should be greater than or equal to 0"),
-        ({"stall_threshold_s": 0}, "stall_threshold_s\n  Input should be greater than 0"),
-        ({"retry": {"attempts": 0}}, "retry.attempts\n  Input should be greater than 0"),
+        ({"timeout_s": 0}, "timeout_s: Input should be greater than 0"),
+        ({"timeout_s": float("nan")}, "timeout_s: Input should be greater than 0"),
+        ({"timeout_s": "30"}, "timeout_s: Input should be a valid number"),
+        ({"max_failures": -1}, "max_failures: Input should be greater than or equal to 0"),
+        ({"limiters": {"api": 0}}, "limiters.api: Input should be greater than 0"),
+        ({"grace_s": -1}, "grace_s: Input should be greater than or equal to 0"),
+        ({"stall_threshold_s": 0}, "stall_threshold_s: Input should be greater than 0"),
+        ({"retry": {"attempts": 0}}, "retry.attempts: Input should be greater than 0"),
         ({"fail_fast": True, "max_failures": 3}, "`fail_fast` means `max_failures: 0`"),
     ],
 )

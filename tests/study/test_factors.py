@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pydantic
 import pytest
-from pydantic import ValidationError
 
+import penstock as ps
+from penstock.errors import ValidationError
 from penstock.study.factors import Block, Constraint, ConstraintSeverity, Factor, FactorKind, Level
 
 
@@ -102,9 +104,22 @@ def test_levels_given_as_a_set_are_refused_because_a_set_has_no_order() -> None:
         Factor(name="x", levels={"a", "b"})
 
 
+@pytest.mark.field("studies-P9")
+def test_what_is_wrong_with_a_declaration_in_python_is_told_as_that_of_a_file() -> None:
+    with pytest.raises(ps.ValidationError) as refused:
+        Factor(name="", levels=[{"name": "a", "value": object()}], kin="measured")  # type: ignore[call-arg]
+
+    name, level, kind = refused.value.errors
+    assert name == "name: Factor.name must be non-empty."
+    assert level.startswith("levels[0].value: ")
+    assert kind == "kin: unknown key; did you mean `kind`?"
+    assert str(ps.ValidationError("Duplicate name")) == "Duplicate name"
+    assert ps.ValidationError("Duplicate name").errors == ("Duplicate name",)
+
+
 def test_a_declaration_cannot_be_changed() -> None:
     factor = Factor(name="x", levels=[{"name": "a", "value": {"deep": [1]}}])
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
         factor.name = "y"  # type: ignore[misc]
 
     with pytest.raises(TypeError, match="belongs to the study"):
@@ -112,5 +127,5 @@ def test_a_declaration_cannot_be_changed() -> None:
 
 
 def test_unknown_fields_are_refused() -> None:
-    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+    with pytest.raises(ValidationError, match=r"^vlaue: unknown key; did you mean `value`\?$"):
         Level(name="a", value=1, vlaue=2)  # type: ignore[call-arg]

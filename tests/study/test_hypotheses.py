@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from penstock.errors import ValidationError
 from penstock.study.hypotheses import (
     AnalysisPlan,
     Contrast,
@@ -62,7 +63,11 @@ def test_what_is_left_out_has_the_contracts_defaults() -> None:
         ),
         (Hypothesis, HYPOTHESIS | {"kind": "hunch"}, "Input should be 'effect'"),
         (Hypothesis, HYPOTHESIS | {"minimum_effect_of_interest": "much"}, "a valid number"),
-        (Hypothesis, HYPOTHESIS | {"independent_vars": "mode"}, "a valid tuple"),
+        (
+            Hypothesis,
+            HYPOTHESIS | {"independent_vars": "mode"},
+            "independent_vars: must be a list",
+        ),
         (Outcome, OUTCOME | {"primary": "true"}, "a valid boolean"),
     ],
 )

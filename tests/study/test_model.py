@@ -8,10 +8,10 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import pytest
-from pydantic import ValidationError
 
-from penstock.errors import UnstableValueError
+from penstock.errors import UnstableValueError, ValidationError
 from penstock.study.factors import Factor
 from penstock.study.model import SCHEMA_VERSION, Study
 from penstock.study.policies import RunOrder
@@ -67,7 +67,7 @@ def test_a_text_is_not_taken_for_a_list_of_letters_nor_a_set_for_a_list(field: s
 
 def test_nothing_inside_a_study_can_be_changed() -> None:
     study = study_of(agents={"a": "m:f"}, provenance_metadata={"deep": [1]})
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
         study.title = "other"  # type: ignore[misc]
 
     for mapping in (study.agents, study.evaluators, study.provenance_metadata):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
+from penstock.errors import ValidationError
 from penstock.study.policies import DesignKind, DesignSpec, RunBudget, SeedPolicy
 
 

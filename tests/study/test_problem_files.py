@@ -64,8 +64,12 @@ def test_a_row_with_a_mapping_as_payload_is_a_problem_as_it_stands(tmp_path: Pat
         ("q.jsonl", '{"problem_id": 1, "brief": ""}\n\n{', "line 3: not JSON"),
         ("q.jsonl", "[1]", "line 1: not a JSON object"),
         ("q.jsonl", '{"problem_id": null, "brief": ""}', "line 1: .* names the problem, is null"),
-        ("q.jsonl", '{"payload": {}}', "line 1: problem_id: Field required"),
-        ("q.jsonl", '{"problem_id": "p", "payload": {}, "breif": 1}', "line 1: breif: Extra"),
+        ("q.jsonl", '{"payload": {}}', "line 1: problem_id: is required"),
+        (
+            "q.jsonl",
+            '{"problem_id": "p", "payload": {}, "breif": 1}',
+            "line 1: breif: unknown key",
+        ),
         ("q.txt", "", "must end with .jsonl or .csv"),
     ],
 )

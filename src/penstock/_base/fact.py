@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TypeVar, cast
 
+import pydantic
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -21,6 +22,13 @@ from pydantic import (
 )
 
 from penstock._base.frozen import FrozenDict, frozen_json
+from penstock._base.sentences import sentences_of
+from penstock.errors import ValidationError
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)  # where pydantic has it is pydantic's own business
 
 __all__ = [
     "EMPTY",
@@ -124,8 +132,25 @@ def unchecked(kind: Callable[Fields, Stated]) -> Callable[Fields, Stated]:
     return cast("Callable[Fields, Stated]", make)
 
 
-class Declaration(Fact):
-    """A part of a study as its author declares it, in Python or in a file."""
+class _Declared(ModelMetaclass):
+    """Tells what is wrong with a declaration that is made in Python, in penstock's own error.
+
+    Declarations that are read from a file are validated as a whole, and not called.
+    """
+
+    def __call__(cls: Any, *args: Any, **fields: Any) -> Any:  # noqa: N805 - instances are classes
+        try:
+            return super().__call__(*args, **fields)
+        except pydantic.ValidationError as error:
+            raise ValidationError([*sentences_of(error, cls)]) from error
+
+
+class Declaration(Fact, metaclass=_Declared):
+    """A part of a study as its author declares it, in Python or in a file.
+
+    Raises:
+        ValidationError: everything that is wrong with its fields, each with its place.
+    """
 
     @field_validator("*", mode="before")
     @classmethod

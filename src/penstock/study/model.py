@@ -141,14 +141,14 @@ class Study(Declaration):
             deep: Whether what the study holds is copied too.
 
         Raises:
-            pydantic.ValidationError: a new value is not valid.
+            penstock.ValidationError: a new value is not valid.
         """
         copy = super().model_copy(deep=deep)
         if not update:
             return copy
 
         said = {name: getattr(copy, name) for name in self.model_fields_set}
-        return type(self).model_validate({**said, **update})
+        return type(self)(**{**said, **update})
 
     def resolve(self, path: Path | str) -> Path:
         """Make a path of this study absolute: relative ones start at the study file's folder."""

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pydantic
-
 from penstock._base.fact import Declaration, Name, Text
 from penstock._base.reading import RowError, csv_rows, json_rows
+from penstock.errors import ValidationError
 from penstock.study.paths import path_fault
 from penstock.study.problem import Problem
 
@@ -77,9 +76,8 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
     for line, row in _rows(path):
         try:
             problems.append(_problem(row, source))
-        except pydantic.ValidationError as error:
-            faults = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-            raise ValueError(f"{path}, line {line}: {'; '.join(faults)}") from error
+        except ValidationError as error:
+            raise ValueError(f"{path}, line {line}: {'; '.join(error.errors)}") from error
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}") from error
 
