@@ -17,6 +17,7 @@ from .errors import (
     SubscriberError,
     ValidationError,
 )
+from .evaluators.port import Evaluator, Scores
 from .events.bus import EventBus, EventStream, Subscriber
 from .events.tree import (
     Event,
@@ -69,6 +70,7 @@ __all__ = [
     "DesignSpec",
     "DirectoryInUseError",
     "Evaluation",
+    "Evaluator",
     "Event",
     "EventBus",
     "EventStream",
@@ -106,6 +108,7 @@ __all__ = [
     "RunnerOptions",
     "RunningLoopError",
     "RunsSaved",
+    "Scores",
     "SeedPolicy",
     "Selection",
     "SkipRun",

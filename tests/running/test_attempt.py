@@ -15,7 +15,8 @@ import pytest
 import penstock as ps
 from penstock.agents.shapes import bind_agent
 from penstock.errors import AttemptTimeoutError
-from penstock.evaluators import bind_evaluator
+from penstock.evaluators.functions import bind_evaluator
+from penstock.evaluators.port import BoundEvaluator
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.attempt import execute, rescore
 from penstock.store.rows import answer_id_of, attempt_row
@@ -25,12 +26,16 @@ from tests.builders import let_time_run_out, make_context, make_error, make_resu
 pytestmark = pytest.mark.anyio
 
 
+def bound_evaluator(name: str, function: Callable[..., Any]) -> BoundEvaluator:
+    return bind_evaluator(name, function, anyio.CapacityLimiter(4))
+
+
 async def attempt(
     agent: Any, *evaluators: Callable[..., Any], ctx: ps.RunContext | None = None, **options: Any
 ) -> RunResult:
     """Make one attempt, and see that whatever came of it can be stored."""
     bound = bind_agent("a", agent, anyio.CapacityLimiter(4))
-    scorers = [bind_evaluator(f"e{i}", evaluator) for i, evaluator in enumerate(evaluators)]
+    scorers = [bound_evaluator(f"e{i}", evaluator) for i, evaluator in enumerate(evaluators)]
     result = await execute(ctx or make_context(), bound, scorers, **options)
     assert attempt_row(1, 1, result, answer_id_of(result), final=True)
     return result
@@ -498,7 +503,7 @@ async def test_an_answer_given_in_spite_of_a_cancellation_is_kept() -> None:
         started.set()
         return await agent(ctx)
 
-    task = asyncio.create_task(execute(make_context(), waiting, [bind_evaluator("e", len)]))
+    task = asyncio.create_task(execute(make_context(), waiting, [bound_evaluator("e", len)]))
     await started.wait()
     task.cancel()
 
@@ -515,7 +520,7 @@ async def test_scoring_again_keeps_the_answer_and_replaces_the_scores() -> None:
         outputs_json='{"text":"four"}',
     )
 
-    again = await rescore(ctx, earlier, [bind_evaluator("e", lambda answer: {"new": 4})])
+    again = await rescore(ctx, earlier, [bound_evaluator("e", lambda answer: {"new": 4})])
 
     assert (again.status, again.outputs, again.cost_usd) == (
         RunStatus.SUCCESS,
@@ -534,8 +539,8 @@ async def test_scoring_again_turns_a_failed_evaluation_into_a_success() -> None:
     def broken(answer: Any) -> None:
         raise ValueError("still broken")
 
-    good = await rescore(ctx, earlier, [bind_evaluator("e", lambda answer: 1)])
-    bad = await rescore(make_context(), earlier, [bind_evaluator("e", broken)])
+    good = await rescore(ctx, earlier, [bound_evaluator("e", lambda answer: 1)])
+    bad = await rescore(make_context(), earlier, [bound_evaluator("e", broken)])
 
     assert (good.status, good.error) == (RunStatus.SUCCESS, None)
     assert (bad.status, bad.error_info) == (RunStatus.FAILED, "ValueError: still broken")
@@ -545,7 +550,7 @@ async def test_a_primary_outcome_of_the_agent_s_own_outlives_scoring_again() -> 
     ctx = make_context()
     earlier = make_result(ctx.spec, metrics={"primary_outcome": 9}, scores={"old": 1})
 
-    again = await rescore(ctx, earlier, [bind_evaluator("e", lambda answer: 4)])
+    again = await rescore(ctx, earlier, [bound_evaluator("e", lambda answer: 4)])
 
     assert again.primary_outcome == 9
 

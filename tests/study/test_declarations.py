@@ -39,13 +39,13 @@ def test_an_agent_must_come_from_somewhere(data: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("ref", ["agents.py", "agents.py:", ":solve", "a:b c", "a:1", "a:b:c"])
 def test_a_text_that_is_no_reference_is_refused(ref: str) -> None:
-    with pytest.raises(ValidationError, match="is no reference; write"):
+    with pytest.raises(ValidationError, match="is not a reference; write"):
         AgentDeclaration.model_validate({"call": ref})
 
 
 @pytest.mark.parametrize("options", [{"regex": {"pattern": "("}}, {"number": {"pattern": "["}}])
 def test_a_pattern_that_does_not_compile_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="is no regular expression"):
+    with pytest.raises(ValidationError, match="is not a regular expression"):
         EvaluatorDeclaration.model_validate(options)
 
 

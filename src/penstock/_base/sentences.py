@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, get_args
 
 import pydantic
+from pydantic.fields import FieldInfo
 
 __all__ = ["sentences_of"]
 
@@ -56,14 +57,14 @@ def _place(root: str, loc: Sequence[int | str]) -> str:
 def _fields_at(model: Any, loc: Sequence[int | str]) -> list[str]:
     """List the keys that are known at a place: follow the path through the models' types."""
     for part in loc:
-        annotation = model.model_fields[part].annotation if _has_field(model, part) else model
-        model = next(_models_in(annotation), model)
+        field = _fields_by_key(model).get(str(part))
+        model = next(_models_in(model if field is None else field.annotation), model)
 
-    return list(model.model_fields)
+    return list(_fields_by_key(model))
 
 
-def _has_field(model: Any, part: int | str) -> bool:
-    return isinstance(part, str) and part in model.model_fields
+def _fields_by_key(model: type[pydantic.BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _models_in(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:

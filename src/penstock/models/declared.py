@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, NamedTuple
 
+from penstock._base.fact import EMPTY
 from penstock.errors import ValidationError
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import ChatAgent
 from penstock.models.chat_model import Usage
 from penstock.models.endpoints import Endpoints
-from penstock.models.judge import Judge, stand_in_answer
 from penstock.models.prompts import PromptError, scope_of
 from penstock.models.request_template import RequestTemplate
 from penstock.models.session import Session
 from penstock.planning.plan import Cell, Plan, RunSpec
-from penstock.study.chat import ChatOptions, JudgeOptions
+from penstock.study.chat import ChatOptions
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.problem import Problem
@@ -44,7 +44,7 @@ class _Declared(NamedTuple):
 
 
 class DeclaredModels:
-    """Makes the chat agents and judges of a study.
+    """Makes the chat agents of a study, and what its judges ask and are asked with.
 
     Args:
         study: The study.
@@ -61,19 +61,34 @@ class DeclaredModels:
         Raises:
             ValidationError: it cannot be called as declared.
         """
-        template, caller = self._made(f"agent {name!r}", options)
-        self._declared.append(_Declared(template, name, {}))
+        template, caller = self.declare(f"agent {name!r}", options, agent_id=name)
         return ChatAgent(template, caller)
 
-    def judge(self, name: str, options: JudgeOptions) -> Judge:
-        """Make a judge.
+    def declare(
+        self,
+        who: str,
+        options: ChatOptions,
+        *,
+        agent_id: str | None = None,
+        prefix: str = "",
+        others: Mapping[str, Any] = EMPTY,
+    ) -> tuple[RequestTemplate, Caller]:
+        """Make what fills in the requests of a model, and what sends them.
+
+        Args:
+            who: Whose they are, for errors: ``agent 'gpt'``.
+            options: What the study declares.
+            agent_id: The agent whose runs send them; where there is none, every run does.
+            prefix: Keeps the metrics of the calls apart from the agent's.
+            others: What stands, while the study is checked, for what templates may name beside
+                what those of an agent may.
 
         Raises:
             ValidationError: it cannot be called as declared.
         """
-        template, caller = self._made(f"evaluator {name!r}", options, prefix="judge_")
-        self._declared.append(_Declared(template, None, stand_in_answer()))
-        return Judge(name, template, options, caller)
+        template, caller = self._made(who, options, prefix)
+        self._declared.append(_Declared(template, agent_id, others))
+        return template, caller
 
     def open(self, session: Session) -> AbstractAsyncContextManager[None]:
         """Open what agents and judges share, while a session runs."""
@@ -92,9 +107,7 @@ class DeclaredModels:
 
         return errors + self._limit_errors()
 
-    def _made(
-        self, who: str, options: ChatOptions, prefix: str = ""
-    ) -> tuple[RequestTemplate, Caller]:
+    def _made(self, who: str, options: ChatOptions, prefix: str) -> tuple[RequestTemplate, Caller]:
         errors: list[str] = []
         template = client = None
         try:

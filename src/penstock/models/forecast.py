@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.gate.prices import Prices
-from penstock.models.judge import stand_in_answer
-from penstock.models.prompts import PromptError, scope_of
+from penstock.models.prompts import PromptError, scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
 from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import Plan, RunSpec

@@ -25,7 +25,7 @@ from penstock.errors import (
     SkipRun,
     StopStudy,
 )
-from penstock.evaluators import BoundEvaluator
+from penstock.evaluators.port import BoundEvaluator
 from penstock.results import (
     JUDGE_AMOUNTS,
     Evaluation,

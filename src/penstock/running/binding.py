@@ -15,7 +15,10 @@ from penstock._base.loop import calling_later
 from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.shapes import BoundAgent, bind_agent
 from penstock.errors import PenstockError, ValidationError
-from penstock.evaluators import BoundEvaluator, bind_evaluator, built_in_evaluator
+from penstock.evaluators.builtin import bind_built_in, expected_errors
+from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
+from penstock.evaluators.labels import bind_labels
+from penstock.evaluators.port import BoundEvaluator
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.finding import find_agent, find_problem, load_named
@@ -177,29 +180,45 @@ def _bind_evaluators(
     errors: list[str],
 ) -> dict[str, tuple[BoundEvaluator, ...]]:
     """Bind the evaluators of each problem: its own, then the study's in their declared order."""
-    judges = {name: each.judge for name, each in study.evaluators.items() if each.judge}
+    # Evaluators that are plain functions run in threads, and not at the cost of agents.
+    threads = anyio.CapacityLimiter(math.inf)
     found = _gather(
-        (name for name in study.evaluators if name not in judges),
-        lambda name: _bind_declared_evaluator(study, name),
+        (name for name, each in study.evaluators.items() if models is not None or not each.judge),
+        lambda name: _bind_declared_evaluator(study, name, models, threads),
         errors,
     )
-    if models is not None:
-        found |= _gather(judges, lambda name: models.judge(name, judges[name]), errors)
+    for name, declared in study.evaluators.items():
+        errors += expected_errors(name, declared, problems.values())
 
-    shared = tuple(found[name] for name in study.evaluators if name in found)
-    own = _gather(problems, lambda name: _bind_own_evaluator(study, problems[name]), errors)
+    own = _gather(
+        problems, lambda name: _bind_own_evaluator(study, problems[name], threads), errors
+    )
+    shared = tuple(found.values())
     return {name: (*evaluators, *shared) for name, evaluators in own.items()}
 
 
-def _bind_declared_evaluator(study: Study, name: str) -> BoundEvaluator:
+def _bind_declared_evaluator(
+    study: Study, name: str, models: DeclaredModels | None, threads: anyio.CapacityLimiter
+) -> BoundEvaluator:
     declared = study.evaluators[name]
-    if declared.call is None:
-        return built_in_evaluator(name, declared)
+    if declared.call is not None:
+        function = load_named(study, "evaluator", name, declared.call)
+        return bind_evaluator(name, function, threads)
 
-    return bind_evaluator(name, load_named(study, "evaluator", name, declared.call))
+    if declared.labels is not None:
+        return bind_labels(name, declared.labels, study.resolve(declared.labels.file))
+
+    if declared.judge is None or models is None:
+        return bind_built_in(name, declared, threads)
+
+    judges = load_extra("penstock.evaluators.judge", extra="models", what=f"evaluator {name!r}")
+    judge: BoundEvaluator = judges.bind_judge(name, declared.judge, models, threads)
+    return judge
 
 
-def _bind_own_evaluator(study: Study, problem: Problem) -> tuple[BoundEvaluator, ...]:
+def _bind_own_evaluator(
+    study: Study, problem: Problem, threads: anyio.CapacityLimiter
+) -> tuple[BoundEvaluator, ...]:
     evaluator = problem.evaluator
     if evaluator is None:
         return ()
@@ -207,7 +226,7 @@ def _bind_own_evaluator(study: Study, problem: Problem) -> tuple[BoundEvaluator,
     if isinstance(evaluator, str):
         evaluator = load_named(study, "the evaluator of problem", problem.problem_id, evaluator)
 
-    return (bind_evaluator("problem_evaluator", evaluator),)
+    return (bind_problem_evaluator(evaluator, threads),)
 
 
 def _gather(

@@ -84,12 +84,17 @@ def find_problem(known: Mapping[str, Any], name: str) -> Problem:
     )
 
 
-def load_named(study: Study, kind: str, name: str, reference: str) -> Any:
+def load_named(study: Study, kind: str, name: str, reference: Any) -> Any:
     """Load the code that a study names: ``module:attr``, or ``file.py:attr`` beside its file.
+
+    What is not text was declared in Python and is the code itself.
 
     Raises:
         BindingError: it cannot be loaded; the kind and the name of what refers to it.
     """
+    if not isinstance(reference, str):
+        return reference
+
     try:
         return load_reference(reference, study.base_dir)
     except (ImportError, AttributeError) as error:

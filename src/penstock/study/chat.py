@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
 from penstock._base.fact import (
     EMPTY,
@@ -20,6 +20,7 @@ from penstock._base.fact import (
     PositiveWhole,
     Text,
 )
+from penstock.study.scoring import compiled
 
 __all__ = ["Budget", "ChatOptions", "EndpointLimits", "JudgeOptions", "Price"]
 
@@ -93,17 +94,67 @@ class ChatOptions(Declaration):
         return extra
 
 
+_FORMER_PATTERN = r"[-+]?\d+(?:\.\d+)?"
+
+
 class JudgeOptions(ChatOptions):
-    """A chat model that scores answers: the last number of its reply is the score.
+    """A chat model that scores answers.
+
+    Without any of ``field``, ``pattern`` and ``choices``, the score is the number that the reply
+    gives as its score: ``7``, ``Score: 7``, ``7/10``.
 
     Args:
         metric_name: What the score is called; the evaluator's name where not given.
-        pattern: Finds the score in the reply; its group where it has one.
+        scale: The lowest and the highest score; a reply with another number has no score.
+        choices: The words that a reply may choose from, and the score of each.
+        field: The field of the reply, which is JSON, that holds the score; ``a.b`` is the field
+            ``b`` of the field ``a``. With a ``json_schema`` it need not be said where only one
+            field can be meant.
+        pattern: Finds the score in the reply: its last match, or the group where it has one.
     """
 
     prompt: Text
     metric_name: Name | None = None
-    pattern: Text = r"[-+]?\d+(?:\.\d+)?"
+    scale: tuple[Number, Number] | None = None
+    choices: Annotated[Mapping[Name, Number], Field(min_length=1)] | None = None
+    field: Name | None = None
+    pattern: Text | None = None
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str | None) -> str | None:
+        # Studies that were written out when it was the default mean what is the default now.
+        return None if pattern == _FORMER_PATTERN else compiled(pattern)
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.pattern is not None and self.field is not None:
+            raise ValueError("say `field` or `pattern`, not both")
+
+        if self.scale is not None and self.choices is not None:
+            raise ValueError("say `scale` or `choices`, not both")
+
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise ValueError("scale: give the lowest score first, then the highest")
+
+        if self.json_schema is not None and self.pattern is None and self.score_field is None:
+            raise ValueError("json_schema: say in `field` which of its properties is the score")
+
+        return self
+
+    @property
+    def score_field(self) -> str | None:
+        """The field of the reply's JSON that is the score, where one is known."""
+        if self.field is not None or self.json_schema is None:
+            return self.field
+
+        properties = self.json_schema.get("properties", {})
+        if "score" in properties:
+            return "score"
+
+        kinds = {"string"} if self.choices is not None else {"number", "integer"}
+        possible = [name for name, each in properties.items() if each.get("type") in kinds]
+        return possible[0] if len(possible) == 1 else None
 
 
 class EndpointLimits(Declaration):

@@ -2,51 +2,106 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import ValidationInfo, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
-from penstock._base.fact import Declaration, Flag, Number, Text
+from penstock._base.fact import Declaration
 from penstock.study.chat import ChatOptions, JudgeOptions
+from penstock.study.references import is_reference, reference_to
+from penstock.study.scoring import (
+    ChoiceOptions,
+    ContainsOptions,
+    ExactOptions,
+    JsonOptions,
+    LabelsOptions,
+    NumberOptions,
+    RegexOptions,
+)
 
-__all__ = [
-    "AgentDeclaration",
-    "ContainsOptions",
-    "EvaluatorDeclaration",
-    "ExactOptions",
-    "NumberOptions",
-    "RegexOptions",
-]
+__all__ = ["AgentDeclaration", "EvaluatorDeclaration"]
 
 
 class _OneOf(Declaration):
-    """Exactly one of the fields is set; in a file, plain text is short for one of them."""
+    """Exactly one of the fields is set; ``call`` is code, and code alone is short for it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_code(cls, data: Any) -> Any:
+        if _is_code(data):
+            return {"call": data}
+
+        if not isinstance(data, (_OneOf, Mapping, str)):
+            kinds = ", ".join(f"`{name}`" for name in cls._names().values())
+            raise ValueError(f"{data!r} is neither code nor a mapping with one of {kinds}")  # noqa: TRY004
+
+        return data
+
+    @field_validator("call", check_fields=False)
+    @classmethod
+    def _names_code(cls, code: Any) -> Any:
+        if code is None or _is_code(code):
+            return code
+
+        if not isinstance(code, str) or not is_reference(code):
+            raise ValueError(f"{code!r} is not a reference; write `module:name` or `file.py:name`")
+
+        return code
+
+    @property
+    def kind(self) -> str:
+        """Which of its kinds it is, as a study file names it."""
+        return next(iter(self._said()))
+
+    @property
+    def options(self) -> Any:
+        """What is declared of that kind."""
+        return next(iter(self._said().values()))
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
         if len(self._said()) != 1:
-            kinds = ", ".join(f"`{name}`" for name in type(self).model_fields)
+            kinds = ", ".join(f"`{name}`" for name in self._names().values())
             raise ValueError(f"say exactly one of {kinds}")
 
         return self
 
     @model_serializer
     def _only_what_is_set(self) -> dict[str, Any]:
-        return self._said()
+        said = self._said()
+        code = said.get("call")
+        return said if code is None or isinstance(code, str) else {"call": reference_to(code)}
 
     def _said(self) -> dict[str, Any]:
-        return {name: value for name, value in self if value is not None}
+        names = self._names()
+        return {names[name]: value for name, value in self if value is not None}
+
+    @classmethod
+    def _names(cls) -> dict[str, str]:
+        return {name: field.alias or name for name, field in cls.model_fields.items()}
+
+
+def _is_code(data: Any) -> bool:
+    """Tell an agent or evaluator in Python from what a study file may hold."""
+    if isinstance(data, (_OneOf, Mapping, str)):
+        return False
+
+    return callable(data) or callable(getattr(data, "run", None))
 
 
 class AgentDeclaration(_OneOf):
-    """What an agent is: a chat model, or what ``module:attr`` or ``file.py:attr`` names.
+    """What an agent is: a chat model, or code.
 
-    Plain text is short for ``{call: text}``.
+    Plain text, or in Python the agent itself, is short for ``{call: ...}``.
+
+    Args:
+        call: What ``module:attr`` or ``file.py:attr`` names. In Python it may be the agent
+            itself; where the study is written out, its reference stands for it.
+        chat: A chat model behind an endpoint.
     """
 
-    call: Text | None = None
+    call: Any = None
     chat: ChatOptions | None = None
 
     @model_validator(mode="before")
@@ -54,99 +109,35 @@ class AgentDeclaration(_OneOf):
     def _from_text(cls, data: Any) -> Any:
         return {"call": data} if isinstance(data, str) else data
 
-    @field_validator("call")
-    @classmethod
-    def _is_reference(cls, ref: str | None) -> str | None:
-        return _reference(ref)
-
-
-class ExactOptions(Declaration):
-    """The answer is the expected text, white space at both ends apart."""
-
-    ignore_case: Flag = False
-
-
-class ContainsOptions(Declaration):
-    """The answer contains the expected text."""
-
-    ignore_case: Flag = False
-
-
-class RegexOptions(Declaration):
-    """The answer has a match of the pattern (where none is given, of the expected text)."""
-
-    pattern: Text | None = None
-    ignore_case: Flag = False
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        return _compiled(pattern)
-
-
-class NumberOptions(Declaration):
-    """The last match of the pattern is the expected number.
-
-    Thousands separators and currency signs are dropped; a pattern with a group means the group;
-    two numbers are equal where they differ by no more than ``tolerance``.
-    """
-
-    pattern: Text = r"[-+]?\D{0,2}\d[\d,_ ]*(?:\.\d+)?(?:[eE][-+]?\d+)?"
-    tolerance: Number = 1e-9
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, pattern: str | None) -> str | None:
-        return _compiled(pattern)
-
 
 class EvaluatorDeclaration(_OneOf):
-    """How answers are scored: a built-in evaluator with its options, or a function.
+    """How answers are scored: a built-in evaluator with its options, a judge, or code.
 
-    In a file, ``exact`` is short for ``{exact: {}}`` and ``module:attr`` for
-    ``{call: module:attr}``.
+    ``exact`` is short for ``{exact: {}}``; ``module:attr``, or in Python the function itself, for
+    ``{call: ...}``, which is what it is for an `AgentDeclaration`.
     """
 
     exact: ExactOptions | None = None
     contains: ContainsOptions | None = None
     regex: RegexOptions | None = None
     number: NumberOptions | None = None
+    choice: ChoiceOptions | None = None
+    json_fields: JsonOptions | None = Field(default=None, alias="json")
+    labels: LabelsOptions | None = None
     judge: JudgeOptions | None = None
-    call: Text | None = None
+    call: Any = None
 
     @model_validator(mode="before")
     @classmethod
-    def _from_text(cls, data: Any) -> Any:
+    def _from_short_form(cls, data: Any) -> Any:
         if isinstance(data, str):
             return {"call": data} if ":" in data else {data: {}}
 
         if isinstance(data, Mapping):  # in YAML, `exact:` alone is `exact: null`
-            built_in = cls.model_fields.keys() - {"call"}
-            bare: dict[str, Any] = {
-                kind: {} for kind in built_in if kind in data and data[kind] is None
+            built_in = {*cls._names().values()} - {"call"}
+            return {
+                kind: {} if options is None and kind in built_in else options
+                for kind, options in data.items()
             }
-            return {**data, **bare}
 
         return data
-
-    @field_validator("call")
-    @classmethod
-    def _is_reference(cls, ref: str | None, _info: ValidationInfo) -> str | None:
-        return _reference(ref)
-
-
-def _reference(ref: str | None) -> str | None:
-    if ref is not None and not re.fullmatch(r"[^:]+:[A-Za-z_][\w.]*", ref):
-        raise ValueError(f"{ref!r} is no reference; write `module:name` or `file.py:name`")
-
-    return ref
-
-
-def _compiled(pattern: str | None) -> str | None:
-    if pattern is not None:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
-
-    return pattern

@@ -33,11 +33,15 @@ SCHEMA_VERSION = "0.2.0"
 
 
 def _named_list(data: Any) -> Any:
-    """Let a list of short texts name itself: ``[exact]`` means ``{exact: exact}``."""
-    if isinstance(data, (list, tuple)) and all(isinstance(item, str) for item in data):
-        return {item: item for item in data}
+    """Let a list name itself: ``[exact]`` is ``{exact: exact}``, a function has its own name."""
+    if not isinstance(data, (list, tuple)):
+        return data
 
-    return data
+    names = [item if isinstance(item, str) else getattr(item, "__name__", None) for item in data]
+    if None in names or len({*names}) < len(names):
+        return data
+
+    return dict(zip(names, data, strict=True))
 
 
 class Study(Declaration):
@@ -54,9 +58,11 @@ class Study(Declaration):
         run_budget: An older place of ``replicates``, ``max_runs``, and two fields of
             ``execution``; where a field is said in both places, they must agree.
         execution: How the study is carried out; what Python or the command line says comes first.
-        agents: Name -> where the agent comes from. Agents may also be bound when running.
+        agents: Name -> where the agent comes from, in Python also the agent itself. Agents may
+            be bound when running as well.
         problems: What is to be solved.
-        evaluators: Name -> how answers are scored; each scores the answer to every problem.
+        evaluators: Name -> how answers are scored, in Python also the function that does it;
+            each scores the answer to every problem.
         limits: Endpoint (its ``base_url``) -> what it lets one account do.
         prices: Model -> what it costs, where the price table does not know it.
         budget: What the study may spend.

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, field_serializer
 from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text
 from penstock._base.frozen import frozen_json
 from penstock.errors import UnstableValueError
+from penstock.study.references import reference_to
 
 __all__ = ["Problem"]
 
@@ -47,5 +48,4 @@ class Problem(Declaration):
         if evaluator is None or isinstance(evaluator, str):
             return evaluator
 
-        name = getattr(evaluator, "__qualname__", type(evaluator).__qualname__)
-        return f"{evaluator.__module__}:{name}"
+        return reference_to(evaluator)

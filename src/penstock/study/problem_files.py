@@ -14,7 +14,7 @@ from penstock.errors import ValidationError
 from penstock.study.paths import path_fault
 from penstock.study.problem import Problem
 
-__all__ = ["ProblemFile", "find_problems", "read_problems"]
+__all__ = ["ProblemFile", "find_problems", "read_problems", "read_rows"]
 
 
 class ProblemFile(Declaration):
@@ -73,7 +73,7 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
             message says in which line.
     """
     problems = []
-    for line, row in _rows(path):
+    for line, row in read_rows(path):
         try:
             problems.append(_problem(row, source))
         except ValidationError as error:
@@ -116,10 +116,16 @@ def _problem(row: dict[str, Any], source: ProblemFile) -> Problem:
     )
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read the rows of a ``.jsonl`` or ``.csv`` file, each with its line.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds something else; the message says in which line.
+    """
     readers = {".csv": csv_rows, ".jsonl": json_rows}
     if path.suffix not in readers:
-        raise ValueError(f"{path}: a file of problems must end with .jsonl or .csv")
+        raise ValueError(f"{path}: its name must end with .jsonl or .csv")
 
     with path.open(encoding="utf-8-sig", newline="") as file:
         try:

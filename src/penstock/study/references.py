@@ -12,12 +12,23 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-__all__ = ["is_reference", "load_reference"]
+__all__ = ["is_reference", "load_reference", "reference_to"]
 
 
 def is_reference(text: str) -> bool:
     """Whether a text is written as a reference; nothing is imported."""
-    return re.fullmatch(r"[^:]+:[A-Za-z_][\w.]*", text) is not None
+    # Python writes functions that were made inside others with `<locals>` in their names.
+    return re.fullmatch(r"[^:]+:[A-Za-z_<][\w.<>]*", text) is not None
+
+
+def reference_to(target: Any) -> str:
+    """Write the reference of an object in Python; of an instance, that of its class.
+
+    A function that was made inside another one has a reference too, which cannot be loaded.
+    """
+    name = getattr(target, "__qualname__", type(target).__qualname__)
+    module = getattr(target, "__module__", None) or type(target).__module__
+    return f"{module}:{name}"
 
 
 def load_reference(ref: str, base_dir: Path | None = None) -> Any:
@@ -31,7 +42,7 @@ def load_reference(ref: str, base_dir: Path | None = None) -> Any:
     """
     module_ref, _, attribute = ref.rpartition(":")
     if not module_ref or not attribute:
-        raise ImportError(f"{ref!r} is no reference; write `module:name` or `file.py:name`")
+        raise ImportError(f"{ref!r} is not a reference; write `module:name` or `file.py:name`")
 
     try:
         module = _load_module(module_ref, base_dir or Path.cwd())
@@ -40,6 +51,11 @@ def load_reference(ref: str, base_dir: Path | None = None) -> Any:
     except Exception as error:
         kind = type(error).__name__
         raise ImportError(f"{ref!r} cannot be imported: {kind}: {error}") from error
+
+    if "<" in attribute:
+        raise AttributeError(
+            f"{ref!r} was made inside a function and cannot be imported; pass it in Python again"
+        )
 
     try:
         return reduce(getattr, attribute.split("."), module)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 import penstock as ps
 from penstock.errors import ValidationError
-from penstock.models.judge import judge_seed
+from penstock.evaluators.judge import judge_seed
 from penstock.runner import StudyRunner
 from penstock.study.chat import Budget
 from tests.models.loopback import ANSWER, http_server

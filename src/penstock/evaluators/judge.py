@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from random import Random
 from typing import Any
 
 import anyio
-import jinja2
 
 from penstock._base.json import encode
 from penstock.agents.context import RunContext
+from penstock.agents.threads import run_in_thread
+from penstock.evaluators.patterns import PATIENT_S, QUICK_S
+from penstock.evaluators.port import answer_of
+from penstock.evaluators.verdicts import NoScoreError, read_score
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import checked
 from penstock.models.chat_model import Completion, CompletionRequest
+from penstock.models.declared import DeclaredModels
 from penstock.models.model_errors import MalformedResponseError, ModelError
-from penstock.models.prompts import scope_of
+from penstock.models.prompts import scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
 from penstock.results import Evaluation
 from penstock.study.chat import JudgeOptions
 from penstock.study.execution import Retry
 
-__all__ = ["Judge", "judge_seed", "stand_in_answer"]
+__all__ = ["Judge", "UnclearVerdictError", "bind_judge", "judge_seed"]
 
 _RETRY = Retry(attempts=5, wait_s=1.0, max_wait_s=30.0)
 
 
+class UnclearVerdictError(MalformedResponseError):
+    """A judge's reply gives no score, several, or one that is not on the scale, or was cut off."""
+
+
+def bind_judge(
+    name: str, options: JudgeOptions, models: DeclaredModels, threads: anyio.CapacityLimiter
+) -> Judge:
+    """Make a judge of a study.
+
+    Args:
+        name: The evaluator's name.
+        options: What the study declares.
+        models: The study's chat models, whose connections and budget it shares.
+        threads: Bounds the worker threads, which patterns are finished in that take long.
+
+    Raises:
+        ValidationError: it cannot be called as declared.
+    """
+    template, caller = models.declare(
+        f"evaluator {name!r}", options, prefix="judge_", others=stand_in_answer()
+    )
+    return Judge(name, template, options, caller, threads)
+
+
 class Judge:
-    """Scores the answer of a run by a call of a chat model: the last number of the reply.
+    """Scores the answer of a run by a call of a chat model: the score that the reply gives.
 
     The scheduler tries a run again whose agent failed; an answer that is there must not be paid
     for twice, so a judge tries its own calls again, up to five times.
@@ -39,16 +67,23 @@ class Judge:
         template: Makes the request of each run.
         options: How the score is found in the reply.
         caller: Calls the model.
+        threads: Bounds the worker threads, which patterns are finished in that take long.
     """
 
     def __init__(
-        self, name: str, template: RequestTemplate, options: JudgeOptions, caller: Caller
+        self,
+        name: str,
+        template: RequestTemplate,
+        options: JudgeOptions,
+        caller: Caller,
+        threads: anyio.CapacityLimiter,
     ) -> None:
         self._name = name
         self._metric = options.metric_name or name
         self._template = template
-        self._pattern = re.compile(options.pattern)
+        self._options = options
         self._caller = caller
+        self._threads = threads
 
     async def __call__(self, ctx: RunContext, outputs: Mapping[str, Any]) -> tuple[Evaluation, ...]:
         """Score.
@@ -56,15 +91,15 @@ class Judge:
         Raises:
             ModelError: there is no score.
             BudgetExhaustedError: the study's budget does not allow the call.
+            PatternTimeoutError: the declared pattern found no end.
         """
-        scope = scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt, **_judged(outputs))
         seed = judge_seed(ctx.seed, self._name)
-        request = self._template.fill_in(scope, seed)
+        request = self._template.fill_in(_scope(ctx, outputs), seed)
         jitter = Random(seed)  # noqa: S311 - spreads waits, hides nothing
         for tries in range(1, _RETRY.attempts + 1):
             try:
                 completion = await self._caller.complete(ctx, request, f"{self._name}:{tries}")
-                score = self._score(completion)
+                score = await self._score(completion)
                 break
             except ModelError as error:
                 if not error.retryable or tries == _RETRY.attempts:
@@ -78,20 +113,31 @@ class Judge:
 
         return (self._evaluation(ctx, request, completion, score),)
 
-    def _score(self, completion: Completion) -> float:
-        """Find the score in a reply.
+    async def _score(self, completion: Completion) -> float:
+        """Read the score in a reply.
 
         Raises:
-            MalformedResponseError: there is none.
+            UnclearVerdictError: there is none.
+            PatternTimeoutError: the declared pattern found no end.
         """
         checked(self._template, completion)
-        found = list(self._pattern.finditer(completion.text))
+        who, reply = self._template.who, completion.text
+        if str(completion.finish_reason).casefold() in _CUT_OFF:
+            raise UnclearVerdictError(
+                f"{who}: the reply was cut off at max_tokens={self._options.max_tokens}: "
+                f"{reply[-80:]!r}; raise it, or ask for a shorter reply"
+            )
+
+        read = partial(read_score, reply, self._options, self._metric)
         try:
-            return float(found[-1][found[-1].lastindex or 0])
-        except (IndexError, ValueError, TypeError):
-            raise MalformedResponseError(
-                f"{self._template.who}: there is no score in the reply {completion.text[-80:]!r}"
-            ) from None
+            try:
+                return read(timeout_s=QUICK_S)
+            except TimeoutError:
+                patient = partial(read, timeout_s=PATIENT_S)
+                score: float = await run_in_thread(patient, self._threads)
+                return score
+        except NoScoreError as error:
+            raise UnclearVerdictError(f"{who}: the reply {error}") from None
 
     def _evaluation(
         self, ctx: RunContext, request: CompletionRequest, completion: Completion, score: float
@@ -100,6 +146,7 @@ class Judge:
             "model_name": completion.model or request.model,
             "model_provider": self._caller.provider,
             "request_id": completion.request_id,
+            "finish_reason": completion.finish_reason,
             "system_fingerprint": completion.system_fingerprint,
             "is_cached": completion.is_cached,
             "reply": completion.text,
@@ -113,15 +160,21 @@ class Judge:
         )
 
 
-def _judged(outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give what a judge's templates may name beside those of an agent."""
-    text = outputs.get("text")
-    return {"answer": text if isinstance(text, str) else encode(dict(outputs)), "outputs": outputs}
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+"""Why a reply ended where it was cut off, as providers say it."""
 
 
-def stand_in_answer() -> dict[str, Any]:
-    """Give what stands for an answer while a study is checked: whatever is read of it is empty."""
-    return {"answer": "", "outputs": jinja2.ChainableUndefined()}
+def _scope(ctx: RunContext, outputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Gather what a judge's templates may name in a run."""
+    answer = answer_of(outputs)
+    return scope_of(
+        ctx.spec,
+        ctx.problem,
+        ctx.condition,
+        ctx.attempt,
+        answer=answer if isinstance(answer, (str, dict)) else encode(answer),
+        outputs=outputs,
+    )
 
 
 def judge_seed(seed: int, name: str) -> int:
