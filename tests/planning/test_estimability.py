@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import penstock as ps
 from penstock.planning.estimability import estimability_errors
@@ -14,9 +18,9 @@ from tests.designs.studies import study_of
 ABC = {name: [0, 1] for name in "abc"}
 
 
-def _claim(*variables: str, by: Sequence[str] = ()) -> dict[str, Any]:
+def _claim(*variables: str, by: Sequence[str] = (), name: str = "h1") -> dict[str, Any]:
     return {
-        "hypothesis_id": "h1",
+        "hypothesis_id": name,
         "label": "H1",
         "statement": "It matters.",
         "independent_vars": list(variables),
@@ -125,6 +129,12 @@ def test_a_factor_of_one_level_has_nothing_to_compare() -> None:
     assert "'a' has one level only" in error
 
 
+@pytest.mark.field("studies-P6")
+def test_the_advice_for_a_factor_of_one_level_can_be_followed() -> None:
+    (error,) = _errors({"a": [0], "b": [0, 1]}, _claim("a"), constraints=[_rule("b < 2")])
+    assert error.endswith("; give 'a' another level, or leave it out of the hypothesis.")
+
+
 def test_an_effect_that_only_several_others_together_hide_is_an_error() -> None:
     rule = _rule("(a + b + c) % 2 == 0")
     three = {"kind": "lhs", "n_samples": 3}
@@ -186,3 +196,59 @@ def test_validating_a_study_says_what_its_design_cannot_test() -> None:
 
     (error,) = ps.validate_study(study)
     assert error.startswith("Hypothesis 'h1': the interaction of 'a' and 'b' is aliased")
+
+
+@pytest.mark.field("engine-G5")
+def test_two_hypotheses_on_one_and_the_same_contrast_are_an_error_that_names_both() -> None:
+    spec = {"kind": "frac2"}
+    factors = {name: [0, 1] for name in "abcd"}
+    one, two = _claim("a", by=["b"]), _claim("c", by=["d"], name="h2")
+
+    assert _errors(factors, one, design_spec=spec) == []
+    (error,) = _errors(factors, one, two, design_spec=spec)
+    assert error == (
+        "Hypotheses 'h1' and 'h2': the interaction of 'a' and 'b' and the interaction of 'c' and "
+        "'d' cannot be told apart by the 8 admissible conditions; choose another design or more "
+        "rows."
+    )
+
+
+@pytest.mark.field("engine-G5")
+def test_one_interaction_asked_about_from_both_sides_is_one() -> None:
+    claims = [_claim("a", by=["b"]), _claim("b", by=["a"], name="h2")]
+    spec = {"kind": "frac2", "options": {"backend": "stdlib"}}
+    assert _errors({name: [0, 1] for name in "abcd"}, *claims, design_spec=spec) == []
+
+    claims.append(_claim("d", by=["c"], name="h3"))
+    (error,) = _errors({name: [0, 1] for name in "abcd"}, *claims, design_spec=spec)
+    assert error.startswith("Hypotheses 'h1' and 'h2' and 'h3': ")
+
+
+@given(
+    st.lists(st.tuples(*[st.sampled_from([0, 1])] * 4), min_size=6, max_size=14, unique=True),
+    st.lists(st.sampled_from(list(itertools.combinations("abcd", 2))), min_size=2, unique=True),
+)
+@settings(max_examples=150, deadline=None)
+def test_effects_are_told_apart_where_their_model_has_full_rank(
+    rows: list[tuple[int, ...]], pairs: list[tuple[str, str]]
+) -> None:
+    columns = {
+        name: 2.0 * np.array(column) - 1
+        for name, column in zip("abcd", zip(*rows, strict=True), strict=True)
+    }
+    main = [np.ones(len(rows)), *columns.values()]
+
+    def gained(chosen: list[tuple[str, str]]) -> int:
+        added = [columns[one] * columns[other] for one, other in chosen]
+        rank = np.linalg.matrix_rank
+        return int(rank(np.column_stack([*main, *added])) - rank(np.column_stack(main)))
+
+    claims = [_claim(one, by=[other], name=f"{one}{other}") for one, other in pairs]
+    study = study_of({name: [0, 1] for name in "abcd"}, hypotheses=claims)
+    told = estimability_errors(
+        study, ps.conditions([dict(zip("abcd", row, strict=True)) for row in rows], study)
+    )
+
+    alone = [error for error in told if "cannot be told apart by" not in error]
+    if not alone:
+        assert (told == []) == (gained(pairs) == len(pairs))

@@ -32,7 +32,7 @@ def evaluate(expression: str, **names: Any) -> bool:
     [
         ("a == 1 and text == 'abc'", True),
         ("a == 1 or unknown_after_true", True),
-        ("not a", False),
+        ("not a == 1", False),
         ("0 < a <= 1", True),
         ("0 < a < 1", False),
         ("a in items and 'z' not in text", True),
@@ -47,8 +47,9 @@ def evaluate(expression: str, **names: Any) -> bool:
         ("-a == 0 - 1 and +a == 1 and 7 % 4 * 2 / 3 == 2.0", True),
         ("text + 'd' == 'abcd'", True),
         ("  a == 1  ", True),
-        ("a and text", True),
-        ("zero or ''", False),
+        ("bool(a) and bool(text)", True),
+        ("bool(zero) or bool('')", False),
+        ("not (a == 1 and zero == 1)", True),
         ("zero == None", False),
     ],
 )
@@ -176,3 +177,38 @@ def test_any_text_evaluates_or_is_a_clear_error(expression: str) -> None:
 def test_an_expression_is_compiled_once_and_used_for_many_conditions() -> None:
     holds = compile_expression("a == 1 or b == 2")
     assert [holds({"a": a, "b": b}) for a in (0, 1) for b in (0, 2)] == [False, True, True, True]
+
+
+@pytest.mark.field("engine-G4")
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("tone == 'formal' or 'polite'", "did you mean `tone in ['formal', 'polite']`?"),
+        ("tone == 'a' or tone == 'b' or 'c'", "did you mean `tone in ['a', 'b', 'c']`?"),
+        ("tone != 'a' and 'b'", "did you mean `tone not in ['a', 'b']`?"),
+        ("tone == ('formal' or 'polite')", "did you mean `in ['formal', 'polite']`?"),
+        ("tone == 'a' and 'b'", "`and` combines what is true or false, and 'b' is neither"),
+        ("tone == 'plain' and temp", "and 0.5 is neither; compare it with something"),
+        ("(tone or 'formal') == 'formal'", "and 'formal' is neither"),
+        ("tone == 'plain' or ['x']", "`or` combines what is true or false, and ['x'] is neither"),
+        ("not tone", "`not` combines what is true or false, and 'plain' is neither"),
+        ("not 1", "and 1 is neither"),
+        ("len == 3", "`len` is a function; write `len(...)`"),
+        ("int == 1", "`int` is a function; write `int(...)`"),
+    ],
+)
+def test_what_is_neither_true_nor_false_is_not_combined(expression: str, message: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        evaluate(expression, tone="plain", temp=0.5)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.field("engine-G4")
+def test_a_slip_is_refused_also_where_it_would_not_be_reached() -> None:
+    with pytest.raises(ExpressionError, match="did you mean"):
+        compile_expression("tone == 'formal' or 'polite'")
+
+
+def test_a_factor_may_have_the_name_of_a_function() -> None:
+    assert evaluate("len == 3 and len(text) == len", len=3)

@@ -29,9 +29,10 @@ def estimability_errors(study: Study, conditions: Sequence[Condition]) -> list[s
     """List the hypotheses that these conditions cannot test, and say why.
 
     The effects a hypothesis asks about are the main effect of each of its independent variables,
-    and their interactions with its moderators where those are factors or blocks. Measured factors
-    are observed and not set, so nothing is said of them. Nothing is said either of a model of
-    more than 1,500 columns, unless every combination is there.
+    and their interactions with its moderators where those are factors or blocks. Each is looked at
+    beside all main effects, then the interactions beside each other. Measured factors are observed
+    and not set, so nothing is said of them. Nothing is said either of a model of more than 1,500
+    columns, unless every combination is there.
     """
     asked = list(_asked(study))
     able = [condition for condition in conditions if condition.admissible]
@@ -44,11 +45,23 @@ def estimability_errors(study: Study, conditions: Sequence[Condition]) -> list[s
     if study.constraints:
         advice += ", or loosen the constraints"
 
-    return [
-        f"Hypothesis '{hypothesis_id}': {reasons[effect]}; {advice}."
+    told = [
+        f"Hypothesis '{hypothesis_id}': {reason.text}; {reason.advice or advice}."
         for hypothesis_id, effect in asked
-        if reasons[effect]
+        if (reason := reasons[effect]) is not None
     ]
+    sound = [effect for effect, reason in reasons.items() if reason is None and len(effect) > 1]
+    for effects in design.not_told_apart(sound):
+        alike = [set(effect) for effect in effects]
+        names = dict.fromkeys(name for name, effect in asked if set(effect) in alike)
+        kind = "Hypothesis" if len(names) == 1 else "Hypotheses"
+        said = " and ".join(f"the {_said(effect)}" for effect in effects)
+        told.append(
+            f"{kind} {' and '.join(map(repr, names))}: {said} cannot be told apart by the "
+            f"{len(able)} admissible conditions; {advice}."
+        )
+
+    return told
 
 
 def _asked(study: Study) -> Iterator[tuple[str, _Effect]]:
@@ -63,6 +76,13 @@ def _asked(study: Study) -> Iterator[tuple[str, _Effect]]:
             for moderator in hypothesis.moderators:
                 if moderator.name in varied and moderator.name != variable:
                     yield hypothesis.hypothesis_id, (variable, moderator.name)
+
+
+class _Reason(NamedTuple):
+    """Why an effect cannot be estimated, and what to do where it is not the usual."""
+
+    text: str
+    advice: str = ""
 
 
 class _Column(NamedTuple):
@@ -90,37 +110,62 @@ class _Design:
             column.levels for column in self._columns.values()
         )
 
-    def why_not(self, effect: _Effect) -> str:
-        """Say why an effect cannot be estimated; nothing where it can."""
+    def why_not(self, effect: _Effect) -> _Reason | None:
+        """Say why an effect cannot be estimated beside the main effects; None where it can."""
         for name in effect:
             reason = self._lacking(name)
-            if reason:
+            if reason is not None:
                 return reason
 
-        if self._complete or self._width(effect) > _MOST_COLUMNS:
-            return ""
+        if self._complete or self._width([effect]) > _MOST_COLUMNS:
+            return None
 
         others = [(name,) for name in self._columns if (name,) != effect]
-        wanted = math.prod(self._freedom(name) for name in effect)
-        if self._rank([*others, effect]) - self._rank(others) >= wanted:
-            return ""
+        if self._rank([*others, effect]) - self._rank(others) >= self._freedom(effect):
+            return None
 
-        return self._confounded(effect) or self._empty_cell(effect) or self._joint(effect)
+        return _Reason(self._confounded(effect) or self._empty_cell(effect) or self._joint(effect))
 
-    def _lacking(self, name: str) -> str:
+    def not_told_apart(self, interactions: Sequence[_Effect]) -> list[tuple[_Effect, ...]]:
+        """List the interactions that can be estimated alone and not beside each other.
+
+        Pairs where pairs are too many already, else all of them as one.
+        """
+        # The interaction of a and b is that of b and a, whichever of them moderates.
+        effects = list({frozenset(effect): effect for effect in reversed(interactions)}.values())
+        effects.reverse()
+        if self._complete or self._are_told_apart(effects):
+            return []
+
+        pairs = itertools.combinations(effects, 2)
+        found = [pair for pair in pairs if not self._are_told_apart(pair)]
+        return [*found] or [tuple(effects)]
+
+    def _are_told_apart(self, effects: Sequence[_Effect]) -> bool:
+        if len(effects) < 2 or self._width(effects) > _MOST_COLUMNS:  # noqa: PLR2004 - a pair
+            return True
+
+        mains = [(name,) for name in self._columns]
+        added = self._rank([*mains, *effects]) - self._rank(mains)
+        return added >= sum(self._freedom(effect) for effect in effects)
+
+    def _lacking(self, name: str) -> _Reason | None:
         column = self._columns[name]
         if column.levels and len(column.levels) == 1:
-            return f"'{name}' has one level only, so there is nothing to compare"
+            return _Reason(
+                f"'{name}' has one level only, so there is nothing to compare",
+                f"give '{name}' another level, or leave it out of the hypothesis",
+            )
 
         if not column.levels and len(set(column.weights.tolist())) == 1:
-            return f"'{name}' has one value only, so there is nothing to compare"
+            return _Reason(f"'{name}' has one value only, so there is nothing to compare")
 
         present = set(column.places.tolist())
         absent = [repr(v) for i, v in enumerate(column.levels) if i not in present]
         if absent:
-            return f"no admissible condition has '{name}' at {', '.join(absent)}"
+            return _Reason(f"no admissible condition has '{name}' at {', '.join(absent)}")
 
-        return ""
+        return None
 
     def _confounded(self, effect: _Effect) -> str:
         """Name the factors whose main effect alone takes a part of the effect's rank away."""
@@ -165,13 +210,14 @@ class _Design:
             "apart"
         )
 
-    def _freedom(self, name: str) -> int:
-        column = self._columns[name]
-        return column.size - 1 if column.levels else 1
+    def _freedom(self, effect: _Effect) -> int:
+        columns = [self._columns[name] for name in effect]
+        return math.prod(column.size - 1 if column.levels else 1 for column in columns)
 
-    def _width(self, effect: _Effect) -> int:
+    def _width(self, effects: Sequence[_Effect]) -> int:
         mains = sum(column.size for column in self._columns.values())
-        return 1 + mains + math.prod(self._columns[name].size for name in effect)
+        sizes = [math.prod(self._columns[name].size for name in effect) for effect in effects]
+        return 1 + mains + sum(sizes)
 
     def _rank(self, effects: Sequence[_Effect]) -> int:
         """Find the rank of a model with an intercept, from the sums of its columns' products."""

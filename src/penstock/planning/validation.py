@@ -9,6 +9,7 @@ from pathlib import Path
 
 from penstock.designs.registry import center_errors
 from penstock.errors import ValidationError
+from penstock.planning.claims import claim_errors
 from penstock.planning.estimability import estimability_errors
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
 from penstock.study.conditions import Condition
@@ -45,7 +46,7 @@ def planned_or_errors(
     Returns:
         The plan, which is None where none can be made, and what is wrong, a sentence each.
     """
-    errors = declaration_errors(study, standalone=standalone)
+    errors = declaration_errors(study, conditions, standalone=standalone)
     try:
         if conditions is None:
             errors += center_errors(study)
@@ -58,16 +59,19 @@ def planned_or_errors(
     return made, errors
 
 
-def declaration_errors(study: Study, *, standalone: bool = False) -> list[str]:
+def declaration_errors(
+    study: Study, conditions: Sequence[Condition] | None = None, *, standalone: bool = False
+) -> list[str]:
     """List what is wrong with what a study declares, before any condition is made.
 
     Args:
         study: The study.
+        conditions: Conditions to use in place of those the study's design makes.
         standalone: Whether a condition runner does its runs, which needs no problems.
     """
     return [
         *_duplicates(study),
-        *_unknown_references(study),
+        *claim_errors(study, conditions),
         *_name_clashes(study),
         *_unready(study, standalone=standalone),
     ]
@@ -96,31 +100,6 @@ def _duplicates(study: Study) -> Iterator[str]:
     for block in study.blocks:
         for value in _repeated(stable_json_dumps(value) for value in block.levels):
             yield f"Block '{block.name}' has two levels of the value {value}."
-
-
-def _unknown_references(study: Study) -> Iterator[str]:
-    factors = {factor.name for factor in study.factors}
-    outcomes = {outcome.name for outcome in study.outcomes}
-    hypotheses = {hypothesis.hypothesis_id for hypothesis in study.hypotheses}
-    for hypothesis in study.hypotheses:
-        label = f"Hypothesis '{hypothesis.hypothesis_id}' references unknown"
-        for variable in hypothesis.independent_vars:
-            if variable not in factors:
-                yield f"{label} independent variable '{variable}'."
-
-        for variable in hypothesis.dependent_vars:
-            if variable not in outcomes:
-                yield f"{label} dependent variable '{variable}'."
-
-    for each in study.analysis_plans:
-        label = f"Analysis plan '{each.analysis_plan_id}' references unknown"
-        for hypothesis_id in each.hypothesis_ids:
-            if hypothesis_id not in hypotheses:
-                yield f"{label} hypothesis '{hypothesis_id}'."
-
-        for outcome in each.outcomes:
-            if outcome not in outcomes:
-                yield f"{label} outcome '{outcome}'."
 
 
 def _name_clashes(study: Study) -> Iterator[str]:

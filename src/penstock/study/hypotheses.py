@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text
 
@@ -41,12 +42,26 @@ class HypothesisDirection(StrEnum):
 
 
 class Contrast(Declaration):
-    """Two levels or groups that a hypothesis compares."""
+    """Two levels or groups that a hypothesis compares.
 
-    label: Text
+    Args:
+        label: What the comparison is called; ``left - right`` where not given.
+        left: The level of an independent variable on the left side, by its name or its value.
+        right: The level that it is compared with.
+    """
+
+    label: Text = ""
     left: Text
     right: Text
     operation: Text = "difference"
+
+    @model_validator(mode="after")
+    def _has_a_label(self) -> Self:
+        if not self.label:
+            # The instance is not handed out yet: a frozen model is filled in through its __dict__.
+            self.__dict__["label"] = f"{self.left} - {self.right}"
+
+        return self
 
 
 class Moderator(Declaration):
