@@ -347,3 +347,17 @@ def test_a_failed_run_of_a_pilot_is_exit_code_10(folder: StudyFolder, cli: Any) 
     ended = cli("run", folder.file, "--problems", "1")
     assert ended.exit_code == 10
     assert "run it again to make the 20 runs" in ended.stderr
+
+
+@pytest.mark.field("studies-P7")
+def test_where_results_go_elsewhere_it_does_not_matter_where_the_file_sends_them(
+    folder: StudyFolder, cli: Any
+) -> None:
+    text = folder.file.read_text()
+    folder.file.write_text(text.replace("output_dir: results", "output_dir: ../results"))
+    refused = cli("run", folder.file)
+    assert refused.exit_code == 3
+    assert "say where when it is run (--output-dir)" in refused.stderr
+    ended = cli("run", folder.file, "--output-dir", folder.path / "elsewhere")
+    assert ended.exit_code == 0, ended.stderr
+    assert (folder.path / "elsewhere" / "runs.csv").exists()

@@ -38,3 +38,18 @@ def test_a_broken_store_is_refused(command: str, folder: StudyFolder, cli: Any) 
     assert refused.exit_code == 3
     assert "study.sqlite" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_of_a_folder_every_study_below_it_is_shown(folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    folder.set_up(failing=["p2"])
+    elsewhere = folder.path / "archive" / "2026" / "second"
+    assert folder.run("--output-dir", str(elsewhere)).returncode == 10
+    shown = cli("status", folder.path)
+    assert shown.exit_code == 0
+    assert [" ".join(line.split()) for line in shown.stderr.splitlines()] == [
+        "archive/2026/second 40/40 done 20 failed complete",
+        "results 40/40 done 0 failed complete",
+    ]
+    lines = json_lines(cli("status", folder.path, "--json").stdout)
+    assert [line["output_dir"] for line in lines] == [str(elsewhere), str(folder.results)]

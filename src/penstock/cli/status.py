@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.cli.arguments import JsonOption, TargetArgument
@@ -13,26 +15,64 @@ if TYPE_CHECKING:
 
 __all__ = ["status"]
 
+_STORE = "study.sqlite"
+_DEEPEST = 4
+"""How many folders below the one that is named results are looked for."""
+
 
 @errors_told()
 def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
-    """Show where a study stands, also while it runs."""
-    from penstock.cli.standing import standing
+    """Show where a study stands, also while it runs; of a folder, all studies below it."""
     from penstock.cli.target import find_directory
+
+    directory = find_directory(study)
+    below = _below(directory)
+    found = [_standing(each) for each in below or [directory]]
+    if json:
+        for each in found:
+            emit(each)
+    elif below:
+        say(*listed([_row(directory, each) for each in found], most=len(found)))
+    else:
+        _tell(found[0])
+
+
+def _below(folder: Path) -> list[Path]:
+    """Find the results below a folder that holds none itself."""
+    if (folder / _STORE).exists():
+        return []
+
+    found = []
+    for place, names, files in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        names[:] = sorted(name for name in names if depth < _DEEPEST and name[0] not in "._")
+        if _STORE in files:
+            found.append(Path(place))
+            names.clear()
+
+    return found
+
+
+def _standing(directory: Path) -> Standing:
+    from penstock.cli.standing import standing
     from penstock.errors import StoreError
     from penstock.store.reader import StoreReader
 
-    directory = find_directory(study)
     try:
         with StoreReader(directory) as store, store.snapshot():
-            found = standing(store)
+            return standing(store)
     except sqlite3.Error as error:
-        raise StoreError(f"{directory / 'study.sqlite'} cannot be read: {error}") from error
+        raise StoreError(f"{directory / _STORE} cannot be read: {error}") from error
 
-    if json:
-        emit(found)
-    else:
-        _tell(found)
+
+def _row(folder: Path, found: Standing) -> tuple[str, ...]:
+    done = found.planned - found.remaining
+    return (
+        os.path.relpath(found.output_dir, folder.absolute()),
+        f"{done:,}/{found.planned:,} done",
+        f"{found.failed:,} failed",
+        found.state,
+    )
 
 
 def _tell(found: Standing) -> None:

@@ -41,7 +41,7 @@ def find_target(named: str | None, output_dir: Path | None = None) -> Target:
         PenstockError: there is no such study, or it is invalid; what to do.
         typer.BadParameter: none is named, and there is no ``./study.yaml``.
     """
-    study = find_study(named)
+    study = find_study(named, output_dir)
     own = study.resolve(study.output_dir or ".")
     return Target(study, (own if output_dir is None else output_dir.absolute()).resolve())
 
@@ -70,7 +70,7 @@ def find_directory(named: str | None) -> Path:
     return find_target(named).output_dir
 
 
-def find_study(named: str | None) -> Study:
+def find_study(named: str | None, output_dir: Path | None = None) -> Study:
     """Load the study that a person named, as `find_target` does.
 
     The study file's folder (for ``module:attr`` the working directory) comes first in
@@ -80,7 +80,7 @@ def find_study(named: str | None) -> Study:
         PenstockError: there is no such study, or it is invalid; what to do.
     """
     if named is None:
-        return _from_file(_default())
+        return _from_file(_default(), output_dir)
 
     path = Path(named)
     file_ref, _, attribute = named.rpartition(":")
@@ -96,7 +96,7 @@ def find_study(named: str | None) -> Study:
     if not path.exists() and not path.suffix:
         raise BindingError(f"there is no study {named!r}; give a file, or module:attr")
 
-    return _from_file(path)
+    return _from_file(path, output_dir)
 
 
 def _default() -> Path:
@@ -109,9 +109,9 @@ def _default() -> Path:
     return _DEFAULT
 
 
-def _from_file(path: Path) -> Study:
+def _from_file(path: Path, output_dir: Path | None) -> Study:
     _put_first(path.absolute().parent)
-    return load_study(path)
+    return load_study(path, check_output_dir=output_dir is None)
 
 
 def _from_python(file_ref: str, attribute: str) -> Study:

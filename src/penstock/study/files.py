@@ -25,12 +25,17 @@ from penstock.study.problem_files import ProblemFile, find_problems, read_proble
 __all__ = ["dump_yaml", "load_study", "read_mapping"]
 
 
-def load_study(path: Path | str) -> Study:
+def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
     """Read a study from a ``.yaml``, ``.yml`` or ``.json`` file.
 
     The file is read as YAML 1.2, where ``no`` and ``off`` are texts; so are dates, ``0x10`` and
     ``1e-3``: a number is decimal, and has a dot where it has an exponent (``1.0e-3``). Paths in
     the file are relative to its folder and stay inside it, or absolute.
+
+    Args:
+        path: The file.
+        check_output_dir: Whether its ``output_dir`` must make sense; it need not where results
+            go elsewhere (``run_study(study, output_dir=...)``).
 
     Raises:
         StudyFileError: everything that is wrong with the file, each with its path in the file
@@ -39,10 +44,9 @@ def load_study(path: Path | str) -> Study:
     path = Path(path).absolute()
     payload = read_mapping(path)
     errors: list[str] = drop_legacy_keys(payload)
-    if payload.pop("base_dir", None) is not None:
-        errors.append("base_dir: unknown key")
-
-    errors += misleading_paths(payload)
+    for_python = (key for key in ("base_dir", "study_file") if payload.pop(key, None) is not None)
+    errors += (f"{key}: unknown key" for key in for_python)
+    errors += misleading_paths(payload, ignored=() if check_output_dir else ("output_dir",))
     if isinstance(payload.get("problems"), dict):
         try:
             source = ProblemFile.model_validate(payload["problems"])
@@ -55,7 +59,7 @@ def load_study(path: Path | str) -> Study:
             del payload["problems"]
 
     try:
-        study = Study.model_validate({**payload, "base_dir": path.parent})
+        study = Study.model_validate({**payload, "base_dir": path.parent, "study_file": path})
     except pydantic.ValidationError as error:
         errors += sentences_of(error, Study)
 

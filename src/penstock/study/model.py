@@ -73,6 +73,7 @@ class Study(Declaration):
         run_order: In which order runs are started.
         output_dir: Where results go; relative to the study file, or to the working directory.
         base_dir: The folder of the study file; relative paths start there.
+        study_file: The file that it was read from; None for a study made in Python.
     """
 
     study_id: Name
@@ -107,6 +108,7 @@ class Study(Declaration):
     problem_ids: tuple[Text, ...] = ()
     agent_specs: tuple[Text, ...] = ()
     base_dir: Path | None = Field(default=None, exclude=True, repr=False)
+    study_file: Path | None = Field(default=None, exclude=True, repr=False)
 
     @field_validator("replicates", "max_runs")
     @classmethod

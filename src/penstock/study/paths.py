@@ -8,29 +8,33 @@ study because of one ``..`` too many. Whoever runs a study says where results go
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
 __all__ = ["misleading_paths", "path_fault"]
 
 _ADVICE = {
-    "output_dir": "write an absolute path, or say where when it is run (--output-dir, output_dir=)",
+    "output_dir": "write an absolute path, or say where when it is run (--output-dir)",
     "response_cache": "write an absolute path",
     "design_spec.matrix_path": "write an absolute path",
     "design_spec.options.matrix_path": "write an absolute path",
 }
 
 
-def misleading_paths(payload: Mapping[str, Any]) -> Iterator[str]:
+def misleading_paths(payload: Mapping[str, Any], *, ignored: Collection[str] = ()) -> Iterator[str]:
     """List the paths of a study file that lead out of its folder, each with its place.
 
     The path of a file of problems is not among them: it may hold ``${NAME}``, see `path_fault`.
 
     Args:
         payload: What the file holds, valid or not.
+        ignored: Places that are not looked at.
     """
     for place, advice in _ADVICE.items():
+        if place in ignored:
+            continue
+
         found: Any = payload
         for key in place.split("."):
             found = found.get(key) if isinstance(found, Mapping) else None
