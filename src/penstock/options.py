@@ -8,9 +8,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypedDict, get_args
 
-import pydantic
-
-from penstock._base.sentences import sentences_of
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
 from penstock.events.bus import Subscriber
@@ -137,10 +134,7 @@ def effective_execution(study: Study, options: RunnerOptions) -> Execution:
     elif given.get("fail_fast"):
         declared["max_failures"] = None
 
-    try:
-        return Execution.model_validate(declared | given)
-    except pydantic.ValidationError as error:
-        raise ValidationError(list(sentences_of(error, Execution))) from error
+    return Execution(**declared | given)
 
 
 def _given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

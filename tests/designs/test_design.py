@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from penstock.designs import ORDERED, WITH_CENTER, Design, DesignRow
 from penstock.designs.design import finish
 from penstock.designs.registry import DESIGNS
 from penstock.errors import ValidationError
+from penstock.export.artifacts import export_artifacts
 from penstock.study.policies import DesignSpec
 from tests.designs.studies import study_of
 from tests.packages import install_package
@@ -39,6 +41,10 @@ def corners(study: ps.Study, _: DesignSpec) -> Iterator[dict[str, Any]]:
     yield first
     for factor in study.factors:
         yield first | {factor.name: factor.values()[-1]}
+
+
+def answer(spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    return ps.RunOutput(outputs={"text": "x"})
 
 
 def finished(design: Design, factors: Any = FACTORS, **asked: Any) -> list[DesignRow]:
@@ -149,6 +155,29 @@ def test_a_package_registers_a_kind_and_is_imported_when_a_study_names_it(
     assert len(ps.build_design(study, DesignSpec(kind="corners"))) == 3
     with pytest.raises(ps.ValidationError, match=r"one of: full_factorial, .*, corners"):
         DesignSpec(kind="corner")
+
+
+def test_what_was_run_is_read_where_the_package_of_its_design_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages, results = tmp_path / "packages", tmp_path / "results"
+    install_package(
+        packages,
+        "penstock-corners",
+        entry_points={"penstock.designs": {"gone": "gone_designs:corners"}},
+        modules={"gone_designs": CORNERS},
+    )
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(packages)
+        study = study_of(FACTORS, design_spec={"kind": "gone"})
+        ps.run_study(study, condition_runner=answer, output_dir=results, show_progress=False)
+
+    with pytest.raises(ps.ValidationError, match="Unsupported design kind: 'gone'"):
+        DesignSpec(kind="gone")
+
+    export_artifacts(results, tmp_path / "copy")
+    assert json.loads((tmp_path / "copy" / "design.json").read_text())["kind"] == "gone"
+    assert len(ps.StudyResult.open(results)) == 3
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,7 @@ def test_levels_of_equal_looking_values_are_told_apart_by_their_type() -> None:
 
 def test_conditions_of_ones_own_have_the_ids_that_a_design_would_give() -> None:
     study = make_study(("a", "b"))
-    rows = [{"tone": "a"}, {"tone": np.str_("b")}, {"tone": "a"}]
+    rows: list[dict[str, Any]] = [{"tone": "a"}, {"tone": np.str_("b")}, {"tone": "a"}]
     made = ps.conditions(rows)
 
     assert [c.condition_id for c in made] == [c.condition_id for c in ps.build_design(study)]

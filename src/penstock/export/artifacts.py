@@ -106,7 +106,7 @@ def _design(store: StoreReader) -> dict[str, Any]:
     definition = store.definition()
     declared = ("study_id", "title", "factors", "blocks", "design_spec", "seed_policy")
     return describe_design(
-        Study(**{name: definition[name] for name in declared}), list(store.conditions())
+        Study.kept({name: definition[name] for name in declared}), list(store.conditions())
     )
 
 

@@ -102,7 +102,7 @@ class StoreReader:
         """
         stored = self.definition()
         definition = {name: value for name, value in stored.items() if name in Study.model_fields}
-        return Study(**definition, problems=[decode(each) for each in self.problems()])
+        return Study.kept({**definition, "problems": [decode(each) for each in self.problems()]})
 
     def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
         """Run a query and give its rows one by one."""

@@ -6,24 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+import pydantic
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text, Whole
 from penstock._base.frozen import FrozenDict, frozen_json
+from penstock._base.sentences import sentences_of
+from penstock.errors import ValidationError
 from penstock.study.chat import Budget, EndpointLimits, Price
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
 from penstock.study.execution import Execution
 from penstock.study.factors import Block, Constraint, Factor
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
-from penstock.study.policies import DesignSpec, RunBudget, RunOrder, SeedPolicy
+from penstock.study.policies import KEPT, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem
 
 __all__ = ["SCHEMA_VERSION", "Study"]
@@ -158,6 +154,21 @@ class Study(Declaration):
         said = {name: getattr(copy, name) for name in self.model_fields_set}
         return type(self)(**{**said, **update})
 
+    @classmethod
+    def kept(cls, definition: Mapping[str, Any]) -> Self:
+        """Read a study as it was kept with its results; a package it named may be gone since.
+
+        Args:
+            definition: What `to_dict` wrote, with the problems, and without ``schema_version``.
+
+        Raises:
+            penstock.ValidationError: it is not a study.
+        """
+        try:
+            return cls.model_validate(definition, context=KEPT)
+        except pydantic.ValidationError as error:
+            raise ValidationError([*sentences_of(error, cls)]) from error
+
     def resolve(self, path: Path | str) -> Path:
         """Make a path of this study absolute: relative ones start at the study file's folder."""
         return (self.base_dir or Path.cwd()) / path
@@ -235,4 +246,4 @@ def _agree_on_older_names(study: Study) -> None:
             errors.append({"type": error, "loc": field.place, "input": value})
 
     if errors:
-        raise ValidationError.from_exception_data("Study", errors)
+        raise pydantic.ValidationError.from_exception_data("Study", errors)

@@ -14,6 +14,7 @@ from penstock.study.references import is_reference
 
 __all__ = [
     "DESIGN_GROUP",
+    "KEPT",
     "DesignKind",
     "DesignSpec",
     "RunBudget",
@@ -21,6 +22,9 @@ __all__ = [
     "SeedPolicy",
     "SeedStrategy",
 ]
+
+KEPT = "kept"
+"""The context in which what was kept with results is read: it was checked when they were made."""
 
 DESIGN_GROUP = "penstock.designs"
 """The group of entry points in which packages register kinds of design."""
@@ -91,10 +95,13 @@ class DesignSpec(Declaration):
 
     @field_validator("kind", mode="before")
     @classmethod
-    def _known_kind(cls, kind: Any) -> Any:
+    def _known_kind(cls, kind: Any, info: ValidationInfo) -> Any:
         name = _DESIGN_ALIASES.get(kind, kind) if isinstance(kind, str) else kind
         if name in tuple(DesignKind) or (isinstance(name, str) and _is_elsewhere(name)):
             return name
+
+        if info.context == KEPT:  # the package that brought it may be gone since
+            return kind
 
         known = [*DesignKind, *entry_point_names(DESIGN_GROUP)]
         raise ValueError(f"Unsupported design kind: {kind!r} (one of: {', '.join(known)})")
