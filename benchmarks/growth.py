@@ -15,6 +15,9 @@ import numpy as np
 
 __all__ = ["Sample", "growth", "held", "sample"]
 
+_THREADS_END_S = 10.0
+"""How long a thread of ours that has nothing to do may take to end by itself; it needs a second."""
+
 
 class Sample(NamedTuple):
     """What the process holds at a moment, and how many runs it has behind it.
@@ -46,6 +49,10 @@ def sample(runs: int) -> Sample:
 
 def held() -> dict[str, int]:
     """Count what this process holds that somebody refers to; no event loop need run."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("penstock"):
+            thread.join(_THREADS_END_S)
+
     gc.collect()
     return _counts()
 

@@ -20,11 +20,10 @@ async def agent(_ctx: ps.RunContext) -> str:
 
 
 def make_runner(output_dir: Path, replicates: int = 1, grace_s: float = 10.0) -> ps.StudyRunner:
-    study = build_study()
+    problems = tuple(ps.Problem(problem_id=f"p{number}") for number in range(20))
+    budget = ps.RunBudget(replicates=replicates)
     return ps.StudyRunner(
-        study.model_copy(
-            update={"problems": (), "run_budget": ps.RunBudget(replicates=replicates)}
-        ),
+        build_study().model_copy(update={"problems": problems, "run_budget": budget}),
         agent_bindings={"one": agent, "two": agent},
         output_dir=output_dir,
         parallelism=20,

@@ -178,9 +178,17 @@ async def test_no_watch_is_kept_where_none_is_wanted(tmp_path: Path) -> None:
     assert (stalls, set(at_work)) == ([], {0})
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), float("inf")])
-def test_a_threshold_is_a_length_of_time(tmp_path: Path, wrong: float) -> None:
-    with pytest.raises(ps.ValidationError, match="stall_threshold_s must be > 0 or None, not"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (0, "stall_threshold_s: Input should be greater than 0"),
+        (-1, "stall_threshold_s: Input should be greater than 0"),
+        (float("nan"), "stall_threshold_s: Input should be greater than 0"),
+        (float("inf"), "stall_threshold_s must be > 0 or None, not inf"),
+    ],
+)
+def test_a_threshold_is_a_length_of_time(tmp_path: Path, wrong: float, said: str) -> None:
+    with pytest.raises(ps.ValidationError, match=said):
         make_runner(lambda ctx: "done", tmp_path, stall_threshold_s=wrong)
 
 
