@@ -8,11 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 LIMIT_S = 300.0
 """How long a test may take: some ten times what the longest needs on a busy machine."""
+
+# How long an example takes tells of the machine, not of the code.
+settings.register_profile(
+    "penstock", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("penstock")
 
 
 def pytest_configure(config: pytest.Config) -> None:

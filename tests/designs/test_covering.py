@@ -32,7 +32,7 @@ def _all_rows(factors: dict[str, list[int]]) -> list[dict[str, Any]]:
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_pair_of_levels_occurs(sizes: list[int]) -> None:
     factors = {f"f{i}": list(range(size)) for i, size in enumerate(sizes)}
     rows = rows_of(study_of(factors), kind="pairwise")

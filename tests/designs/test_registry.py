@@ -43,7 +43,7 @@ def test_every_kind_of_design_has_a_record_of_its_name() -> None:
 
 
 @given(FACTORS, ORDER, st.integers(1, 3))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_a_factorial_holds_every_combination_once_in_whatever_order(
     factors: dict[str, list[Any]], order: dict[str, bool], replicates: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_a_factorial_holds_every_combination_once_in_whatever_order(
 
 
 @given(st.lists(st.tuples(LEVELS, LEVELS), min_size=1, max_size=12))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_equal_assignments_share_an_id_and_different_ones_never_do(
     pairs: list[tuple[Any, Any]],
 ) -> None:

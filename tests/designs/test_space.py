@@ -25,7 +25,7 @@ def _slices(rows: list[dict[str, float]], name: str, count: int) -> list[int]:
 
 
 @given(st.integers(1, 40), st.integers(-10, 10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_each_slice_of_each_range_holds_one_point(n_samples: int, seed: int) -> None:
     rows = latin_hypercube(n_samples, XYZ, seed=seed)
 

@@ -228,7 +228,7 @@ def test_one_interaction_asked_about_from_both_sides_is_one() -> None:
     st.lists(st.tuples(*[st.sampled_from([0, 1])] * 4), min_size=6, max_size=14, unique=True),
     st.lists(st.sampled_from(list(itertools.combinations("abcd", 2))), min_size=2, unique=True),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_effects_are_told_apart_where_their_model_has_full_rank(
     rows: list[tuple[int, ...]], pairs: list[tuple[str, str]]
 ) -> None:

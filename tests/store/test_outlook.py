@@ -77,7 +77,8 @@ endings = st.sampled_from(["success", "failed", "skipped", "unscored"])
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     before=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True),

@@ -425,7 +425,7 @@ def fingerprints(conditions: tuple[Condition, ...]) -> list[str]:
     return [condition.fingerprint for condition in conditions]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(studies(), st.sampled_from(["yaml", "json"]))
 def test_a_study_that_validates_is_saved_loaded_and_planned_to_the_same_ids(
     study: Study, suffix: str
