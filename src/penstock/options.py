@@ -138,7 +138,7 @@ def effective_execution(study: Study, options: RunnerOptions) -> Execution:
 
 
 def _given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give what the options say of the execution, under its own names."""
+    """Yield what the options say of the execution, under its own names."""
     for older, name in _OLDER_NAMES.items():
         value, newer = options.get(older), options.get(name)
         if value is not None and newer is not None and value != newer:

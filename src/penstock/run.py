@@ -78,18 +78,18 @@ class StudyResult(Sequence[RunResult]):
         return [between[place - low] for place in places]
 
     def to_rows(self) -> Iterator[dict[str, Any]]:
-        """Give a mapping per run: the columns of ``runs.csv``, its assignments and metrics."""
+        """Yield a mapping per run: the columns of ``runs.csv``, its assignments and metrics."""
         with StoreReader(self.output_dir) as store:
             yield from store.run_rows()
 
     def to_pandas(self) -> Any:
-        """Give the rows as a pandas ``DataFrame``; pandas must be installed."""
+        """Return the rows as a pandas ``DataFrame``; pandas must be installed."""
         import pandas as pd  # noqa: PLC0415 - optional, and slow to import
 
         return pd.DataFrame.from_records(list(self.to_rows()))
 
     def to_polars(self) -> Any:
-        """Give the rows as a polars ``DataFrame``; polars must be installed."""
+        """Return the rows as a polars ``DataFrame``; polars must be installed."""
         import polars as pl  # noqa: PLC0415 - optional
 
         return pl.from_dicts(list(self.to_rows()), infer_schema_length=None)
@@ -123,7 +123,7 @@ async def arun_study(
     include_sqlite: bool = False,  # noqa: ARG001 - the store is always there
     **options: Unpack[RunnerOptions],
 ) -> StudyResult:
-    """Run a study inside a running event loop, and give its results.
+    """Run a study inside a running event loop, and return its results.
 
     What succeeded in an earlier session is kept and not run again.
 
@@ -132,9 +132,10 @@ async def arun_study(
         dry_run: Check everything, plan, bind, and run nothing.
         resume: Accepted for those who move over; a study always goes on from where it stands.
         include_sqlite: Accepted for those who move over; ``study.sqlite`` is always there.
-        **options: See `RunnerOptions`.
+        **options: See `RunnerOptions`; they come before what the study declares.
 
     Raises:
+        TypeError: there is no option of that name.
         ValidationError: the study cannot be run as declared; everything that is wrong.
         StoreError: the output directory cannot be used.
         SubscriberError: a critical subscriber failed.
@@ -154,7 +155,7 @@ def run_study(
     include_sqlite: bool = False,  # noqa: ARG001 - the store is always there
     **options: Unpack[RunnerOptions],
 ) -> StudyResult:
-    """Run a study to its end, and give its results; the arguments are those of `arun_study`.
+    """Run a study to its end, and return its results; the arguments are those of `arun_study`.
 
     Ctrl-C once stops it: runs in flight end, everything is saved and exported, and
     ``KeyboardInterrupt`` is raised. Twice cancels the runs in flight too. Run it again to go on.

@@ -128,7 +128,7 @@ def test_definitive_screening_takes_middles_and_names() -> None:
         ({"resolution": True}, "resolution must be one of"),
         ({"resolution": None}, "resolution must be one of"),
         ({"backend": "zzz"}, "fractional_factorial_2level backend must be one of: stdlib, pydoe3"),
-        ({"generators": {"z": ["a", "b"]}}, "names 'z', which is no factor"),
+        ({"generators": {"z": ["a", "b"]}}, "names 'z', which is not a factor"),
         ({"generators": {"c": ["a"]}}, "must be a list of two or more"),
         ({"generators": {"c": ["a", "a"]}}, "must be a list of two or more"),
         ({"generators": {"c": "ab"}}, "must be a list of two or more"),

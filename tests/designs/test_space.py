@@ -137,7 +137,7 @@ def test_each_block_may_have_an_order_of_its_own() -> None:
         ),
         (
             {"kind": "lhs", "n_samples": 2, "options": {"bounds": {"xx": [0, 1]}}},
-            "options['bounds'] names 'xx', which is no factor; did you mean 'x'?",
+            "options['bounds'] names 'xx', which is not a factor; did you mean 'x'?",
         ),
         (
             {"kind": "lhs", "n_samples": 2, "options": {"backend": "numpy"}},

@@ -46,7 +46,7 @@ def test_a_condition_gives_the_values_of_its_factors_and_blocks_by_name() -> Non
     )
     assert (condition["tone"], condition["cohort"]) == ("a", "n")
     assert (condition.get("tone"), condition.get("cohort"), condition.get("z", 5)) == ("a", "n", 5)
-    with pytest.raises(KeyError, match=r"'toen' is no factor or block .*; known: tone, cohort"):
+    with pytest.raises(KeyError, match=r"'toen' is not a factor or block .*; known: tone, cohort"):
         condition["toen"]
 
 

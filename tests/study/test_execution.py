@@ -179,6 +179,7 @@ def test_a_copy_follows_what_was_changed_under_either_name() -> None:
     renamed = study.model_copy(update={"study_id": "new", "problems": [{"problem_id": "q"}]})
     assert renamed.output_dir == Path("artifacts/new")
     assert renamed.problem_ids == ("q",)
+    assert study.model_copy(update={"problems": ()}).problem_ids == ("p",)
     assert study.model_copy() == study
     with pytest.raises(ValidationError, match="give one of them"):
         study.model_copy(update={"run_budget": RunBudget(replicates=3)})

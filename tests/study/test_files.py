@@ -464,3 +464,44 @@ def test_a_text_that_some_reader_takes_for_something_else_is_quoted(text: str) -
 
 def test_a_text_of_several_lines_is_written_as_such() -> None:
     assert dump_yaml({"x": "first\nsecond\n"}) == "x: |\n  first\n  second\n"
+
+
+@pytest.mark.field("studies-C8")
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("factors: {tone: [a, b]}", "factors: must be a list (got a mapping)"),
+        (
+            "factors: [{name: x, levels: abc}]",
+            "factors[0].levels: must be a list (got 'abc')",
+        ),
+        ("problems: q.csv", "problems: must be a list (got 'q.csv')"),
+        ("title: [a]", "title: must be text (got ['a'])"),
+        ("run_budget: 5", "run_budget: must be a mapping (got 5)"),
+        (
+            "factors: [{name: x, levels: [3.10, 3.1, 4]}]",
+            "factors[0]: Factor 'x' has duplicate level names. Twice: '3.1'.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_file(
+    tmp_path: Path, text: str, error: str
+) -> None:
+    minimal = MINIMAL.replace("title: A study\n", "") if "title" in text else MINIMAL
+    with pytest.raises(StudyFileError) as caught:
+        load_study(write(tmp_path, f"{minimal}{text}\n"))
+
+    assert caught.value.errors == (error,)
+
+
+@pytest.mark.field("studies-C8")
+def test_keys_for_yaml_anchors_are_left_alone(tmp_path: Path) -> None:
+    text = f"x-levels: &levels [a, b]\n{MINIMAL}factors: [{{name: x, levels: *levels}}]\n"
+    study = load_study(write(tmp_path, text))
+
+    assert [level.value for level in study.factors[0].levels] == ["a", "b"]
+
+
+@pytest.mark.field("studies-N17")
+def test_replicates_may_stand_at_the_top(tmp_path: Path) -> None:
+    assert load_study(write(tmp_path, f"{MINIMAL}replicates: 5\n")).run_budget.replicates == 5

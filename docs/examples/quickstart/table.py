@@ -21,7 +21,7 @@ def main() -> None:
         values[row["problem_id"], row["budget"], row["agent"]].append(row["primary_outcome"])
 
     strategy, budget = study.factors
-    print(f"Mean best value ± standard error of {study.run_budget.replicates} runs; the optimum")
+    print(f"Mean best value ± standard error of {study.replicates} runs; the optimum")
     print("is 0, less is better.\n")
     print(f"{'function':<12}{'budget':>8}" + "".join(f"{name:>26}" for name in strategy.values()))
     for problem_id in study.problem_ids:

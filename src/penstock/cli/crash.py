@@ -19,9 +19,9 @@ from penstock.events.tree import RunsSaved
 from penstock.runner import StudyRunner
 from penstock.store.doctor import Finding
 from penstock.store.reader import StoreReader
+from penstock.study.execution import Execution
 from penstock.study.factors import Factor
 from penstock.study.model import Study
-from penstock.study.policies import RunBudget
 from penstock.study.problem import Problem
 
 __all__ = ["crash_test"]
@@ -84,7 +84,8 @@ def _main(results: Path) -> None:
         factors=(Factor(name="tone", levels=("plain", "polite")),),
         problems=(Problem(problem_id="p"),),
         agent_specs=("agent",),
-        run_budget=RunBudget(replicates=_RUNS // 2, parallelism=10),
+        replicates=_RUNS // 2,
+        execution=Execution(concurrency=10),
     )
     runner = StudyRunner(
         study, agent_bindings={"agent": agent}, output_dir=results, show_progress=False

@@ -22,7 +22,7 @@ _Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def alias_structure(columns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Say which main effects and two-factor interactions a two-level design confounds.
+    """Find which main effects and two-factor interactions a two-level design confounds.
 
     Args:
         columns: Factor -> its coded column, -1 and +1, one entry a run.
@@ -66,7 +66,7 @@ def alias_structure(columns: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def resolution_of(columns: Mapping[str, Sequence[float]]) -> int | None:
-    """Give the length of the shortest word, whole or partial; None for a full factorial.
+    """Return the length of the shortest word, whole or partial; None for a full factorial.
 
     Partial words, as in Plackett-Burman designs, are looked for up to a length of four.
     """

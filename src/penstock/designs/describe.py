@@ -19,7 +19,7 @@ _MOST_FACTORS = 40
 
 
 def describe_design(study: Study, conditions: Sequence[Condition] | None = None) -> dict[str, Any]:
-    """Say what a reader of the results must know of the design, as plain values.
+    """Describe a design to a reader of the results, as plain values.
 
     Args:
         study: The declared study.

@@ -39,7 +39,7 @@ def is_number(value: Any) -> bool:
 
 
 def admissible(study: Study, rows: Sequence[DesignRow]) -> list[bool]:
-    """Say of each row whether the study's constraints let it run.
+    """Return for each row whether the study's constraints let it run.
 
     Raises:
         ValidationError: constraints that cannot be evaluated.
@@ -56,7 +56,7 @@ def block_combinations(study: Study) -> list[dict[str, Any]]:
 
 
 def center_point(rows: Sequence[Assignments]) -> dict[str, Any]:
-    """Give the centre of a design: numbers at mid-range, the rest at their commonest level.
+    """Return the centre of a design: numbers at mid-range, the rest at their commonest level.
 
     Of levels that are equally common, the one that is seen first.
     """

@@ -61,7 +61,7 @@ def fractional_factorial_2level(
         backend: ``pydoe`` (also called ``pydoe3``) gives the fewest rows in place of a template.
 
     Raises:
-        ValidationError: what is asked for is no fraction, or the extra ``designs`` is needed and
+        ValidationError: what is asked for is not a fraction, or the extra ``designs`` is needed and
             not installed.
     """
     least = _resolution(resolution)
@@ -100,7 +100,7 @@ def _generated(factors: Sequence[str], generators: Any) -> list[dict[str, float]
 
     base = [name for name in factors if name not in generators]
     errors = [
-        f"options['generators'] names '{name}', which is no factor of the study."
+        f"options['generators'] names '{name}', which is not a factor of the study."
         for name in generators.keys() - set(factors)
     ]
     errors += [

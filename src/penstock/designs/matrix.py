@@ -24,7 +24,7 @@ def custom_matrix_rows(study: Study, spec: DesignSpec) -> list[DesignRow]:
     declared level that it spells.
 
     Raises:
-        ValidationError: every cell that is no declared level, and every name that is missing or
+        ValidationError: every cell that is not a declared level, and every name that is missing or
             not declared, each with its row.
     """
     path = _matrix_path(study, spec)

@@ -165,7 +165,7 @@ def sobol_rows(study: Study, spec: DesignSpec) -> list[dict[str, float]]:
     ``options.scramble: false`` gives the plain sequence, whose first point is the lowest corner.
 
     Raises:
-        ValidationError: ``n_samples`` is no power of two: only such samples are balanced.
+        ValidationError: ``n_samples`` is not a power of two: only such samples are balanced.
     """
     n_samples, bounds = _sample_of(study, spec, "Sobol")
     qmc = load_extra("scipy.stats.qmc", extra="designs", what="a Sobol design")
@@ -190,7 +190,7 @@ def _sample_of(study: Study, spec: DesignSpec, title: str) -> tuple[int, Bounds]
     for name in given.keys() - set(names):
         near = get_close_matches(name, names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; factors: {', '.join(names)}"
-        errors.append(f"options['bounds'] names '{name}', which is no factor{hint}")
+        errors.append(f"options['bounds'] names '{name}', which is not a factor{hint}")
 
     bounds: dict[str, tuple[float, float]] = {}
     for factor in study.factors:

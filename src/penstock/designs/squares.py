@@ -30,7 +30,7 @@ _GRAECO_LATIN = (*_LATIN, "second_treatment_factor")
 
 
 def latin_square_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
-    """Give each row and each column of a square every treatment once.
+    """Place every treatment once in each row and each column of a square.
 
     The treatment at (row, column) is the (row + column)th, modulo their number;
     ``options.randomize_square`` permutes rows, columns and treatments. Other factors and the

@@ -42,7 +42,7 @@ def williams_square(treatments: int) -> list[list[int]]:
 
 
 def williams_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
-    """Give each subject all treatments, in the order of its row of a Williams square.
+    """Assign every treatment to each subject, in the order of its row of a Williams square.
 
     A treatment is a combination of all factors but ``options.subject_factor``; subjects are the
     levels of that factor or block. A condition's metadata hold ``within_subject_order``, from 0.
@@ -89,7 +89,7 @@ def _subject(study: Study, spec: DesignSpec) -> str:
 
     near = get_close_matches(str(name), known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}."
-    said = "is missing" if name is None else f"{name!r} is no factor or block of the study"
+    said = "is missing" if name is None else f"{name!r} is not a factor or block of the study"
     raise ValidationError([f"Design {spec.kind}: options['subject_factor'] {said}{hint}"])
 
 
@@ -102,7 +102,7 @@ def _levels(study: Study, name: str) -> tuple[object, ...]:
 
 
 def _block_rows(study: Study, subject: str, level: object) -> Iterator[dict[str, object]]:
-    """Give the combinations of blocks that a subject is in: all, or those of its own level."""
+    """Yield the combinations of blocks that a subject is in: all, or those of its own level."""
     for block in block_combinations(study):
         if subject not in block or stable_json_dumps(block[subject]) == stable_json_dumps(level):
             yield block

@@ -127,7 +127,7 @@ def _contrast_errors(names: _Names, hypothesis: Hypothesis) -> Iterator[str]:
 
 
 def _kind_errors(names: _Names, hypothesis: Hypothesis) -> Iterator[str]:
-    """Say what a claim of a kind lacks without which it claims nothing."""
+    """List what a claim of its kind needs and does not declare."""
     kind = hypothesis.kind
     needed = {
         HypothesisKind.MODERATION: ("independent_vars", "moderators"),

@@ -111,7 +111,7 @@ class _Design:
         )
 
     def why_not(self, effect: _Effect) -> _Reason | None:
-        """Say why an effect cannot be estimated beside the main effects; None where it can."""
+        """Return why an effect cannot be estimated beside the main effects; None where it can."""
         for name in effect:
             reason = self._lacking(name)
             if reason is not None:

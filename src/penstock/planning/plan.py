@@ -104,7 +104,7 @@ class Plan(Sequence[RunSpec]):
             Cell(
                 condition,
                 *(_NOBODY if standalone else _who_and_what(study, condition)),
-                study.run_budget.replicates * condition.replicates,
+                study.replicates * condition.replicates,
             )
             for condition in conditions
             if condition.admissible
@@ -150,7 +150,7 @@ class Plan(Sequence[RunSpec]):
         )
 
     def condition_of(self, spec: RunSpec) -> Condition:
-        """Give the condition of one of this plan's runs."""
+        """Return the condition of one of this plan's runs."""
         return self.cells[bisect_right(self.starts, spec.position) - 1].condition
 
     def agents(self) -> list[str]:
@@ -182,7 +182,7 @@ def plan(
     if not made.cells:
         raise ValidationError(["No admissible conditions are available to execute."])
 
-    max_runs = study.run_budget.max_runs
+    max_runs = study.max_runs
     if max_runs is not None and len(made) > max_runs:
         excess = f"Planned runs ({len(made)}) exceed run budget max_runs ({max_runs})"
         advice = "raise it, or plan fewer conditions, agents, problems or replicates."

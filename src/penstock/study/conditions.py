@@ -50,11 +50,11 @@ class Condition(Fact):
         except KeyError:
             known = [*self.factor_assignments, *self.block_assignments]
             raise KeyError(
-                f"{name!r} is no factor or block of this condition; known: {', '.join(known)}"
+                f"{name!r} is not a factor or block of this condition; known: {', '.join(known)}"
             ) from None
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Give a factor's or block's value, or a default where there is none of that name."""
+        """Return a factor's or block's value, or a default where there is none of that name."""
         return self.factor_assignments.get(name, self.block_assignments.get(name, default))
 
     @property

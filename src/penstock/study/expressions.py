@@ -116,7 +116,7 @@ def compile_expression(expression: str) -> Callable[[Mapping[str, Any]], bool]:
     """Turn an expression into a function from names and values to true or false.
 
     Raises:
-        ExpressionError: at once where the text is no expression, or holds what is not allowed;
+        ExpressionError: at once where the text is not an expression, or holds what is not allowed;
             from the function where a name is unknown, an operation fails, or the value is
             neither true nor false.
     """
@@ -179,7 +179,7 @@ def _cut(text: str) -> str:
 
 
 def _refusal(node: ast.AST) -> str | None:
-    """Say why a constraint may not hold this part of an expression."""
+    """Return why a constraint may not hold this part of an expression; None where it may."""
     if isinstance(node, ast.Call):
         return _call_refusal(node)
 

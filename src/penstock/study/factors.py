@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
@@ -76,9 +77,10 @@ class Factor(Declaration):
                 f"Factor '{self.name}' must declare at least one level or a default value."
             )
 
-        names = {level.name for level in self.levels}
-        if len(names) < len(self.levels):
-            raise ValueError(f"Factor '{self.name}' has duplicate level names.")
+        counts = Counter(level.name for level in self.levels)
+        if twice := [name for name, count in counts.items() if count > 1]:
+            named = ", ".join(map(repr, twice))
+            raise ValueError(f"Factor '{self.name}' has duplicate level names. Twice: {named}.")
 
         return self
 

@@ -43,6 +43,9 @@ def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
     """
     path = Path(path).absolute()
     payload = read_mapping(path)
+    for key in [key for key in payload if str(key).startswith("x-")]:
+        del payload[key]  # where a file keeps what its YAML anchors name
+
     errors: list[str] = drop_legacy_keys(payload)
     for_python = (key for key in ("base_dir", "study_file") if payload.pop(key, None) is not None)
     errors += (f"{key}: unknown key" for key in for_python)
@@ -101,7 +104,7 @@ class _Resolver(VersionedResolver):
 
 
 class _Constructor(SafeConstructor):
-    """A ``<<`` that is no key is text."""
+    """Takes a ``<<`` that is not a key for text."""
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:merge", SafeConstructor.construct_yaml_str)

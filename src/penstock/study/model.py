@@ -140,6 +140,8 @@ class Study(Declaration):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return the study with some fields changed; what follows from them is filled in anew.
 
+        Without its agents or problems a study still names them, to be bound when it is run.
+
         Args:
             update: Field -> new value; checked as where a study is made.
             deep: Whether what the study holds is copied too.
@@ -152,6 +154,10 @@ class Study(Declaration):
             return copy
 
         said = {name: getattr(copy, name) for name in self.model_fields_set}
+        for declared, names in (("agents", "agent_specs"), ("problems", "problem_ids")):
+            if declared in update and not update[declared]:  # then they are bound when it is run
+                said[names] = getattr(copy, names)
+
         return type(self)(**{**said, **update})
 
     @classmethod
@@ -223,10 +229,10 @@ _RENAMED = (
 
 
 def _agree_on_older_names(study: Study) -> None:
-    """Give every field that has two names one value, whichever of them it was said under.
+    """Set every field that has two names to one value, whichever name it was given under.
 
     Raises:
-        pydantic.ValidationError: both were said, and differ.
+        pydantic.ValidationError: both were given, and differ.
     """
     errors: list[InitErrorDetails] = []
     for field in _RENAMED:

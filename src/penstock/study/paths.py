@@ -44,7 +44,7 @@ def misleading_paths(payload: Mapping[str, Any], *, ignored: Collection[str] = (
 
 
 def path_fault(path: str) -> str | None:
-    r"""Say what is wrong with a path in a study file; None where it is absolute or stays inside.
+    r"""Return what is wrong with a path in a study file; None if it is absolute or stays inside.
 
     The words of the path decide, and they do so alike on every system: ``\`` separates as ``/``
     does. Symbolic links are followed wherever they lead: whoever made the folder made them.

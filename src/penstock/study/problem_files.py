@@ -36,7 +36,7 @@ class ProblemFile(Declaration):
 
 
 def find_problems(source: ProblemFile) -> str:
-    """Give the path of the file, the values of its variables put in.
+    """Return the path of the file, with the values of its variables put in.
 
     Raises:
         ValueError: a variable is not set, or the path leads out of the study file's folder.
@@ -69,7 +69,7 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: a row is no mapping, lacks a column that was named, or is no problem; the
+        ValueError: a row is not a mapping, lacks a column that was named, or is not a problem; the
             message says in which line.
     """
     problems = []
