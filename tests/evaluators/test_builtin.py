@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import anyio
+import numpy as np
 import pytest
+from pydantic import BaseModel
 
 from penstock.errors import BindingError
-from penstock.evaluators.builtin import bind_built_in
+from penstock.evaluators import builtin
+from penstock.evaluators.builtin import bind_built_in, expected_errors, rule_version
 from penstock.study.declarations import EvaluatorDeclaration
 from penstock.study.problem import Problem
 from tests.builders import make_context
@@ -114,3 +119,167 @@ async def test_a_problem_without_an_expected_answer_says_what_to_do() -> None:
 async def test_an_expected_answer_that_is_no_number_is_said() -> None:
     with pytest.raises(BindingError, match="expected answer 'many' is not a single number"):
         await right("number", "42", "many")
+
+
+def errors(declared: Any, *expected: Any, **payload: Any) -> list[str]:
+    problems = [
+        Problem(problem_id=f"p{i}", payload={"expected": value, **payload})
+        for i, value in enumerate(expected)
+    ]
+    return expected_errors("correct", EvaluatorDeclaration.model_validate(declared), problems)
+
+
+@pytest.mark.field("studies-A5")
+@pytest.mark.parametrize("declared", ["exact", "contains", "regex", "number", "choice", "json"])
+@pytest.mark.parametrize("nothing", ["", " \n", None])
+def test_an_empty_expected_answer_is_an_error_of_every_built_in(
+    declared: str, nothing: Any
+) -> None:
+    (error,) = errors(declared, nothing)
+
+    assert error == f"evaluator 'correct': problem 'p0': the expected answer {nothing!r} is empty"
+
+
+@pytest.mark.field("studies-A5")
+def test_a_missing_expected_answer_is_an_error_unless_the_evaluator_needs_none() -> None:
+    problems = [Problem(problem_id="p")]
+
+    def found(declared: Any) -> list[str]:
+        return expected_errors("e", EvaluatorDeclaration.model_validate(declared), problems)
+
+    (error,) = found("number")
+    assert error.startswith("evaluator 'e': problem 'p' has no expected answer to compare with")
+    assert found({"regex": {"pattern": "x"}}) == []
+    assert found("agents.py:score") == []
+    assert found({"labels": {"file": "labels.csv"}}) == []
+    assert found({"judge": {"base_url": "http://j/v1", "model": "m", "prompt": "p"}}) == []
+
+
+@pytest.mark.field("studies-A1", "studies-A5")
+@pytest.mark.parametrize(
+    ("declared", "expected", "reason"),
+    [
+        ("number", "2024-05-05", "is not a single number"),
+        ("number", "10:30", "is not a single number"),
+        ("number", "1,5", r"declare decimal: ','"),
+        ("number", "3 or 7", "is not a single number"),
+        ("number", "5-10", "is not a single number"),
+        ("number", "many", "is not a single number"),
+        ("number", True, "is not a single number"),
+        ("number", ["2", "two"], "'two' is not a single number"),
+        ("number", "2\u03c0", "is not a single number"),
+        ("number", "> 5", "is not a single number"),
+        ("exact", {"a": 1}, "is not a text, a number, true or false, or a list of them"),
+        ("exact", [], "is empty"),
+        ("exact", ["42", ""], "holds an empty text"),
+        ("exact", [["42"]], "is not a text, a number"),
+        ({"exact": {"punctuation": "ignore"}}, "...", "is empty without what these options leave"),
+        ("choice", "Berlin", "is neither the letter nor the text of one option"),
+        ("choice", 1, "say count_from: 0 or count_from: 1"),
+        ({"choice": {"count_from": 1}}, 0, "is not the place of an option"),
+        ("json", "Paris", "is not JSON with fields to compare"),
+        ("json", {}, "is empty"),
+        ({"json": {"fields": ["a", "b"]}}, {"a": 1}, "lacks b, which `fields` compares"),
+        ({"json": {"fields": ["a", "b"]}}, "42", "is not JSON with fields to compare"),
+    ],
+)
+def test_an_expected_answer_that_cannot_be_compared_with_is_an_error(
+    declared: Any, expected: Any, reason: str
+) -> None:
+    (error,) = errors(declared, expected, options=["Paris", "London"])
+
+    assert error.startswith("evaluator 'correct': problem 'p0': the expected answer ")
+    assert reason in error
+
+
+@pytest.mark.parametrize("options", ["Paris", 7, [{"label": "A"}] * 30])
+def test_options_that_cannot_be_read_are_an_error(options: Any) -> None:
+    (error,) = errors("choice", "A", options=options)
+
+    assert "problem 'p0' has options that cannot be read; make payload.options a list" in error
+
+
+def test_errors_of_many_problems_are_counted_and_not_all_said() -> None:
+    found = errors("number", *["1"] * 3, *["many"] * 1000, None)
+
+    assert found == [
+        (
+            "evaluator 'correct': problem 'p3': the expected answer 'many' is not a single number "
+            "(if decimals follow ',', declare decimal: ',') (and so in 999 more problems: "
+            "'p4', 'p5', 'p6', ...)"
+        ),
+        "evaluator 'correct': problem 'p1003': the expected answer None is empty",
+    ]
+
+
+def test_a_long_expected_answer_is_cut_in_its_error() -> None:
+    (error,) = errors("number", "x" * 10_000)
+
+    assert len(error) < 300
+
+
+def test_what_is_expected_is_read_once_for_each_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    rule = builtin._RULES["number"]
+
+    def check(options: Any, problem: Problem) -> Any:
+        read.append(problem.problem_id)
+        return rule.check(options, problem)
+
+    monkeypatch.setitem(builtin._RULES, "number", rule._replace(check=check))
+    evaluate = bind_built_in("n", EvaluatorDeclaration.model_validate("number"), THREADS)
+
+    async def score() -> None:
+        for name in ("p", "q", "p", "q"):
+            problem = Problem(problem_id=name, payload={"expected": "42"})
+            await evaluate(make_context(problem=problem), {"text": "42"})
+
+    anyio.run(score)
+    assert read == ["p", "q"]
+
+
+def test_an_answer_of_several_fields_is_not_a_number() -> None:
+    with pytest.raises(BindingError, match="the answer has the fields a, b, and a number is one"):
+        anyio.run(right, "number", {"a": 1, "b": 2})
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class Answered:
+    text: str
+
+
+class Modelled(BaseModel):
+    result: int
+
+
+@pytest.mark.field("studies-A8")
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Colour.RED, "red"),
+        (Answered("red"), "red"),
+        (Modelled(result=42), "42"),
+        (np.int64(42), "42"),
+        (None, "null"),
+        ([1, 2], "[1,2]"),
+    ],
+)
+async def test_a_value_of_python_is_compared_as_what_is_stored_of_it(
+    value: Any, expected: str
+) -> None:
+    assert await right("exact", {"value": value}, expected)
+
+
+def test_a_rule_has_a_version() -> None:
+    def version(declared: Any) -> int:
+        return rule_version(EvaluatorDeclaration.model_validate(declared))
+
+    kinds = ("exact", "contains", "regex", "number", "choice", "json")
+    assert all(version(kind) >= 1 for kind in kinds)
+    assert version({"labels": {"file": "labels.csv"}}) >= 1
+    assert version({"judge": {"base_url": "http://j/v1", "model": "m", "prompt": "p"}}) >= 1
+    assert version("agents.py:score") == 0

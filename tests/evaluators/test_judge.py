@@ -26,16 +26,19 @@ class Models:
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
         self.verdicts: list[str] = []
+        self.finish_reasons: list[str] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
         self.bodies.append(body)
         text = "42"
-        if body["model"] == "judge-model":
+        is_judge = body["model"] == "judge-model"
+        if is_judge:
             text = self.verdicts.pop(0) if self.verdicts else "Good. Score: 7"
 
-        message = {"content": text}
-        return web.json_response(ANSWER | {"choices": [{"message": message}]})
+        ended = self.finish_reasons.pop(0) if is_judge and self.finish_reasons else "stop"
+        choice = {"message": {"content": text}, "finish_reason": ended}
+        return web.json_response(ANSWER | {"choices": [choice]})
 
     def asked(self, model: str) -> list[dict[str, Any]]:
         return [body for body in self.bodies if body["model"] == model]
@@ -160,3 +163,54 @@ async def test_a_judge_may_name_fields_of_outputs_that_nobody_knows_yet(tmp_path
         tmp_path, "http://127.0.0.1:9/v1", {"prompt": "{{ outputs.why.first }}: {{ answer }}"}
     )
     StudyRunner(study)
+
+
+@pytest.mark.field("models-F2", "studies-A11")
+async def test_a_reply_off_the_scale_is_asked_again_and_then_fails_typed(tmp_path: Path) -> None:
+    models = Models()
+    models.verdicts = ["Score: 70"] * 5
+    async with http_server(models.answer) as url:
+        study = judged_study(tmp_path, url, {"scale": [1, 10]}, run_budget={"parallelism": 1})
+        first, second = await run(study)
+
+    assert first.error is not None
+    assert (first.error.kind, first.error.stage) == ("UnclearVerdictError", "evaluator")
+    assert "the reply says 70, which is not on the scale 1 to 10" in first.error.message
+    assert first.outputs == {"text": "42"}, "the answer is kept"
+    assert second.evaluations[0].metric_value == 7.0
+    assert len(models.asked("judge-model")) == 6
+
+
+@pytest.mark.field("models-F2")
+async def test_a_reply_that_was_cut_off_is_not_a_score(tmp_path: Path) -> None:
+    models = Models()
+    models.verdicts = ["The answer covers 2 of the points. Score: 1"]
+    models.finish_reasons = ["length"]
+    async with http_server(models.answer) as url:
+        results = await run(judged_study(tmp_path, url, {}, run_budget={"parallelism": 1}))
+
+    assert [result.evaluations[0].metric_value for result in results] == [7.0, 7.0]
+    assert len(models.asked("judge-model")) == 3
+    assert json.loads(results[0].evaluations[0].notes_json)["finish_reason"] == "stop"
+
+
+async def test_a_judge_is_told_the_answer_that_a_function_is_given(tmp_path: Path) -> None:
+    models = Models()
+    judge = {"prompt": "{{ answer }} {{ answer.text }} {{ answer.why }} {{ outputs.text }}"}
+
+    async def agent(ctx: ps.RunContext) -> dict[str, str]:
+        return {"text": "42", "why": "so"}
+
+    async with http_server(models.answer) as url:
+        study = judged_study(tmp_path, url, judge)
+        await run(study, agent_bindings={"gpt": agent})
+
+    assert models.asked("judge-model")[0]["messages"][0]["content"] == "42 42 so 42"
+
+
+async def test_a_judge_of_json_must_say_which_property_is_the_score(tmp_path: Path) -> None:
+    number = {"type": "number"}
+    schema = {"type": "object", "properties": {"a": number, "b": number}}
+    study = judged_study(tmp_path, "http://127.0.0.1:9/v1", {"json_schema": schema})
+    with pytest.raises(ValidationError, match="evaluator 'grade': json_schema: say in `field`"):
+        StudyRunner(study)

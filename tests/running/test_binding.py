@@ -203,3 +203,43 @@ def test_what_is_wrong_with_the_declaration_and_the_bindings_is_said_at_once() -
         prepare(twice).ready()
 
     assert "Duplicate factor name detected: 'tone'." in caught.value.errors
+
+
+@pytest.mark.field("studies-N15")
+async def test_agents_and_evaluators_may_be_functions_in_the_study_itself() -> None:
+    study = make_study(agents={"agent-a": agent}, evaluators={"len": len})
+    bindings = bind(study, agents=None)
+    (evaluate,) = bindings.evaluators["p1"]
+    (row,) = await evaluate(make_context(), {"text": "four"})
+
+    assert await bindings.agents["agent-a"](make_context()) == "bound"
+    assert (row.evaluator_id, row.metric_name, row.metric_value) == ("len", "len", 4)
+
+
+@pytest.mark.field("studies-A5")
+def test_what_no_evaluator_could_compare_with_is_said_before_anything_runs() -> None:
+    problems = tuple(
+        Problem(problem_id=f"p{i}", payload={"expected": expected})
+        for i, expected in enumerate(["42", "", "many"])
+    )
+    errors = refused(make_study(problems=problems, evaluators=["contains", "number", "regex"]))
+
+    assert errors == (
+        "evaluator 'contains': problem 'p1': the expected answer '' is empty",
+        "evaluator 'number': problem 'p1': the expected answer '' is empty",
+        (
+            "evaluator 'number': problem 'p2': the expected answer 'many' is not a single number "
+            "(if decimals follow ',', declare decimal: ',')"
+        ),
+        "evaluator 'regex': problem 'p1': the expected answer '' is empty",
+    )
+
+
+def test_a_file_of_labels_lies_beside_the_study(folder: Path) -> None:
+    (folder / "labels.csv").write_text("problem_id,score\np1,1\n")
+    labels = {"file": "labels.csv", "key": "problem_id"}
+    declared = {"people": {"labels": labels}, "lost": {"labels": {**labels, "file": "absent.csv"}}}
+    (error,) = refused(make_study(base_dir=folder, evaluators=declared))
+
+    assert error.startswith("evaluator 'lost': ")
+    assert "absent.csv" in error

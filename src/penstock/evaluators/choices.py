@@ -134,11 +134,13 @@ class _Choices:
             if label is not None:
                 return label or None
 
-        leading = self._listed.match(answer)
-        if leading is not None:
-            return self._canonical(leading["label"])
+        listed = self._listed.match(answer)
+        if listed is None:
+            return self._mentioned(answer)
 
-        return self._mentioned(answer)
+        label = self._canonical(listed["label"])
+        named = self._by_text.get(_key(answer[listed.end() :]), label)
+        return label if named == label else None  # "B. Paris" where Paris is A
 
     def whole(self, text: str) -> str | None:
         """Return the label of the option that a text names and says nothing else."""

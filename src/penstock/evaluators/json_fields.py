@@ -22,8 +22,8 @@ JSON_VERSION = 1
 def json_check(options: JsonOptions, problem: Problem) -> Callable[[Mapping[str, Any]], bool]:
     """Make what tells whether the outputs of a run have the fields that are expected.
 
-    The fields are the outputs themselves, or stand in JSON in the answer's text. Fields that are
-    not expected do not count.
+    The fields are the outputs themselves, or stand in JSON in the answer's text; where one field
+    alone is compared, the answer may be its value. Fields that are not expected do not count.
 
     Raises:
         ExpectedError: the problem has no expected answer, or lacks a field that is compared.
@@ -77,7 +77,7 @@ def _wanted(options: JsonOptions, expected: Any) -> list[Any]:
         return [{name: values[0][name] for name in fields}]
 
     if len(fields) == 1:
-        return [{fields[0]: value} for value in values]
+        return [*({fields[0]: value} for value in values), *values]
 
     if fields or isinstance(values[0], str):
         raise ExpectedError("is not JSON with fields to compare", expected)
@@ -91,7 +91,9 @@ def _wanted(options: JsonOptions, expected: Any) -> list[Any]:
 def _found(outputs: Mapping[str, Any]) -> Iterator[Any]:
     yield frozen_json(outputs)
     answer = single_value(answer_of(outputs))
-    yield find_json(answer) if isinstance(answer, str) else answer
+    yield answer
+    if isinstance(answer, str):
+        yield find_json(answer)
 
 
 def _matches(found: Any, wanted: Any) -> bool:

@@ -13,6 +13,7 @@ import anyio
 from penstock._base.json import encode
 from penstock.agents.context import RunContext
 from penstock.agents.threads import run_in_thread
+from penstock.errors import ValidationError
 from penstock.evaluators.patterns import PATIENT_S, QUICK_S
 from penstock.evaluators.port import answer_of
 from penstock.evaluators.verdicts import NoScoreError, read_score
@@ -48,8 +49,14 @@ def bind_judge(
         threads: Bounds the worker threads, which patterns are finished in that take long.
 
     Raises:
-        ValidationError: it cannot be called as declared.
+        ValidationError: it cannot be called as declared, or does not say which property of its
+            ``json_schema`` is the score.
     """
+    has_fields = options.json_schema is not None and options.pattern is None
+    if has_fields and options.score_field is None:
+        said = "json_schema: say in `field` which of its properties is the score"
+        raise ValidationError([f"evaluator {name!r}: {said}"])
+
     template, caller = models.declare(
         f"evaluator {name!r}", options, prefix="judge_", others=stand_in_answer()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +62,9 @@ def _read(options: LabelsOptions, path: Path) -> dict[str, float]:
         if score is None or (isinstance(score, str) and not score.strip()):
             continue
 
-        try:
-            number = float(score)
-        except (TypeError, ValueError):
-            raise ValueError(f"{path}, line {line}: the score {score!r} is not a number") from None
+        number = _number(score)
+        if not isfinite(number):
+            raise ValueError(f"{path}, line {line}: the score {score!r} is not a number")
 
         if key in labels and labels[key] != number:
             raise ValueError(f"{path}, line {line}: {key!r} was given another score before")
@@ -75,3 +75,10 @@ def _read(options: LabelsOptions, path: Path) -> dict[str, float]:
         raise ValueError(f"{path} holds no score in its column {options.score}")
 
     return labels
+
+
+def _number(score: Any) -> float:
+    try:
+        return float(score)
+    except (TypeError, ValueError):
+        return nan

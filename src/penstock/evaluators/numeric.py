@@ -60,8 +60,11 @@ def number_check(options: NumberOptions, problem: Problem) -> Callable[[Any], bo
 def _expected(value: Any, decimal: str) -> Number:
     number = single_number(value, decimal) if isinstance(value, str) else _of_python(value)
     if number is None:
-        hint = "" if decimal == "," else "; a comma before decimals is declared as decimal: ','"
-        raise ExpectedError(f"is not a single number{hint}", value)
+        other = "," if decimal == "." else "."
+        raise ExpectedError(
+            f"is not a single number (if decimals follow {other!r}, declare decimal: {other!r})",
+            value,
+        )
 
     return number
 

@@ -14,7 +14,7 @@ from penstock._base.json import encode
 from penstock.errors import RunFault
 from penstock.evaluators.expected import ExpectedError, accepted, texts_of
 from penstock.study.problem import Problem
-from penstock.study.scoring import RegexOptions
+from penstock.study.scoring import RegexOptions, compiled
 
 if TYPE_CHECKING:
     from regex import Match, Pattern
@@ -99,16 +99,18 @@ def last_match(pattern: Pattern[str], text: str, timeout_s: float) -> str | None
 
 
 def _expected(value: Any, *, ignores_case: bool) -> Pattern[str]:
-    import regex  # noqa: PLC0415
-
     text = texts_of(value)[0]
     try:
-        pattern = compile_pattern(text, ignores_case=ignores_case)
-    except regex.error:
+        compiled(text)
+    except ValueError:
         raise ExpectedError("is not a regular expression", value) from None
 
-    if pattern.search("", timeout=PATIENT_S):
-        raise ExpectedError("is a pattern that an empty answer matches", value)
+    pattern = compile_pattern(text, ignores_case=ignores_case)
+    try:
+        if pattern.search("", timeout=PATIENT_S):
+            raise ExpectedError("is a pattern that an empty answer matches", value)
+    except TimeoutError:
+        raise ExpectedError("is a pattern that takes too long", value) from None
 
     return pattern
 

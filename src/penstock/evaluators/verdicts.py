@@ -238,11 +238,12 @@ def _says(line: str, word: str) -> bool:
 
 def _is_anchored(text: str, word: str, metric: str) -> bool:
     named = re.escape(metric).replace("_", r"[\s_-]")
+    spelt = rf"(?i:{re.escape(word)})" if len(word) > 1 else re.escape(word)
     pattern = (
-        rf"\b(?:score|rating|grade|verdict|answer|label|choice|judge?ment|decision|{named})\b"
-        rf"{_AROUND}(?::|=|\bis\b){_AROUND}(?i:{re.escape(word)})(?!\w)|\[\[{re.escape(word)}\]\]"
+        rf"\b(?i:score|rating|grade|verdict|answer|label|choice|judge?ment|decision|{named})\b"
+        rf"{_AROUND}(?::|=|\bis\b){_AROUND}{spelt}(?!\w)|\[\[{spelt}\]\]"
     )
-    return re.search(pattern, text, re.IGNORECASE if len(word) > 1 else re.NOFLAG) is not None
+    return re.search(pattern, text) is not None
 
 
 def _mentioned(text: str, choices: Mapping[str, float]) -> set[str]:

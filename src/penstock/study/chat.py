@@ -137,15 +137,12 @@ class JudgeOptions(ChatOptions):
         if self.scale is not None and not self.scale[0] < self.scale[1]:
             raise ValueError("scale: give the lowest score first, then the highest")
 
-        if self.json_schema is not None and self.pattern is None and self.score_field is None:
-            raise ValueError("json_schema: say in `field` which of its properties is the score")
-
         return self
 
     @property
     def score_field(self) -> str | None:
         """The field of the reply's JSON that is the score, where one is known."""
-        if self.field is not None or self.json_schema is None:
+        if self.field is not None or self.json_schema is None or self.pattern is not None:
             return self.field
 
         properties = self.json_schema.get("properties", {})

@@ -54,7 +54,8 @@ def load_reference(ref: str, base_dir: Path | None = None) -> Any:
 
     if "<" in attribute:
         raise AttributeError(
-            f"{ref!r} was made inside a function and cannot be imported; pass it in Python again"
+            f"{ref!r} is a function that was made inside another, or has no name, and cannot be "
+            "imported; give the study in Python again"
         )
 
     try:

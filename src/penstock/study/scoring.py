@@ -6,7 +6,9 @@ their switches.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from math import prod
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -28,6 +30,9 @@ Case = Literal["keep", "ignore"]
 Tolerance = Annotated[Number, Field(ge=0)]
 
 
+_MOST_REPEATS = 100_000
+
+
 def compiled(pattern: str | None) -> str | None:
     """Check that a text is a regular expression of the ``regex`` package, and return it.
 
@@ -36,6 +41,10 @@ def compiled(pattern: str | None) -> str | None:
     """
     if pattern is not None:
         import regex  # noqa: PLC0415 - 40 ms that studies without patterns need not wait
+
+        if prod(int(count) for count in re.findall(r"\{(\d{1,9})", pattern)) > _MOST_REPEATS:
+            # Each repetition would be written out in memory.
+            raise ValueError(f"{pattern!r} repeats something more than {_MOST_REPEATS:,} times")
 
         try:
             regex.compile(pattern, regex.VERSION0)
