@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.errors import BindingError
+from penstock.errors import BindingError, ValidationError
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 from penstock.study.references import load_reference
@@ -54,17 +54,18 @@ def find_problem(known: Mapping[str, Any], name: str) -> Problem:
 
     Raises:
         BindingError: there is none, or what is known by that name is not a problem.
+        ValidationError: it has fields that a problem cannot have.
     """
     found = known.get(name)
     if isinstance(found, Problem):
         return found
 
     if isinstance(found, Mapping):
-        return Problem(**{"problem_id": name, **found})
+        return _problem(name, {"problem_id": name, **found})
 
     if hasattr(found, "problem_id") and hasattr(found, "payload"):
         fields = {field: getattr(found, field, None) for field in Problem.model_fields}
-        return Problem(**{field: value for field, value in fields.items() if value is not None})
+        return _problem(name, {key: value for key, value in fields.items() if value is not None})
 
     if name in known:
         raise BindingError(
@@ -82,6 +83,15 @@ def find_problem(known: Mapping[str, Any], name: str) -> Problem:
         f"no problem is named {name!r}; declare it under `problems:` or pass "
         f"problem_registry={{{name!r}: Problem(...)}}; {where_else('problem', name)}"
     )
+
+
+def _problem(name: str, fields: Mapping[str, Any]) -> Problem:
+    try:
+        return Problem(**fields)
+    except ValidationError as error:
+        raise ValidationError(
+            [f"problem {name!r} cannot be loaded: {each}" for each in error.errors]
+        ) from error
 
 
 def load_named(study: Study, kind: str, name: str, reference: Any) -> Any:
