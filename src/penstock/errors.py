@@ -16,12 +16,14 @@ PenstockError
     ├─ AttemptTimeoutError (TimeoutError)
     ├─ OutputError (TypeError)         what the agent returned cannot be stored
     ├─ AgentReportedFailure            the agent's own result says that it failed
+    ├─ StudyCancelled                  the study was cancelled before the attempt had ended
     ├─ StopStudy                       raised by an agent: the study is to stop before this run
     └─ SkipRun                         raised by an agent: this run does not apply
 """
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,11 +42,13 @@ __all__ = [
     "SkipRun",
     "StopStudy",
     "StoreError",
+    "StudyCancelled",
     "StudyFileError",
     "SubscriberError",
     "UnstableValueError",
     "ValidationError",
     "message_of",
+    "traceback_of",
 ]
 
 
@@ -152,6 +156,15 @@ class AgentReportedFailure(RunFault):
         super().__init__(error or "the agent's result says success=False and not why")
 
 
+class StudyCancelled(RunFault):
+    """The study was cancelled before an attempt had ended; the next session makes up for it."""
+
+    retryable = False
+
+    def __init__(self) -> None:
+        super().__init__("the study was cancelled before the attempt had ended")
+
+
 class StopStudy(RunFault):
     """Raise it in an agent to stop the study; its run is left undone, for the next session."""
 
@@ -166,3 +179,11 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except BaseException as unreadable:  # noqa: BLE001 - anyone's code
         return f"(its message cannot be read: {type(unreadable).__name__})"
+
+
+def traceback_of(error: BaseException) -> str:
+    """Write where an error was raised, also where Python cannot write the error itself."""
+    try:
+        return "".join(traceback.format_exception(error))
+    except BaseException:  # noqa: BLE001 - it reads the fields of a SyntaxError, which may be any
+        return "".join(traceback.format_tb(error.__traceback__))

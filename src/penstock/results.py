@@ -46,6 +46,8 @@ class RunStatus(StrEnum):
     SUCCESS = "success"
     FAILED = "failed"
     SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+    """An attempt that the study gave up; never the result of a run, which runs again."""
 
 
 class RunStage(StrEnum):
@@ -223,6 +225,7 @@ class StudySummary(Fact):
         succeeded: Runs that succeeded in this session.
         failed: Runs that failed in this session, after their last attempt.
         skipped: Runs whose agent said that they do not apply.
+        cancelled: Attempts that were given up; their runs are made in the next session.
         retried: Attempts that failed and were, or will be, tried again.
         cost_usd: Cost of all attempts of this session and of their judges, in US dollars.
         stopped_because: Why the study was stopped before its end, if it was.
@@ -237,6 +240,7 @@ class StudySummary(Fact):
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
+    cancelled: int = 0
     retried: int = 0
     cost_usd: float = 0.0
     input_tokens: int = 0

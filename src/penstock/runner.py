@@ -15,7 +15,6 @@ from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.subscribing import PATIENCE_S, Listener, Listeners, one_by_one
 from penstock.events.tree import (
     Event,
-    RunAbandoned,
     StudyFinished,
     StudyStarted,
     StudyStopping,
@@ -35,7 +34,7 @@ from penstock.running.cancellation import finish_before_cancelling
 from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
-from penstock.running.scheduler import Scheduler
+from penstock.running.scheduler import Orders, Scheduler
 from penstock.running.watchdog.stalls import Stalls
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
@@ -85,7 +84,7 @@ class StudyRunner:
             isolate_random=given["isolate_random"],
         ).ready()
         self._announce = Announcer(self.bus, study.study_id)
-        self._listeners = Listeners(self.bus, self._announce, self.stop)
+        self._listeners = Listeners(self.bus, self._announce, self.stop, self._interrupt)
         self._subscribed = [Listener(subscriber) for subscriber in given["subscribers"]]
         self._durable = given["checkpoint"]
         self._show_progress = given["show_progress"]
@@ -93,6 +92,7 @@ class StudyRunner:
         self._only = given["only"]
         self._chosen = choose(self.plan, self._only)
         self._store: Store  # there while the study runs
+        orders = Orders()
         self._lifecycle = Lifecycle(
             self.plan,
             self._bindings,
@@ -103,17 +103,27 @@ class StudyRunner:
             limits=execution.limiters,
             recall=self._recall,
             stop=self.stop,
+            orders=orders,
+            interrupt=self._interrupt,
             on_call=self._note_call,
         )
         wanted, threshold_s = execution.concurrency, execution.stall_threshold_s
-        self._scheduler = Scheduler[Job](self._lifecycle, first_limit(wanted), self._gate)
+        self._scheduler = Scheduler[Job](
+            self._lifecycle,
+            first_limit(wanted),
+            self._gate,
+            orders=orders,
+            grace_s=execution.grace_s,
+            on_abandoned=self._lifecycle.abandon,
+        )
         self._parallelism = Parallelism(wanted, self._scheduler, self._announce)
         self._stalls = Stalls(
             threshold_s, self.plan, self._scheduler, self._listeners, self._announce
         )
         self._restored = 0
         self._stopped_because: str | None = None
-        self._is_out_of_budget = self._begun = False
+        self._is_out_of_budget = self._is_interrupted = False
+        self._begun = self._are_runs_over = False
 
     @property
     def summary(self) -> StudySummary:
@@ -179,15 +189,29 @@ class StudyRunner:
             self._announce(StudyStopping, reason=reason)
             self._scheduler.stop()
 
+        if self._are_runs_over:
+            self._limit_listeners()
+
     def cancel(self, reason: str = "cancelled by the host") -> None:
         """Stop, and cancel the runs in flight too; they run again in the next session.
 
         Runs and subscribers that ignore it longer than ``grace_s`` are left behind.
         """
         self.stop(reason)
-        grace_s = self.execution.grace_s
-        self._scheduler.cancel(grace_s)
-        self._listeners.cancel(grace_s + PATIENCE_S)  # they hear of runs left behind first
+        self._scheduler.cancel()
+        self._limit_listeners()
+
+    def _limit_listeners(self) -> None:
+        """Wait for listeners no longer than the grace; they hear of runs left behind first."""
+        self._listeners.cancel(self.execution.grace_s + PATIENCE_S)
+
+    def _interrupt(self) -> None:
+        """Do as Ctrl-C asks that came in the midst of a step: stop the study, then cancel it."""
+        self._is_interrupted = True
+        if self._stopped_because is None:
+            self.stop("interrupted")
+        else:
+            self.cancel("interrupted")
 
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.
@@ -197,13 +221,20 @@ class StudyRunner:
 
         Raises:
             StoreError: the output directory cannot be used.
-            SubscriberError: a critical subscriber failed.
+            SubscriberError: a critical subscriber failed; also where the host has cancelled.
+            KeyboardInterrupt: Ctrl-C came while an agent or a listener was at work.
         """
         if self._begun:
             raise PenstockError("this runner has run; make another, it will go on from there")
 
         self._begun = True
-        await finish_before_cancelling(self._run, self._wind_down)
+        try:
+            await finish_before_cancelling(self._run, self._wind_down)
+        finally:
+            self.bus.close()  # whatever happened, those who watch hear the end
+            if self._is_interrupted:
+                raise KeyboardInterrupt
+
         return self.summary
 
     async def _wind_down(self, ended: anyio.Event) -> None:
@@ -245,41 +276,42 @@ class StudyRunner:
 
     async def _run_with(self, store: Store, restored: Restored) -> None:
         saves = checkpoint.checkpoint(store, self._announce)
-        saving = Listener(saves, checkpoint.EVENTS, critical=True, size=checkpoint.GROUP)
-        exporting = Listener(export.export(self.output_dir), export.EVENTS, critical=True)
+        ours: dict[str, Any] = {"critical": True, "is_waited_for": True}
+        saving = Listener(saves, checkpoint.EVENTS, size=checkpoint.GROUP, **ours)
+        exporting = Listener(export.export(self.output_dir), export.EVENTS, **ours)
         listeners = [saving, exporting, Listener(log.log, log.EVENTS), *self._subscribed]
         listeners += self._parallelism.listeners
         if progress.is_shown(self._show_progress, len(self.plan) - self._restored):
             listeners.append(Listener(progress.progress(), progress.EVENTS))
 
-        failure: Exception | None = None
-        async with anyio.create_task_group() as group:
-            for listener in listeners:
-                self._listeners.start(group, listener)
+        for listener in listeners:
+            self._listeners.start(listener)
 
-            self._announce(
-                StudyStarted,
-                planned=len(self.plan),
-                restored=restored.kept,
-                lost_calls=restored.lost_calls,
-                left_out=self.left_out,
-            )
-            try:
-                await self._scheduler.run(self._jobs(restored))
-            except Exception as error:  # noqa: BLE001 - raised below, when all is saved
-                failure = error
+        self._announce(
+            StudyStarted,
+            planned=len(self.plan),
+            restored=restored.kept,
+            lost_calls=restored.lost_calls,
+            left_out=self.left_out,
+        )
+        failure: BaseException | None = None
+        try:
+            await self._scheduler.run(self._jobs(restored))
+        except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
+            failure = error
 
-            if self.left_out and self._stopped_because is None:
-                self._stopped_because = self._only.reason
+        self._are_runs_over = True
+        if failure is not None or self._stopped_because is not None:
+            self._limit_listeners()
 
-            for job in self._scheduler.abandoned:
-                self._announce(RunAbandoned, run_id=self.plan.at(job.position).run_id)
+        if self.left_out and self._stopped_because is None:
+            self._stopped_because = self._only.reason
 
-            await self._listeners.finish(saving)
-            self._announce(StudyFinished, summary=self.summary)
-            await self._listeners.finish()
-            self.bus.close()
-
+        await self._listeners.finish(saving)
+        self._announce(StudyFinished, summary=self.summary)
+        await self._listeners.finish(exporting)
+        self.bus.close()  # before the others are waited for: one of them may watch
+        await self._listeners.finish()
         if failure is not None:
             raise failure
 

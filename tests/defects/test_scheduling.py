@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import inspect
+import itertools
 import json
 import signal
 import threading
@@ -113,11 +114,14 @@ async def test_a_study_that_hangs_can_be_cancelled_and_is_exported(tmp_path: Pat
     assert len(read(tmp_path / "runs.csv")) == 19
 
 
-_ENDS_PROGRAMS = [SystemExit, KeyboardInterrupt, GeneratorExit, concurrent.futures.CancelledError]
+_ENDS_PROGRAMS = [SystemExit, GeneratorExit, concurrent.futures.CancelledError]
 
 
-@pytest.mark.parametrize("error", _ENDS_PROGRAMS)
-@pytest.mark.parametrize("is_async", [True, False])
+@pytest.mark.parametrize(
+    ("error", "is_async"),
+    # In the main thread a KeyboardInterrupt is a person's, who wants the study to stop.
+    [*itertools.product(_ENDS_PROGRAMS, (True, False)), (KeyboardInterrupt, False)],
+)
 def test_an_agent_that_raises_what_ends_programs_fails_its_own_run_only(
     tmp_path: Path, error: type[BaseException], is_async: bool
 ) -> None:

@@ -110,7 +110,6 @@ IN_TIME = {"timeout_s": 0.05}
 CASES = [
     Case("raises BaseException", raising(Abrupt("abrupt")), "Abrupt"),
     Case("raises SystemExit", raising(SystemExit(3)), "SystemExit"),
-    Case("raises KeyboardInterrupt", raising(KeyboardInterrupt()), "KeyboardInterrupt"),
     Case("raises GeneratorExit", raising(GeneratorExit()), "GeneratorExit"),
     Case("raises CancelledError", raising(asyncio.CancelledError()), "CancelledError"),
     Case("raises StopIteration", raising(StopIteration()), "RuntimeError"),

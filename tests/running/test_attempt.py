@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - what agents may raise and be cancelled by
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 import numpy as np
 import pytest
@@ -18,10 +19,11 @@ from penstock.errors import AttemptTimeoutError
 from penstock.evaluators.functions import bind_evaluator
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import RunResult, RunStage, RunStatus
-from penstock.running.attempt import execute, rescore
+from penstock.running.attempt import Attempt
+from penstock.running.scheduler import Orders
 from penstock.store.rows import answer_id_of, attempt_row
 from penstock.study.hypotheses import Outcome
-from tests.builders import let_time_run_out, make_context, make_error, make_result
+from tests.builders import let_time_run_out, make_context
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +38,8 @@ async def attempt(
     """Make one attempt, and see that whatever came of it can be stored."""
     bound = bind_agent("a", agent, anyio.CapacityLimiter(4))
     scorers = [bound_evaluator(f"e{i}", evaluator) for i, evaluator in enumerate(evaluators)]
-    result = await execute(ctx or make_context(), bound, scorers, **options)
+    made = Attempt(ctx or make_context(), outcomes=options.pop("outcomes", ()))
+    result = await made.execute(bound, scorers, **options)
     assert attempt_row(1, 1, result, answer_id_of(result), final=True)
     return result
 
@@ -223,9 +226,12 @@ async def test_an_error_says_how_long_to_wait_and_whether_to_stop_where_it_means
     assert other.error.retryable
 
 
-async def test_an_agent_may_stop_the_study() -> None:
-    with pytest.raises(ps.StopStudy, match="enough"):
-        await attempt(raising(ps.StopStudy("enough")))
+async def test_an_agent_may_stop_the_study_and_what_it_gathered_is_kept() -> None:
+    result = await attempt(raising(ps.StopStudy("enough")))
+
+    assert (result.status, result.error_info) == (RunStatus.CANCELLED, "StopStudy: enough")
+    assert result.error is not None
+    assert (result.error.stops_study, result.cost_usd) == (True, 5.0)
 
 
 async def test_a_skipped_run_says_why() -> None:
@@ -431,36 +437,6 @@ async def test_a_timeout_of_the_agent_s_own_is_a_failure_like_any_other() -> Non
         assert result.error.kind == "TimeoutError"
 
 
-async def cancelled_from_outside(
-    agent: Any, *, scoped: bool, **options: Any
-) -> BaseException | None:
-    """Cancel an attempt while its agent waits, and give what it raised."""
-    started = asyncio.Event()
-
-    async def waiting(ctx: ps.RunContext) -> Any:
-        started.set()
-        return await agent(ctx)
-
-    if scoped:
-        with anyio.CancelScope() as scope:
-            async with anyio.create_task_group() as group:
-
-                async def cancel() -> None:
-                    await started.wait()
-                    scope.cancel()
-
-                group.start_soon(cancel)
-                await execute(make_context(), waiting, **options)
-
-        return asyncio.CancelledError() if scope.cancelled_caught else None
-
-    task = asyncio.create_task(execute(make_context(), waiting, **options))
-    await started.wait()
-    task.cancel()
-    (ended,) = await asyncio.gather(task, return_exceptions=True)
-    return ended if isinstance(ended, BaseException) else None
-
-
 async def converting(ctx: ps.RunContext) -> None:
     try:
         await anyio.sleep_forever()
@@ -479,80 +455,234 @@ async def waiting(ctx: ps.RunContext) -> None:
     await anyio.sleep_forever()
 
 
-@pytest.mark.parametrize("scoped", [True, False])
-@pytest.mark.parametrize("timeout_s", [None, 60])
-@pytest.mark.parametrize("agent", [waiting, converting, exiting])
-async def test_a_cancellation_from_outside_goes_on_whatever_the_agent_makes_of_it(
-    agent: Any, timeout_s: float | None, scoped: bool
-) -> None:
-    raised = await cancelled_from_outside(agent, scoped=scoped, timeout_s=timeout_s)
-
-    assert isinstance(raised, asyncio.CancelledError)
-
-
-async def test_an_answer_given_in_spite_of_a_cancellation_is_kept() -> None:
-    async def agent(ctx: ps.RunContext) -> str:
-        with suppress(asyncio.CancelledError):
-            await anyio.sleep_forever()
-
-        return "paid for"
-
+async def cancelled(
+    agent: Any, *scorers: Any, orders: Orders | None = None, **options: Any
+) -> RunResult:
+    """Cancel the task of an attempt while its agent waits, ordered or not; see what it leaves."""
     started = asyncio.Event()
 
-    async def waiting(ctx: ps.RunContext) -> str:
+    async def recording(ctx: ps.RunContext) -> Any:
+        ctx.record(cost_usd=2.0)
         started.set()
         return await agent(ctx)
 
-    task = asyncio.create_task(execute(make_context(), waiting, [bound_evaluator("e", len)]))
+    async def task() -> RunResult:
+        result = await Attempt(make_context(), orders).execute(recording, scorers, **options)
+        own = asyncio.current_task()
+        assert own is not None
+        assert own.cancelling() == 0
+        await anyio.lowlevel.checkpoint()  # nothing is pending
+        return result
+
+    running = asyncio.create_task(task())
     await started.wait()
+    if orders is not None:
+        orders.cancelled = True
+
+    running.cancel()
+    return await running
+
+
+@pytest.mark.parametrize("timeout_s", [None, 60])
+@pytest.mark.parametrize("agent", [waiting, converting, exiting])
+async def test_a_cancellation_that_was_ordered_cuts_an_attempt_off_whatever_the_agent_makes_of_it(
+    agent: Any, timeout_s: float | None
+) -> None:
+    result = await cancelled(agent, orders=Orders(), timeout_s=timeout_s)
+
+    assert (result.status, result.cost_usd) == (RunStatus.CANCELLED, 2.0)
+    assert result.error is not None
+    assert (result.error.kind, result.error.retryable) == ("StudyCancelled", False)
+    assert "await agent(ctx)" in result.error.traceback  # where it was
+
+
+@pytest.mark.field("engine-K11")
+@pytest.mark.parametrize("timeout_s", [None, 60])
+@pytest.mark.parametrize(
+    ("agent", "kind"),
+    [(waiting, "CancelledError"), (converting, "ConnectionError"), (exiting, "SystemExit")],
+)
+async def test_any_other_cancellation_is_a_failure_that_keeps_what_was_gathered(
+    agent: Any, kind: str, timeout_s: float | None
+) -> None:
+    result = await cancelled(agent, timeout_s=timeout_s)
+
+    assert (result.status, result.cost_usd) == (RunStatus.FAILED, 2.0)
+    assert result.error is not None
+    assert (result.error.kind, result.error.stage) == (kind, RunStage.AGENT)
+
+
+async def in_spite(ctx: ps.RunContext) -> str:
+    with suppress(asyncio.CancelledError):
+        await anyio.sleep_forever()
+
+    return "paid for"
+
+
+async def test_an_answer_given_in_spite_of_a_cancellation_is_kept_and_scored() -> None:
+    result = await cancelled(in_spite, bound_evaluator("e", len))
+
+    assert (result.outputs, result.status) == ({"text": "paid for"}, RunStatus.SUCCESS)
+    assert [row.metric_value for row in result.evaluations] == [1]
+
+
+async def test_an_answer_given_in_spite_of_the_end_of_the_study_is_kept_and_scored_later() -> None:
+    result = await cancelled(in_spite, bound_evaluator("e", len), orders=Orders())
+
+    assert (result.outputs, result.status) == ({"text": "paid for"}, RunStatus.FAILED)
+    assert result.error is not None
+    assert (result.error.kind, result.error.stage) == ("StudyCancelled", RunStage.EVALUATOR)
+
+    alone = await cancelled(in_spite, orders=Orders())
+    assert (alone.outputs, alone.status) == ({"text": "paid for"}, RunStatus.SUCCESS)
+
+
+@pytest.mark.field("engine-K11")
+async def test_an_agent_may_cancel_itself_and_fails() -> None:
+    async def agent(ctx: ps.RunContext) -> None:
+        ctx.record(cost_usd=2.0)
+        cancel_oneself()
+        await anyio.sleep_forever()
+
+    result = await attempt(agent)
+
+    assert (result.status, result.cost_usd) == (RunStatus.FAILED, 2.0)
+    assert result.error is not None
+    assert result.error.kind == "CancelledError"
+
+
+def cancel_oneself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
     task.cancel()
 
-    result = await task
-    assert (result.outputs, result.status) == ({"text": "paid for"}, RunStatus.SUCCESS)
+
+@pytest.mark.field("engine-K11")
+async def test_an_agent_that_cancels_itself_and_answers_has_answered() -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        cancel_oneself()
+        return "42"
+
+    async def slow(answer: Any) -> float:
+        await anyio.sleep(0.01)
+        return 1.0
+
+    result = await attempt(agent, slow)
+
+    assert (result.status, result.primary_outcome) == (RunStatus.SUCCESS, 1.0)
 
 
-async def test_scoring_again_keeps_the_answer_and_replaces_the_scores() -> None:
-    ctx = make_context()
-    earlier = make_result(
-        ctx.spec,
-        metrics={"cost_usd": 2.0, "primary_outcome": 1},
-        scores={"old": 1},
-        outputs_json='{"text":"four"}',
-    )
-
-    again = await rescore(ctx, earlier, [bound_evaluator("e", lambda answer: {"new": 4})])
-
-    assert (again.status, again.outputs, again.cost_usd) == (
-        RunStatus.SUCCESS,
-        {"text": "four"},
-        2.0,
-    )
-    assert [(row.metric_name, row.metric_value) for row in again.evaluations] == [("new", 4)]
-    assert (again.primary_outcome, again.is_rescored) == (4, True)
+async def leaking() -> AsyncIterator[int]:
+    """Leave a scope open in the task that reads only the first number."""
+    with anyio.move_on_after(0.01):
+        yield 1
+        yield 2
 
 
-async def test_scoring_again_turns_a_failed_evaluation_into_a_success() -> None:
-    ctx = make_context()
-    error = make_error(stage=RunStage.EVALUATOR)
-    earlier = make_result(ctx.spec).model_copy(update={"status": RunStatus.FAILED, "error": error})
+@pytest.mark.field("engine-K11")
+@pytest.mark.parametrize("timeout_s", [None, 60])
+def test_a_scope_that_an_agent_leaves_open_costs_a_score_and_no_answer(
+    timeout_s: float | None,
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        # What the generator says at its end, in another task, is between it and anyio.
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        async for _ in leaking():
+            break
 
-    def broken(answer: Any) -> None:
-        raise ValueError("still broken")
+        return "paid for"
 
-    good = await rescore(ctx, earlier, [bound_evaluator("e", lambda answer: 1)])
-    bad = await rescore(make_context(), earlier, [bound_evaluator("e", broken)])
+    async def slow(answer: Any) -> float:
+        await anyio.sleep(60)
+        return 1.0
 
-    assert (good.status, good.error) == (RunStatus.SUCCESS, None)
-    assert (bad.status, bad.error_info) == (RunStatus.FAILED, "ValueError: still broken")
+    result = asyncio.run(attempt(agent, slow, timeout_s=timeout_s))
+
+    assert (result.status, result.outputs) == (RunStatus.FAILED, {"text": "paid for"})
+    assert result.error is not None
+    assert (result.error.kind, result.error.stage) == ("CancelledError", RunStage.EVALUATOR)
 
 
-async def test_a_primary_outcome_of_the_agent_s_own_outlives_scoring_again() -> None:
-    ctx = make_context()
-    earlier = make_result(ctx.spec, metrics={"primary_outcome": 9}, scores={"old": 1})
+def setting(name: str, key: Any, value: Any) -> Callable[..., Coroutine[Any, Any, str]]:
+    """Make an agent that writes into a mapping of its context."""
 
-    again = await rescore(ctx, earlier, [bound_evaluator("e", lambda answer: 4)])
+    async def agent(ctx: ps.RunContext) -> str:
+        ctx.record(cost_usd=5.0)
+        getattr(ctx, name)[key] = value
+        return "paid for"
 
-    assert again.primary_outcome == 9
+    return agent
+
+
+def replacing(name: str, value: Any) -> Callable[..., Coroutine[Any, Any, str]]:
+    async def agent(ctx: ps.RunContext) -> str:
+        setattr(ctx, name, value)
+        return "paid for"
+
+    return agent
+
+
+@pytest.mark.field("engine-K12")
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        (setting("provenance", "x", object()), "provenance.x"),
+        (setting("provenance", "x", [CYCLE]), "provenance.x"),
+        (setting("metrics", "x", object()), "metrics.x"),
+        (setting("metrics", "cost_usd", "much"), "metrics.cost_usd"),
+        (setting("metrics", "input_tokens", float("nan")), "metrics.input_tokens"),
+        (replacing("metrics", None), "'NoneType' object has no attribute"),
+        (replacing("provenance", 3), "'int' object has no attribute"),
+        (replacing("observations", [1]), "observations"),
+    ],
+)
+async def test_what_cannot_be_stored_of_a_context_fails_its_run_and_the_rest_is_kept(
+    agent: Any, said: str
+) -> None:
+    result = await attempt(agent, lambda answer: 1)
+
+    assert (result.status, result.outputs) == (RunStatus.FAILED, {"text": "paid for"})
+    assert result.error is not None
+    assert said in result.error.message
+    assert (result.error.stage, result.error.retryable) == (RunStage.OUTPUT, False)
+
+
+@pytest.mark.field("engine-K12")
+async def test_a_context_may_be_written_to_with_keys_that_are_no_text() -> None:
+    result = await attempt(setting("provenance", 1, "abc"))
+
+    assert (result.status, result.provenance["1"]) == (RunStatus.SUCCESS, "abc")
+
+
+@pytest.mark.field("engine-K12")
+async def test_what_an_agent_keeps_hold_of_changes_nothing_that_is_kept() -> None:
+    held: list[Any] = ["as it was"]
+    result = await attempt(setting("provenance", "held", held))
+    held.append(object())
+
+    assert result.provenance["held"] == ["as it was"]
+
+
+@pytest.mark.field("engine-K12")
+async def test_an_agent_may_replace_what_its_run_is_without_effect() -> None:
+    result = await attempt(replacing("spec", None))
+
+    assert (result.spec.agent_id, result.status) == ("agent-a", RunStatus.SUCCESS)
+
+
+@pytest.mark.field("engine-K12")
+async def test_sums_that_grow_beyond_what_can_be_summed_are_refused() -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        for _ in range(3):
+            ctx.record(input_tokens=2**52)
+
+        return "paid for"
+
+    result = await attempt(agent)
+
+    assert result.error is not None
+    assert "metrics.input_tokens" in result.error.message
+    assert result.metrics["input_tokens"] == 2**53
 
 
 async def test_an_evaluator_that_stops_the_study_keeps_the_answer_that_was_paid_for() -> None:
@@ -562,7 +692,7 @@ async def test_an_evaluator_that_stops_the_study_keeps_the_answer_that_was_paid_
     async def too_dear(_ctx: ps.RunContext, _outputs: Any) -> tuple[ps.Evaluation, ...]:
         raise ps.StopStudy("the judge is too dear")
 
-    result = await execute(make_context(), agent, [too_dear])
+    result = await Attempt(make_context()).execute(agent, [too_dear])
 
     assert result.outputs == {"text": "42"}
     assert result.error is not None

@@ -12,6 +12,7 @@ import pytest
 import penstock as ps
 from penstock.events import (
     Event,
+    RunCancelled,
     RunFailed,
     RunFinished,
     RunObserved,
@@ -171,8 +172,25 @@ async def test_an_agent_may_stop_the_study_before_its_run() -> None:
 
     assert await house.do() is None
     assert house.stops == ["enough"]
-    assert [type(event) for event in await house.said()] == [RunStarted]
-    assert house.lifecycle.tally.failed == 0
+    started, ended = await house.said()
+    assert isinstance(started, RunStarted)
+    assert isinstance(ended, RunCancelled)
+    assert ended.result is not None
+    assert ended.result.cost_usd == 1.0
+    assert (house.lifecycle.tally.failed, house.lifecycle.tally.cancelled) == (0, 1)
+
+
+async def test_of_a_run_that_has_only_waited_nothing_is_kept() -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        ctx.record(queued_s=3.0)
+        raise ps.StopStudy("enough")
+
+    house = House(agent)
+    await house.do()
+
+    ended = (await house.said())[-1]
+    assert isinstance(ended, RunCancelled)
+    assert ended.result is None
 
 
 @pytest.mark.virtual_time

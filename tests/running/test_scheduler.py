@@ -4,6 +4,7 @@ import asyncio  # noqa: TID251 - the tasks under test, and what cancels them
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any
 
@@ -243,13 +244,15 @@ async def test_jobs_that_ignore_their_cancellation_are_abandoned_after_a_grace()
 
         return 1.0
 
-    scheduler = Scheduler(deaf, 2)
+    told: list[int] = []
+    scheduler = Scheduler(deaf, 2, grace_s=0.01, on_abandoned=told.append)
     running = start(scheduler, range(5))
     await settled()
-    scheduler.cancel(grace_s=0.01)
+    scheduler.cancel()
     await running
 
     assert (sorted(scheduler.abandoned), scheduler.in_flight) == ([0, 1], 0)
+    assert told == scheduler.abandoned
     let_go.set()
     await settled()
     assert scheduler.waiting == 0
@@ -257,10 +260,10 @@ async def test_jobs_that_ignore_their_cancellation_are_abandoned_after_a_grace()
 
 async def test_nobody_is_abandoned_who_ends_within_the_grace() -> None:
     work = Work()
-    scheduler = Scheduler(work, 2)
+    scheduler = Scheduler(work, 2, grace_s=60)
     running = start(scheduler, range(5))
     await settled()
-    scheduler.cancel(grace_s=60)
+    scheduler.cancel()
     await running
 
     assert scheduler.abandoned == []
@@ -311,6 +314,98 @@ async def test_an_error_of_the_plan_lets_what_is_in_flight_end_and_is_raised() -
         await running
 
     assert work.ended == [0]
+
+
+@pytest.mark.field("engine-K11")
+async def test_a_job_that_a_stranger_cancels_before_it_has_begun_is_begun_again() -> None:
+    done: list[int] = []
+
+    async def work(job: int) -> None:
+        if job == 0:  # of the others none has made its first step
+            for task in asyncio.all_tasks() - others - {asyncio.current_task(), running}:
+                task.cancel()
+
+        done.append(job)
+
+    others = asyncio.all_tasks()
+    running = start(Scheduler(work, 3), range(5))
+    await running
+
+    assert sorted(done) == list(range(5))
+
+
+@pytest.mark.field("engine-K12")
+async def test_after_an_error_inside_a_job_that_ignores_its_cancellation_is_abandoned() -> None:
+    let_go = asyncio.Event()
+
+    async def work(job: int) -> None:
+        if job == 1:
+            raise ZeroDivisionError("a bug of ours")
+
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    scheduler = Scheduler(work, 2, grace_s=0.01)
+    with pytest.raises(ZeroDivisionError, match="a bug of ours"):
+        await scheduler.run(iter(range(5)))
+
+    assert scheduler.abandoned == [0]
+    let_go.set()
+    await settled()
+
+
+async def test_an_error_inside_is_raised_although_the_task_is_cancelled() -> None:
+    async def fail(job: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        running.cancel()
+        raise ZeroDivisionError("a bug of ours")
+
+    running = start(Scheduler(fail, 3), range(20))
+    with pytest.raises(ZeroDivisionError, match="a bug of ours"):
+        await running
+
+
+@pytest.mark.field("engine-K19")
+async def test_a_job_that_cancels_all_in_its_first_step_is_cancelled_itself() -> None:
+    work = Work()
+
+    async def cancel_first(job: int) -> None:
+        scheduler.cancel()
+        await work(job)
+
+    scheduler = Scheduler(cancel_first, 2, grace_s=0.01)
+    await start_eagerly(scheduler, range(5))
+
+    assert (work.cancelled, scheduler.abandoned) == ([0], [])
+
+
+@pytest.mark.field("engine-K19")
+async def test_an_eager_job_is_known_in_its_first_step() -> None:
+    known: list[int | None] = []
+
+    async def work(job: int) -> None:
+        known.append(scheduler.job_of(asyncio.current_task()))
+
+    scheduler = Scheduler(work, 2)
+    await start_eagerly(scheduler, range(3))
+
+    assert known == [0, 1, 2]
+
+
+def start_eagerly(scheduler: Scheduler[int], jobs: Iterable[int]) -> asyncio.Task[None]:
+    """Start a scheduler whose tasks make their first step when they are made, from 3.12 on."""
+    factory = getattr(asyncio, "eager_task_factory", None)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(factory)
+        try:
+            await scheduler.run(iter(jobs))
+        finally:
+            loop.set_task_factory(None)
+
+    return asyncio.create_task(run())
 
 
 class Gate:

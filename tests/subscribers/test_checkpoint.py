@@ -15,7 +15,7 @@ import penstock as ps
 from penstock.errors import StoreError
 from penstock.events import Event, LimitChanged, RunFailed, RunRetried, RunsSaved, RunSucceeded
 from penstock.events.bus import EventBus, EventStream, Subscriber
-from penstock.results import RunResult
+from penstock.results import RunResult, RunStage, RunStatus
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.writer import Store
@@ -139,7 +139,7 @@ async def test_on_a_full_disk_what_still_has_room_is_kept() -> None:
 
 
 @pytest.mark.parametrize("scoped", [True, False])
-async def test_a_checkpoint_cancelled_in_a_commit_ends_it_and_saves_what_has_arrived(
+async def test_a_checkpoint_cancelled_in_a_commit_saves_what_has_arrived_and_what_is_to_come(
     tmp_path: Path, scoped: bool
 ) -> None:
     bus, announced = EventBus(), Announced()
@@ -161,10 +161,17 @@ async def test_a_checkpoint_cancelled_in_a_commit_ends_it_and_saves_what_has_arr
             (cancel_scope if scoped else task).cancel()
             await anyio.wait_all_tasks_blocked()
             holder.execute("ROLLBACK")
+            while len(announced.of(RunsSaved)) < 2:
+                await anyio.wait_all_tasks_blocked()
+
+            bus.publish(succeeded(300))
+            bus.close()
             await asyncio.wait([task])
 
+    saved = [run_id for event in announced.of(RunsSaved) for run_id in event.run_ids]
+    assert saved == ids(301)
     with StoreReader(tmp_path) as reader:
-        assert reader.count() == 300
+        assert reader.count() == 301
 
 
 async def test_a_disk_that_hangs_lets_two_groups_be_paid_for_and_no_more(tmp_path: Path) -> None:
@@ -198,3 +205,30 @@ async def test_a_disk_that_hangs_lets_two_groups_be_paid_for_and_no_more(tmp_pat
 
     assert summary.succeeded == 4000
     assert GROUP < calls_when_waiting[0] <= 2 * GROUP + 2 * at_once
+
+
+@pytest.mark.field("engine-K12")
+async def test_a_result_that_cannot_be_stored_is_a_stored_failure_and_costs_no_other(
+    tmp_path: Path,
+) -> None:
+    bus, announced = EventBus(), Announced()
+    stream = bus.open(*EVENTS)
+    spoilt = make_result(PLAN[7], metrics={"cost_usd": 2.0, "x": object()})
+    for position in range(20):
+        event = make_event(RunSucceeded, run_id=spoilt.run_id, result=spoilt)
+        bus.publish(event if position == 7 else succeeded(position))
+
+    bus.close()
+    async with open_store(tmp_path) as store:
+        await store.begin(PLAN)
+        await checkpoint(store, announced)(stream)
+
+    with StoreReader(tmp_path) as reader:
+        results = list(reader.results(0, 20))
+
+    assert [result.run_id for result in results] == ids(20)
+    failed = [result for result in results if result.status is not RunStatus.SUCCESS]
+    assert [result.run_id for result in failed] == [spoilt.run_id]
+    assert failed[0].error is not None
+    assert (failed[0].error.stage, failed[0].cost_usd) == (RunStage.OUTPUT, 2.0)
+    assert "cannot be stored" in failed[0].error.message

@@ -8,17 +8,19 @@ to remember what it ordered itself. What it did not order it takes back here.
 from __future__ import annotations
 
 import asyncio  # noqa: TID251 - see above
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
 
 __all__ = [
+    "OwnTask",
+    "call_later",
     "call_soon_from_threads",
     "calling_later",
     "has_loop",
-    "is_cancellation",
+    "is_closed_by",
     "take_back_cancellations",
     "task_from_threads",
     "undisturbed",
@@ -41,9 +43,53 @@ def has_loop() -> bool:
     return True
 
 
-def is_cancellation(error: BaseException) -> bool:
-    """Return whether an error is what asyncio raises in a task that is cancelled."""
-    return isinstance(error, asyncio.CancelledError)
+def is_closed_by(error: BaseException) -> bool:
+    """Return whether an error closes the coroutine it is raised in, for its loop is gone."""
+    return isinstance(error, GeneratorExit) and not has_loop()
+
+
+class OwnTask:
+    """A task of the running event loop that is nobody's but its owner's.
+
+    It is in no task group: it is untouched by the cancel scopes around its owner, who waits for
+    it, cancels it or leaves it behind.
+
+    Args:
+        work: What the task does.
+        name: What it is called.
+        on_end: Called when it has ended, also where it was cancelled before it had begun.
+
+    Attributes:
+        ended: Set when the task has ended.
+        is_cancelled: Whether its owner has cancelled it.
+    """
+
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, None],
+        *,
+        name: str | None = None,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.ended = anyio.Event()
+        self.is_cancelled = False
+        self._on_end = on_end
+        self._task = asyncio.get_running_loop().create_task(work, name=name)
+        self._task.add_done_callback(self._end)
+
+    def _end(self, _: asyncio.Task[None]) -> None:
+        self.ended.set()
+        self._on_end()
+
+    def cancel(self) -> None:
+        """Cancel the task; in it, ``is_cancelled`` tells that it was its owner."""
+        self.is_cancelled = True
+        self._task.cancel()
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the task raised; it has ended."""
+        return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
 
 
 def was_asked_to_cancel() -> bool:
@@ -100,6 +146,11 @@ def call_soon_from_threads() -> Callable[..., None]:
             loop.call_soon_threadsafe(function, *args)
 
     return call_soon
+
+
+def call_later(delay_s: float, function: Callable[..., None], *args: Any) -> None:
+    """Have the running event loop call something after so many seconds."""
+    asyncio.get_running_loop().call_later(delay_s, function, *args)
 
 
 @contextmanager

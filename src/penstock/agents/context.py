@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import inf
 from threading import Lock
@@ -23,7 +23,7 @@ from penstock.study.problem import Problem
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-__all__ = ["RunContext"]
+__all__ = ["RunContext", "plain_metric"]
 
 
 class RunContext:
@@ -46,12 +46,16 @@ class RunContext:
     """
 
     __slots__ = (
+        "_announced",
+        "_deadline",
         "_is_over",
         "_limiters",
         "_lock",
         "_log",
         "_on_observe",
         "_streams",
+        "_waits",
+        "_waits_since",
         "attempt",
         "condition",
         "metrics",
@@ -75,7 +79,7 @@ class RunContext:
         planned_order: int = 0,
         started_order: int = 0,
         limiters: Mapping[str, anyio.CapacityLimiter] | None = None,
-        on_observe: Callable[[Observation], None] | None = None,
+        on_observe: Callable[[RunContext], None] | None = None,
     ) -> None:
         self.spec = spec
         self.problem = problem
@@ -93,6 +97,10 @@ class RunContext:
         self._log: Any = None
         self._on_observe = on_observe
         self._lock = Lock()
+        self._announced = 0
+        self._deadline = inf
+        self._waits = 0
+        self._waits_since = 0.0
         self._is_over = False
 
     @property
@@ -152,18 +160,27 @@ class RunContext:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Wait for a turn inside this block; the time counts neither as latency nor as timeout."""
-        scope, begun = self.timeout_scope, monotonic()
-        if scope is not None:
-            deadline, scope.deadline = scope.deadline, inf
+        """Wait for a turn inside this block; the time counts neither as latency nor as timeout.
 
+        Where several tasks of an agent wait at once, the time is counted once, and the timeout
+        goes on when none of them waits any more.
+        """
+        scope = self.timeout_scope
+        if self._waits == 0:
+            self._waits_since = monotonic()
+            if scope is not None:
+                self._deadline, scope.deadline = scope.deadline, inf
+
+        self._waits += 1
         try:
             yield
         finally:
-            waited_s = monotonic() - begun
-            self.waited_s += waited_s
-            if scope is not None:
-                scope.deadline = deadline + waited_s
+            self._waits -= 1
+            if self._waits == 0:
+                waited_s = monotonic() - self._waits_since
+                self.waited_s += waited_s
+                if scope is not None:
+                    scope.deadline = self._deadline + waited_s
 
     def record(self, /, **metrics: Any) -> None:
         """Add to this run's metrics: numbers add up, anything else is replaced.
@@ -178,15 +195,12 @@ class RunContext:
         refused: OutputError | None = None
         for name, value in metrics.items():
             try:
-                plain = _plain_metric(name, value)
+                plain = plain_metric(name, value)
+                with self._lock:
+                    if not self._is_over:
+                        self.metrics[name] = _added(name, self.metrics.get(name), plain)
             except OutputError as error:
                 refused = refused or error
-                continue
-
-            with self._lock:
-                known = self.metrics.get(name)
-                adds_up = isinstance(plain, (int, float)) and isinstance(known, (int, float))
-                self.metrics[name] = known + plain if adds_up else plain
 
         if refused is not None:
             raise refused
@@ -229,11 +243,27 @@ class RunContext:
             self.observations.append(observation)
 
         if self._on_observe is not None:
-            self._on_observe(observation)
+            self._on_observe(self)
+
+    def unannounced(self, observed: Sequence[Observation] | None = None) -> Sequence[Observation]:
+        """Return what was observed since this was last asked; only the event loop asks.
+
+        Args:
+            observed: All that was observed; what there is so far, where it is not given.
+        """
+        later = (self.observations if observed is None else observed)[self._announced :]
+        self._announced += len(later)
+        return later
 
     def end(self) -> None:
-        """Say that the attempt is over: an agent left behind in its thread reports to nobody."""
-        self._is_over = True
+        """Say that the attempt is over: an agent left behind reports to nobody."""
+        with self._lock:
+            self._is_over = True
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the attempt has ended; what is reported from then on is not kept."""
+        return self._is_over
 
 
 # The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's
@@ -241,7 +271,12 @@ class RunContext:
 _ROLES: Mapping[str, tuple[int, ...]] = {"agent": (), "environment": (1,), "evaluator": (2,)}
 
 
-def _plain_metric(name: str, value: Any) -> Any:
+def plain_metric(name: str, value: Any) -> Any:
+    """Return a metric as it is stored.
+
+    Raises:
+        OutputError: it has no stable JSON form, or is one of those that are summed and cannot be.
+    """
     if name in _AMOUNTS:
         return _amount(name, value)
 
@@ -252,6 +287,14 @@ def _plain_metric(name: str, value: Any) -> Any:
         return frozen_json(value, f"metrics.{name}")
     except UnstableValueError as error:
         raise OutputError(error.path, error.reason) from None
+
+
+def _added(name: str, known: Any, value: Any) -> Any:
+    """Add to a metric what was recorded; what is not a number replaces it."""
+    if isinstance(value, (int, float)) and isinstance(known, (int, float)):
+        return plain_metric(name, known + value)
+
+    return value
 
 
 def _amount(name: str, value: Any) -> int | float:

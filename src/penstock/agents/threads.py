@@ -9,7 +9,15 @@ import anyio
 
 from penstock._base.threads import call_in_thread
 
-__all__ = ["run_in_thread"]
+__all__ = ["not_of_a_person", "run_in_thread"]
+
+
+def not_of_a_person(error: BaseException) -> BaseException:
+    """Mark what was raised in another thread or process: no Ctrl-C of a person arrives there."""
+    if isinstance(error, KeyboardInterrupt):
+        vars(error)["is_of_a_person"] = False
+
+    return error
 
 
 async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimiter) -> Any:
@@ -31,7 +39,7 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
         try:
             return function(), None
         except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
-            return None, error
+            return None, not_of_a_person(error)
 
     while True:
         try:

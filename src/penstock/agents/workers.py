@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import random
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial, reduce, update_wrapper
@@ -20,6 +21,7 @@ import anyio
 import anyio.to_process
 
 from penstock.agents.context import RunContext
+from penstock.agents.threads import not_of_a_person
 from penstock.errors import BindingError
 from penstock.study.references import load_reference
 
@@ -92,7 +94,10 @@ def bind_worker(
     async def call_in_process(ctx: RunContext) -> Any:
         named = {parameter: parameters[parameter](ctx) for parameter in asked}
         ready = partial(_run, place, ctx.seed, named)
-        return await anyio.to_process.run_sync(ready, cancellable=True, limiter=processes)
+        try:
+            return await anyio.to_process.run_sync(ready, cancellable=True, limiter=processes)
+        except KeyboardInterrupt as error:
+            raise not_of_a_person(error) from None
 
     return call_in_process
 
@@ -148,6 +153,8 @@ def _run(place: tuple[str, str], seed: int, named: Mapping[str, Any]) -> Any:
     """Run a function as an agent; this happens in the worker."""
     import numpy as np  # noqa: PLC0415 - it is the worker that needs it
 
+    # Ctrl-C in a terminal goes to all processes there; what it means is decided by the first.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     module, attribute = place
     if module.endswith(".py"):
         function = load_reference(f"{module}:{attribute}")

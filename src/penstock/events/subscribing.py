@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import anyio
-from anyio.abc import TaskGroup
 
-from penstock._base.loop import was_asked_to_cancel
-from penstock.errors import SubscriberError, message_of
+from penstock._base.loop import (
+    OwnTask,
+    call_later,
+    calling_later,
+    has_loop,
+    is_closed_by,
+    undisturbed,
+)
+from penstock.errors import SubscriberError, message_of, traceback_of
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import Event, StudyWaiting, SubscriberFailed
 
@@ -23,12 +29,21 @@ PATIENCE_S = 1.0
 
 
 class Listener(NamedTuple):
-    """A subscriber and what it listens to; ``size`` events that it has not read are too many."""
+    """A subscriber and what it listens to.
+
+    Args:
+        subscriber: A coroutine function over a stream of events.
+        types: Classes of events; all, without any.
+        critical: Whether the study cannot go on without it.
+        size: How many events that it has not read are too many.
+        is_waited_for: Whether it may take as long as it needs, also after a cancellation.
+    """
 
     subscriber: Subscriber
     types: tuple[type[Event], ...] = ()
     critical: bool = False
     size: int = 1024
+    is_waited_for: bool = False
 
     @property
     def name(self) -> str:
@@ -38,10 +53,19 @@ class Listener(NamedTuple):
         return f"{function.__module__}.{name.removesuffix('.<locals>.subscriber')}"
 
 
-class _AtWork(NamedTuple):
-    stream: EventStream
-    scope: anyio.CancelScope
-    done: anyio.Event
+class _AtWork:
+    """A subscriber at work."""
+
+    def __init__(self, listener: Listener, stream: EventStream) -> None:
+        self.listener = listener
+        self.stream = stream
+        self.is_over = anyio.Event()
+        self.task: OwnTask | None = None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its study has cancelled it; anybody else's cancellation is a failure."""
+        return self.task is not None and self.task.is_cancelled
 
 
 class Listeners:
@@ -51,47 +75,51 @@ class Listeners:
         bus: Where they listen.
         announce: Says `SubscriberFailed`.
         on_critical: Called when a critical subscriber has failed.
+        on_interrupt: Called when somebody pressed Ctrl-C during a step of a subscriber.
     """
 
     def __init__(
-        self, bus: EventBus, announce: Callable[..., None], on_critical: Callable[[str], None]
+        self,
+        bus: EventBus,
+        announce: Callable[..., None],
+        on_critical: Callable[[str], None],
+        on_interrupt: Callable[[], None] = lambda: None,
     ) -> None:
         self.failure: SubscriberError | None = None
         self._bus = bus
         self._announce = announce
         self._on_critical = on_critical
-        self._at_work: list[tuple[Listener, _AtWork]] = []  # a subscriber may be unhashable
+        self._on_interrupt = on_interrupt
+        self._at_work: list[_AtWork] = []  # a subscriber may be unhashable
+        self._grace_s: float | None = None  # once they are cancelled
 
-    def start(self, group: TaskGroup, listener: Listener) -> None:
+    def start(self, listener: Listener) -> None:
         """Let a subscriber begin; it hears everything from here on."""
         stream = self._bus.open(*listener.types, size=listener.size, name=listener.name)
-        at_work = _AtWork(stream, anyio.CancelScope(), anyio.Event())
-        self._at_work.append((listener, at_work))
-        group.start_soon(self._listen, listener, at_work, name=listener.name)
+        at_work = _AtWork(listener, stream)
+        self._at_work.append(at_work)
+        on_end = partial(self._end_unbegun, at_work)
+        at_work.task = OwnTask(self._listen(at_work), name=listener.name, on_end=on_end)
+        self._limit_grace()
 
     async def finish(self, *listeners: Listener) -> None:
         """Close the streams of these subscribers (of all, without any) and wait for their ends."""
         waited_for = [
             at_work
-            for listener, at_work in self._at_work
-            if not listeners or any(listener is each for each in listeners)
+            for at_work in self._at_work
+            if not listeners or any(at_work.listener is each for each in listeners)
         ]
-        for stream, _, _ in waited_for:
-            stream.close()
+        for at_work in waited_for:
+            at_work.stream.close()
 
-        for stream, _, done in waited_for:
-            with anyio.move_on_after(PATIENCE_S):
-                await done.wait()
-
-            if not done.is_set() and len(stream):
-                self._announce(StudyWaiting, subscriber=stream.name, behind=len(stream))
-
-            await done.wait()
+        for at_work in waited_for:
+            with calling_later(PATIENCE_S, self._say_waiting, at_work.stream):
+                await undisturbed(at_work.is_over.wait)
 
     def name_of(self, task: Any) -> str | None:
         """Tell which subscriber a task belongs to, if to one; any thread may ask."""
         name = None if task is None else task.get_name()
-        return name if any(name == listener.name for listener, _ in self._at_work) else None
+        return name if any(name == each.listener.name for each in self._at_work) else None
 
     def gate(self) -> Awaitable[None] | None:
         """Give what the next run must wait for: None, or for a subscriber to catch up."""
@@ -103,36 +131,84 @@ class Listeners:
             await self._bus.ready()
             return
 
-        self._announce(StudyWaiting, subscriber=laggard.name, behind=len(laggard))
+        self._say_waiting(laggard)
         await self._bus.ready()
 
-    def cancel(self, grace_s: float) -> None:
-        """Cancel subscribers that have not ended after a grace; critical ones may finish."""
-        for listener, at_work in self._at_work:
-            if not listener.critical:
-                at_work.scope.deadline = anyio.current_time() + grace_s
+    def _say_waiting(self, stream: EventStream) -> None:
+        if len(stream):
+            self._announce(StudyWaiting, subscriber=stream.name, behind=len(stream))
 
-    async def _listen(self, listener: Listener, at_work: _AtWork) -> None:
+    def cancel(self, grace_s: float) -> None:
+        """Cancel subscribers that have not ended after a grace, those that start later included.
+
+        Who ignores that is left behind soon after. A subscriber that is waited for may finish.
+        """
+        if self._grace_s is None:
+            self._grace_s = grace_s
+            self._limit_grace()
+
+    def _limit_grace(self) -> None:
+        """Set when the rest is cancelled; for who starts later the grace begins then."""
+        if self._grace_s is not None and has_loop():
+            call_later(self._grace_s, self._cancel_rest)
+            call_later(self._grace_s + PATIENCE_S, self._leave_rest_behind)
+
+    def _rest(self) -> list[_AtWork]:
+        return [
+            each
+            for each in self._at_work
+            if not each.listener.is_waited_for and not each.is_over.is_set()
+        ]
+
+    def _cancel_rest(self) -> None:
+        for at_work in self._rest():
+            if at_work.task is not None:
+                at_work.task.cancel()
+
+    def _leave_rest_behind(self) -> None:
+        for at_work in self._rest():
+            self._end(at_work, _LeftBehind("it ignored its cancellation and was left behind"))
+
+    async def _listen(self, at_work: _AtWork) -> None:
+        error: BaseException | None = None
         try:
-            with at_work.scope:
-                await listener.subscriber(at_work.stream)
-        except BaseException as error:
-            if was_asked_to_cancel():
+            await at_work.listener.subscriber(at_work.stream)
+        except BaseException as raised:
+            if is_closed_by(raised):
                 raise
 
-            self._report(listener, error)
-        finally:
-            at_work.stream.close()
-            at_work.done.set()
+            error = raised
+
+        self._end(at_work, error)
+
+    def _end_unbegun(self, at_work: _AtWork) -> None:
+        """End a subscriber whose task was cancelled before its first step."""
+        if at_work.task is not None:
+            self._end(at_work, at_work.task.failure)
+
+    def _end(self, at_work: _AtWork, error: BaseException | None) -> None:
+        if at_work.is_over.is_set():
+            return
+
+        at_work.stream.close()
+        at_work.is_over.set()
+        if isinstance(error, KeyboardInterrupt):
+            self._on_interrupt()
+
+        # A subscriber that its study has cancelled may raise whatever it likes.
+        is_ordered = at_work.is_cancelled and not isinstance(error, _LeftBehind)
+        if error is not None and not is_ordered:
+            self._report(at_work.listener, error)
 
     def _report(self, listener: Listener, error: BaseException) -> None:
-        said = f"{type(error).__name__}: {message_of(error)}"
+        kind = "" if isinstance(error, _LeftBehind) else f"{type(error).__name__}: "
+        said = f"{kind}{message_of(error)}"
         self._announce(
             SubscriberFailed,
             subscriber=listener.name,
             error=said,
             critical=listener.critical,
-            traceback="".join(traceback.format_exception(error)),
+            traceback=traceback_of(error),
         )
         if listener.critical and self.failure is None:
             self.failure = SubscriberError(
@@ -140,6 +216,10 @@ class Listeners:
             )
             self.failure.__cause__ = error
             self._on_critical(str(self.failure))
+
+
+class _LeftBehind(Exception):  # noqa: N818 - said, never raised
+    """Why a subscriber is over that goes on."""
 
 
 def one_by_one(function: Callable[[Any], Any]) -> Subscriber:

@@ -10,7 +10,8 @@
     │   ├─ RunStarted(spec, attempt)
     │   ├─ RunObserved(observation)
     │   ├─ RunRetried(result, wait_s)     this attempt failed; another follows after wait_s
-    │   ├─ RunAbandoned                   it ignored its cancellation and was left behind
+    │   ├─ RunCancelled(result)           this attempt was given up; the run is made next time
+    │   │   └─ RunAbandoned               it ignored its cancellation and was left behind
     │   └─ RunFinished(result)            a result exists
     │       ├─ RunSucceeded
     │       ├─ RunFailed
@@ -37,6 +38,7 @@ __all__ = [
     "LimitChanged",
     "LoopStalled",
     "RunAbandoned",
+    "RunCancelled",
     "RunEvent",
     "RunFailed",
     "RunFinished",
@@ -129,14 +131,30 @@ class RunObserved(RunEvent):
 
 
 class RunRetried(RunEvent):
-    """An attempt failed and another follows after ``wait_s`` seconds."""
+    """An attempt failed and another follows after ``wait_s`` seconds, unless the study stops."""
 
     result: RunResult
     wait_s: float
 
 
-class RunAbandoned(RunEvent):
-    """A run ignored its cancellation; the study ended without it, and it runs again next time."""
+class RunCancelled(RunEvent):
+    """An attempt was given up, for the study was cancelled or its agent raised `StopStudy`.
+
+    Its run has no result, and is made in the next session.
+
+    Args:
+        result: What it had recorded and cost until then, which is kept; None where it had only
+            waited for its turn.
+    """
+
+    result: RunResult | None = None
+
+
+class RunAbandoned(RunCancelled):
+    """An attempt ignored its cancellation, and the study has ended without it.
+
+    Whatever it still does is neither kept nor counted.
+    """
 
 
 class RunFinished(RunEvent):

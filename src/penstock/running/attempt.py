@@ -5,8 +5,9 @@ Whatever is raised on the way becomes a typed failure that keeps all that was ga
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -14,7 +15,7 @@ import anyio
 
 from penstock._base.fact import unchecked
 from penstock._base.json import encode
-from penstock._base.loop import was_asked_to_cancel
+from penstock._base.loop import has_loop, take_back_cancellations, was_asked_to_cancel
 from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
 from penstock.agents.context import RunContext
@@ -24,166 +25,207 @@ from penstock.errors import (
     AttemptTimeoutError,
     SkipRun,
     StopStudy,
+    StudyCancelled,
 )
 from penstock.evaluators.port import BoundEvaluator
-from penstock.results import (
-    JUDGE_AMOUNTS,
-    Evaluation,
-    RunError,
-    RunResult,
-    RunStage,
-    RunStatus,
-)
+from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
 from penstock.running.failures import error_of
+from penstock.running.gathered import Gathered, gather, metrics_of
+from penstock.running.scheduler import Orders
 from penstock.study.hypotheses import Outcome
 
-__all__ = ["execute", "rescore"]
+__all__ = ["Attempt"]
 
 _ended = unchecked(RunResult)
-
-
-async def execute(
-    ctx: RunContext,
-    agent: BoundAgent,
-    evaluators: Iterable[BoundEvaluator] = (),
-    *,
-    timeout_s: float | None = None,
-    outcomes: Iterable[Outcome] = (),
-) -> RunResult:
-    """Make one attempt at a run and give its result, whatever the agent or an evaluator does.
-
-    Args:
-        ctx: The run.
-        agent: Answers the problem.
-        evaluators: Score the answer.
-        timeout_s: How long the agent may take, in seconds; evaluators are not counted.
-        outcomes: The study's outcomes; the primary one says what the primary outcome is.
-
-    Raises:
-        StopStudy: the agent said so; the run is left undone.
-        BaseException: the run is cancelled from outside.
-    """
-    started_at, start = datetime.now(UTC), perf_counter()
-    try:
-        answer = await (agent(ctx) if timeout_s is None else _in_time(agent, ctx, timeout_s))
-    except BaseException as error:  # noqa: BLE001 - an agent may raise anything at all
-        latency_s = perf_counter() - start - ctx.waited_s
-        attempt = _Attempt(ctx)
-        attempt.fail(error)
-    else:
-        latency_s = perf_counter() - start - ctx.waited_s
-        attempt = _Attempt(ctx)
-        attempt.keep(answer)
-
-    if attempt.error is None:
-        await attempt.score(evaluators)
-
-    ctx.end()
-    return _ended(
-        spec=ctx.spec,
-        status=attempt.status,
-        attempt=ctx.attempt,
-        planned_order=ctx.planned_order,
-        started_order=ctx.started_order,
-        started_at=started_at,
-        ended_at=datetime.now(UTC),
-        latency_s=latency_s,
-        outputs_json=attempt.outputs_json,
-        metrics=attempt.metrics(latency_s, outcomes),
-        evaluations=attempt.evaluations,
-        observations=tuple(ctx.observations),
-        trace_refs=attempt.answer.trace_refs,
-        provenance=without_secrets(ctx.provenance) | attempt.provenance,
-        error=attempt.error,
-    )
-
-
-async def rescore(
-    ctx: RunContext,
-    earlier: RunResult,
-    evaluators: Iterable[BoundEvaluator],
-    *,
-    outcomes: Iterable[Outcome] = (),
-) -> RunResult:
-    """Score an answer that is already there; its agent is not called and costs nothing again.
-
-    Args:
-        ctx: The run.
-        earlier: The attempt that holds the answer.
-        evaluators: Score the answer.
-        outcomes: The study's outcomes.
-    """
-    attempt = _Attempt(ctx)
-    attempt.answer = AgentResult(outputs=dict(earlier.outputs))
-    await attempt.score(evaluators)
-    metrics = dict(earlier.metrics)
-    if metrics.get("primary_outcome") == _primary_outcome(earlier.evaluations, metrics, outcomes):
-        metrics.pop("primary_outcome", None)  # it came from the old scores, not from the agent
-
-    for name in JUDGE_AMOUNTS & ctx.metrics.keys():  # paid on top of what was paid before
-        metrics[name] = metrics.get(name, 0) + ctx.metrics[name]
-
-    ctx.metrics.update(metrics)
-    return earlier.model_copy(
-        update={
-            "status": attempt.status,
-            "error": attempt.error,
-            "evaluations": attempt.evaluations,
-            "metrics": attempt.metrics(earlier.latency_s, outcomes) | metrics,
-            "is_rescored": True,
-        }
-    )
-
-
-async def _in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:
-    error: BaseException | None = None
-    with anyio.move_on_after(timeout_s) as scope:
-        ctx.timeout_scope = scope
-        try:
-            return await agent(ctx)
-        except Exception as raised:  # noqa: BLE001 - raised again, as what it is
-            error = raised
-
-    if scope.cancel_called:  # clients may turn the cancellation into an error of their own
-        raise AttemptTimeoutError(timeout_s) from error
-
-    raise error or AssertionError("unreachable")
-
-
 _NO_ANSWER = AgentResult()
 
 
-class _Attempt:
-    """What an attempt has gathered so far; kept whatever happens next."""
+class Attempt:
+    """An attempt at a run, and what it has gathered so far; it has a result whatever happens.
+
+    Args:
+        ctx: The run.
+        orders: What the scheduler has ordered. Only its own cancellation cuts an attempt off; any
+            other is a failure, like whatever else is raised.
+        outcomes: The study's outcomes; the primary one says what the primary outcome is.
+
+    Attributes:
+        is_interrupted: Whether a person pressed Ctrl-C during a step of the agent or an evaluator.
+    """
 
     __slots__ = (
+        "_begun",
+        "_has_answered",
+        "_latency_s",
+        "_orders",
+        "_outcomes",
+        "_outputs_json",
+        "_provenance",
+        "_run",
+        "_stage",
         "answer",
         "ctx",
         "error",
         "evaluations",
-        "outputs_json",
-        "provenance",
-        "stage",
+        "is_interrupted",
         "status",
     )
 
-    def __init__(self, ctx: RunContext) -> None:
+    def __init__(
+        self, ctx: RunContext, orders: Orders | None = None, outcomes: Sequence[Outcome] = ()
+    ) -> None:
         self.ctx = ctx
-        self.stage = RunStage.AGENT
-        self.status = RunStatus.SUCCESS
         self.answer = _NO_ANSWER
-        self.outputs_json = "{}"
-        self.provenance: dict[str, Any] = (
+        self.status = RunStatus.SUCCESS
+        self.error: RunError | None = None
+        self.evaluations: tuple[Evaluation, ...] = ()
+        self.is_interrupted = False
+        self._orders = orders or Orders()
+        self._outcomes = outcomes
+        self._stage = RunStage.AGENT
+        self._has_answered = False
+        self._outputs_json = "{}"
+        self._provenance: dict[str, Any] = (
             {"execution_mode": "condition_runner"}
             if ctx.spec.problem_spec_ref is None
             else {"problem_family": ctx.problem.family}
         )
-        self.evaluations: tuple[Evaluation, ...] = ()
-        self.error: RunError | None = None
+        # Now, for an agent may put anything in their places.
+        self._run: dict[str, Any] = {
+            "spec": ctx.spec,
+            "attempt": ctx.attempt,
+            "planned_order": ctx.planned_order,
+            "started_order": ctx.started_order,
+            "started_at": datetime.now(UTC),
+        }
+        self._latency_s: float | None = None
+        self._begun = perf_counter()
 
-    def keep(self, answer: Any) -> None:
+    async def execute(
+        self,
+        agent: BoundAgent,
+        evaluators: Sequence[BoundEvaluator] = (),
+        *,
+        timeout_s: float | None = None,
+    ) -> RunResult:
+        """Call the agent and score its answer; return what came of it, whatever they do.
+
+        No cancellation is pending or counted afterwards, whoever asked for it.
+
+        Args:
+            agent: Answers the problem.
+            evaluators: Score the answer.
+            timeout_s: How long the agent may take, in seconds; evaluators are not counted.
+        """
+        ctx = self.ctx
+        try:
+            answer = await (agent(ctx) if timeout_s is None else _in_time(agent, ctx, timeout_s))
+        except BaseException as error:
+            if _is_closed_by(error):
+                raise
+
+            self._stop_the_clock()
+            self.fail(error)
+        else:
+            self._stop_the_clock()
+            self._keep(answer)
+
+        if evaluators and self.error is None:
+            await self.score(evaluators)
+
+        if was_asked_to_cancel():
+            await take_back_cancellations()
+
+        return self.end()
+
+    async def score(self, evaluators: Sequence[BoundEvaluator]) -> None:
+        """Score the answer; where the study is cancelled, that is left to the next session."""
+        self._stage = RunStage.EVALUATOR
+        if self._orders.cancelled:
+            self.fail(StudyCancelled())
+            return
+
+        if was_asked_to_cancel():  # by its agent, perhaps, which has answered all the same
+            await take_back_cancellations()
+
+        try:
+            for evaluate in evaluators:
+                scores = await evaluate(self.ctx, self.answer.outputs)
+                self.evaluations = (*self.evaluations, *scores)
+        except BaseException as error:
+            if _is_closed_by(error):
+                raise
+
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """Turn what was raised into a typed failure, or into the end that was ordered."""
+        if isinstance(error, KeyboardInterrupt) and getattr(error, "is_of_a_person", True):
+            self.is_interrupted = True
+
+        if self.error is not None:
+            return  # the first failure is the one to tell
+
+        is_at_work = self._stage is RunStage.EVALUATOR or not self._has_answered
+        if self._orders.cancelled and is_at_work:
+            # Whatever was raised: clients turn a cancellation into an error of their own.
+            error = _cancelled_by(error)
+            self.status = RunStatus.FAILED if self._has_answered else RunStatus.CANCELLED
+        elif isinstance(error, StopStudy) and self._stage is RunStage.AGENT:
+            self.status = RunStatus.CANCELLED
+        elif isinstance(error, SkipRun):
+            self.status = RunStatus.SKIPPED
+        else:
+            self.status = RunStatus.FAILED
+
+        self.error = error_of(error, self._stage)
+
+    def cut_off(self) -> RunResult:
+        """Return what there is so far, of an attempt that ignores its cancellation."""
+        self.fail(StudyCancelled())
+        return self.end()
+
+    def end(self) -> RunResult:
+        """Return the result; from here on the agent reports to nobody."""
+        self.ctx.end()
+        self._stop_the_clock()
+        gathered, latency_s = self.gathered(), self._latency_s or 0.0
+        return _ended(
+            **self._run,
+            status=self.status,
+            ended_at=datetime.now(UTC),
+            latency_s=latency_s,
+            outputs_json=self._outputs_json,
+            metrics=metrics_of(gathered, latency_s, self.evaluations, self._outcomes),
+            evaluations=self.evaluations,
+            observations=gathered.observations,
+            trace_refs=self.answer.trace_refs,
+            provenance={**gathered.provenance, **self._provenance},
+            error=self.error,
+        )
+
+    def gathered(self) -> Gathered:
+        """Return what the context holds, but for what cannot be stored; that is a failure."""
+        try:
+            return gather(self.ctx, self._refuse)
+        except BaseException as error:  # noqa: BLE001 - an agent may leave anything behind
+            self._refuse(error)
+            return Gathered()
+
+    def _refuse(self, error: BaseException) -> None:
+        """Note that a part of what was gathered cannot be stored, and is left out."""
+        self._stage = RunStage.OUTPUT
+        self.fail(error)
+
+    def _stop_the_clock(self) -> None:
+        if self._latency_s is None:
+            waited_s = self.ctx.waited_s if isinstance(self.ctx.waited_s, float) else 0.0
+            self._latency_s = perf_counter() - self._begun - waited_s
+
+    def _keep(self, answer: Any) -> None:
         """Keep the agent's answer, and of what belongs to it all that can be stored."""
-        self.stage = RunStage.OUTPUT
+        self._has_answered = True
+        self._stage = RunStage.OUTPUT
         try:
             self.answer = as_agent_result(answer)
         except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
@@ -191,115 +233,72 @@ class _Attempt:
             return
 
         if not self.answer.success:
-            self.stage = RunStage.AGENT
+            self._stage = RunStage.AGENT
             self.fail(AgentReportedFailure(self.answer.error))
-            self.stage = RunStage.OUTPUT
 
         for part, keep_part in _PARTS:
             try:
                 if getattr(self.answer, part):
                     keep_part(self)
             except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
-                self.fail(error)
+                self._refuse(error)
 
     def _keep_metrics(self) -> None:
         self.ctx.record(**self.answer.metrics)
 
     def _keep_outputs(self) -> None:
-        self.outputs_json = encode(self.answer.outputs)
+        self._outputs_json = encode(self.answer.outputs)
 
     def _keep_metadata(self) -> None:
         encode(self.answer.metadata, "metadata")
-        self.provenance = {**self.provenance, **without_secrets(self.answer.metadata)}
+        self._provenance = {**self._provenance, **without_secrets(self.answer.metadata)}
 
     def _keep_events(self) -> None:
         for event in self.answer.events:
             self.ctx.observe_mapping(event)
 
-    async def score(self, evaluators: Iterable[BoundEvaluator]) -> None:
-        """Score the answer."""
-        self.stage = RunStage.EVALUATOR
-        try:
-            for evaluate in evaluators:
-                self.evaluations = (
-                    *self.evaluations,
-                    *await evaluate(self.ctx, self.answer.outputs),
-                )
-        except BaseException as error:  # noqa: BLE001 - an evaluator may raise anything at all
-            self.fail(error)
-
-    def fail(self, error: BaseException) -> None:
-        """Turn what was raised into a typed failure; a cancellation from outside goes on."""
-        if was_asked_to_cancel():
-            raise _cancellation(error) from error.__cause__
-
-        if isinstance(error, StopStudy) and self.stage is RunStage.AGENT:
-            raise error  # nothing is lost: there is no answer yet
-
-        if self.error is not None:
-            return  # the first failure is the one to tell
-
-        if isinstance(error, SkipRun):
-            self.status = RunStatus.SKIPPED
-        else:
-            self.status = RunStatus.FAILED
-
-        self.error = error_of(error, self.stage)
-
-    def metrics(self, latency_s: float, outcomes: Iterable[Outcome]) -> dict[str, Any]:
-        """Gather the metrics of the run, those that every run has included."""
-        recorded = self.ctx.metrics
-        events = [observation.event_type for observation in self.ctx.observations]
-        metrics = {
-            "tool_call_count": events.count("tool_call"),
-            "step_event_count": sum(event in _STEP_EVENTS for event in events) if events else 1,
-            "unique_actor_count": len({each.actor_id for each in self.ctx.observations}) or 1,
-            "latency_s": latency_s,
-            "cost_usd": 0.0,
-            "input_tokens": 0,
-            "output_tokens": 0,
-            **recorded,
-        }
-        if "primary_outcome" not in metrics:
-            primary = _primary_outcome(self.evaluations, metrics, outcomes)
-            if primary is not None:
-                metrics["primary_outcome"] = primary
-
-        return metrics
-
 
 _PARTS = (
-    ("metrics", _Attempt._keep_metrics),  # noqa: SLF001 - our own
-    ("outputs", _Attempt._keep_outputs),  # noqa: SLF001
-    ("metadata", _Attempt._keep_metadata),  # noqa: SLF001
-    ("events", _Attempt._keep_events),  # noqa: SLF001
+    ("metrics", Attempt._keep_metrics),  # noqa: SLF001 - our own
+    ("outputs", Attempt._keep_outputs),  # noqa: SLF001
+    ("metadata", Attempt._keep_metadata),  # noqa: SLF001
+    ("events", Attempt._keep_events),  # noqa: SLF001
 )
+_NOTHING = object()
 
 
-def _cancellation(error: BaseException) -> BaseException:
-    """Find the cancellation that a client has turned into an error of its own."""
-    cancelled = anyio.get_cancelled_exc_class()
-    found: BaseException | None = error
-    while found is not None and not isinstance(found, cancelled):
-        found = found.__context__
+async def _in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:
+    """Call an agent; what it raises and returns is its own, unless its time is over first."""
+    answer: Any = _NOTHING
+    error: BaseException | None = None
+    scope = ctx.timeout_scope = anyio.move_on_after(timeout_s)
+    try:
+        with scope:
+            try:
+                answer = await agent(ctx)
+            except Exception as raised:  # noqa: BLE001 - raised again, as what it is
+                error = raised
+    except RuntimeError as leak:
+        # The agent has opened a scope in this task that it never left, as an async generator does
+        # that is not read to its end; anyio says so here. Its answer is an answer all the same.
+        scope.deadline = inf
+        error = error or leak
 
-    return found or cancelled()
+    if answer is not _NOTHING:
+        return answer
+
+    if scope.cancel_called:  # clients may turn the cancellation into an error of their own
+        raise AttemptTimeoutError(timeout_s) from error
+
+    raise error or AssertionError("unreachable")
 
 
-_STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
+def _is_closed_by(error: BaseException) -> bool:
+    """Tell whether a coroutine is closed by the garbage collector, its loop being gone."""
+    return isinstance(error, GeneratorExit) and not has_loop()
 
 
-def _primary_outcome(
-    evaluations: Sequence[Evaluation], metrics: Mapping[str, Any], outcomes: Iterable[Outcome]
-) -> Any:
-    """Follow the declared primary outcome; where none is declared, the first score."""
-    declared = next((outcome for outcome in outcomes if outcome.primary), None)
-    if declared is None:
-        return evaluations[0].metric_value if evaluations else None
-
-    if declared.source_table == "evaluations":
-        return next(
-            (row.metric_value for row in evaluations if row.metric_name == declared.column), None
-        )
-
-    return metrics.get(declared.column)
+def _cancelled_by(error: BaseException) -> StudyCancelled:
+    cancelled = StudyCancelled()
+    cancelled.__cause__ = None if isinstance(error, StudyCancelled) else error
+    return cancelled

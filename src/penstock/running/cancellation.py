@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import anyio
+
+from penstock._base.loop import OwnTask, undisturbed
 
 __all__ = ["finish_before_cancelling"]
 
 
 async def finish_before_cancelling(
-    work: Callable[[], Awaitable[None]], wind_down: Callable[[anyio.Event], Awaitable[None]]
+    work: Callable[[], Coroutine[Any, Any, None]],
+    wind_down: Callable[[anyio.Event], Awaitable[None]],
 ) -> None:
     """Do a piece of work to its own end, even where the host cancels the wait for it.
 
@@ -20,28 +24,36 @@ async def finish_before_cancelling(
             ended; it tells the work to end soon.
 
     Raises:
-        Exception: what the work raised.
+        BaseException: what the work raised, also where the host has cancelled meanwhile.
     """
-    failures: list[Exception] = []
-    ended = anyio.Event()
+    task = OwnTask(work())
+    cancellation: BaseException | None = None
+    try:
+        await task.ended.wait()
+    except BaseException as error:  # noqa: BLE001 - raised below
+        cancellation = await _wound_down(task.ended, wind_down) or error
 
-    async def shielded() -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 - raised again, outside the task group
-                failures.append(error)
-            finally:
-                ended.set()
+    failure = task.failure
+    if failure is not None:
+        raise failure from cancellation
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(shielded)
+    if cancellation is not None:
+        raise cancellation
+
+
+async def _wound_down(
+    ended: anyio.Event, wind_down: Callable[[anyio.Event], Awaitable[None]]
+) -> BaseException | None:
+    """Wait for the end; return what interrupts that, if something does."""
+    interruption: BaseException | None = None
+    with anyio.CancelScope(shield=True):
         try:
-            await ended.wait()
-        finally:
             if not ended.is_set():
-                with anyio.CancelScope(shield=True):
-                    await wind_down(ended)
+                await wind_down(ended)
 
-    if failures:
-        raise failures[0]
+        except BaseException as error:  # noqa: BLE001 - raised by the caller
+            interruption = error
+
+        await undisturbed(ended.wait)
+
+    return interruption

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import traceback
+from math import isfinite
 from typing import Any
 
 from penstock._base.secrets import redacted
-from penstock.errors import StopStudy, message_of
+from penstock.errors import StopStudy, message_of, traceback_of
 from penstock.results import RunError, RunStage
 
 __all__ = ["error_of"]
@@ -16,7 +16,7 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
     """Make the typed failure of an exception, with what its class says of itself.
 
     Args:
-        error: What was raised; it may be of any class.
+        error: What was raised; it may be of any class, and broken itself.
         stage: In which part of the run.
     """
     worth_another = stage is RunStage.AGENT and isinstance(error, Exception)
@@ -25,10 +25,10 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
         message=redacted(message_of(error)),
         stage=stage,
         retryable=worth_another and _said(error, "retryable", bool) is not False,
-        retry_after_s=_said(error, "retry_after_s", (int, float)),
+        retry_after_s=_seconds(_said(error, "retry_after_s", (int, float))),
         http_status=_http_status(error),
         stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
-        traceback=redacted("".join(traceback.format_exception(error))),
+        traceback=redacted(traceback_of(error)),
     )
 
 
@@ -42,11 +42,24 @@ def _said(error: Any, name: str, kind: type | tuple[type, ...]) -> Any:
     return said if isinstance(said, kind) else None
 
 
+def _seconds(said: float | None) -> float | None:
+    """Read how long to wait; what is not a finite time is nothing to wait for."""
+    try:
+        seconds = None if said is None else float(said)
+    except OverflowError:
+        return None
+
+    return seconds if seconds is not None and isfinite(seconds) and seconds >= 0 else None
+
+
 def _http_status(error: BaseException) -> int | None:
     """Find the status where the errors of common HTTP clients and SDKs have it."""
     for name in ("http_status", "status_code", "status"):
-        if (status := _said(error, name, int)) is not None:
+        if (status := _said(error, name, int)) in _HTTP_STATUSES:
             return int(status)
 
     status = _said(_said(error, "response", object), "status_code", int)
-    return None if status is None else int(status)
+    return int(status) if status in _HTTP_STATUSES else None
+
+
+_HTTP_STATUSES = range(100, 600)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import get_ident
 
@@ -10,9 +10,11 @@ import anyio
 
 from penstock._base.loop import call_soon_from_threads
 from penstock.agents.context import RunContext
-from penstock.errors import StopStudy
+from penstock.evaluators.port import BoundEvaluator
 from penstock.events.announcer import Announcer
 from penstock.events.tree import (
+    RunAbandoned,
+    RunCancelled,
     RunFailed,
     RunObserved,
     RunRetried,
@@ -22,9 +24,11 @@ from penstock.events.tree import (
 )
 from penstock.planning.plan import Plan
 from penstock.results import Observation, RunResult, RunStatus
-from penstock.running.attempt import execute, rescore
+from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings
+from penstock.running.rescoring import rescore
 from penstock.running.retry import next_wait_s
+from penstock.running.scheduler import Orders
 from penstock.running.tally import Tally
 from penstock.study.execution import Retry
 
@@ -37,11 +41,16 @@ _FINISHED = {
 }
 
 
+_OF_WAITING = frozenset({"queued_s"})
+"""What an attempt records that has only waited: nobody was called."""
+
+
 @dataclass(slots=True)
 class Job:
     """A run in hand: its position in the plan, its place in the order, how often it was tried.
 
-    ``is_answered`` says that an earlier session kept its answer, which only wants scoring.
+    ``is_answered`` says that an earlier session kept its answer, which only wants scoring;
+    ``attempt`` is the one under way.
     """
 
     position: int
@@ -49,6 +58,7 @@ class Job:
     earlier_attempts: int = 0
     is_answered: bool = False
     tries: int = 0
+    attempt: Attempt | None = None
 
 
 class Lifecycle:
@@ -64,6 +74,8 @@ class Lifecycle:
         limits: How many runs at once may hold each named limit.
         recall: Gives the stored attempt of a run that only wants scoring.
         stop: Called with the reason when the study is to stop.
+        orders: What the scheduler has ordered.
+        interrupt: Called when somebody pressed Ctrl-C during a step of a run.
         on_call: Called before each attempt that calls its agent.
     """
 
@@ -79,6 +91,8 @@ class Lifecycle:
         limits: Mapping[str, int],
         recall: Callable[[int], Awaitable[RunResult]],
         stop: Callable[[str], None],
+        orders: Orders | None = None,
+        interrupt: Callable[[], None] = lambda: None,
         on_call: Callable[[], None] = lambda: None,
     ) -> None:
         self.tally = Tally()
@@ -91,6 +105,8 @@ class Lifecycle:
         self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
         self._recall = recall
         self._stop = stop
+        self._orders = orders or Orders()
+        self._interrupt = interrupt
         self._on_call = on_call
         self._outcomes = plan.study.outcomes
         self._on_observe = self._observed  # bound once, not for every run
@@ -98,56 +114,78 @@ class Lifecycle:
         self._call_soon: Callable[..., None] | None = None
 
     async def __call__(self, job: Job) -> float | None:
-        """Make one attempt; give the seconds to wait before another, or None when all is over."""
+        """Make one attempt; return the seconds to wait before another, or None when all is over."""
         if self._call_soon is None:
             self._thread, self._call_soon = get_ident(), call_soon_from_threads()
 
+        attempt = job.attempt = self._begin(job)
+        spec = attempt.ctx.spec
+        evaluators = self._bindings.evaluators[spec.problem_id]
+        if job.is_answered:
+            result = await self._rescored(job, attempt, evaluators)
+        else:
+            agent = self._bindings.agents[spec.agent_id]
+            result = await attempt.execute(agent, evaluators, timeout_s=self._timeout_s)
+
+        # An attempt that was left behind was over then, for counts, events and store alike.
+        return self._settle(job, attempt, result) if job.attempt is attempt else None
+
+    def abandon(self, job: Job) -> None:
+        """End the attempt at a run that ignores its cancellation, with what it has gathered."""
+        attempt, job.attempt = job.attempt, None
+        if attempt is not None:
+            self._settle(job, attempt, attempt.cut_off(), cancelled=RunAbandoned)
+
+    def _begin(self, job: Job) -> Attempt:
         spec = self._plan.at(job.position)
         job.tries += 1
-        attempt = job.earlier_attempts + job.tries
+        number = job.earlier_attempts + job.tries
         self.tally.started += 1
         if not job.is_answered:
             self._on_call()
 
-        self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=attempt)
+        self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=number)
         ctx = RunContext(
             spec,
             self._bindings.problems[spec.problem_id],
             self._plan.condition_of(spec),
-            attempt,
+            number,
             planned_order=job.planned_order,
             started_order=self.tally.started,
             limiters=self._limiters,
             on_observe=self._on_observe,
         )
-        try:
-            result = await (self._rescored if job.is_answered else self._executed)(job, ctx)
-        except StopStudy as error:  # this run is left undone
-            self._stop(str(error))
+        return Attempt(ctx, self._orders, self._outcomes)
+
+    async def _rescored(
+        self, job: Job, attempt: Attempt, evaluators: Sequence[BoundEvaluator]
+    ) -> RunResult:
+        earlier = await self._recall(job.position)
+        result = await rescore(attempt, earlier, evaluators, outcomes=self._outcomes)
+        if result.is_rescored and job.attempt is attempt:
+            self.tally.discount(earlier)
+
+        return result
+
+    def _settle(
+        self,
+        job: Job,
+        attempt: Attempt,
+        result: RunResult,
+        *,
+        cancelled: type[RunCancelled] = RunCancelled,
+    ) -> float | None:
+        """Count an attempt that is over, and say how it ended: once, and in one way."""
+        self._say_observed(attempt.ctx, result.observations)
+        if attempt.is_interrupted:
+            self._interrupt()
+
+        if result.status is RunStatus.CANCELLED:
+            self._give_up(attempt, result, cancelled)
             return None
 
-        return self._settle(job, result)
-
-    def _executed(self, _: Job, ctx: RunContext) -> Awaitable[RunResult]:
-        spec = ctx.spec
-        return execute(
-            ctx,
-            self._bindings.agents[spec.agent_id],
-            self._bindings.evaluators[spec.problem_id],
-            timeout_s=self._timeout_s,
-            outcomes=self._outcomes,
-        )
-
-    async def _rescored(self, job: Job, ctx: RunContext) -> RunResult:
-        evaluators = self._bindings.evaluators[ctx.spec.problem_id]
-        earlier = await self._recall(job.position)
-        rescored = await rescore(ctx, earlier, evaluators, outcomes=self._outcomes)
-        self.tally.discount(earlier)
-        return rescored
-
-    def _settle(self, job: Job, result: RunResult) -> float | None:
         wait_s = None
-        if result.status is RunStatus.FAILED:
+        if result.status is RunStatus.FAILED and not self._orders.stopped:
             wait_s = next_wait_s(self._retry, result, job.tries)
 
         self.tally.count(result, retried=wait_s is not None)
@@ -156,6 +194,19 @@ class Lifecycle:
             return wait_s
 
         self._announce(_FINISHED[result.status], run_id=result.run_id, result=result)
+        self._stop_after(result)
+        return None
+
+    def _give_up(self, attempt: Attempt, result: RunResult, kind: type[RunCancelled]) -> None:
+        """Leave a run for the next session; what it has cost until now is kept."""
+        is_kept = self._orders.cancelled or not attempt.ctx.metrics.keys() <= _OF_WAITING
+        self.tally.count(result)
+        self._announce(kind, run_id=result.run_id, result=result if is_kept else None)
+        if result.error is not None and result.error.stops_study:
+            self._stop(result.error.message)
+
+    def _stop_after(self, result: RunResult) -> None:
+        """Stop the study where its runs have failed too often, or no other can succeed."""
         if result.error is not None and result.error.stops_study:
             self._stop(str(result.error))
         elif self._max_failures is not None and self.tally.failed > self._max_failures:
@@ -164,12 +215,14 @@ class Lifecycle:
                 f"the last one: {result.run_id}: {result.error}"
             )
 
-        return None
-
-    def _observed(self, observation: Observation) -> None:
+    def _observed(self, ctx: RunContext) -> None:
         # The bus is the event loop's; an agent in a thread neither enters it nor waits for it.
         if get_ident() != self._thread and self._call_soon is not None:
-            self._call_soon(self._observed, observation)
-            return
+            self._call_soon(self._say_observed, ctx)
+        else:
+            self._say_observed(ctx)
 
-        self._announce(RunObserved, run_id=observation.run_id, observation=observation)
+    def _say_observed(self, ctx: RunContext, observed: Sequence[Observation] | None = None) -> None:
+        """Say what was observed and is not yet said, in order, and before the end of its run."""
+        for observation in ctx.unannounced(observed):
+            self._announce(RunObserved, run_id=observation.run_id, observation=observation)

@@ -3,8 +3,11 @@
 It knows neither stores nor events. A job is started when there is a slot for it and the gate is
 open, so what it holds grows with what is in flight and never with what is to come. Every job has
 its own asyncio task: its own cancellation and its own context variables. Raw tasks are used
-because they cost a fifth of an anyio spawn; `Scheduler.run` outlives all of them but those it is
-told to abandon.
+because they cost a fifth of an anyio spawn; `Scheduler.run` outlives all of them but those it
+abandons.
+
+Anybody may cancel a task, and nothing in it tells who did. So the scheduler writes down what it
+orders (`Orders`), and whoever does a job reads there whether its cancellation was meant.
 """
 
 from __future__ import annotations
@@ -14,12 +17,13 @@ import heapq
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextvars import copy_context
+from dataclasses import dataclass
 from itertools import count
 from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Scheduler"]
+__all__ = ["Orders", "Scheduler"]
 
 Job = TypeVar("Job")
 
@@ -27,14 +31,33 @@ _BURST = 64
 """Jobs started in a row before the rest of the event loop has its turn."""
 
 
+@dataclass(slots=True)
+class Orders:
+    """What a scheduler has ordered.
+
+    Attributes:
+        stopped: Nothing is started any more, and nothing is tried again.
+        cancelled: What is in flight is cancelled. A cancellation that arrives before this is set
+            is somebody else's.
+    """
+
+    stopped: bool = False
+    cancelled: bool = False
+
+
 class Scheduler(Generic[Job]):
     """Runs jobs from an iterator, at most ``limit`` at once.
 
     Args:
         work: Does one job; returns None when the job is over, or the seconds to wait before it
-            is tried again. While it waits it holds no slot. It must not raise.
+            is tried again. While it waits it holds no slot. It must not raise, and must not end
+            with a cancellation pending.
         limit: How many jobs may be in flight; may be set while running.
         gate: Asked before each start: None where it is open, else what to wait for.
+        orders: Where it writes down what it orders, for those who do the jobs.
+        grace_s: After how many seconds jobs that ignore their cancellation are abandoned: `run`
+            returns without them.
+        on_abandoned: Called with each job that is abandoned.
     """
 
     def __init__(
@@ -42,18 +65,26 @@ class Scheduler(Generic[Job]):
         work: Callable[[Job], Coroutine[Any, Any, float | None]],
         limit: int,
         gate: Callable[[], Awaitable[None] | None] = lambda: None,
+        *,
+        orders: Orders | None = None,
+        grace_s: float = math.inf,
+        on_abandoned: Callable[[Job], None] = lambda _: None,
     ) -> None:
+        self.orders = orders or Orders()
+        self.abandoned: list[Job] = []
         self._work = work
         self._limit = limit
         self._gate = gate
+        self._grace_s = grace_s
+        self._on_abandoned = on_abandoned
         self._tasks: dict[asyncio.Task[float | None], Job] = {}
+        self._starting: Job | None = None
         self._waiting: list[tuple[float, int, Job]] = []
         self._order = count()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop
         self._held_back: anyio.CancelScope | None = None
-        self._stopping = False
-        self.abandoned: list[Job] = []
+        self._grace_over: asyncio.TimerHandle | None = None
         self._failure: BaseException | None = None
         # Made once, not for every job.
         self._on_end = self._ended
@@ -70,8 +101,8 @@ class Scheduler(Generic[Job]):
         return len(self._waiting)
 
     def job_of(self, task: Any) -> Job | None:
-        """Give the job that a task does, if it does one; any thread may ask."""
-        return self._tasks.get(task)
+        """Return the job that a task does, if it does one; any thread may ask."""
+        return self._tasks.get(task, self._starting)
 
     @property
     def limit(self) -> int:
@@ -85,45 +116,60 @@ class Scheduler(Generic[Job]):
 
     def stop(self) -> None:
         """Start nothing new, and drop what waits to be tried again; what is in flight ends."""
-        self._stopping = True
+        self.orders.stopped = True
         if self._held_back is not None:
             self._held_back.cancel()
 
         self._wake.set()
 
-    def cancel(self, grace_s: float = math.inf) -> None:
-        """Stop, and cancel what is in flight.
-
-        Args:
-            grace_s: After how many seconds jobs that ignore their cancellation are abandoned:
-                `run` returns without them, and `abandoned` names them.
-        """
+    def cancel(self) -> None:
+        """Stop, and cancel what is in flight; what ignores it for the grace is abandoned."""
         self.stop()
-        for task in self._tasks:
+        self.orders.cancelled = True
+        for task in list(self._tasks):
             task.cancel()
 
-        if self._tasks and grace_s < math.inf:
-            self._loop.call_later(grace_s, self._abandon)
+        if self._tasks:
+            self._limit_grace()
+
+    def _limit_grace(self) -> None:
+        if self._grace_over is None and self._grace_s < math.inf:
+            self._grace_over = self._loop.call_later(self._grace_s, self._abandon)
 
     def _abandon(self) -> None:
-        self.abandoned.extend(self._tasks.values())
-        self._tasks.clear()
+        for task, job in list(self._tasks.items()):
+            if not task.done():  # else it has ended, and `_ended` is called soon
+                del self._tasks[task]
+                self.abandoned.append(job)
+                self._on_abandoned(job)
+
         self._wake.set()
 
     async def run(self, jobs: Iterator[Job]) -> None:
         """Do every job; returns when all are over, or those in flight after a stop."""
         self._loop = asyncio.get_running_loop()
+        interruption: BaseException | None = None
         try:
             await self._feed(jobs)
-        finally:
-            self._stopping = True
-            await self._drain()
+        except BaseException as error:  # noqa: BLE001 - raised below, when nothing is in flight
+            interruption = error
+
+        self.orders.stopped = True
+        interruption = await self._drain() or interruption
+        if self._grace_over is not None:
+            self._grace_over.cancel()
 
         if self._failure is not None:
-            raise self._failure
+            raise self._failure from interruption
 
-    async def _drain(self) -> None:
-        """Wait for what is in flight, whoever cancels the wait: no job outlives its run."""
+        if interruption is not None:
+            raise interruption
+
+    async def _drain(self) -> asyncio.CancelledError | None:
+        """Wait for what is in flight, and return the cancellation that came meanwhile, if one did.
+
+        Whoever cancels the wait: no job outlives its run.
+        """
         cancelled: asyncio.CancelledError | None = None
         with anyio.CancelScope(shield=True):
             while self._tasks:
@@ -133,13 +179,12 @@ class Scheduler(Generic[Job]):
                     cancelled = error
                     self.cancel()
 
-        if cancelled is not None:
-            raise cancelled
+        return cancelled
 
     async def _feed(self, jobs: Iterator[Job]) -> None:
         burst = 0
         exhausted = False
-        while not self._stopping:
+        while not self.orders.stopped:
             if len(self._tasks) >= self._limit:
                 await self._woken()
                 continue
@@ -168,22 +213,35 @@ class Scheduler(Generic[Job]):
                 return
 
     def _start(self, job: Job) -> None:
+        self._starting = job  # an eager task makes its first step before it is known here
         task = self._loop.create_task(self._work(job))
         self._tasks[task] = job
+        self._starting = None
         task.add_done_callback(self._on_end, context=self._context)
+        if self.orders.cancelled:  # by that first step
+            task.cancel()
+            self._limit_grace()
 
     def _ended(self, task: asyncio.Task[float | None]) -> None:
         job = self._tasks.pop(task, None)
         self._wake.set()
-        if task.cancelled() or job is None:  # None: it was abandoned, and ended after all
+        if job is None:  # it was abandoned, and ended after all
+            if not task.cancelled():
+                task.exception()  # nobody is left to hear of it
+
             return
 
-        if (failure := task.exception()) is not None:
+        if task.cancelled():
+            if not self.orders.cancelled:  # by a stranger, and before its first step
+                self._try_again(job, 0.0)
+        elif (failure := task.exception()) is not None:
             self._failure = self._failure or failure
             self.cancel()
         elif (wait_s := task.result()) is not None:
-            due = self._loop.time() + wait_s
-            heapq.heappush(self._waiting, (due, next(self._order), job))
+            self._try_again(job, wait_s)
+
+    def _try_again(self, job: Job, wait_s: float) -> None:
+        heapq.heappush(self._waiting, (self._loop.time() + wait_s, next(self._order), job))
 
     def _due(self) -> Job | None:
         if self._waiting and self._waiting[0][0] <= self._loop.time():

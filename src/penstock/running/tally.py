@@ -19,6 +19,7 @@ class Tally:
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
+    cancelled: int = 0
     retried: int = 0
     cost_usd: float = 0.0
     input_tokens: int = 0
@@ -32,8 +33,10 @@ class Tally:
             self.succeeded += 1
         elif result.status is RunStatus.FAILED:
             self.failed += 1
-        else:
+        elif result.status is RunStatus.SKIPPED:
             self.skipped += 1
+        else:
+            self.cancelled += 1
 
         if not result.is_rescored:
             self._spend(result.metrics)

@@ -59,7 +59,8 @@ def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> 
     for position, final, status, number, stage in connection.execute(
         f"{_ATTEMPTED} WHERE {looked_at}"
     ):
-        if final and status == RunStatus.SKIPPED:
+        # An attempt that was given up is made again, under the same number.
+        if status == RunStatus.CANCELLED or (final and status == RunStatus.SKIPPED):
             continue
 
         if final:

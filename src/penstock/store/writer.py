@@ -6,7 +6,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import aiosqlite
 import anyio
 
+from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock._base.text import without_surrogates
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, timestamp
@@ -225,14 +226,29 @@ class Store:
     async def _write(self, statements: Sequence[Statement]) -> None:
         """Do everything in one call of the connection's thread.
 
-        So the transaction is over whatever becomes of the task that waits for it, asyncio's own
-        cancellations included, which pass every shield.
+        The transaction is over when this returns, whoever cancels the task that waits for it:
+        asyncio's own cancellations, which pass every shield, have no effect.
         """
-        with anyio.CancelScope(shield=True):
+        ended, raised = anyio.Event(), list[BaseException]()
+        call_soon = call_soon_from_threads()
+
+        def transact_all(connection: sqlite3.Connection) -> None:
             try:
-                await self._call(transact, statements)
-            except sqlite3.Error as error:
+                transact(connection, statements)
+            except BaseException as error:  # noqa: BLE001 - raised again, below
+                raised.append(error)
+
+            call_soon(ended.set)
+
+        with anyio.CancelScope(shield=True), suppress(anyio.get_cancelled_exc_class()):
+            await self._call(transact_all)
+
+        await undisturbed(ended.wait)
+        for error in raised:
+            if isinstance(error, sqlite3.Error):
                 raise store_failure(self.path, error) from error
+
+            raise error
 
     async def _call(
         self,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-import anyio
-
+from penstock._base.loop import undisturbed
 from penstock.errors import StoreError
 from penstock.events.bus import EventStream, Subscriber
-from penstock.events.tree import Event, RunFinished, RunRetried, RunsSaved
+from penstock.events.tree import Event, RunCancelled, RunFinished, RunRetried, RunsSaved
+from penstock.results import RunResult, RunStage, RunStatus
+from penstock.running.failures import error_of
 from penstock.store.writer import Store
 
 __all__ = ["EVENTS", "GROUP", "checkpoint"]
 
-EVENTS = (RunFinished, RunRetried)
+EVENTS = (RunFinished, RunRetried, RunCancelled)
 
 GROUP = 256
 """So many attempts are saved at once, and as many may wait before no more are started."""
@@ -25,7 +28,7 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
     """Make the subscriber that keeps what was paid for.
 
     A group is what arrived while the one before was written, at most 256 attempts; the first of
-    a group waits at most 20 ms for others.
+    a group waits at most 20 ms for others. It ends when its stream does, whoever cancels it.
 
     Args:
         store: Where attempts are saved.
@@ -33,22 +36,21 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
     """
 
     async def save(events: Sequence[Event]) -> None:
+        attempts = [*_attempts(events)]
         try:
-            await store.save(
-                [
-                    (event.result, isinstance(event, RunFinished))
-                    for event in events
-                    if isinstance(event, (RunFinished, RunRetried))
-                ]
-            )
-        except StoreError:
-            if len(events) == 1:
-                raise
+            await undisturbed(partial(store.save, attempts))
+        except Exception as error:
+            if len(events) > 1:
+                middle = len(events) // 2  # what can be saved is: each alone, if need be
+                await save(events[:middle])
+                await save(events[middle:])
+                return
 
-            middle = len(events) // 2  # what still has room on a full disk is kept
-            await save(events[:middle])
-            await save(events[middle:])
-            return
+            if not _is_of_the_result(error):
+                raise  # the disk is full, or gone
+
+            (result, final), *_ = attempts
+            await undisturbed(partial(store.save, [(_refused(result, error), final)]))
 
         announce(
             RunsSaved,
@@ -56,15 +58,50 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
         )
 
     async def subscriber(stream: EventStream) -> None:
-        try:
-            while events := await stream.batch(GROUP, linger_s=_LINGER_S):
-                await save(events)
-        except anyio.get_cancelled_exc_class():
-            with anyio.CancelScope(shield=True):  # what has arrived is paid for
-                stream.close()
-                while events := await stream.batch(GROUP):
-                    await save(events)
-
-            raise
+        while events := await undisturbed(partial(stream.batch, GROUP, linger_s=_LINGER_S)):
+            await save(events)
 
     return subscriber
+
+
+def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
+    """Give the attempts that are to be saved, and whether each is the result of its run."""
+    for event in events:
+        if isinstance(event, RunFinished):
+            yield event.result, True
+        elif isinstance(event, (RunRetried, RunCancelled)) and event.result is not None:
+            yield event.result, False
+
+
+def _is_of_the_result(error: Exception) -> bool:
+    """Tell whether a result cannot be written because of what it holds."""
+    if not isinstance(error, StoreError):
+        return True
+
+    cause = error.__cause__
+    return isinstance(cause, (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError))
+
+
+def _refused(result: RunResult, error: Exception) -> RunResult:
+    """Make a failure of a result that cannot be stored; what it has cost is kept."""
+    amounts = {name: _amount(result.metrics.get(name)) for name in _AMOUNTS}
+    return result.model_copy(
+        update={
+            "status": RunStatus.FAILED,
+            "outputs_json": "{}",
+            "metrics": amounts,
+            "evaluations": (),
+            "observations": (),
+            "trace_refs": (),
+            "provenance": {},
+            "error": error_of(error, RunStage.OUTPUT),
+        }
+    )
+
+
+_AMOUNTS = ("cost_usd", "input_tokens", "output_tokens")
+_LARGEST = 2**53
+
+
+def _amount(value: object) -> int | float:
+    return value if isinstance(value, (int, float)) and abs(value) <= _LARGEST else 0

@@ -115,7 +115,8 @@ def _write(logger: Any, event: Event) -> None:
                 "subscriber.failed",
                 subscriber=event.subscriber,
                 error=event.error,
-                traceback=event.traceback,
+                # The failure of a critical one is raised, with its traceback.
+                traceback="" if event.critical else event.traceback,
             )
 
 

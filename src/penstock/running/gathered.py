@@ -1,0 +1,109 @@
+"""What an attempt leaves behind, as far as it can be stored.
+
+An agent may have put anything into its context, and a thread of it that was left behind may still
+do so. So all of it is copied and looked at once, when the attempt ends: what cannot be stored is a
+failure of this attempt, and of no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from penstock._base.fact import EMPTY
+from penstock._base.json import decode, encode
+from penstock._base.secrets import without_secrets
+from penstock.agents.context import RunContext, plain_metric
+from penstock.errors import OutputError
+from penstock.results import Evaluation, Observation
+from penstock.study.hypotheses import Outcome
+
+__all__ = ["Gathered", "gather", "metrics_of", "primary_outcome"]
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
+
+
+class Gathered(NamedTuple):
+    """What an agent recorded, observed, and said of who answered."""
+
+    metrics: Mapping[str, Any] = EMPTY
+    observations: tuple[Observation, ...] = ()
+    provenance: Mapping[str, Any] = EMPTY
+
+
+def gather(ctx: RunContext, refuse: Callable[[BaseException], None]) -> Gathered:
+    """Copy what an agent has left in its context.
+
+    Args:
+        ctx: The run; it has ended.
+        refuse: Called for each part that cannot be stored, and is left out.
+    """
+    metrics: dict[str, Any] = {}
+    for name, value in ctx.metrics.copy().items():
+        try:
+            metrics[str(name)] = plain_metric(str(name), value)
+        except BaseException as error:  # noqa: BLE001 - a value of the agent's may raise anything
+            refuse(error)
+
+    observations = tuple(ctx.observations)
+    if any(type(each) is not Observation for each in observations):
+        refuse(OutputError("observations", "it was not made by ctx.observe"))
+        observations = tuple(each for each in observations if type(each) is Observation)
+
+    return Gathered(metrics, observations, _provenance(ctx, refuse) if ctx.provenance else EMPTY)
+
+
+def _provenance(ctx: RunContext, refuse: Callable[[BaseException], None]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, value in ctx.provenance.copy().items():
+        try:
+            is_plain = type(value) in _PLAIN
+            kept[str(name)] = value if is_plain else decode(encode(value, f"provenance.{name}"))
+        except BaseException as error:  # noqa: BLE001 - a value of the agent's may raise anything
+            refuse(error)
+
+    return without_secrets(kept)
+
+
+def metrics_of(
+    gathered: Gathered,
+    latency_s: float,
+    evaluations: Sequence[Evaluation],
+    outcomes: Iterable[Outcome],
+) -> dict[str, Any]:
+    """Return the metrics of a run: what was recorded, and those that every run has."""
+    observations = gathered.observations
+    events = [observation.event_type for observation in observations]
+    metrics = {
+        "tool_call_count": events.count("tool_call"),
+        "step_event_count": sum(event in _STEP_EVENTS for event in events) if events else 1,
+        "unique_actor_count": len({each.actor_id for each in observations}) or 1,
+        "latency_s": latency_s,
+        "cost_usd": 0.0,
+        "input_tokens": 0,
+        "output_tokens": 0,
+        **gathered.metrics,
+    }
+    if "primary_outcome" not in metrics:
+        primary = primary_outcome(evaluations, metrics, outcomes)
+        if primary is not None:
+            metrics["primary_outcome"] = primary
+
+    return metrics
+
+
+def primary_outcome(
+    evaluations: Sequence[Evaluation], metrics: Mapping[str, Any], outcomes: Iterable[Outcome]
+) -> Any:
+    """Return the value of the declared primary outcome; where none is declared, the first score."""
+    declared = next((outcome for outcome in outcomes if outcome.primary), None)
+    if declared is None:
+        return evaluations[0].metric_value if evaluations else None
+
+    if declared.source_table == "evaluations":
+        return next(
+            (row.metric_value for row in evaluations if row.metric_name == declared.column), None
+        )
+
+    return metrics.get(declared.column)
