@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar, Unpack
 
-import anyio
-
 from penstock._base.threads import call_in_thread
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
@@ -17,7 +15,6 @@ from penstock.events.tree import (
     Event,
     StudyFinished,
     StudyStarted,
-    StudyStopping,
 )
 from penstock.models.session import Session
 from penstock.options import (
@@ -30,8 +27,8 @@ from penstock.planning.order import execution_order
 from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.planning.selection import choose, to_make
 from penstock.results import RunResult, StudySummary
-from penstock.running.cancellation import finish_before_cancelling
 from penstock.running.checking import prepare
+from penstock.running.ending import Ending, finish_before_cancelling
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.scheduler import Orders, Scheduler
@@ -84,7 +81,8 @@ class StudyRunner:
             isolate_random=given["isolate_random"],
         ).ready()
         self._announce = Announcer(self.bus, study.study_id)
-        self._listeners = Listeners(self.bus, self._announce, self.stop, self._interrupt)
+        self._ending = ending = Ending(self._announce, execution.grace_s)
+        self._listeners = Listeners(self.bus, self._announce, ending.stop, ending.interrupt)
         self._subscribed = [Listener(subscriber) for subscriber in given["subscribers"]]
         self._durable = given["checkpoint"]
         self._show_progress = given["show_progress"]
@@ -92,7 +90,14 @@ class StudyRunner:
         self._only = given["only"]
         self._chosen = choose(self.plan, self._only)
         self._store: Store  # there while the study runs
-        orders = Orders()
+        self._restored = 0
+        self._left_out_because: str | None = None
+        self._begun = False
+        self._make_machinery()
+
+    def _make_machinery(self) -> None:
+        execution, ending, orders = self.execution, self._ending, Orders()
+        wanted, threshold_s = execution.concurrency, execution.stall_threshold_s
         self._lifecycle = Lifecycle(
             self.plan,
             self._bindings,
@@ -102,12 +107,11 @@ class StudyRunner:
             max_failures=execution.failures_allowed,
             limits=execution.limiters,
             recall=self._recall,
-            stop=self.stop,
+            stop=ending.stop,
             orders=orders,
-            interrupt=self._interrupt,
+            interrupt=ending.interrupt,
             on_call=self._note_call,
         )
-        wanted, threshold_s = execution.concurrency, execution.stall_threshold_s
         self._scheduler = Scheduler[Job](
             self._lifecycle,
             first_limit(wanted),
@@ -120,10 +124,9 @@ class StudyRunner:
         self._stalls = Stalls(
             threshold_s, self.plan, self._scheduler, self._listeners, self._announce
         )
-        self._restored = 0
-        self._stopped_because: str | None = None
-        self._is_out_of_budget = self._is_interrupted = False
-        self._begun = self._are_runs_over = False
+        ending.on_stop(lambda _: self._scheduler.stop())
+        ending.on_cancel(self._scheduler.cancel)
+        ending.on_cancel(self._limit_listeners)
 
     @property
     def summary(self) -> StudySummary:
@@ -134,7 +137,7 @@ class StudyRunner:
             restored=self._restored,
             in_flight=self._scheduler.in_flight,
             stopped_because=self._stopped_because,
-            is_out_of_budget=self._is_out_of_budget,
+            is_out_of_budget=self._ending.is_out_of_budget,
         )
 
     @property
@@ -184,34 +187,14 @@ class StudyRunner:
 
     def stop(self, reason: str = "stopped by the host") -> None:
         """Start no more runs; those in flight end, and everything is saved and exported."""
-        if self._stopped_because is None:
-            self._stopped_because = reason
-            self._announce(StudyStopping, reason=reason)
-            self._scheduler.stop()
-
-        if self._are_runs_over:
-            self._limit_listeners()
+        self._ending.stop(reason)
 
     def cancel(self, reason: str = "cancelled by the host") -> None:
         """Stop, and cancel the runs in flight too; they run again in the next session.
 
         Runs and subscribers that ignore it longer than ``grace_s`` are left behind.
         """
-        self.stop(reason)
-        self._scheduler.cancel()
-        self._limit_listeners()
-
-    def _limit_listeners(self) -> None:
-        """Wait for listeners no longer than the grace; they hear of runs left behind first."""
-        self._listeners.cancel(self.execution.grace_s + PATIENCE_S)
-
-    def _interrupt(self) -> None:
-        """Do as Ctrl-C asks that came in the midst of a step: stop the study, then cancel it."""
-        self._is_interrupted = True
-        if self._stopped_because is None:
-            self.stop("interrupted")
-        else:
-            self.cancel("interrupted")
+        self._ending.cancel(reason)
 
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.
@@ -229,22 +212,13 @@ class StudyRunner:
 
         self._begun = True
         try:
-            await finish_before_cancelling(self._run, self._wind_down)
+            await finish_before_cancelling(self._run, self._ending.wind_down)
         finally:
             self.bus.close()  # whatever happened, those who watch hear the end
-            if self._is_interrupted:
+            if self._ending.is_interrupted:
                 raise KeyboardInterrupt
 
         return self.summary
-
-    async def _wind_down(self, ended: anyio.Event) -> None:
-        self.stop("cancelled by the host")
-        try:
-            with anyio.move_on_after(self.execution.grace_s):
-                await ended.wait()
-        finally:  # the grace is over, or the host has cancelled once more
-            if not ended.is_set():
-                self.cancel()
 
     async def _run(self) -> None:
         if len(self.plan) > COMPARED_AT_ONCE:
@@ -265,7 +239,7 @@ class StudyRunner:
                     with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
-                await store.end(self._ending())
+                await store.end(self._how_it_ended())
 
         if self._listeners.failure is not None:
             raise self._listeners.failure
@@ -300,12 +274,13 @@ class StudyRunner:
         except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
             failure = error
 
-        self._are_runs_over = True
-        if failure is not None or self._stopped_because is not None:
+        # From here on a stop has only listeners to wait for.
+        self._ending.on_stop(self._limit_listeners)
+        if failure is not None:
             self._limit_listeners()
 
-        if self.left_out and self._stopped_because is None:
-            self._stopped_because = self._only.reason
+        if self.left_out:
+            self._left_out_because = self._only.reason
 
         await self._listeners.finish(saving)
         self._announce(StudyFinished, summary=self.summary)
@@ -318,11 +293,15 @@ class StudyRunner:
     async def _session(self, store: Store) -> Session:
         is_bound = self.study.budget.bounds_spending  # else nobody asks, and it reads every attempt
         spent_usd, spent_tokens = await store.spent() if is_bound else (0.0, 0)
-        return Session(spent_usd, spent_tokens, self._out_of_budget, self._parallelism.say)
+        return Session(spent_usd, spent_tokens, self._ending.out_of_budget, self._parallelism.say)
 
-    def _out_of_budget(self, reason: str) -> None:
-        self._is_out_of_budget = self._is_out_of_budget or self._stopped_because is None
-        self.stop(reason)
+    @property
+    def _stopped_because(self) -> str | None:
+        return self._ending.stopped_because or self._left_out_because
+
+    def _limit_listeners(self, _: str | None = None) -> None:
+        """Wait for listeners no longer than the grace; they hear of runs left behind first."""
+        self._listeners.cancel(self.execution.grace_s + PATIENCE_S)
 
     def _gate(self) -> Awaitable[None] | None:
         return self._listeners.gate() or self._parallelism.gate()
@@ -343,7 +322,7 @@ class StudyRunner:
     async def _recall(self, position: int) -> RunResult:
         return await self._store.recall(position)
 
-    def _ending(self) -> str:
+    def _how_it_ended(self) -> str:
         if self._stopped_because is not None:
             return f"stopped: {self._stopped_because}"
 

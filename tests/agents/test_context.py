@@ -113,7 +113,7 @@ def test_a_metric_without_a_json_form_is_refused_with_its_path() -> None:
 
 def test_an_observation_is_filled_in() -> None:
     heard: list[Observation] = []
-    ctx = make_context(on_observe=heard.append)
+    ctx = make_context(on_observe=lambda ctx: heard.extend(ctx.unannounced()))
 
     ctx.observe("tool_call", "searched", tool="web", hits=2)
 
@@ -202,7 +202,7 @@ def test_threads_that_report_at_once_lose_nothing() -> None:
 
 def test_an_agent_left_behind_after_its_attempt_reports_to_nobody() -> None:
     heard: list[Observation] = []
-    ctx = make_context(on_observe=heard.append)
+    ctx = make_context(on_observe=lambda ctx: heard.extend(ctx.unannounced()))
     ctx.observe("step")
     ctx.end()
 

@@ -523,7 +523,7 @@ async def test_an_answer_given_in_spite_of_a_cancellation_is_kept_and_scored() -
     result = await cancelled(in_spite, bound_evaluator("e", len))
 
     assert (result.outputs, result.status) == ({"text": "paid for"}, RunStatus.SUCCESS)
-    assert [row.metric_value for row in result.evaluations] == [1]
+    assert [row.metric_value for row in result.evaluations] == [len("paid for")]
 
 
 async def test_an_answer_given_in_spite_of_the_end_of_the_study_is_kept_and_scored_later() -> None:

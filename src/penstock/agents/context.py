@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from penstock._base.frozen import frozen_json
 from penstock._base.json import encode
-from penstock.errors import BindingError, OutputError, UnstableValueError
+from penstock.agents.metrics import added, plain_metric
+from penstock.errors import BindingError, OutputError
 from penstock.planning.plan import RunSpec
 from penstock.results import Observation, ObservationLevel, timestamp
 from penstock.study.conditions import Condition
@@ -23,7 +23,7 @@ from penstock.study.problem import Problem
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-__all__ = ["RunContext", "plain_metric"]
+__all__ = ["RunContext"]
 
 
 class RunContext:
@@ -198,7 +198,7 @@ class RunContext:
                 plain = plain_metric(name, value)
                 with self._lock:
                     if not self._is_over:
-                        self.metrics[name] = _added(name, self.metrics.get(name), plain)
+                        self.metrics[name] = added(name, self.metrics.get(name), plain)
             except OutputError as error:
                 refused = refused or error
 
@@ -269,50 +269,6 @@ class RunContext:
 # The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's
 # is the seed's own, so that `ctx.rng` is `default_rng(ctx.seed)`.
 _ROLES: Mapping[str, tuple[int, ...]] = {"agent": (), "environment": (1,), "evaluator": (2,)}
-
-
-def plain_metric(name: str, value: Any) -> Any:
-    """Return a metric as it is stored.
-
-    Raises:
-        OutputError: it has no stable JSON form, or is one of those that are summed and cannot be.
-    """
-    if name in _AMOUNTS:
-        return _amount(name, value)
-
-    if type(value) in (int, float):
-        return value
-
-    try:
-        return frozen_json(value, f"metrics.{name}")
-    except UnstableValueError as error:
-        raise OutputError(error.path, error.reason) from None
-
-
-def _added(name: str, known: Any, value: Any) -> Any:
-    """Add to a metric what was recorded; what is not a number replaces it."""
-    if isinstance(value, (int, float)) and isinstance(known, (int, float)):
-        return plain_metric(name, known + value)
-
-    return value
-
-
-def _amount(name: str, value: Any) -> int | float:
-    """Read one of the metrics that are summed over a study and have a column of their own."""
-    plain = value.item() if type(value).__module__ == "numpy" and value.size == 1 else value
-    if not isinstance(plain, (int, float)):
-        raise OutputError(f"metrics.{name}", f"{value!r} is no number")
-
-    if not abs(plain) <= _LARGEST_AMOUNT:  # said so that NaN is refused too
-        raise OutputError(f"metrics.{name}", f"{value!r} is no amount that can be summed")
-
-    return plain
-
-
-_LARGEST_AMOUNT = 2**53
-"""A float holds every whole number up to this one."""
-
-_AMOUNTS = frozenset({"cost_usd", "input_tokens", "output_tokens"})
 
 
 def _make_observation(spec: RunSpec, index: int, fields: Mapping[str, Any]) -> Observation:

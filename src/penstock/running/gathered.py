@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from penstock._base.fact import EMPTY
 from penstock._base.json import decode, encode
 from penstock._base.secrets import without_secrets
-from penstock.agents.context import RunContext, plain_metric
+from penstock.agents.context import RunContext
+from penstock.agents.metrics import plain_metric
 from penstock.errors import OutputError
 from penstock.results import Evaluation, Observation
 from penstock.study.hypotheses import Outcome

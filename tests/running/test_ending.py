@@ -8,7 +8,7 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
-from penstock.running.cancellation import finish_before_cancelling
+from penstock.running.ending import finish_before_cancelling
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
 
