@@ -202,3 +202,30 @@ def test_nothing_is_said_of_what_a_kind_does() -> None:
     assert _errors(center_points=2, replicates=2, randomize=True, counterbalance=True) == []
     assert _errors(kind="randomized_block", block_randomization_key="cohort") == []
     assert _errors(kind="sobol", n_samples=4, options={"bounds": {}, "scramble": False}) == []
+
+
+@pytest.mark.field("studies-SEC9")
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": "full"},
+        {"kind": "repeated_measures"},
+        {"kind": "williams_square", "options": {"subject_factor": "subject"}},
+        {"kind": "lhs", "n_samples": 100_000_000},
+        {"kind": "sobol", "options": {"n_samples": 2**40}},
+        {"kind": "lhs", "n_samples": 2, "replicates": 10**30},
+        {"kind": "lhs", "n_samples": 2, "center_points": 10**30},
+    ],
+)
+def test_what_is_too_large_is_refused_before_it_is_built(spec: dict[str, Any]) -> None:
+    factors = {name: range(100) for name in "abcdefgh"} | {"subject": range(100)}
+    with pytest.raises(ValidationError, match=r"rows or more, and may have 1,000,000; choose"):
+        ps.build_design(study_of(factors), DesignSpec(**spec))
+
+
+@pytest.mark.field("engine-G17")
+def test_a_level_that_no_float_can_hold_is_not_averaged() -> None:
+    study = study_of({"x": [0, 10**400], "y": ["p", "q"]})
+    for spec in ({"kind": "full", "center_points": 1}, {"kind": "lhs", "n_samples": 3}):
+        with pytest.raises(ValidationError, match=r"numbers|numeric"):
+            ps.build_design(study, DesignSpec(**spec))

@@ -17,6 +17,7 @@ from penstock.study.factors import Block, Constraint, Factor
 from penstock.study.identity import run_id
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec, RunBudget, SeedPolicy
+from tests.builders import make_study
 from tests.study.golden import GOLDEN_STUDIES
 
 SIZES = st.integers(1, 4)
@@ -214,3 +215,10 @@ def test_a_plan_of_a_million_runs_is_made_on_demand() -> None:
 def test_blocks_are_crossed_with_every_condition() -> None:
     study = study_of(blocks=[Block(name="cohort", levels=["n", "e"])], design_spec=DesignSpec())
     assert [c["cohort"] for c in plan(study).conditions] == ["n", "e", "n", "e"]
+
+
+@pytest.mark.field("engine-G17")
+@pytest.mark.parametrize("replicates", [10**18, 10**30])
+def test_a_plan_that_no_memory_holds_is_refused(replicates: int) -> None:
+    with pytest.raises(ValidationError, match="exceed 1,000,000,000, the most that a study may"):
+        plan(make_study(replicates=replicates))

@@ -7,6 +7,7 @@ crosses rows with blocks, and puts them in order.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,19 @@ from penstock.study.conditions import DesignRow, row_errors
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
 
-__all__ = ["ANY", "ORDERED", "WITH_CENTER", "Design", "RowsFunction", "finish"]
+__all__ = [
+    "ANY",
+    "MOST_ROWS",
+    "ORDERED",
+    "WITH_CENTER",
+    "Design",
+    "RowsFunction",
+    "finish",
+    "refuse_too_many",
+]
+
+MOST_ROWS = 1_000_000
+"""A larger design would fill the memory before anything could be said of it."""
 
 RowsFunction = Callable[[Study, DesignSpec], Iterable[DesignRow | Mapping[str, Any]]]
 """Makes the rows of a design: mappings from factor to value, or `DesignRow` with more than that."""
@@ -93,6 +106,18 @@ def finish(
     return finished(study, spec, design, _checked(study, spec, rows))
 
 
+def refuse_too_many(spec: DesignSpec, rows: int) -> None:
+    """Refuse a design before it fills the memory.
+
+    Raises:
+        ValidationError: it has more than a million rows.
+    """
+    if rows > MOST_ROWS:
+        what = f"A design of kind {spec.kind} would have {rows:,} rows or more"
+        advice = "choose a fraction or a sample, or fewer levels, samples or replicates."
+        raise ValidationError([f"{what}, and may have {MOST_ROWS:,}; {advice}"])
+
+
 def _checked(
     study: Study, spec: DesignSpec, rows: Iterable[DesignRow | Mapping[str, Any]]
 ) -> list[DesignRow]:
@@ -102,6 +127,7 @@ def _checked(
     made: list[DesignRow] = []
     errors: list[str] = []
     for number, row in enumerate(rows, start=1):
+        refuse_too_many(spec, number)
         if isinstance(row, DesignRow):
             made.append(row)
             continue
@@ -123,6 +149,7 @@ def _finished_rows(
     study: Study, spec: DesignSpec, design: Design, rows: Sequence[DesignRow]
 ) -> list[DesignRow]:
     """Cross rows with blocks, count replicates, add centres, counterbalance, shuffle."""
+    refuse_too_many(spec, len(rows) * math.prod(len(block.levels) for block in study.blocks))
     blocks = block_combinations(study)
     count = spec.replicates if design.sees_to(spec, "replicates") else 1
     made = [
@@ -151,6 +178,8 @@ def _finished_points(
     if not points:
         raise ValidationError([f"A design of kind {spec.kind} needs at least one factor."])
 
+    blocks = math.prod(len(block.levels) for block in study.blocks)
+    refuse_too_many(spec, (len(points) * spec.replicates + spec.center_points) * blocks)
     drawn = [*points] * (spec.replicates if design.sees_to(spec, "replicates") else 1)
     if design.sees_to(spec, "center_points"):
         center = DesignRow(center_point([row.factors for row in drawn]))

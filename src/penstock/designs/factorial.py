@@ -7,10 +7,11 @@ D. C. Montgomery, Design and Analysis of Experiments, 8th ed. (2012), chapter 6.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from penstock.designs.design import WITH_CENTER, Design, finish
+from penstock.designs.design import WITH_CENTER, Design, finish, refuse_too_many
 from penstock.study.conditions import DesignRow
 from penstock.study.model import Study
 from penstock.study.policies import DesignSpec
@@ -25,8 +26,9 @@ __all__ = [
 ]
 
 
-def full_factorial_rows(study: Study, _: DesignSpec) -> Iterator[DesignRow]:
+def full_factorial_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     """Combine all levels, the last factor fastest."""
+    refuse_too_many(spec, math.prod(len(factor.values()) for factor in study.factors))
     names = [factor.name for factor in study.factors]
     for values in itertools.product(*(factor.values() for factor in study.factors)):
         yield DesignRow(dict(zip(names, values, strict=True)))

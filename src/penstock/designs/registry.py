@@ -13,7 +13,7 @@ from typing import Any
 
 from penstock._base.entry_points import load_entry_point
 from penstock.designs.covering import PAIRWISE
-from penstock.designs.design import WITH_CENTER, Design, finish
+from penstock.designs.design import WITH_CENTER, Design, finish, refuse_too_many
 from penstock.designs.design_rows import is_number
 from penstock.designs.factorial import (
     CONSTRAINED_FACTORIAL,
@@ -88,7 +88,9 @@ def build_design(study: Study, design_spec: DesignSpec | None = None) -> list[Co
     if not design.is_sample:  # older tools repeat a row of a fraction, and so does this
         errors += center_errors(study, spec)
 
+    samples = spec.n_samples or spec.options.get("n_samples")
     try:
+        refuse_too_many(spec, samples if isinstance(samples, int) else 0)
         rows = finish(study, spec, design, design.rows(study, spec))
     except ValidationError as error:
         raise ValidationError([*errors, *error.errors]) from error

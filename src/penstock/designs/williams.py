@@ -7,12 +7,13 @@ treatments", Australian Journal of Scientific Research A 2 (1949), 149-168.
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 
-from penstock.designs.design import Design
+from penstock.designs.design import Design, refuse_too_many
 from penstock.designs.design_rows import block_combinations
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow
@@ -55,6 +56,7 @@ def williams_rows(study: Study, spec: DesignSpec) -> Iterator[DesignRow]:
     """
     subject = _subject(study, spec)
     others = [factor for factor in study.factors if factor.name != subject]
+    refuse_too_many(spec, math.prod(len(factor.values()) for factor in others) ** 2)
     treatments = list(itertools.product(*(factor.values() for factor in others)))
     sequences = williams_square(len(treatments))
     subjects = _levels(study, subject)

@@ -21,7 +21,10 @@ from penstock.study.identity import paired_seed, run_id, run_seed
 from penstock.study.model import Study
 from penstock.study.policies import SeedPolicy, SeedStrategy
 
-__all__ = ["COMPARED_AT_ONCE", "Cell", "Plan", "RunSpec", "plan", "refuse_collisions"]
+__all__ = ["COMPARED_AT_ONCE", "MOST_RUNS", "Cell", "Plan", "RunSpec", "plan", "refuse_collisions"]
+
+MOST_RUNS = 1_000_000_000
+"""What is kept of each run in memory, a few bytes, is a few gigabytes then."""
 
 COMPARED_AT_ONCE = 2**16
 """The ids of a plan of up to so many runs are compared when it is made, those of a larger one
@@ -182,10 +185,14 @@ def plan(
     if not made.cells:
         raise ValidationError(["No admissible conditions are available to execute."])
 
-    max_runs = study.max_runs
-    if max_runs is not None and len(made) > max_runs:
-        excess = f"Planned runs ({len(made)}) exceed run budget max_runs ({max_runs})"
-        advice = "raise it, or plan fewer conditions, agents, problems or replicates."
+    runs, max_runs = made.starts[-1], study.max_runs
+    advice = "plan fewer conditions, agents, problems or replicates."
+    if max_runs is not None and runs > max_runs:
+        excess = f"Planned runs ({runs}) exceed run budget max_runs ({max_runs})"
+        raise ValidationError([f"{excess}; raise it, or {advice}"])
+
+    if runs > MOST_RUNS:
+        excess = f"Planned runs ({runs:,}) exceed {MOST_RUNS:,}, the most that a study may have"
         raise ValidationError([f"{excess}; {advice}"])
 
     if errors := list(_indistinct(made)):
