@@ -139,6 +139,11 @@ def test_every_value_said_twice_and_not_alike_is_an_error_that_names_both_places
     ]
 
 
+def test_failing_fast_in_one_section_and_failures_in_another_contradict_each_other() -> None:
+    with pytest.raises(ps.ValidationError, match=r"execution\.max_failures: `fail_fast` means"):
+        study_of(run_budget={"fail_fast": True}, execution={"max_failures": 3})
+
+
 @pytest.mark.parametrize("field", ["replicates", "max_runs"])
 def test_what_stands_at_the_top_has_bounds_too(field: str) -> None:
     with pytest.raises(ValidationError, match=rf"Study\.{field} must be >= 1\."):

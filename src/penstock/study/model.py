@@ -244,12 +244,17 @@ def _agree_on_older_names(study: Study) -> None:
         elif not is_said:
             newer.__dict__[field.name] = older_value
         elif value != older_value:
-            said = (
-                f"is {value}, and `run_budget.{field.older}`, its older place, is {older_value}; "
-                "give one of them"
-            )
-            error = PydanticCustomError("value_error", "{said}", {"said": said})
-            errors.append({"type": error, "loc": field.place, "input": value})
+            said = f"is {value}, and `run_budget.{field.older}`, its older place, is {older_value}"
+            errors.append(_error(field.place, f"{said}; give one of them"))
+
+    if study.execution.fail_fast and study.execution.max_failures:  # said in two sections
+        said = "`fail_fast` means `max_failures: 0`; give one of them"
+        errors.append(_error(("execution", "max_failures"), said))
 
     if errors:
         raise pydantic.ValidationError.from_exception_data("Study", errors)
+
+
+def _error(place: tuple[str, ...], said: str) -> InitErrorDetails:
+    error = PydanticCustomError("value_error", "{said}", {"said": said})
+    return {"type": error, "loc": place, "input": None}
