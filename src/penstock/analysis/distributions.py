@@ -132,6 +132,13 @@ def _chi_nodes(df: float) -> tuple[Any, Any]:
     return scale, weights * (high - low) / 2 * np.exp(log_density)
 
 
+@cache
+def _normal_nodes() -> tuple[Any, Any]:
+    """Return nodes and weights of the standard normal density."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(120)
+    return nodes, weights / sqrt(2 * np.pi)
+
+
 def dunnett_p(value: float, comparisons: int, df: float) -> float:
     """Return the p value of one of several comparisons with one control, adjusted for all.
 
@@ -142,18 +149,18 @@ def dunnett_p(value: float, comparisons: int, df: float) -> float:
     """
     special = _special()
     scale, weights = _chi_nodes(df)
-    nodes, shares = np.polynomial.hermite_e.hermegauss(120)
-    shares = shares / sqrt(2 * np.pi)
+    nodes, shares = _normal_nodes()
     bound = sqrt(2) * abs(value) * scale[:, None]
     inside = special.ndtr(bound - nodes) - special.ndtr(-bound - nodes)
     within = np.sum(weights[:, None] * shares * inside**comparisons)
     return float(min(1.0, max(0.0, 1 - within)))
 
 
+@cache
 def dunnett_critical(comparisons: int, df: float, alpha: float = 0.05) -> float:
     """Return the t statistic that the largest of several comparisons exceeds by chance alone."""
     low, high = 0.0, 100.0
-    for _ in range(100):
+    for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if dunnett_p(middle, comparisons, df) > alpha else (low, middle)
 
