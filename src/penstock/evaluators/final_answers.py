@@ -27,8 +27,12 @@ def single_number(text: str, decimal: str = ".") -> Number | None:
     if boxed is None and "####" in text:
         boxed = text.rpartition("####")[2]
 
-    numbers = [*find_numbers(plain(text if boxed is None else boxed), decimal)]
-    return numbers[0] if len(numbers) == 1 and numbers[0].value is not None else None
+    stated = plain(text if boxed is None else boxed)
+    numbers = [*find_numbers(stated, decimal)]
+    if len(numbers) != 1 or stated.startswith("!", numbers[0].end):  # 5! is not 5
+        return None
+
+    return numbers[0] if numbers[0].value is not None else None
 
 
 def final_number(text: str, decimal: str = ".") -> Number | None:

@@ -83,6 +83,7 @@ _LATEX = [
         (r"\^\s*\{?\s*\\circ\s*\}?|\\(?:degree|circ)(?![A-Za-z])", "\u00b0"),
         (r"\\pi(?![A-Za-z])", "\u03c0"),
         (r"\\sqrt(?![A-Za-z])", "\u221a"),
+        (r"\\(log|ln|lg|exp|sin|cos|tan|arcsin|arccos|arctan)(?![A-Za-z])", r" \1"),
         (r"\\pm(?![A-Za-z])", "\u00b1"),
         (r"\\(?:leq?|geq?|lt|gt)(?![A-Za-z])", "<"),
         (r"\\(?:approx|sim|simeq)(?![A-Za-z])", "="),

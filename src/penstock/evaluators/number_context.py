@@ -11,7 +11,11 @@ MINUS = "\u2212"
 REACH = 12
 """How many characters before its digits may belong to a number: ``- US$ 5``."""
 
-_NOT_A_NUMBER_AFTER = re.compile(r"(?:(?<![-=<>])[<>]=?|[\xb1\u221a/])[ \xa0(]?$")
+_FUNCTION = r"\b(?:sqrt|cbrt|log|ln|lg|exp|sin|cos|tan|arcsin|arccos|arctan)(?:_\w+)?"
+_NOT_A_NUMBER_AFTER = re.compile(
+    rf"(?:(?<![-=<>])[<>]=?|[\xb1\u221a/]|{_FUNCTION})[ \xa0]?\(?$", re.IGNORECASE
+)
+_NEGATIVE_AFTER = re.compile(r"(?:^|[^\d\s)%]\s*)\b(?:minus|negative)[ \xa0]$", re.IGNORECASE)
 
 
 class Front(NamedTuple):
@@ -35,11 +39,14 @@ _BEFORE = re.compile(
 def read_front(text: str, start: int, end: int) -> Front | None:
     """Read the sign and currency before a number; None after what makes it something else."""
     reach = text[max(0, start - REACH) : start]
-    if not reach or (reach[-1] == " " and reach[-2:-1].islower()):
-        return Front(start)  # most numbers follow a word
+    if not reach:
+        return Front(start)
 
     if _NOT_A_NUMBER_AFTER.search(reach):
         return None
+
+    if reach[-1] == " " and reach[-2:-1].islower():  # most numbers follow a word
+        return Front(start, is_negative=_NEGATIVE_AFTER.search(reach) is not None)
 
     before = _BEFORE.search(text, max(0, start - REACH), start)
     if before is None or before.start() == start:
@@ -74,13 +81,21 @@ def _is_sign(text: str, before: re.Match[str], end: int) -> bool:
 _SCALES = {
     "dozen": 12,
     "hundred": 100,
-    "thousand": 1000,
+    "thousand": 10**3,
+    "lakh": 10**5,
     "million": 10**6,
+    "mln": 10**6,
+    "mio": 10**6,
+    "crore": 10**7,
     "billion": 10**9,
+    "bln": 10**9,
+    "mrd": 10**9,
     "trillion": 10**12,
 }
 _SHORT_SCALES = {"k": 10**3, "m": 10**6, "mn": 10**6, "b": 10**9, "bn": 10**9, "t": 10**12}
-_SCALE = re.compile(rf"[ \xa0]({'|'.join(_SCALES)})\b", re.IGNORECASE)
+_JOINED_SCALES = frozenset({"k", "M", "B"})
+"""What scales other numbers than money too, where it is joined to them; 300K is a temperature."""
+_SCALE = re.compile(rf"[ \xa0-]({'|'.join(_SCALES)})s?\b", re.IGNORECASE)
 _SHORT_SCALE = re.compile(rf"[ \xa0]?({'|'.join(_SHORT_SCALES)})\b", re.IGNORECASE)
 _PERCENT = re.compile(r"[ \xa0]?%|[ \xa0-](?:percent|per cent|pct)\b", re.IGNORECASE)
 
@@ -93,7 +108,7 @@ def read_behind(text: str, end: int, *, has_currency: bool) -> tuple[int, int, b
         end = word.end()
 
     short = _SHORT_SCALE.match(text, end)
-    if short and scale == 1 and (has_currency or short[0] == "k"):
+    if short and scale == 1 and (has_currency or short[0] in _JOINED_SCALES):
         scale, end = _SHORT_SCALES[short[1].lower()], short.end()
 
     percent = _PERCENT.match(text, end)
