@@ -3,7 +3,7 @@ from .agents.condition_runner import ConditionRunner, RunOutput
 from .agents.context import RunContext
 from .agents.shapes import agent, per_condition
 from .agents.workers import in_worker_process
-from .designs import build_design, generate_doe
+from .designs import build_design
 from .errors import (
     BindingError,
     DirectoryInUseError,
@@ -135,7 +135,6 @@ __all__ = [
     "build_design",
     "check",
     "conditions",
-    "generate_doe",
     "in_worker_process",
     "load_study",
     "per_condition",

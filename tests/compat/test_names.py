@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import sys
+import importlib
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 import penstock as ps
 from penstock import compat
-from penstock.store.lock import hold_directory
 
-ANALYSIS = "design_research_analysis"
 THEIRS = """
 AgentArchitectureComparisonConfig AnalysisPlan BenchmarkBundle BivariateComparisonConfig Block
 ComparisonStudyConfig Condition ConditionRunner Constraint DesignKind DesignSpec
@@ -61,12 +58,19 @@ def test_names_are_sorted_and_all_there() -> None:
     assert all(hasattr(compat, name) for name in compat.__all__)
 
 
-def test_a_name_that_penstock_has_is_penstock_s_own() -> None:
-    for name in set(NAMES) & set(ps.__all__):
-        assert getattr(compat, name) is getattr(ps, name)
+def test_a_class_that_penstock_has_is_penstock_s_own_with_more_members() -> None:
+    classes = {name for name in set(NAMES) & set(ps.__all__) if name[0].isupper()}
+    pairs = {name: name for name in classes - {"ConditionRunner"}}
+    for name, own in {**pairs, "ProblemPacket": "Problem", "OutcomeSpec": "Outcome"}.items():
+        assert issubclass(getattr(compat, name), getattr(ps, own))
 
-    assert compat.ProblemPacket is ps.Problem
-    assert compat.OutcomeSpec is ps.Outcome
+
+def test_a_module_that_a_name_stood_in_may_be_named() -> None:
+    for module in ("study", "conditions", "runners", "schemas", "artifacts", "adapters.problems"):
+        last = module.rpartition(".")[2]
+        assert importlib.import_module(f"penstock.compat.{last}") is compat
+
+    assert "main" not in vars(compat), "names are imported when they are used"
 
 
 def test_a_result_is_built_with_the_parts_that_agents_gave() -> None:
@@ -89,11 +93,16 @@ def test_a_result_is_built_with_the_parts_that_agents_gave() -> None:
 
 
 def test_results_are_read_under_the_names_they_had(ran: ps.Study) -> None:
-    result = compat.run_study(ran, agent_bindings={"a": answer}, resume=True)[0]
+    result: Any = compat.run_study(ran, agent_bindings={"a": answer}, resume=True)[0]
     assert (result.cost, result.latency) == (0.5, result.latency_s)
-    assert result.provenance_info == {"problem_family": "unknown"}
+    assert result.provenance_info == {
+        "agent_id": "a",
+        "problem_id": "p",
+        "problem_family": "unknown",
+    }
+    assert (result.run_spec, result.error_info, result.artifact_refs) == (result.spec, None, [])
     assert result.evaluator_outputs == []
-    scored = ps.RunResult.model_validate(
+    scored = compat.RunResult.model_validate(
         {**result.model_dump(), "evaluations": [{"run_id": result.run_id, "metric_value": 3}]}
     )
     assert scored.evaluator_outputs[0]["metric_value"] == 3
@@ -110,6 +119,13 @@ def test_a_problem_is_found_by_itself_by_a_mapping_and_by_name() -> None:
 
     with pytest.raises(ps.BindingError, match="pass a Problem"):
         compat.resolve_problem(7)
+
+
+@pytest.mark.field("studies-P8")
+def test_a_name_that_stands_for_no_problem_is_not_made_up() -> None:
+    for registry in (None, {}, {"p": ps.Problem(problem_id="p")}):
+        with pytest.raises(ps.ValidationError, match="no problem is named 'nope'"):
+            compat.resolve_problem("nope", registry=registry)
 
 
 def test_conditions_are_made_of_factors_blocks_and_constraints() -> None:
@@ -131,56 +147,3 @@ def test_conditions_are_ordered_as_asked() -> None:
     assert [each["x"] for each in compat.materialize_conditions([levels], counterbalance=True)] == [
         0, 2, 4, 6, 7, 5, 3, 1,
     ]  # fmt: skip
-
-
-def test_tables_are_written_again_and_listed(ran: ps.Study) -> None:
-    assert ran.output_dir is not None
-    (ran.output_dir / "runs.csv").unlink()
-    files = compat.export_analysis_tables(ran, conditions=[], run_results=[], include_sqlite=True)
-    assert {"study.yaml", "manifest.json", "runs.csv", "events.csv"} <= files.keys()
-    assert files["runs.csv"] == ran.output_dir / "runs.csv"
-    assert files["runs.csv"].read_text().count("moved") == 2
-    with (
-        hold_directory(ran.output_dir),
-        pytest.raises(ps.DirectoryInUseError, match="is in use"),
-    ):
-        compat.export_analysis_tables(ran)
-
-    with pytest.raises(ps.StoreError, match="holds no study"):
-        compat.export_analysis_tables(ran, output_dir=ran.output_dir / "nowhere")
-
-
-def integration(monkeypatch: pytest.MonkeyPatch, **verdict: Any) -> list[Path]:
-    """Put a fake of the package that analyses in place; give what it is asked about."""
-    asked: list[Path] = []
-
-    def validate(folder: Path) -> SimpleNamespace:
-        asked.append(folder)
-        return SimpleNamespace(**verdict)
-
-    module = ModuleType(f"{ANALYSIS}.integration")
-    vars(module)["validate_experiment_events"] = validate
-    monkeypatch.setitem(sys.modules, ANALYSIS, ModuleType(ANALYSIS))
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    return asked
-
-
-def test_the_package_that_analyses_may_check_the_tables(
-    ran: ps.Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = integration(monkeypatch, is_valid=True)
-    compat.export_analysis_tables(ran, validate_with_analysis_package=True)
-    assert asked == [Path(str(ran.output_dir)) / "analysis"]
-
-    integration(monkeypatch, is_valid=False, errors=["no rows"])
-    with pytest.raises(ps.ValidationError, match="no rows"):
-        compat.export_analysis_tables(ran, validate_with_analysis_package=True)
-
-
-def test_where_it_is_not_installed_that_is_said(
-    ran: ps.Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, ANALYSIS, None)
-    monkeypatch.setitem(sys.modules, f"{ANALYSIS}.integration", None)
-    with pytest.raises(ps.ValidationError, match="needs design-research-analysis, which cannot"):
-        compat.export_analysis_tables(ran, validate_with_analysis_package=True)

@@ -99,7 +99,7 @@ def test_what_a_test_does_not_say_is_not_made_up() -> None:
 
 @pytest.mark.parametrize("analysis", [7, "rows", [1], None])
 def test_what_is_no_analysis_is_not_taken_for_an_empty_one(analysis: Any) -> None:
-    with pytest.raises(TypeError, match="is no list of mappings"):
+    with pytest.raises(TypeError, match="is not a list of mappings"):
         report.render_significance_brief(analysis)
 
 
@@ -115,7 +115,7 @@ def test_a_report_is_written_into_the_folder_of_reports(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../study.yaml", "/etc/motd", "", ".."])
 def test_a_report_stays_in_its_folder(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ps.ValidationError, match="is no name of a file"):
+    with pytest.raises(ps.ValidationError, match="is not the name of a file"):
         report.write_markdown_report(tmp_path, name, "text")
 
     assert not list(tmp_path.iterdir())

@@ -11,11 +11,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.designs import (
-    balanced_randomization_schedule,
-    generate_doe,
-    randomize_runs,
-)
+from penstock.compat import balanced_randomization_schedule, generate_doe, randomize_runs
 from penstock.study.policies import DesignSpec
 from tests.designs.studies import study_of
 

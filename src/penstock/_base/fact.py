@@ -33,6 +33,7 @@ else:
 __all__ = [
     "EMPTY",
     "Declaration",
+    "Declared",
     "Fact",
     "Flag",
     "JsonMapping",
@@ -132,7 +133,7 @@ def unchecked(kind: Callable[Fields, Stated]) -> Callable[Fields, Stated]:
     return cast("Callable[Fields, Stated]", make)
 
 
-class _Declared(ModelMetaclass):
+class Declared(ModelMetaclass):
     """Tells what is wrong with a declaration that is made in Python, in penstock's own error.
 
     Declarations that are read from a file are validated as a whole, and not called.
@@ -145,7 +146,7 @@ class _Declared(ModelMetaclass):
             raise ValidationError([*sentences_of(error, cls)]) from error
 
 
-class Declaration(Fact, metaclass=_Declared):
+class Declaration(Fact, metaclass=Declared):
     """A part of a study as its author declares it, in Python or in a file.
 
     Raises:

@@ -1,131 +1,111 @@
-"""The names that the runner before this one had, and the functions that only it had."""
+"""Penstock's own names that the older runner has too, and two functions that only it had."""
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
+from penstock import designs
 from penstock.agents.condition_runner import ConditionRunner, RunOutput
-from penstock.designs import build_design, generate_doe
-from penstock.errors import ValidationError
-from penstock.export.artifacts import export_artifacts
-from penstock.export.validation import validate_canonical_artifacts
-from penstock.planning.plan import RunSpec
+from penstock.designs import design_balance_report
+from penstock.designs.fractions import fractional_factorial_2level
+from penstock.designs.space import latin_hypercube
+from penstock.errors import BindingError, ValidationError
+from penstock.export.bundle import bundle_results
 from penstock.planning.validation import validate_study
-from penstock.results import RunResult
-from penstock.run import resume_study, run_study
+from penstock.results import ObservationLevel, RunStatus
 from penstock.running.finding import find_problem
-from penstock.store.lock import hold_directory
-from penstock.store.reader import StoreReader
-from penstock.study.conditions import Condition
-from penstock.study.factors import Block, Constraint, Factor, FactorKind, Level
-from penstock.study.files import load_study
-from penstock.study.hypotheses import AnalysisPlan, Hypothesis
-from penstock.study.hypotheses import Outcome as OutcomeSpec
-from penstock.study.model import Study
-from penstock.study.policies import DesignKind, DesignSpec, RunBudget, SeedPolicy
-from penstock.study.problem import Problem as ProblemPacket
+from penstock.study import conditions, model, policies, problem, resolvers
+from penstock.study.factors import ConstraintSeverity, FactorKind
+from penstock.study.hypotheses import HypothesisDirection, HypothesisKind
+from penstock.study.identity import hash_identifier, stable_json_dumps
+from penstock.study.policies import DesignKind
 
 __all__ = [
-    "AnalysisPlan",
-    "Block",
-    "Condition",
     "ConditionRunner",
-    "Constraint",
+    "ConstraintSeverity",
     "DesignKind",
-    "DesignSpec",
-    "Factor",
     "FactorKind",
-    "Hypothesis",
-    "Level",
-    "OutcomeSpec",
-    "ProblemPacket",
-    "RunBudget",
+    "HypothesisDirection",
+    "HypothesisKind",
+    "ObservationLevel",
     "RunOutput",
-    "RunResult",
-    "RunSpec",
-    "SeedPolicy",
-    "Study",
+    "RunStatus",
+    "ValidationError",
     "__version__",
-    "agent_result",
     "build_design",
-    "export_analysis_tables",
-    "generate_doe",
-    "load_study",
+    "bundle_results",
+    "design_balance_report",
+    "fractional_factorial_2level",
+    "hash_identifier",
+    "latin_hypercube",
     "materialize_conditions",
     "resolve_problem",
-    "resume_study",
-    "run_study",
-    "validate_canonical_artifacts",
+    "stable_json_dumps",
     "validate_study",
 ]
 
 __version__ = version("penstock")
 
-_ANALYSIS = "design_research_analysis.integration"
+
+class _NoProblemError(BindingError, ValidationError):
+    """A reference that stands for no problem; those who moved over catch a ValidationError."""
 
 
-def agent_result(
-    output: Mapping[str, Any] | str | None = None,
-    *,
-    metrics: Mapping[str, Any] | None = None,
-    events: Iterable[Mapping[str, Any]] = (),
-    metadata: Mapping[str, Any] | None = None,
-    trace_refs: Iterable[str] = (),
-) -> dict[str, Any]:
-    """Build the mapping that an agent may return; `penstock.AgentResult` says the same.
+def build_design(
+    study: model.Study, design_spec: policies.DesignSpec | Mapping[str, Any] | None = None
+) -> list[conditions.Condition]:
+    """Make the conditions of a study: `penstock.build_design`, with a mapping for another design.
 
-    Args:
-        output: The answer; text becomes ``{"text": output}``.
-        metrics: What was measured.
-        events: What happened inside, as mappings with the columns of ``events.csv``.
-        metadata: Who answered.
-        trace_refs: Files with the agent's own traces.
+    Raises:
+        ValidationError: the design cannot be built.
     """
-    return {
-        "output": {"text": output} if isinstance(output, str) else dict(output or {}),
-        "metrics": dict(metrics or {}),
-        "events": [dict(event) for event in events],
-        "metadata": dict(metadata or {}),
-        "trace_refs": [str(ref) for ref in trace_refs],
-    }
+    spec = policies.DesignSpec(**design_spec) if isinstance(design_spec, Mapping) else design_spec
+    return designs.build_design(study, spec)
 
 
 def resolve_problem(
     problem_spec_ref: Any, *, registry: Mapping[str, Any] | None = None
-) -> ProblemPacket:
+) -> problem.Problem:
     """Find the problem that something stands for, as it is found when a study is bound.
 
     Args:
         problem_spec_ref: A problem, a mapping with the fields of one, or a name.
-        registry: Problems by name; a name that is not in it is looked up in
-            ``design_research_problems`` where that is installed.
+        registry: Problems by name; a name that is not in it is looked up in installed packages.
 
     Raises:
-        BindingError: nothing is known by that name.
+        ValidationError: nothing is known by that name, or it is not a problem.
     """
-    if isinstance(problem_spec_ref, str):
-        return find_problem(registry or {}, problem_spec_ref)
+    known = dict(registry or {})
+    name = problem_spec_ref
+    if not isinstance(name, str):
+        about = problem_spec_ref if isinstance(problem_spec_ref, Mapping) else {}
+        name = about.get("problem_id", "problem")
+        known[name] = problem_spec_ref
 
-    name = "problem"
-    if isinstance(problem_spec_ref, Mapping):
-        name = problem_spec_ref.get("problem_id", name)
+    try:
+        # An empty registry means to a study that a name says it all; here it is asked about.
+        found = find_problem(known, name) if known else resolvers.find_problem(name)
+    except BindingError as error:
+        raise _NoProblemError([str(error)]) from error
 
-    return find_problem({name: problem_spec_ref}, name)
+    if found is None:
+        where = resolvers.where_else("problem", name)
+        raise _NoProblemError([f"no problem is named {name!r}, and registry is empty; {where}"])
+
+    return found
 
 
 def materialize_conditions(
-    factors: Study | Sequence[Factor],
-    blocks: Sequence[Block] | None = None,
-    constraints: Sequence[Constraint] | None = None,
+    factors: model.Study | Sequence[Any],
+    blocks: Sequence[Any] | None = None,
+    constraints: Sequence[Any] | None = None,
     *,
     seed: int | None = None,
     randomize: bool = False,
     counterbalance: bool = False,
-) -> list[Condition]:
+) -> list[conditions.Condition]:
     """Combine all levels of factors and blocks, inadmissible combinations included.
 
     Args:
@@ -140,73 +120,16 @@ def materialize_conditions(
     Raises:
         ValidationError: the design cannot be built.
     """
-    study = factors if isinstance(factors, Study) else None
-    seed_policy = SeedPolicy() if study is None else study.seed_policy
-    crossed = Study(
+    study = factors if isinstance(factors, model.Study) else None
+    seed_policy = policies.SeedPolicy() if study is None else study.seed_policy
+    crossed = model.Study(
         study_id="conditions",
         title="conditions",
         factors=tuple(factors) if study is None else study.factors,
         blocks=tuple(blocks or ()) if study is None or blocks else study.blocks,
         constraints=tuple(constraints or ()) if study is None or constraints else study.constraints,
-        design_spec=DesignSpec(randomize=randomize, counterbalance=counterbalance),
-        seed_policy=seed_policy if seed is None else SeedPolicy(base_seed=seed),
+        design_spec=policies.DesignSpec(randomize=randomize, counterbalance=counterbalance),
+        seed_policy=seed_policy if seed is None else policies.SeedPolicy(base_seed=seed),
         base_dir=None if study is None else study.base_dir,
     )
-    return build_design(crossed)
-
-
-def export_analysis_tables(
-    study: Study,
-    *,
-    conditions: Sequence[Condition] | None = None,  # noqa: ARG001 - the store has them
-    run_results: Sequence[RunResult] | None = None,  # noqa: ARG001 - and these
-    output_dir: Path | str | None = None,
-    include_sqlite: bool = False,  # noqa: ARG001 - it is where they are read from
-    validate_with_analysis_package: bool = False,
-) -> dict[str, Path]:
-    """Write a study's files again from the store in its output directory.
-
-    Args:
-        study: The study.
-        conditions: Accepted for those who move over.
-        run_results: Accepted for those who move over.
-        output_dir: The output directory, where it is not the study's own.
-        include_sqlite: Accepted for those who move over; ``study.sqlite`` is always there.
-        validate_with_analysis_package: Let ``design_research_analysis`` check the tables that
-            analyses read (the folder ``analysis``).
-
-    Returns:
-        File name -> file.
-
-    Raises:
-        StoreError: there is no store in the directory.
-        DirectoryInUseError: a study is running in it.
-        ValidationError: the files are not as they should be.
-    """
-    directory = study.resolve(output_dir or study.output_dir or ".")
-    StoreReader(directory).close()  # before anything is written: is there a study at all?
-    with hold_directory(directory):
-        export_artifacts(directory)
-
-    errors = validate_canonical_artifacts(directory)
-    if validate_with_analysis_package and not errors:
-        errors = _errors_of_analysis(directory / "analysis")
-
-    if errors:
-        raise ValidationError(errors)
-
-    return {path.name: path for path in sorted(directory.iterdir()) if path.suffix in _TABLES}
-
-
-_TABLES = frozenset({".csv", ".json", ".yaml"})
-
-
-def _errors_of_analysis(directory: Path) -> list[str]:
-    try:
-        analysis = importlib.import_module(_ANALYSIS)
-    except ImportError as error:
-        needed = "validate_with_analysis_package needs design-research-analysis"
-        return [f"{needed}, which cannot be imported: {error}"]
-
-    found = analysis.validate_experiment_events(directory)
-    return [] if found.is_valid else [str(error) for error in found.errors]
+    return designs.build_design(crossed)

@@ -31,14 +31,14 @@ class SignificanceReport(Protocol):
         """Give a mapping for each test: ``test``, ``outcome``, ``p_value``, ``effect_size``."""
 
 
-def render_markdown_summary(study: Study, results: Iterable[RunResult]) -> str:
+def render_markdown_summary(study: Study, run_results: Iterable[RunResult]) -> str:
     """Say what a study asked, and how its runs ended.
 
     Args:
         study: The study.
-        results: Its results; they are read once, one by one.
+        run_results: Its results; they are read once, one by one.
     """
-    statuses = Counter(result.status.value for result in results)
+    statuses = Counter(result.status.value for result in run_results)
     primary = [f"`{outcome.name}`" for outcome in study.outcomes if outcome.primary]
     return _lines(
         f"# Study Summary: {study.title}",
@@ -57,17 +57,20 @@ def render_markdown_summary(study: Study, results: Iterable[RunResult]) -> str:
     )
 
 
-def render_significance_brief(analysis: Iterable[Mapping[str, Any]] | SignificanceReport) -> str:
+def render_significance_brief(
+    analysis_rows: Iterable[Mapping[str, Any]] | SignificanceReport,
+) -> str:
     """Say what came of tests: one line each, with its p value and effect size.
 
     Args:
-        analysis: A mapping for each test (``test``, ``outcome``, ``p_value``, ``effect_size``),
+        analysis_rows: A mapping for each test (``test``, ``outcome``, ``p_value``,
+            ``effect_size``),
             or an object whose ``to_significance_rows()`` gives them.
 
     Raises:
         TypeError: it is neither.
     """
-    rows = _significance_rows(analysis)
+    rows = _significance_rows(analysis_rows)
     return _lines(
         "## Significance Brief",
         *_listed(
@@ -138,13 +141,13 @@ def render_codebook(study: Study, conditions: Sequence[Condition]) -> str:
     )
 
 
-def write_markdown_report(output_dir: Path | str, filename: str, text: str) -> Path:
+def write_markdown_report(output_dir: Path | str, filename: str, content: str) -> Path:
     """Write a text into the folder ``artifacts`` of a study's output directory.
 
     Args:
         output_dir: The output directory.
         filename: The file's name in that folder.
-        text: What to write; it takes the place of what the file held.
+        content: What to write; it takes the place of what the file held.
 
     Returns:
         The file.
@@ -155,10 +158,10 @@ def write_markdown_report(output_dir: Path | str, filename: str, text: str) -> P
     folder = Path(output_dir) / "artifacts"
     path = folder / filename
     if not path.resolve().is_relative_to(folder.resolve()) or not Path(filename).name:
-        raise ValidationError([f"{filename!r} is no name of a file in {folder}"])
+        raise ValidationError([f"{filename!r} is not the name of a file in {folder}"])
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, text)
+    write_text(path, content)
     return path
 
 
@@ -170,7 +173,7 @@ def _significance_rows(analysis: Any) -> Iterable[Mapping[str, Any]]:
     found = list(rows) if isinstance(rows, Iterable) and not isinstance(rows, str) else [rows]
     if not all(isinstance(row, Mapping) for row in found):
         raise TypeError(
-            f"{analysis!r:.80} is no list of mappings and has no to_significance_rows() that "
+            f"{analysis!r:.80} is not a list of mappings and has no to_significance_rows() that "
             "gives one"
         )
 

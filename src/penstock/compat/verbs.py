@@ -112,7 +112,7 @@ def generate_doe(
     randomize: Annotated[bool, typer.Option(help="Shuffle the rows.")] = True,
 ) -> None:
     """Write the rows of a design without a study."""
-    from penstock.designs import doe
+    from penstock.compat import doe
     from penstock.export.tables import plain_cell, write_csv
 
     factors = _factors(factors_json)

@@ -9,16 +9,8 @@ allpairspy imports them when it is built.
 from __future__ import annotations
 
 from penstock.designs.aliases import alias_structure
-from penstock.designs.describe import describe_design
+from penstock.designs.describe import describe_design, design_balance_report
 from penstock.designs.design import ORDERED, WITH_CENTER, Design
-from penstock.designs.doe import (
-    append_center_points,
-    balanced_randomization_schedule,
-    design_balance_report,
-    full_factorial,
-    generate_doe,
-    randomize_runs,
-)
 from penstock.designs.fractions import fractional_factorial_2level, plackett_burman
 from penstock.designs.optimal import d_efficiency
 from penstock.designs.registry import DESIGNS, build_design
@@ -33,17 +25,12 @@ __all__ = [
     "Design",
     "DesignRow",
     "alias_structure",
-    "append_center_points",
-    "balanced_randomization_schedule",
     "build_design",
     "d_efficiency",
     "describe_design",
     "design_balance_report",
     "fractional_factorial_2level",
-    "full_factorial",
-    "generate_doe",
     "latin_hypercube",
     "plackett_burman",
-    "randomize_runs",
     "williams_square",
 ]

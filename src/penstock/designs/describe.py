@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock.designs.aliases import alias_structure
-from penstock.designs.doe import design_balance_report
 from penstock.designs.registry import build_design
 from penstock.study.conditions import Condition
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 
-__all__ = ["describe_design"]
+__all__ = ["describe_design", "design_balance_report"]
 
 _TWO = 2
 _MOST_FACTORS = 40
@@ -76,3 +76,16 @@ def _two_level_columns(
 
     varied = {name: column for name, column in columns.items() if len(set(column)) == _TWO}
     return varied if _TWO <= len(varied) <= _MOST_FACTORS else None
+
+
+def design_balance_report(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Count the levels of each column, and how much commoner the commonest is than the rarest."""
+    report = {}
+    for name in rows[0] if rows else ():
+        counts = Counter(stable_json_dumps(row[name]) for row in rows).values()
+        report[name] = {
+            "n_levels": float(len(counts)),
+            "max_to_min_ratio": max(counts) / min(counts),
+        }
+
+    return report

@@ -21,7 +21,7 @@ from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping
 from penstock.study.model import SCHEMA_VERSION
 
-__all__ = ["examine_artifacts", "validate_canonical_artifacts"]
+__all__ = ["CANONICAL", "examine_artifacts", "validate_canonical_artifacts"]
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "conditions.csv": CONDITION_COLUMNS,
@@ -29,6 +29,9 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "events.csv": EVENT_COLUMNS[: EVENT_COLUMNS.index("meta_json") + 1],
     "evaluations.csv": EVALUATION_COLUMNS,
 }
+CANONICAL = ("study.yaml", "manifest.json", *_COLUMNS)
+"""The files that every reader relies on."""
+
 _STUDY_KEYS = ("schema_version", "study_id", "title", "description")
 _MANIFEST_KEYS = (
     "schema_version",
@@ -51,7 +54,7 @@ def validate_canonical_artifacts(directory: Path | str) -> list[str]:
         directory: Where the files are.
     """
     folder = Path(directory)
-    missing = [name for name in _all_files() if not (folder / name).is_file()]
+    missing = [name for name in CANONICAL if not (folder / name).is_file()]
     if missing:
         return [f"Missing canonical artifacts: {sorted(missing)}."]
 
@@ -67,10 +70,6 @@ def validate_canonical_artifacts(directory: Path | str) -> list[str]:
         errors += _missing(name, "columns", columns, _header(folder / name))
 
     return errors
-
-
-def _all_files() -> tuple[str, ...]:
-    return ("study.yaml", "manifest.json", *_COLUMNS)
 
 
 def _mapping(

@@ -257,6 +257,9 @@ def _others(directory: Path, ours: Collection[str]) -> list[str]:
 
     known = {*_OURS, *_OF_A_SYSTEM, *(Path(name).parts[0] for name in ours)}
     known |= {path.name for path in files_aside(directory)}
+    if not (directory / "artifacts" / "checkpoints").exists():  # else they are another tool's
+        known.add("artifacts")  # reports that `penstock.compat` writes, before a run as well
+
     return sorted(path.name for path in directory.iterdir() if path.name not in known)
 
 

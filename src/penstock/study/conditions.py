@@ -20,7 +20,7 @@ from penstock.study.references import load_reference
 # What `assignment_fingerprint` writes, for values that are frozen already; a test compares them.
 _canonical = JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
-__all__ = ["Condition", "DesignRow", "conditions", "make_conditions", "row_errors"]
+__all__ = ["Condition", "DesignRow", "conditions", "make_conditions", "row_errors", "rules_of"]
 
 
 class Condition(Fact):
@@ -195,7 +195,7 @@ class _Rules:
         base_dir = None if study is None else study.base_dir
         for constraint in () if study is None else study.constraints:
             try:
-                self._rules.append((constraint, list(_tests(constraint, base_dir))))
+                self._rules.append((constraint, list(rules_of(constraint, base_dir))))
             except (ExpressionError, ImportError, AttributeError, TypeError) as error:
                 self._failures[constraint.constraint_id] = str(error)
 
@@ -226,7 +226,21 @@ class _Rules:
             )
 
 
-def _tests(constraint: Constraint, base_dir: Path | None) -> Iterator[Callable[..., Any]]:
+def rules_of(
+    constraint: Constraint, base_dir: Path | None = None
+) -> Iterator[Callable[[Mapping[str, Any], Mapping[str, Any]], Any]]:
+    """Yield the functions of factors and blocks that must all hold for a constraint to hold.
+
+    Args:
+        constraint: The constraint.
+        base_dir: Where ``file.py:attr`` is looked for; the working directory if not given.
+
+    Raises:
+        ExpressionError: its expression is not one.
+        ImportError: its function cannot be imported.
+        AttributeError: the module has no such function.
+        TypeError: what it refers to is not a function.
+    """
     if constraint.expression is not None:
         evaluate = compile_expression(constraint.expression)
         yield lambda factors, blocks: evaluate(

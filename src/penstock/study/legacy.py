@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["drop_legacy_keys"]
+__all__ = ["drop_legacy_keys", "drop_schema_version"]
 
 _ROLES = ("primary", "secondary")
 
@@ -15,10 +15,11 @@ def drop_legacy_keys(payload: dict[str, Any]) -> list[str]:
     ``schema_version`` is checked, ``primary_outcomes`` and ``secondary_outcomes`` become
     `Outcome.primary`, and ``linked_analysis_plan_id`` gives way to `AnalysisPlan.hypothesis_ids`.
     """
-    return [*_schema_version(payload), *_outcome_roles(payload), *_hypothesis_links(payload)]
+    return [*drop_schema_version(payload), *_outcome_roles(payload), *_hypothesis_links(payload)]
 
 
-def _schema_version(payload: dict[str, Any]) -> list[str]:
+def drop_schema_version(payload: dict[str, Any]) -> list[str]:
+    """Take the version of a study's schema out of it, and list what is wrong with it."""
     version = payload.pop("schema_version", None)
     if version is None or str(version).startswith("0."):
         return []

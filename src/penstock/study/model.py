@@ -19,6 +19,7 @@ from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
 from penstock.study.execution import Execution
 from penstock.study.factors import Block, Constraint, Factor
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
+from penstock.study.legacy import drop_schema_version
 from penstock.study.policies import KEPT, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem
 
@@ -105,6 +106,19 @@ class Study(Declaration):
     agent_specs: tuple[Text, ...] = ()
     base_dir: Path | None = Field(default=None, exclude=True, repr=False)
     study_file: Path | None = Field(default=None, exclude=True, repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_a_known_schema(cls, data: Any) -> Any:
+        """Let ``Study(**study.to_dict())`` be the same study."""
+        if not isinstance(data, Mapping) or "schema_version" not in data:
+            return data
+
+        fields = dict(data)
+        if errors := drop_schema_version(fields):
+            raise ValueError(*errors)
+
+        return fields
 
     @field_validator("replicates", "max_runs")
     @classmethod

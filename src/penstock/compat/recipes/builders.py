@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from penstock.compat.facts import Factor, Level, Study
 from penstock.compat.recipes.bundles import BenchmarkBundle, benchmark_bundle
 from penstock.compat.recipes.config import ComparisonStudyConfig, RecipeStudyConfig
 from penstock.compat.recipes.data_files import read_data
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS
-from penstock.study.factors import Factor, Level
-from penstock.study.model import Study
 
 __all__ = ["build_comparison", "build_strategy_comparison", "build_study"]
 
@@ -28,7 +27,7 @@ def build_comparison(recipe: str, config: ComparisonStudyConfig | None) -> Study
     """Build a comparison: one agent, the first of the bundle, under each level of its factors."""
     declared = read_data("common") | read_data(recipe)
     bundle = _bundle(declared.pop("bundle"), config)
-    factors = tuple(Factor.model_validate(factor) for factor in declared.pop("factors"))
+    factors = tuple(Factor(**factor) for factor in declared.pop("factors"))
     named = _named_by(bundle) | {"agent_specs": bundle.agent_specs[:1]}
     return _compared(declared | named, factors, config)
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from penstock._base.fact import Declaration, JsonMapping, Name, Text
+from penstock.compat.facts import Factor, as_older
 from penstock.compat.recipes.bundles import BenchmarkBundle
-from penstock.study.factors import Block, Constraint, Factor
+from penstock.study.factors import Block, Constraint
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from penstock.study.policies import DesignSpec, RunBudget, SeedPolicy
 
 __all__ = ["ComparisonStudyConfig", "RecipeStudyConfig"]
+
+
+_Factor = Annotated[Factor, BeforeValidator(as_older(Factor))]
 
 
 class RecipeStudyConfig(Declaration):
@@ -28,7 +34,7 @@ class RecipeStudyConfig(Declaration):
     rationale: Text | None = None
     tags: tuple[Text, ...] | None = None
     hypotheses: tuple[Hypothesis, ...] | None = None
-    factors: tuple[Factor, ...] | None = None
+    factors: tuple[_Factor, ...] | None = None
     blocks: tuple[Block, ...] | None = None
     constraints: tuple[Constraint, ...] | None = None
     design_spec: DesignSpec | None = None
@@ -65,5 +71,5 @@ class ComparisonStudyConfig(RecipeStudyConfig):
         secondary_factor: Takes the place of the second factor, or is added as one.
     """
 
-    comparison_factor: Factor | None = None
-    secondary_factor: Factor | None = None
+    comparison_factor: _Factor | None = None
+    secondary_factor: _Factor | None = None

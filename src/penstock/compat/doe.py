@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from penstock.designs.describe import design_balance_report
 from penstock.designs.design_rows import center_point, is_number, shuffled
 from penstock.designs.fractions import fractional_factorial_2level
 from penstock.designs.space import latin_hypercube
@@ -17,7 +17,6 @@ __all__ = [
     "ScheduledRun",
     "append_center_points",
     "balanced_randomization_schedule",
-    "design_balance_report",
     "full_factorial",
     "generate_doe",
     "randomize_runs",
@@ -173,19 +172,6 @@ def balanced_randomization_schedule(
         for turn in range(replicates)
         for place in range(len(order))
     ]
-
-
-def design_balance_report(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Count the levels of each column, and how much commoner the commonest is than the rarest."""
-    report = {}
-    for name in rows[0] if rows else ():
-        counts = Counter(stable_json_dumps(row[name]) for row in rows).values()
-        report[name] = {
-            "n_levels": float(len(counts)),
-            "max_to_min_ratio": max(counts) / min(counts),
-        }
-
-    return report
 
 
 def _argument_errors(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock.designs import (
+from penstock.compat import (
     append_center_points,
     balanced_randomization_schedule,
     design_balance_report,
