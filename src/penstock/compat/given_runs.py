@@ -14,10 +14,10 @@ from penstock.agents.condition_runner import ConditionRunner
 from penstock.agents.context import RunContext
 from penstock.compat.runs import RunResult
 from penstock.compat.studies import with_builders
-from penstock.errors import StopStudy, ValidationError
+from penstock.errors import ValidationError
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.results import RunStatus
-from penstock.running.attempt import execute
+from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings, bind, bind_standalone
 from penstock.running.scheduler import Scheduler
 from penstock.store.opening import open_store
@@ -224,13 +224,11 @@ class _Session:
             self._plan.condition_of(spec),
             self._attempts.get(position, 0) + 1,
         )
-        try:
-            made = await execute(
-                ctx,
-                self._bindings.agents[spec.agent_id],
-                self._bindings.evaluators[spec.problem_id],
-            )
-        except StopStudy:
+        attempt = Attempt(ctx, self._scheduler.orders)
+        made = await attempt.execute(
+            self._bindings.agents[spec.agent_id], self._bindings.evaluators[spec.problem_id]
+        )
+        if made.status is RunStatus.CANCELLED:  # its agent has said so: it is left undone
             self._scheduler.stop()
             return
 
