@@ -13,6 +13,7 @@ from penstock.running.checking import prepare
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
 from penstock.study.problem import Problem
 from tests.builders import make_context, make_study
+from tests.packages import install_package
 
 pytestmark = pytest.mark.anyio
 
@@ -243,3 +244,27 @@ def test_a_file_of_labels_lies_beside_the_study(folder: Path) -> None:
 
     assert error.startswith("evaluator 'lost': ")
     assert "absent.csv" in error
+
+
+async def test_an_evaluator_may_come_from_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_package(
+        tmp_path,
+        "rouge-for-penstock",
+        entry_points={"penstock.evaluators": {"rouge": "rouge_for_penstock:score"}},
+        modules={"rouge_for_penstock": "def score(answer):\n    return len(answer) / 10\n"},
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    study = make_study(evaluators={"summary": "rouge"})
+    (evaluate,) = bind(study).evaluators["p1"]
+    (row,) = await evaluate(make_context(), {"text": "four"})
+
+    assert study.to_dict()["evaluators"] == {"summary": {"call": "rouge"}}
+    assert (row.metric_name, row.metric_value) == ("summary", 0.4)
+
+    monkeypatch.undo()
+    (error,) = refused(study)
+    assert error == "evaluator 'summary': no installed package registers 'rouge'"
+    with pytest.raises(ValidationError, match="unknown key"):
+        make_study(evaluators=["rouge"])

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from penstock._base.entry_points import load_entry_point
 from penstock.errors import BindingError, ValidationError
+from penstock.study.declarations import EVALUATOR_GROUP
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 from penstock.study.references import load_reference
@@ -97,13 +99,21 @@ def _problem(name: str, fields: Mapping[str, Any]) -> Problem:
 def load_named(study: Study, kind: str, name: str, reference: Any) -> Any:
     """Load the code that a study names: ``module:attr``, or ``file.py:attr`` beside its file.
 
-    What is not text was declared in Python and is the code itself.
+    A name alone is an evaluator that an installed package registers. What is not text was
+    declared in Python and is the code itself.
 
     Raises:
         BindingError: it cannot be loaded; the kind and the name of what refers to it.
     """
     if not isinstance(reference, str):
         return reference
+
+    if ":" not in reference:
+        registered = load_entry_point(EVALUATOR_GROUP, reference)
+        if registered is None:
+            raise BindingError(f"{kind} {name!r}: no installed package registers {reference!r}")
+
+        return registered
 
     try:
         return load_reference(reference, study.base_dir)

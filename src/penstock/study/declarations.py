@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import Field, field_validator, model_serializer, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_serializer, model_validator
 
+from penstock._base.entry_points import entry_point_names
 from penstock._base.fact import Declaration
 from penstock.study.chat import ChatOptions, JudgeOptions
+from penstock.study.policies import KEPT
 from penstock.study.references import is_reference, reference_to
 from penstock.study.scoring import (
     ChoiceOptions,
@@ -20,7 +22,10 @@ from penstock.study.scoring import (
     RegexOptions,
 )
 
-__all__ = ["AgentDeclaration", "EvaluatorDeclaration"]
+__all__ = ["EVALUATOR_GROUP", "AgentDeclaration", "EvaluatorDeclaration"]
+
+EVALUATOR_GROUP = "penstock.evaluators"
+"""Where installed packages register evaluators: name -> the function."""
 
 
 class _OneOf(Declaration):
@@ -40,14 +45,19 @@ class _OneOf(Declaration):
 
     @field_validator("call", check_fields=False)
     @classmethod
-    def _names_code(cls, code: Any) -> Any:
+    def _names_code(cls, code: Any, info: ValidationInfo) -> Any:
         if code is None or _is_code(code):
             return code
 
-        if not isinstance(code, str) or not is_reference(code):
+        if not isinstance(code, str) or not (is_reference(code) or cls._is_registered(code, info)):
             raise ValueError(f"{code!r} is not a reference; write `module:name` or `file.py:name`")
 
         return code
+
+    @classmethod
+    def _is_registered(cls, name: str, info: ValidationInfo) -> bool:  # noqa: ARG003
+        """Tell whether an installed package registers code under a name."""
+        return False
 
     @property
     def kind(self) -> str:
@@ -113,8 +123,8 @@ class AgentDeclaration(_OneOf):
 class EvaluatorDeclaration(_OneOf):
     """How answers are scored: a built-in evaluator with its options, a judge, or code.
 
-    ``exact`` is short for ``{exact: {}}``; ``module:attr``, or in Python the function itself, for
-    ``{call: ...}``, which is what it is for an `AgentDeclaration`.
+    ``exact`` is short for ``{exact: {}}``; ``module:attr``, a name that an installed package
+    registers (``penstock.evaluators``), or in Python the function itself, for ``{call: ...}``.
     """
 
     exact: ExactOptions | None = None
@@ -130,8 +140,12 @@ class EvaluatorDeclaration(_OneOf):
     @model_validator(mode="before")
     @classmethod
     def _from_short_form(cls, data: Any) -> Any:
+        if isinstance(data, str) and data not in cls._names().values():
+            is_code = ":" in data or data in entry_point_names(EVALUATOR_GROUP)
+            return {"call": data} if is_code else {data: {}}
+
         if isinstance(data, str):
-            return {"call": data} if ":" in data else {data: {}}
+            return {data: {}}
 
         if isinstance(data, Mapping):  # in YAML, `exact:` alone is `exact: null`
             built_in = {*cls._names().values()} - {"call"}
@@ -141,3 +155,8 @@ class EvaluatorDeclaration(_OneOf):
             }
 
         return data
+
+    @classmethod
+    def _is_registered(cls, name: str, info: ValidationInfo) -> bool:
+        # What is read back was registered once; the package that brought it may be gone since.
+        return name in entry_point_names(EVALUATOR_GROUP) or info.context == KEPT
