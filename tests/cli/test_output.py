@@ -11,7 +11,7 @@ from tests.command_line import StudyFolder
 def test_an_internal_error_is_one_message_unless_debugging(
     folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(_: str) -> None:
+    def broken(*_: Any) -> None:
         raise RuntimeError("the \x1b[2Jroof")
 
     monkeypatch.setattr(target, "find_study", broken)
@@ -26,7 +26,7 @@ def test_an_internal_error_is_one_message_unless_debugging(
 def test_ctrl_c_before_a_study_begins_is_exit_code_130(
     folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(_: str) -> None:
+    def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(target, "find_study", interrupted)
