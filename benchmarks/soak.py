@@ -85,7 +85,9 @@ class Soak:
             "minutes": round((monotonic() - begun) / 60, 2),
             "cpu_s": round(process_time() - begun_cpu, 1),
             "store_mb": round((output_dir / "study.sqlite").stat().st_size / 1e6, 1),
-            **summary.model_dump(include={"started", "succeeded", "failed", "skipped", "retried"}),
+            **summary.session.model_dump(
+                include={"started", "succeeded", "failed", "skipped", "retried"}
+            ),
             "tasks_left": len(asyncio.all_tasks()) - 1,
             **growth(self.samples),
         }
@@ -95,7 +97,7 @@ class Soak:
         done = 0
         while done < self.runs and monotonic() - begun < self.minutes * 60:
             await anyio.sleep(self.faults.answer_s)
-            done = runner.summary.started
+            done = runner.summary.session.started
             self.samples.append(sample(done))
 
         runner.stop("soaked")

@@ -69,7 +69,7 @@ def shapes() -> dict[str, type[BaseModel]]:
         name: getattr(module, name)
         for module in (records, directory_records)
         for name in module.__all__
-        if name != "Record"
+        if name not in ("NUMBERS", "Record")
     }
     return {_event(shape) or name: shape for name, shape in found.items()}
 

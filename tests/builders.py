@@ -13,7 +13,14 @@ import anyio.from_thread
 from penstock.agents.context import RunContext
 from penstock.events import Event
 from penstock.planning.plan import Plan, RunSpec, plan
-from penstock.results import Evaluation, Observation, RunError, RunResult, RunStatus
+from penstock.results import (
+    Evaluation,
+    Observation,
+    RunError,
+    RunResult,
+    RunStatus,
+    answer_of,
+)
 from penstock.study.factors import Factor, Level
 from penstock.study.model import Study
 from penstock.study.policies import RunBudget, SeedPolicy
@@ -101,7 +108,12 @@ def make_result(
         "provenance": {"problem_family": "unknown"},
         "error": error,
     }
-    return RunResult(**(given | fields))
+    made = RunResult(**(given | fields))
+    if made.status is not RunStatus.SUCCESS or "observations" in fields:
+        return made
+
+    answer = answer_of(spec, made.outputs_json, made.ended_at)
+    return made.model_copy(update={"observations": (answer,)})
 
 
 def make_error(**fields: Any) -> RunError:

@@ -187,7 +187,7 @@ async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path
 
     summary = await runner.run()
     assert summary.succeeded == 400
-    assert summary.retried == 40
+    assert summary.session.retried == 40
     assert limits[0] == 8
     assert min(limits) >= 1
     assert any(later > earlier for earlier, later in pairwise(limits))
@@ -246,7 +246,7 @@ async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_pa
     assert reason.endswith("of $5.00")
 
     rest = await ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path).run()
-    assert rest.restored == summary.succeeded
+    assert rest.session.restored == summary.succeeded
     assert rest.remaining == 0
 
 
@@ -293,6 +293,23 @@ def test_every_block_of_code_in_the_documentation_is_true(
             ask_the_store(code, tmp_path)
         elif language == "yaml":
             load_as_part_of_a_study(code, tmp_path / "part")
+
+
+@pytest.mark.field("studies-N5")
+def test_the_script_of_the_readme_passes_a_second_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    blocks = FENCED.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    for _, title, code in blocks:
+        if title:
+            (tmp_path / title).write_text(code, encoding="utf-8")
+
+    (script,) = [code for *_, code in blocks if "ps.run_study(study)" in code]
+    for restored in (0, 20):
+        page = ModuleType("page")
+        run_python(script, page)
+        assert page.results.summary.session.restored == restored
 
 
 @pytest.mark.parametrize("kind", ps.DesignKind)
@@ -444,7 +461,7 @@ def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(tmp_pat
             response.read()  # ends with the study
 
         summary = second.client.get("/summary").json()
-        assert summary["restored"] == first_session
+        assert summary["session"]["restored"] == first_session
         assert summary["succeeded"] == planned - first_session
 
     assert len(answered) == len(set(answered)) == planned
@@ -461,4 +478,4 @@ def test_an_application_whose_study_cannot_run_goes_on_serving(tmp_path: Path) -
         other, agent_bindings=bindings, output_dir=tmp_path
     )
     with served(app) as application:
-        assert application.client.get("/summary").json()["started"] == 0
+        assert application.client.get("/summary").json()["session"]["started"] == 0

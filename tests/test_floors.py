@@ -25,6 +25,7 @@ FLOORS_OF_FILES = {
     "results": 1,
     "run": 6,
     "runner": 6,
+    "summary": 1,
 }
 FLOOR = re.compile(r"\(floor (\d)\)\.")
 

@@ -172,4 +172,4 @@ async def test_a_study_that_is_carried_out_otherwise_goes_on_in_its_directory(
         again = await ps.StudyRunner(otherwise, show_progress=False).run()
 
     assert first.succeeded == 2
-    assert (again.restored, again.remaining) == (2, 0)
+    assert (again.session.restored, again.remaining) == (2, 0)

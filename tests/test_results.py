@@ -9,9 +9,10 @@ import pytest
 from pydantic import ValidationError
 
 from penstock.planning.plan import plan
-from penstock.results import RunError, RunResult, RunStage, RunStatus, StudySummary, timestamp
+from penstock.results import RunError, RunResult, RunStage, RunStatus, timestamp
 from penstock.study.factors import Factor
 from penstock.study.model import Study
+from penstock.summary import SessionSummary, StudySummary
 
 MOMENT = datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
@@ -67,7 +68,8 @@ def test_a_result_cannot_be_changed() -> None:
 
 
 def test_a_summary_counts_what_is_done_and_what_remains() -> None:
+    session = SessionSummary(restored=4, succeeded=2, failed=1, skipped=1, retried=5)
     summary = StudySummary(
-        study_id="s", planned=10, restored=4, succeeded=2, failed=1, skipped=1, retried=5
+        study_id="s", planned=10, succeeded=6, failed=1, skipped=1, session=session
     )
-    assert (summary.done, summary.remaining) == (8, 2)
+    assert (summary.done, summary.remaining, summary.undone) == (8, 2, 2)

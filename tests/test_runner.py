@@ -118,7 +118,7 @@ async def test_a_cancellation_before_the_start_limits_listeners_too(tmp_path: Pa
     runner.subscribe(deaf)
     runner.cancel()
 
-    assert (await ended(runner)).started == 0
+    assert (await ended(runner)).session.started == 0
 
 
 @pytest.mark.field("engine-K4")
@@ -127,7 +127,7 @@ def test_a_runner_may_be_cancelled_where_no_loop_runs(tmp_path: Path) -> None:
     runner.subscribe(deaf)
     runner.cancel()
 
-    assert asyncio.run(ended(runner)).started == 0
+    assert asyncio.run(ended(runner)).session.started == 0
 
 
 @pytest.mark.field("engine-K4")
@@ -139,7 +139,7 @@ async def test_a_host_that_cancels_while_the_study_opens_is_heard(tmp_path: Path
             await runner.run()
 
     assert scope.cancelled_caught
-    assert runner.summary.started == 0
+    assert runner.summary.session.started == 0
 
 
 @pytest.mark.field("engine-K5")
@@ -439,7 +439,7 @@ def test_ctrl_c_once_more_cancels_the_runs_in_flight(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(ended(runner))
 
-    assert (runner.summary.failed, runner.summary.cancelled) == (2, 2)
+    assert (runner.summary.failed, runner.summary.session.cancelled) == (2, 2)
 
 
 @pytest.mark.field("engine-K20")
@@ -553,7 +553,7 @@ async def test_a_run_left_behind_is_over_for_counts_events_and_store_alike(
 
     assert [type(event) for event in events] == [ps.RunStarted, ps.RunAbandoned]
     assert summary == runner.summary
-    assert (summary.succeeded, summary.cancelled, summary.in_flight) == (0, 1, 0)
+    assert (summary.succeeded, summary.session.cancelled, summary.in_flight) == (0, 1, 0)
     with StoreReader(tmp_path) as store:
         assert store.count() == 0
 
@@ -572,8 +572,8 @@ async def test_what_a_cancelled_run_has_cost_is_kept_and_the_run_is_made_again(
     summary = await ended(runner)
 
     cancelled = [event for event in events if isinstance(event, ps.RunCancelled)]
-    assert len(cancelled) == summary.started == summary.cancelled
-    assert summary.cost_usd == summary.started
+    assert len(cancelled) == summary.session.started == summary.session.cancelled
+    assert summary.cost_usd == summary.session.started
     attempts: list[int] = []
 
     async def again(ctx: ps.RunContext) -> str:
@@ -581,7 +581,7 @@ async def test_what_a_cancelled_run_has_cost_is_kept_and_the_run_is_made_again(
         return "x"
 
     next_summary = await ended(make_runner(tmp_path, again))
-    assert (next_summary.restored, next_summary.remaining) == (0, 0)
+    assert (next_summary.session.restored, next_summary.remaining) == (0, 0)
     assert attempts == [1, 1, 1, 1]  # an attempt that was given up is made again, not another
 
 
@@ -596,7 +596,7 @@ async def test_after_a_stop_no_other_attempt_is_promised(tmp_path: Path) -> None
     summary = await ended(runner)
 
     assert [type(event) for event in events] == [ps.RunStarted, ps.RunFailed]
-    assert (summary.failed, summary.retried) == (1, 0)
+    assert (summary.failed, summary.session.retried) == (1, 0)
 
 
 @pytest.mark.field("engine-K25")
@@ -617,4 +617,4 @@ async def test_an_error_that_asks_to_wait_for_ever_is_tried_again_all_the_same(
 
     summary = await ended(make_runner(tmp_path, agent, retry=ps.Retry(attempts=2, wait_s=0)))
 
-    assert (summary.succeeded, summary.retried) == (4, 4)
+    assert (summary.succeeded, summary.session.retried) == (4, 4)

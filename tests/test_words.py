@@ -15,7 +15,7 @@ import typer
 
 import penstock as ps
 from penstock.cli import app
-from penstock.store.schema import SCHEMA
+from penstock.store.views import SCHEMA
 
 PAGE = Path(__file__).parents[1] / "docs" / "design.md"
 HEADER = ["word", "study file", "Python", "command line", "column", "older names"]

@@ -44,8 +44,8 @@ def slow_down_on_retries(runner: ps.StudyRunner, *, least: int = 1) -> ps.Subscr
 def stop_at_cost(runner: ps.StudyRunner, limit_usd: float) -> ps.Subscriber:
     """Stop the study when its attempts have cost so much, those that failed included.
 
-    Runs in flight end and are paid for, so the sum is passed by what they cost. Each session
-    counts for itself: what earlier sessions spent is in the store.
+    Runs in flight end and are paid for, so the sum is passed by what they cost. What earlier
+    sessions spent counts.
 
     Args:
         runner: The study.
@@ -65,5 +65,6 @@ async def run_carefully(study: ps.Study, limit_usd: float) -> ps.StudySummary:
     """Run a study with both listeners."""
     runner = ps.StudyRunner(study, retry=ps.Retry(attempts=5))
     runner.subscribe(slow_down_on_retries(runner), ps.RunRetried, ps.RunSucceeded)
-    runner.subscribe(stop_at_cost(runner, limit_usd), ps.RunRetried, ps.RunFinished)
+    stop = stop_at_cost(runner, limit_usd)
+    runner.subscribe(stop, ps.StudyStarted, ps.RunRetried, ps.RunFinished)
     return await runner.run()

@@ -45,7 +45,7 @@ from .options import RunnerOptions
 from .planning.plan import Plan, RunSpec, plan
 from .planning.selection import Selection
 from .planning.validation import validate_study
-from .results import Evaluation, Observation, RunError, RunResult, RunStatus, StudySummary
+from .results import Evaluation, Observation, RunError, RunResult, RunStatus
 from .run import StudyResult, arun_study, resume_study, run_study
 from .runner import StudyRunner
 from .running.checking import CheckReport, check
@@ -57,6 +57,7 @@ from .study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from .study.model import Study
 from .study.policies import DesignKind, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from .study.problem import Problem
+from .summary import StudySummary
 
 __all__ = [
     "AgentResult",

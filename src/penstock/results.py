@@ -1,8 +1,8 @@
-"""What came of runs: results, observations, evaluations, and the summary of a study."""
+"""What came of runs: results, observations and evaluations."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
-from penstock._base.fact import EMPTY, Fact
-from penstock._base.json import decode
+from penstock._base.fact import EMPTY, Fact, unchecked
+from penstock._base.json import decode, encode
 from penstock.planning.plan import RunSpec
+from penstock.study.identity import answer_event_id
 
 __all__ = [
     "JUDGE_AMOUNTS",
@@ -23,7 +24,11 @@ __all__ = [
     "RunResult",
     "RunStage",
     "RunStatus",
-    "StudySummary",
+    "answer_of",
+    "is_answer",
+    "reported_in",
+    "says_answer",
+    "text_of",
     "timestamp",
 ]
 
@@ -35,6 +40,8 @@ JUDGE_AMOUNTS = frozenset(
         "judge_output_tokens",
         "judge_provider_s",
         "judge_queued_s",
+        "judge_uncounted_cost_usd",
+        "judge_uncounted_tokens",
     }
 )
 """Metrics of what judges took to score an answer, kept apart from what the agent took."""
@@ -139,6 +146,7 @@ class RunResult(Fact):
         started_order: Its place among the attempts of its session as they started, from 1.
         outputs_json: What the agent returned, as the JSON text that is stored.
         metrics: What was measured, by name.
+        observations: What the agent reported; where it reported nothing and succeeded, its answer.
         cost_usd: What the attempt cost, in US dollars.
         latency_s: How long the attempt took, in seconds of a monotonic clock.
         is_rescored: Whether the answer is an earlier one that was scored again: it cost nothing.
@@ -214,49 +222,65 @@ class RunResult(Fact):
         return self.metrics.get("primary_outcome")
 
 
-class StudySummary(Fact):
-    """Where a study stands: counts of runs, and what they have cost so far.
+_reported = unchecked(Observation)
+_OF_AN_ANSWER = '{"auto_generated":true}'
+
+
+def answer_of(spec: RunSpec, outputs_json: str, ended_at: datetime) -> Observation:
+    """Make the event that is a run's answer, for an agent that has reported nothing.
 
     Args:
-        planned: Runs in the plan.
-        restored: Runs of the plan that were kept from earlier sessions.
-        started: Attempts started in this session.
-        in_flight: Attempts under way.
-        succeeded: Runs that succeeded in this session.
-        failed: Runs that failed in this session, after their last attempt.
-        skipped: Runs whose agent said that they do not apply.
-        cancelled: Attempts that were given up; their runs are made in the next session.
-        retried: Attempts that failed and were, or will be, tried again.
-        cost_usd: Cost of all attempts of this session and of their judges, in US dollars.
-        stopped_because: Why the study was stopped before its end, if it was.
-        is_out_of_budget: Whether that was its budget.
+        spec: The run.
+        outputs_json: What it answered.
+        ended_at: When.
     """
+    return _reported(
+        timestamp=timestamp(ended_at),
+        record_id=answer_event_id(spec.run_id),
+        text=text_of(decode(outputs_json)),
+        session_id=spec.run_id,
+        actor_id="agent",
+        event_type="assistant_output",
+        meta_json=_OF_AN_ANSWER,
+        study_id=spec.study_id,
+        run_id=spec.run_id,
+        condition_id=spec.condition_id,
+    )
 
-    study_id: str
-    planned: int = 0
-    restored: int = 0
-    started: int = 0
-    in_flight: int = 0
-    succeeded: int = 0
-    failed: int = 0
-    skipped: int = 0
-    cancelled: int = 0
-    retried: int = 0
-    cost_usd: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    stopped_because: str | None = None
-    is_out_of_budget: bool = False
 
-    @property
-    def done(self) -> int:
-        """Runs that have a result, from this session or an earlier one."""
-        return self.restored + self.succeeded + self.failed + self.skipped
+def is_answer(observation: Observation, ended_at: datetime) -> bool:
+    """Tell whether an event of a run that ended then is its answer, which no agent has reported."""
+    return observation.meta_json == _OF_AN_ANSWER and observation.timestamp == timestamp(ended_at)
 
-    @property
-    def remaining(self) -> int:
-        """Runs of the plan that have no result yet."""
-        return self.planned - self.done
+
+def reported_in(result: RunResult) -> Sequence[Observation]:
+    """Return what the agent of a run has reported itself."""
+    observed = result.observations
+    if len(observed) == 1 and is_answer(observed[0], result.ended_at):
+        return ()
+
+    return observed
+
+
+def says_answer(reported: Sequence[Observation], outputs: Mapping[str, Any]) -> bool:
+    """Tell whether an agent has reported its answer itself, so that it needs no event of its own.
+
+    Every other answer has one, in the tables of events, after all that its agent reported.
+    """
+    return any(
+        each.event_type == "assistant_output" and each.text == text_of(outputs) for each in reported
+    )
+
+
+def text_of(outputs: Mapping[str, Any]) -> str:
+    """Give the text of an answer: its ``text``, as JSON where that is something else."""
+    text = outputs.get("text")
+    if type(text) is str:
+        return text
+
+    written = "null" if text is None else encode(text)
+    plain = decode(written)
+    return plain if isinstance(plain, str) else written if plain is not None else ""
 
 
 def timestamp(at: datetime | None = None) -> str:

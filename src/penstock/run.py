@@ -14,11 +14,13 @@ import anyio.abc
 
 from penstock.errors import RunningLoopError
 from penstock.options import RunnerOptions
-from penstock.results import RunResult, StudySummary
+from penstock.results import RunResult
 from penstock.runner import StudyRunner
 from penstock.running.garbage import collecting_seldom
+from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
+from penstock.summary import StudySummary
 
 if TYPE_CHECKING:
     from penstock.analysis.analyze import Analysis
@@ -31,7 +33,7 @@ class StudyResult(Sequence[RunResult]):
 
     Args:
         output_dir: The study's output directory.
-        summary: Where the study stood at the end.
+        summary: What the study has come to, over all its sessions.
     """
 
     def __init__(self, output_dir: Path, summary: StudySummary, *, dry_run: bool = False) -> None:
@@ -53,7 +55,7 @@ class StudyResult(Sequence[RunResult]):
             StoreError: there is no study in it.
         """
         with StoreReader(Path(output_dir)) as store:
-            return cls(Path(output_dir), store.summary())
+            return cls(Path(output_dir), read_ledger(store).summary)
 
     def __len__(self) -> int:
         return self._length

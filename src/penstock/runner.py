@@ -26,7 +26,7 @@ from penstock.options import (
 from penstock.planning.order import execution_order
 from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.planning.selection import choose, to_make
-from penstock.results import RunResult, StudySummary
+from penstock.results import RunResult
 from penstock.running.checking import prepare
 from penstock.running.ending import Ending, finish_before_cancelling
 from penstock.running.lifecycle import Job, Lifecycle
@@ -40,6 +40,7 @@ from penstock.store.restored import Restored
 from penstock.store.writer import Store
 from penstock.study.model import Study
 from penstock.subscribers import checkpoint, export, log, progress
+from penstock.summary import StudySummary
 
 __all__ = ["StudyRunner"]
 
@@ -90,7 +91,7 @@ class StudyRunner:
         self._only = given["only"]
         self._chosen = choose(self.plan, self._only)
         self._store: Store  # there while the study runs
-        self._restored = 0
+        self._final: StudySummary | None = None
         self._left_out_because: str | None = None
         self._begun = False
         self._make_machinery()
@@ -130,11 +131,8 @@ class StudyRunner:
 
     @property
     def summary(self) -> StudySummary:
-        """Where the study stands now."""
-        return self._lifecycle.tally.summary(
-            self.study.study_id,
-            planned=len(self.plan),
-            restored=self._restored,
+        """Where the study stands now, over all its sessions; ``summary.session`` is this one."""
+        return self._final or self._lifecycle.tally.summary(
             in_flight=self._scheduler.in_flight,
             stopped_because=self._stopped_because,
             is_out_of_budget=self._ending.is_out_of_budget,
@@ -231,15 +229,15 @@ class StudyRunner:
         async with open_store(directory, study_id=study_id, durable=self._durable) as store:
             self._store = store
             restored = await store.begin(self.plan, rescore=self._rescore)
-            self._restored = restored.kept
+            self._lifecycle.tally.begin(store.summary())
             self._chosen = to_make(self._chosen, restored.done, restored.answered, self._only)
             self.left_out = len(self.plan) - restored.kept - self._chosen.count(1)
             try:
-                async with self._bindings.open(await self._session(store)):
+                async with self._bindings.open(self._session()):
                     with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
-                await store.end(self._how_it_ended())
+                self._final = await store.end(self._how_it_ended(), self.summary)
 
         if self._listeners.failure is not None:
             raise self._listeners.failure
@@ -255,18 +253,20 @@ class StudyRunner:
         exporting = Listener(export.export(self.output_dir), export.EVENTS, **ours)
         listeners = [saving, exporting, Listener(log.log, log.EVENTS), *self._subscribed]
         listeners += self._parallelism.listeners
-        if progress.is_shown(self._show_progress, len(self.plan) - self._restored):
+        if progress.is_shown(self._show_progress, self.summary.undone):
             listeners.append(Listener(progress.progress(), progress.EVENTS))
 
         for listener in listeners:
             self._listeners.start(listener)
 
+        opening = self.summary
         self._announce(
             StudyStarted,
-            planned=len(self.plan),
-            restored=restored.kept,
-            lost_calls=restored.lost_calls,
+            planned=opening.planned,
+            restored=opening.session.restored,
+            lost_calls=opening.lost_calls,
             left_out=self.left_out,
+            summary=opening,
         )
         failure: BaseException | None = None
         try:
@@ -290,10 +290,9 @@ class StudyRunner:
         if failure is not None:
             raise failure
 
-    async def _session(self, store: Store) -> Session:
-        is_bound = self.study.budget.bounds_spending  # else nobody asks, and it reads every attempt
-        spent_usd, spent_tokens = await store.spent() if is_bound else (0.0, 0)
-        return Session(spent_usd, spent_tokens, self._ending.out_of_budget, self._parallelism.say)
+    def _session(self) -> Session:
+        spent = self._lifecycle.tally.opening.committed
+        return Session(*spent, self._ending.out_of_budget, self._parallelism.say)
 
     @property
     def _stopped_because(self) -> str | None:
@@ -314,10 +313,11 @@ class StudyRunner:
                     planned_order,
                     restored.attempts.get(position, 0),
                     position in restored.answered,
+                    restored.replaced(position),
                 )
 
-    def _note_call(self) -> None:
-        self._store.note_start()
+    def _note_call(self, count: int) -> None:
+        self._store.note_start(count)
 
     async def _recall(self, position: int) -> RunResult:
         return await self._store.recall(position)
@@ -326,4 +326,4 @@ class StudyRunner:
         if self._stopped_because is not None:
             return f"stopped: {self._stopped_because}"
 
-        return "complete" if self.summary.remaining == 0 else "failed"
+        return "complete" if self.summary.undone == 0 else "failed"

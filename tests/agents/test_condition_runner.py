@@ -134,7 +134,7 @@ def test_what_failed_runs_again_and_what_succeeded_does_not(tmp_path: Path) -> N
         return measure(run_spec, condition)
 
     assert run(failing, tmp_path, parallelism=1).summary.failed == 2
-    assert run(failing, tmp_path).summary.restored == 2
+    assert run(failing, tmp_path).summary.session.restored == 2
     assert len(calls) == 6
 
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from penstock.store.schema import SCHEMA_VERSION
 from tests.command_line import StudyFolder
+from tests.older_stores import make_older
 
 
 @pytest.fixture
@@ -62,14 +64,13 @@ def edit(results: Path, *statements: str) -> None:
     ("statement", "code", "said"),
     [
         (
-            "INSERT INTO evaluation VALUES (99, 0, 'e', 'score', 1, 'unitless', 'run', '{}')",
+            "INSERT INTO evaluation VALUES (99, 0, 'e', 'score', 1, NULL, 'unitless', 'run', '{}')",
             3,
             "1 rows of evaluation belong to no attempt",
         ),
         ("UPDATE attempt SET run_id = 'run-x' WHERE id = 1", 3, "1 results are not where the plan"),
         ("DELETE FROM session", 3, "knows nothing of the last session, which made 40 calls"),
         ("UPDATE session SET ended_at = NULL", 0, "the last session was killed"),
-        ("PRAGMA user_version = 1", 0, "layout 1, the one of today is"),
         ("UPDATE session SET planned = 7", 0, "the plan was made in Python"),
     ],
 )
@@ -80,6 +81,16 @@ def test_a_store_that_was_edited_is_told(
     told = cli("doctor", results)
     assert said in told.stderr
     assert told.exit_code == code
+
+
+@pytest.mark.parametrize("layout", range(1, SCHEMA_VERSION))
+def test_an_older_layout_is_told_and_its_files_are_the_same(
+    results: Path, cli: Any, layout: int
+) -> None:
+    make_older(results / "study.sqlite", layout)
+    told = cli("doctor", results)
+    assert f"layout {layout}, the one of today is" in told.stderr
+    assert told.exit_code == 0
 
 
 def test_runs_without_a_result_are_told(results: Path, cli: Any) -> None:

@@ -50,7 +50,11 @@ def test_machines_read_launch_and_done_and_nothing_else_on_stdout(folder: StudyF
     launch, done = json_lines(ended.stdout)
     assert launch["event"] == "launch"
     assert (launch["study_id"], launch["planned"], launch["restored"]) == ("tones", 40, 0)
-    assert done == {
+    session = done.pop("session")
+    assert done["attempts"] == session["attempts"] == session["succeeded"] == 40
+    assert done["agents"] == {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0}
+    spent = ("agents", "judges", "cost_usd", "input_tokens", "output_tokens", "attempts")
+    assert {name: done[name] for name in done if name not in spent} == {
         "event": "done",
         "planned": 40,
         "restored": 0,
@@ -59,6 +63,10 @@ def test_machines_read_launch_and_done_and_nothing_else_on_stdout(folder: StudyF
         "skipped": 0,
         "remaining": 0,
         "left_out": 0,
+        "lost_calls": 0,
+        "uncounted_cost_usd": 0.0,
+        "uncounted_tokens": 0,
+        "unpriced": 0,
         "stopped_because": None,
         "output_dir": str(folder.results),
     }

@@ -50,7 +50,7 @@ def test_an_output_that_cannot_be_stored_fails_its_run_alone(tmp_path: Path) -> 
         "OutputError: the value at output.held",
         "OutputError: the value at output.parts",
     ]
-    assert run(study, agents, tmp_path).summary.restored == 2
+    assert run(study, agents, tmp_path).summary.session.restored == 2
 
 
 def test_a_progress_display_that_raises_is_switched_off_and_the_study_goes_on(
@@ -149,7 +149,8 @@ def test_tables_are_in_plan_order_and_a_resume_changes_no_byte_of_them(tmp_path:
     assert before == planned
     assert [row["run_id"] for row in read(tmp_path / "resumed" / "runs.csv")] == planned
     assert_same_artifacts(tmp_path / "resumed", tmp_path / "whole")
-    metas = {row["meta_json"] for row in read(tmp_path / "resumed" / "events.csv")}
+    events = read(tmp_path / "resumed" / "events.csv")
+    metas = {row["meta_json"] for row in events if row["event_type"] == "tool_call"}
     assert metas == {'{"b":1,"a":[1,2]}'}
 
 

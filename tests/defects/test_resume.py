@@ -108,7 +108,7 @@ except ps.SubscriberError as error:
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
 print(len(calls.all()))
-print(go_on().summary.restored)
+print(go_on().summary.session.restored)
 """
 
 
@@ -139,7 +139,8 @@ def test_a_failed_run_runs_again_in_the_next_session(tmp_path: Path) -> None:
     first = run(make_study(replicates=2), flaky, tmp_path).summary
     second = run(make_study(replicates=2), flaky, tmp_path).summary
     assert (first.failed, first.succeeded) == (1, 3)
-    assert (second.restored, second.succeeded, second.failed) == (3, 1, 0)
+    assert (second.session.restored, second.session.succeeded) == (3, 1)
+    assert (second.succeeded, second.failed) == (4, 0)
     assert calls[4:] == calls[:1]
     tried = "SELECT attempt, status, error_message FROM attempts WHERE run_id = '{}'"
     history = query(tmp_path, tried.format(calls[0]))
@@ -159,7 +160,7 @@ def test_a_provider_that_limits_its_rate_is_asked_again(tmp_path: Path) -> None:
 
     results = run(make_study(replicates=5), agent, tmp_path, retry=ps.Retry(attempts=9, wait_s=0))
     assert results.summary.succeeded == 10
-    assert results.summary.retried == len(calls) - 10 > 0
+    assert results.summary.session.retried == len(calls) - 10 > 0
     assert {row["status"] for row in read(tmp_path / "runs.csv")} == {"success"}
 
 
@@ -195,7 +196,7 @@ def test_a_resume_does_not_mix_results_of_another_study_seed_agent_or_problem(
 
     assert query(tmp_path / "out", "SELECT run_id, seed, outputs, study_id FROM runs") == before
     again = ps.run_study(_declared(tmp_path), show_progress=False)
-    assert again.summary.restored == 2
+    assert again.summary.session.restored == 2
 
 
 def test_a_resume_shows_only_what_is_in_the_plan_and_forgets_nothing(tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ async def test_what_is_in_flight_when_a_study_fails_fast_ends_and_is_kept(tmp_pa
     assert summary.cost_usd == 15.0
     assert query(tmp_path, "SELECT sum(cost_usd), count(*) FROM runs") == [(15.0, 4)]
     again = await ps.arun_study(study, agent_bindings={"agent-a": agent}, output_dir=tmp_path)
-    assert (again.summary.restored, again.summary.succeeded) == (3, 9)
+    assert (again.summary.session.restored, again.summary.session.succeeded) == (3, 9)
 
 
 def test_a_study_resumed_from_another_working_directory_finds_its_results(
@@ -310,7 +311,7 @@ def test_a_study_resumed_from_another_working_directory_finds_its_results(
     for folder in (home, tmp_path, Path("/")):
         monkeypatch.chdir(folder)
         study = ps.load_study(os.path.relpath(home / "study.yaml"))
-        restored.append(ps.run_study(study, show_progress=False).summary.restored)
+        restored.append(ps.run_study(study, show_progress=False).summary.session.restored)
 
     assert restored == [0, 2, 2]
     (manifest,) = {row["manifest_path"] for row in read(home / "results" / "runs.csv")}

@@ -71,7 +71,7 @@ def test_ctrl_c_starts_nothing_more_and_keeps_and_exports_what_was_made(tmp_path
     kept = [row["run_id"] for row in read(tmp_path / "out" / "runs.csv")]
     assert sorted(kept) == sorted(calls.all())
     again = run(make_study(replicates=20), calls.note_and("x"), tmp_path / "out")
-    assert again.summary.restored == 6
+    assert again.summary.session.restored == 6
     assert set(Counter(calls.all()).values()) == {1}
 
 

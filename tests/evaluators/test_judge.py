@@ -111,7 +111,8 @@ async def test_an_answer_whose_judge_fails_is_kept_and_scored_in_the_next_sessio
     assert second.summary.succeeded == 2
     assert len(models.asked("some-model")) == 2
     assert [result.metrics["judge_input_tokens"] for result in second] == [72, 72]
-    assert second.summary.cost_usd == pytest.approx(2 * 0.018), "what this session cost"
+    assert second.summary.session.cost_usd == pytest.approx(2 * 0.018), "what this session cost"
+    assert second.summary.cost_usd == pytest.approx(2 * 0.018 + 12 * 0.018)
     (row,) = rows(study, "SELECT total(judge_cost_usd) AS judges FROM attempts")
     assert row["judges"] == pytest.approx(12 * 0.018)
 

@@ -188,7 +188,9 @@ def test_a_run_that_did_not_succeed_leaves_an_event_that_says_so(tmp_path: Path)
     ]
     ids = [row["run_id"] for row in table(out / "runs.csv")]
     order = [ids.index(row["run_id"]) for row in table(out / "events.csv")]
-    assert order == [0, 1, 1, 2, 2, 3], "in plan order, after what the agent reported"
+    assert order == [0, 0, 1, 1, 2, 2, 3, 3], "in plan order, after what the agent reported"
+    texts = [row["text"] for row in table(out / "events.csv") if row["run_id"] == ids[1]]
+    assert texts[-1] == "RuntimeError: boom"
 
 
 def test_an_answer_that_holds_nan_keeps_its_text_in_the_table_of_events(tmp_path: Path) -> None:

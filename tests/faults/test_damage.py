@@ -18,6 +18,7 @@ from penstock.store.schema import SCHEMA_VERSION
 from tests.artifacts import assert_same_artifacts
 from tests.faults.conftest import Prove, run_module
 from tests.faults.study import RUNS, Calls, run, saved
+from tests.older_stores import make_older
 
 
 @pytest.fixture
@@ -136,29 +137,19 @@ def test_files_that_were_deleted_or_edited_are_written_anew(results: Path, prove
     )
 
 
-def make_older(store: Path) -> None:
-    """Give the store the layout of its first version: no counts of calls, a row for each answer."""
+def keep_twenty(store: Path) -> None:
+    """Leave twenty results."""
     with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("DROP INDEX unfinished_by_position")
-        connection.execute(
-            "INSERT INTO observation SELECT id, 0, ended_at, answer_event_id, NULL, NULL, 'agent', "
-            "'assistant_output', '{\"auto_generated\":true}', 'step', NULL, NULL, NULL, NULL "
-            "FROM attempt"
-        )
-        connection.execute("DROP VIEW events")
-        connection.execute("ALTER TABLE attempt DROP COLUMN answer_event_id")
-        connection.execute("CREATE VIEW events AS SELECT * FROM observation")
-        connection.execute("ALTER TABLE session DROP COLUMN started")
-        connection.execute("ALTER TABLE session DROP COLUMN saved")
         connection.execute("DELETE FROM observation WHERE attempt_id > 20")
         connection.execute("DELETE FROM attempt WHERE id > 20")
-        connection.execute("PRAGMA user_version = 1")
 
 
+@pytest.mark.parametrize("layout", range(1, SCHEMA_VERSION))
 def test_an_older_layout_is_brought_up_to_date_and_a_copy_kept(
-    results: Path, proved: Prove
+    results: Path, layout: int, proved: Prove
 ) -> None:
-    make_older(results / "study.sqlite")
+    keep_twenty(results / "study.sqlite")
+    make_older(results / "study.sqlite", layout)
     assert [len(result.observations) for result in ps.StudyResult.open(results)] == [1] * 20
     calls = Calls()
     run(results, calls.agent)
@@ -167,9 +158,9 @@ def test_an_older_layout_is_brought_up_to_date_and_a_copy_kept(
     with closing(sqlite3.connect(results / "study.sqlite")) as store:
         assert store.execute("SELECT count(*) FROM events").fetchone() == (RUNS,)
 
-    for name, layout in (("study.sqlite", SCHEMA_VERSION), ("study.layout-1.sqlite", 1)):
+    for name, has in (("study.sqlite", SCHEMA_VERSION), (f"study.layout-{layout}.sqlite", layout)):
         with closing(sqlite3.connect(results / name)) as store:
-            assert store.execute("PRAGMA user_version").fetchone() == (layout,)
+            assert store.execute("PRAGMA user_version").fetchone() == (has,)
 
     proved(
         "a store of an older layout",

@@ -50,7 +50,7 @@ def test_a_full_disk_stops_the_study_which_goes_on_once_there_is_space(
 
     subprocess.run(["mount", "-o", "remount,size=80m", str(small_disk)], check=True)
     ballast.unlink()
-    assert run(results, calls.agent, study=STUDY).summary.succeeded == MANY - kept
+    assert run(results, calls.agent, study=STUDY).summary.session.succeeded == MANY - kept
     assert saved(results) == MANY
     assert len(calls.run_ids) == MANY + first - kept
     proved(
@@ -93,4 +93,4 @@ def test_a_file_that_may_not_grow_stops_the_study_which_goes_on_where_it_may(
     assert f"{tmp_path / 'study.sqlite'}" in stopped.stderr
     kept = saved(tmp_path)
     assert 0 < kept < RUNS
-    assert run(tmp_path, Calls(PAYLOAD).agent).summary.succeeded == RUNS - kept
+    assert run(tmp_path, Calls(PAYLOAD).agent).summary.session.succeeded == RUNS - kept

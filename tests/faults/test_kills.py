@@ -91,7 +91,6 @@ class Series:
         self.session = 0
         self.kills: Counter[str] = Counter()
         self.lost = self.told = self.untold = self.told_before = 0
-        self.has_ended = False
         self.attempts = 0
         self.saved: set[str] = set()
 
@@ -145,8 +144,7 @@ class Series:
         lost = len(called) - (self.attempts - attempts)
         assert lost >= 0
         self.lost += lost
-        self.untold = 0 if self.has_ended else self.untold + lost
-        self.told_before = 0 if self.has_ended else self.told_before
+        self.untold += lost
 
     def read_store(self) -> set[str]:
         """Read which runs are saved, in a copy, so that the study finds what the kill left."""
@@ -164,9 +162,6 @@ class Series:
 
         with store:
             ((self.attempts,),) = store.table("SELECT count(*) FROM attempt")
-            ((self.has_ended,),) = store.table(
-                "SELECT count(ended_at) FROM session WHERE id = (SELECT max(id) FROM session)"
-            )
             return {
                 run_id
                 for (run_id,) in store.table(

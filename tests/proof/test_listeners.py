@@ -69,7 +69,7 @@ async def test_a_critical_listener_that_raises_stops_the_study_and_nothing_saved
     saved = runner.summary
     assert 0 < saved.succeeded < saved.planned
     again = await make_runner(tmp_path, replicates=20).run()
-    assert again.restored == saved.succeeded
+    assert again.session.restored == saved.succeeded
     assert again.remaining == 0
 
 
@@ -90,7 +90,7 @@ async def test_a_hanging_lossless_listener_holds_the_study_at_the_gate_and_the_s
         with runner.watch(ps.StudyWaiting) as waits:
             group.start_soon(runner.run)
             waiting = await anext(waits)
-            started_while_waiting = runner.summary.started
+            started_while_waiting = runner.summary.session.started
             let_go.set()
 
     assert isinstance(waiting, ps.StudyWaiting)

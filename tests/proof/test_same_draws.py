@@ -113,7 +113,7 @@ async def test_an_interruption_and_a_resume_change_no_answer(tmp_path: Path) -> 
     await runner.run()
     assert 100 <= runner.summary.succeeded < 600
     results = await run(parts, random_study(), 500)
-    assert results.summary.restored == runner.summary.succeeded
+    assert results.summary.session.restored == runner.summary.succeeded
     assert (whole / "evaluations.csv").read_bytes() == (parts / "evaluations.csv").read_bytes()
 
 
@@ -148,7 +148,7 @@ async def test_attempts_that_fail_or_time_out_change_no_answer(tmp_path: Path) -
         timeout_s=0.5,
         retry=ps.Retry(attempts=2, wait_s=0.001),
     )
-    assert results.summary.retried == 400
+    assert results.summary.session.retried == 400
     smooth, rough = (tmp_path / name / "evaluations.csv" for name in ("smooth", "rough"))
     assert smooth.read_bytes() == rough.read_bytes()
 

@@ -21,7 +21,7 @@ from penstock.evaluators.port import BoundEvaluator
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.attempt import Attempt
 from penstock.running.scheduler import Orders
-from penstock.store.rows import answer_id_of, attempt_row
+from penstock.store.rows import attempt_row
 from penstock.study.hypotheses import Outcome
 from tests.builders import let_time_run_out, make_context
 
@@ -40,7 +40,7 @@ async def attempt(
     scorers = [bound_evaluator(f"e{i}", evaluator) for i, evaluator in enumerate(evaluators)]
     made = Attempt(ctx or make_context(), outcomes=options.pop("outcomes", ()))
     result = await made.execute(bound, scorers, **options)
-    assert attempt_row(1, 1, result, answer_id_of(result), final=True)
+    assert attempt_row(1, 1, result, final=True)
     return result
 
 

@@ -141,7 +141,7 @@ async def test_a_failed_attempt_is_tried_again_after_a_wait_and_every_attempt_is
     assert finished.result.attempt == 8
     tally = house.lifecycle.tally
     assert (tally.started, tally.retried, tally.succeeded, tally.failed) == (3, 2, 1, 0)
-    assert (tally.cost_usd, tally.input_tokens) == (3.0, 30)
+    assert (tally.session().cost_usd, tally.session().input_tokens) == (3.0, 30)
 
 
 async def test_more_failures_than_allowed_stop_the_study_with_the_last_one_told() -> None:
@@ -232,7 +232,7 @@ async def test_an_answer_that_only_wants_scoring_calls_no_agent_and_costs_nothin
     ended = (await house.said())[-1]
     assert isinstance(ended, RunSucceeded)
     assert (ended.result.outputs, ended.result.cost_usd) == ({"text": "42"}, 5.0)
-    assert (house.lifecycle.tally.cost_usd, house.lifecycle.tally.succeeded) == (0.0, 1)
+    assert (house.lifecycle.tally.session().cost_usd, house.lifecycle.tally.succeeded) == (0.0, 1)
 
 
 async def test_what_an_agent_in_a_thread_reports_comes_between_its_start_and_its_end() -> None:
@@ -315,7 +315,10 @@ async def test_the_summary_states_the_counts() -> None:
     house = House(failing(1))
     await house.do()
     await house.do(Job(position=1, planned_order=1))
-    summary = house.lifecycle.tally.summary("tested", planned=4, restored=1, in_flight=0)
+    house.lifecycle.tally.begin(ps.StudySummary(study_id="tested", planned=4, succeeded=1))
+    summary = house.lifecycle.tally.summary(in_flight=0)
 
-    assert (summary.started, summary.succeeded, summary.failed) == (2, 1, 1)
+    session = summary.session
+    assert (session.started, session.succeeded, session.failed) == (2, 1, 1)
+    assert (summary.succeeded, summary.failed) == (2, 1)
     assert (summary.done, summary.remaining, summary.cost_usd) == (3, 1, 2.0)

@@ -69,7 +69,7 @@ async def test_a_study_settles_at_what_its_agent_bears_and_nothing_is_lost(tmp_p
 
     assert (summary.succeeded, summary.failed) == (600, 0)
     assert agent.most == 6
-    assert agent.refused == summary.retried <= 0.1 * 600
+    assert agent.refused == summary.session.retried <= 0.1 * 600
     assert changes[0].limit == 16
     assert changes[0].reason.startswith("automatic; it grows to ")
     assert changes[1].limit == 8
@@ -175,7 +175,7 @@ async def test_a_provider_that_bears_so_many_calls_is_asked_for_no_more(tmp_path
         refused = provider.stats()["requests"] - 800
 
     assert (summary.succeeded, summary.failed) == (800, 0)
-    assert refused == summary.retried <= 0.1 * 800
+    assert refused == summary.session.retried <= 0.1 * 800
     assert all(change.limit <= 64 for change in changes)
 
 
@@ -189,7 +189,7 @@ async def test_a_provider_with_a_rate_limit_is_waited_for(tmp_path: Path) -> Non
         summary, changes = await run(make_study(replicates=200), agent, tmp_path)
 
     assert (summary.succeeded, summary.failed) == (400, 0)
-    assert summary.retried <= 0.25 * 400
+    assert summary.session.retried <= 0.25 * 400
     assert any("http status 429" in change.reason for change in changes)
 
 

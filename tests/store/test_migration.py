@@ -29,7 +29,8 @@ def test_a_copy_of_a_migration_that_was_killed_is_made_again(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.with_name(".study.layout-1.sqlite.0123abcd.new").write_bytes(b"half a copy")
-    monkeypatch.setattr("penstock.store.migration.STEPS", {1: "ALTER TABLE session ADD started;"})
+    step = "ALTER TABLE session ADD started;"
+    monkeypatch.setattr("penstock.store.migration._steps", lambda *_: [step])
     copy = migrate(store, 1, 2)
     assert (columns(copy), columns(store)) == (["id"], ["id", "started"])
     assert sorted(each.name for each in store.parent.iterdir()) == [copy.name, store.name]
@@ -38,8 +39,8 @@ def test_a_copy_of_a_migration_that_was_killed_is_made_again(
 def test_a_migration_that_fails_changes_nothing(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps = {1: "ALTER TABLE session ADD started; ALTER TABLE nothing ADD more;"}
-    monkeypatch.setattr("penstock.store.migration.STEPS", steps)
+    steps = ["ALTER TABLE session ADD started;", "ALTER TABLE nothing ADD more;"]
+    monkeypatch.setattr("penstock.store.migration._steps", lambda *_: steps)
     with pytest.raises(sqlite3.Error):
         migrate(store, 1, 2)
 

@@ -145,6 +145,37 @@ async def test_an_answer_s_text_is_read_where_the_agent_reported_nothing(tmp_pat
     assert texts == ["the answer", ""]
 
 
+@pytest.mark.field("engine-G9")
+async def test_a_result_is_found_without_a_look_at_all_conditions(tmp_path: Path) -> None:
+    await stored(tmp_path, make_plan(), 0, 1)
+    asked: list[str] = []
+    with StoreReader(tmp_path) as reader:
+        reader._connection.set_trace_callback(asked.append)
+        reader.result_at(1)
+        reader._connection.set_trace_callback(None)
+        steps = [row[-1] for each in asked for row in reader.table(f"EXPLAIN QUERY PLAN {each}")]
+
+    assert any("condition USING INDEX condition_by_id" in step for step in steps)
+    assert not [step for step in steps if "AUTOMATIC" in step]
+
+
+@pytest.mark.field("engine-G16")
+@pytest.mark.parametrize("view", ["runs", "events", "evaluations", "attempts"])
+async def test_one_run_is_found_in_the_views_without_a_look_at_the_others(
+    tmp_path: Path, view: str
+) -> None:
+    plan = make_plan()
+    await stored(tmp_path, plan, 0, 1)
+    query = f"SELECT * FROM {view} WHERE run_id = '{plan[1].run_id}'"
+    with StoreReader(tmp_path) as reader:
+        steps = [row[-1] for row in reader.table(f"EXPLAIN QUERY PLAN {query}")]
+        assert {row["run_id"] for row in reader.rows(query)} == {plan[1].run_id}
+
+    of_attempts = [step for step in steps if "INDEX attempt_by_run" in step]
+    assert len(of_attempts) == (2 if view == "events" else 1)
+    assert not [step for step in steps if step.startswith(("SCAN attempt", "SCAN a "))]
+
+
 async def test_a_reader_does_not_write(tmp_path: Path) -> None:
     await stored(tmp_path, make_plan(), 0)
 
@@ -187,7 +218,7 @@ def test_a_directory_without_a_store_says_so(tmp_path: Path) -> None:
 
 
 def test_a_store_that_was_never_begun_says_so(tmp_path: Path) -> None:
-    from penstock.store.schema import SCHEMA
+    from penstock.store.views import SCHEMA
 
     with closing(sqlite3.connect(tmp_path / "study.sqlite")) as connection:
         connection.executescript(SCHEMA)

@@ -93,7 +93,7 @@ async def test_a_large_plans_ids_are_compared_once_and_not_in_every_session(
     await run("a", "b")
     monkeypatch.setattr("penstock.planning.plan.run_id", lambda *_, **__: "run-0123456789ab")
 
-    assert (await run("a", "b")).restored == 2  # they would be found to collide
+    assert (await run("a", "b")).session.restored == 2  # they would be found to collide
     for levels, is_fresh in (("abc", False), ("ab", True)):
         with pytest.raises(ps.ValidationError, match="run-0123456789ab by chance"):
             await run(*levels, fresh=is_fresh)

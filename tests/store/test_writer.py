@@ -431,11 +431,8 @@ async def test_half_a_surrogate_pair_is_kept_wherever_it_stands(tmp_path: Path) 
     ]
     await session(tmp_path, plan, *results)
 
-    assert query(tmp_path, "SELECT text FROM events WHERE event_type <> 'run_failed'") == [
-        ("42",),
-        (WRITTEN,),
-        (WRITTEN,),
-    ]
+    texts = "SELECT text FROM events WHERE event_type <> 'run_failed' ORDER BY position, number"
+    assert query(tmp_path, texts) == [("42",), (WRITTEN,), (WRITTEN,), ("42",)]
     assert query(tmp_path, "SELECT metric_name, metric_value FROM evaluations") == [
         (WRITTEN, WRITTEN)
     ]

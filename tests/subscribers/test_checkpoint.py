@@ -20,6 +20,7 @@ from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.writer import Store
 from penstock.subscribers.checkpoint import EVENTS, GROUP, checkpoint
+from penstock.summary import StudySummary
 from tests.builders import (
     Announced,
     make_error,
@@ -58,6 +59,9 @@ class FakeStore:
             raise StoreError("database or disk is full")
 
         self.groups.append([(result.run_id, final) for result, final in results])
+
+    def summary(self) -> StudySummary:
+        return StudySummary(study_id="tested", attempts=len(self.kept))
 
     @property
     def kept(self) -> list[str]:

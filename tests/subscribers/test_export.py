@@ -15,13 +15,14 @@ from penstock.events import LimitChanged, StudyFinished
 from penstock.events.bus import EventBus
 from penstock.export.artifacts import export_artifacts
 from penstock.planning.plan import Plan
-from penstock.results import RunResult, StudySummary
+from penstock.results import RunResult
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.study.factors import Block, Constraint, Factor, Level
 from penstock.study.files import load_study
 from penstock.study.problem import Problem
 from penstock.subscribers.export import EVENTS, export
+from penstock.summary import StudySummary
 from tests.builders import make_error, make_event, make_observation, make_plan, make_result
 
 pytestmark = pytest.mark.anyio
@@ -128,7 +129,7 @@ async def test_rows_are_in_plan_order_whenever_they_were_saved(tmp_path: Path) -
     events, scores = table(tmp_path / "events.csv"), table(tmp_path / "evaluations.csv")
     assert [row["run_id"] for row in table(tmp_path / "runs.csv")] == run_ids
     assert [(row["run_id"], row["text"]) for row in events] == [
-        (run_id, text) for run_id in run_ids for text in ("first", "second")
+        (run_id, text) for run_id in run_ids for text in ("first", "second", "42")
     ]
     assert [(row["run_id"], row["metric_name"]) for row in scores] == [
         (run_id, name) for run_id in run_ids for name in ("z", "a")

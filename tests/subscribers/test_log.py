@@ -22,8 +22,8 @@ from penstock.events import (
     SubscriberFailed,
 )
 from penstock.events.bus import EventBus
-from penstock.results import StudySummary
-from penstock.subscribers.log import EVENTS, log
+from penstock.subscribers.log import _TOLD, EVENTS, log
+from penstock.summary import StudySummary
 from tests.builders import NOW, make_error, make_event, make_plan, make_result
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +31,7 @@ pytestmark = pytest.mark.anyio
 SPEC = make_plan()[0]
 FAILED = make_result(SPEC, error=make_error(message="no"), attempt=2)
 SUMMARY = StudySummary(study_id="tested", planned=2, succeeded=1, failed=1)
+TOLD = {name: SUMMARY.to_dict()[name] for name in _TOLD}
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +67,7 @@ CASES: list[tuple[Event, dict[str, Any]]] = [
     ),
     (
         make_event(StudyFinished, summary=SUMMARY),
-        {"event": "study.finished", "log_level": "info"} | SUMMARY.model_dump(),
+        {"event": "study.finished", "log_level": "info"} | TOLD,
     ),
     (
         make_event(RunRetried, run_id=SPEC.run_id, result=FAILED, wait_s=1.23456),

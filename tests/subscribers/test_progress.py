@@ -27,8 +27,8 @@ from penstock.events import (
     StudyWaiting,
 )
 from penstock.events.bus import EventBus
-from penstock.results import StudySummary
 from penstock.subscribers.progress import EVENTS, is_shown, progress
+from penstock.summary import SessionSummary, Spent, StudySummary
 from tests.builders import make_error, make_event, make_plan, make_result
 
 pytestmark = pytest.mark.anyio
@@ -47,24 +47,43 @@ def of_run(kind: type[Event], position: int, **fields: Any) -> Event:
     return make_event(kind, run_id=spec.run_id, result=result, **fields)
 
 
-def saved(*positions: int) -> Event:
-    return make_event(RunsSaved, run_ids=tuple(PLAN[i].run_id for i in positions))
+def account(succeeded: int = 0, failed: int = 0, retried: int = 0) -> StudySummary:
+    """Where a study of 1,010 runs stands of which an earlier session had made 1,000 for $9."""
+    made = succeeded + failed + retried
+    agents = Spent(cost_usd=0.25 * made, input_tokens=600 * made, output_tokens=400 * made)
+    session = SessionSummary(
+        restored=1000, succeeded=succeeded, failed=failed, retried=retried, agents=agents
+    )
+    return StudySummary(
+        study_id="tested",
+        planned=1010,
+        succeeded=1000 + succeeded,
+        failed=failed,
+        agents=agents + Spent(cost_usd=9.0),
+        session=session,
+    )
 
 
-def a_study(planned: int = 1010, restored: int = 1000) -> list[Event]:
-    """Four attempts: one succeeded and saved, one not yet saved, one failed, one tried again."""
+def saved(*positions: int, **counts: int) -> Event:
+    run_ids = tuple(PLAN[i].run_id for i in positions)
+    return make_event(RunsSaved, run_ids=run_ids, summary=account(**counts))
+
+
+def a_study() -> list[Event]:
+    """Four attempts that are over: two saved, one of them failed; one not yet; one tried again."""
     return [
-        make_event(StudyStarted, planned=planned, restored=restored),
+        make_event(StudyStarted, planned=1010, restored=1000, summary=account()),
         *(of_run(RunStarted, i) for i in range(5)),
         of_run(RunSucceeded, 0),
         of_run(RunFailed, 1),
-        saved(0, 1),
-        of_run(RunSucceeded, 2),
         of_run(RunRetried, 3, wait_s=1.0),
+        saved(0, 1, succeeded=1, failed=1, retried=1),
+        of_run(RunSucceeded, 2),
     ]
 
 
-FINISHED = make_event(StudyFinished, summary=StudySummary(study_id="tested"))
+ALL = account(succeeded=2, failed=1, retried=1)
+FINISHED = make_event(StudyFinished, summary=ALL)
 
 
 async def shown(out: Any, events: Iterable[Event]) -> None:
@@ -87,7 +106,7 @@ async def test_a_plain_line_shows_the_counts_and_a_saved_run_is_a_done_one() -> 
     (line,) = await lines_of(a_study())
 
     assert line.startswith("tested: 1,002/1,010 done · 1 in flight · ")
-    assert "2 succeeded, 1 failed · 1 retried · 4,000 tokens · $1.0000" in line
+    assert "1,001 succeeded, 1 failed · 1 retried · 3,000 tokens · $9.7500" in line
     assert re.search(r"[\d,.]+/s · \d+:\d\d:\d\d left", line)
 
 
@@ -98,7 +117,7 @@ async def test_what_is_not_known_is_not_shown() -> None:
 
 
 async def test_the_end_is_shown_with_nothing_left_and_nothing_in_flight() -> None:
-    (line,) = await lines_of([*a_study(), saved(2), FINISHED])
+    (line,) = await lines_of([*a_study(), saved(2, succeeded=2, failed=1, retried=1), FINISHED])
 
     assert "1,003/1,010 done · 0 in flight" in line
     assert "left" not in line
@@ -173,7 +192,7 @@ async def test_a_terminal_shows_the_same_counts_beside_a_bar(
     assert "tested" in seen
     assert "━" in seen
     assert "1,002/1,010 done · 1 in flight" in seen
-    assert "2 succeeded, 1 failed · 1 retried · 4,000 tokens · $1.0000" in seen
+    assert "1,001 succeeded, 1 failed · 1 retried · 3,000 tokens · $9.7500" in seen
 
 
 async def test_square_brackets_are_shown_and_not_read_as_markup(

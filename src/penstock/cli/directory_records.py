@@ -6,6 +6,7 @@ from typing import Literal
 
 from penstock._base.fact import Fact
 from penstock.cli.records import Record
+from penstock.summary import Failure, SessionSummary, Spent
 
 __all__ = ["Diagnosed", "Exported", "Failure", "Found", "Session", "Standing"]
 
@@ -21,7 +22,7 @@ class Session(Fact):
         pid: Its process.
         host: Its machine.
         version: Its version of penstock.
-        started: Attempts whose agent was, or was about to be, called; null where not counted.
+        started: Attempts whose agent was, or was about to be, called.
         saved: How many of them were saved.
     """
 
@@ -32,22 +33,8 @@ class Session(Fact):
     pid: int
     host: str
     version: str
-    started: int | None = None
-    saved: int | None = None
-
-
-class Failure(Fact):
-    """Runs that failed for one reason.
-
-    Args:
-        runs: How many.
-        stage: In which stage: `problem`, `agent`, `evaluator` or `output`.
-        error: What went wrong, in one of them.
-    """
-
-    runs: int
-    stage: str
-    error: str
+    started: int
+    saved: int
 
 
 class Standing(Record):
@@ -63,12 +50,19 @@ class Standing(Record):
         skipped: Runs that do not apply, as their agents said.
         remaining: Runs that have no result yet.
         attempts: Attempts that were made.
-        cost_usd: What they cost, where it is known.
-        input_tokens: Tokens of prompts.
-        output_tokens: Tokens of answers.
+        cost_usd: What agents and judges cost, where it is known.
+        input_tokens: Tokens of their prompts.
+        output_tokens: Tokens of their answers.
+        agents: What agents cost: `cost_usd`, `input_tokens`, `output_tokens`.
+        judges: What judges cost.
+        uncounted_cost_usd: What calls that broke off may have cost at most beside that.
+        uncounted_tokens: The same in tokens.
+        unpriced: Attempts whose cost is not known.
+        stopped_because: Why the last session ended early, if it did.
+        session: What the last session did, in the words of `done`.
         sessions: How often the study was launched.
         state: `running`, `killed`, or how the last session ended.
-        lost_calls: Calls of killed sessions that may have been paid for and have no result.
+        lost_calls: Calls that may have been paid for and have no result.
         last_session: The last launch: see below.
         failures: Why runs failed, the most frequent reason first.
         output_dir: Where results are.
@@ -84,8 +78,15 @@ class Standing(Record):
     remaining: int
     attempts: int
     cost_usd: float
-    input_tokens: int
-    output_tokens: int
+    input_tokens: int | float
+    output_tokens: int | float
+    agents: Spent
+    judges: Spent
+    uncounted_cost_usd: float
+    uncounted_tokens: int | float
+    unpriced: int
+    stopped_because: str | None
+    session: SessionSummary
     sessions: int
     state: str
     lost_calls: int

@@ -12,6 +12,7 @@ from penstock.planning.plan import Plan
 from penstock.planning.selection import choose, to_make
 from penstock.store.outlook import outlook
 from penstock.store.restored import Restored
+from penstock.summary import SessionSummary
 
 __all__ = ["dry_run"]
 
@@ -23,7 +24,7 @@ def dry_run(named: str | None, request: RunRequest) -> None:
         runner = runner_of(target, request)
         plan, only = runner.plan, request.only
         kept = (
-            Restored(bytearray(len(plan)), {}, set())
+            Restored.nothing(len(plan))
             if request.fresh
             else outlook(target.output_dir, plan, rescore=request.rescore)
         )
@@ -31,7 +32,11 @@ def dry_run(named: str | None, request: RunRequest) -> None:
         left_out = len(plan) - kept.kept - made.count(1)
         if request.json:
             emit(launched(runner, restored=kept.kept, left_out=left_out, dry_run=True), stdout)
-            summary = runner.summary.model_copy(update={"restored": kept.kept})
+            standing = {
+                "succeeded": kept.kept,
+                "session": SessionSummary(restored=kept.kept),
+            }
+            summary = runner.summary.model_copy(update=standing)
             emit(done_line(summary, left_out, target.output_dir), stdout)
             return
 

@@ -19,7 +19,7 @@ from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
 
 if TYPE_CHECKING:
-    from penstock.cli.directory_records import Failure
+    from penstock.summary import Failure
 
 __all__ = [
     "counted",

@@ -43,7 +43,7 @@ def readiness(target: Target) -> Readiness:
         target: The study, and where its results are or would go.
     """
     prepared = prepare(target.study)
-    report, plan, kept = prepared.report, prepared.plan, Restored(bytearray(), {}, set())
+    report, plan, kept = prepared.report, prepared.plan, Restored.nothing(0)
     if plan is not None:
         try:
             kept = outlook(target.output_dir, plan)

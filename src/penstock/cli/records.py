@@ -12,8 +12,10 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from penstock._base.fact import Fact
+from penstock.summary import SessionSummary, Spent
 
 __all__ = [
+    "NUMBERS",
     "Checked",
     "Done",
     "Forecast",
@@ -41,7 +43,7 @@ class Launched(Record):
         planned: Runs in the plan.
         restored: Runs that are kept from earlier sessions.
         left_out: Runs without a result that `--limit` or the like leaves to a later session.
-        lost_calls: Calls of killed sessions that may have been paid for and have no result.
+        lost_calls: Calls that may have been paid for and have no result.
         concurrency: Runs in flight at once, or where `auto` begins.
         output_dir: Where results go.
         pid: The process.
@@ -63,17 +65,31 @@ class Launched(Record):
 class Done(Record):
     """The last line of `run` and `rescore`, however the study ended.
 
+    Numbers are the whole study's, over all its sessions; this session's are in `session`.
+
     Args:
         event: Which line this is.
         planned: Runs in the plan.
         restored: Runs that were kept from earlier sessions.
-        succeeded: Runs that succeeded in this session.
-        failed: Runs that failed in this session, after their last attempt.
-        skipped: Runs that do not apply, as their agents said in this session.
+        succeeded: Runs of the plan that succeeded.
+        failed: Runs of the plan that failed, after their last attempt.
+        skipped: Runs of the plan that do not apply, as their agents said.
         remaining: Runs that have no result yet.
-        left_out: Those of them that `--limit` or the like leaves to a later session.
+        left_out: Runs that `--limit` or the like leaves to a later session.
+        attempts: Attempts that were made.
+        cost_usd: What agents and judges cost, where it is known.
+        input_tokens: Tokens of their prompts.
+        output_tokens: Tokens of their answers.
+        agents: What agents cost: `cost_usd`, `input_tokens`, `output_tokens`.
+        judges: What judges cost.
+        uncounted_cost_usd: What calls that broke off may have cost at most beside that.
+        uncounted_tokens: The same in tokens.
+        unpriced: Attempts whose cost is not known.
+        lost_calls: Calls that may have been paid for and have no result.
         stopped_because: Why the study was stopped before its end, if it was: `limit` where a
             pilot is over, `selection` where the chosen runs are made, else a sentence.
+        session: What this session did: `restored`, `started`, `succeeded`, `failed`, `skipped`,
+            `retried`, `rescored`, and what it cost in the same words.
         output_dir: Where results are.
     """
 
@@ -85,8 +101,41 @@ class Done(Record):
     skipped: int
     remaining: int
     left_out: int
+    attempts: int
+    cost_usd: float
+    input_tokens: int | float
+    output_tokens: int | float
+    agents: Spent
+    judges: Spent
+    uncounted_cost_usd: float
+    uncounted_tokens: int | float
+    unpriced: int
+    lost_calls: int
     stopped_because: str | None
+    session: SessionSummary
     output_dir: str
+
+
+NUMBERS = (
+    "planned",
+    "succeeded",
+    "failed",
+    "skipped",
+    "remaining",
+    "attempts",
+    "cost_usd",
+    "input_tokens",
+    "output_tokens",
+    "agents",
+    "judges",
+    "uncounted_cost_usd",
+    "uncounted_tokens",
+    "unpriced",
+    "lost_calls",
+    "stopped_because",
+    "session",
+)
+"""What lines say of a `StudySummary`, by its names."""
 
 
 class Checked(Record):

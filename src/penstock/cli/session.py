@@ -13,17 +13,17 @@ import typer
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.logs import show_logs
 from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
-from penstock.cli.records import Done, Launched
-from penstock.cli.standing import failures
+from penstock.cli.records import NUMBERS, Done, Launched
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import Target, find_target
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.planning.selection import Selection, choose
-from penstock.results import StudySummary
 from penstock.run import run_interruptibly
 from penstock.runner import StudyRunner
+from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
+from penstock.summary import StudySummary
 
 __all__ = ["RunRequest", "done_line", "launched", "run", "runner_of", "tell_rounding"]
 
@@ -133,8 +133,8 @@ class _Session:
         if event.lost_calls:
             calls = counted(event.lost_calls, "call")
             say(
-                f"an earlier session was killed: {calls} may have been paid "
-                "for without a result; what has none is run again"
+                f"of earlier sessions {calls} may have been paid for without a result: they were "
+                "killed or cancelled; what has none is run again"
             )
 
         if self._request.json:
@@ -154,7 +154,7 @@ class _Session:
 
     def _exit_code(self) -> ExitCode:
         summary = self._runner.summary
-        remaining = summary.remaining - self._runner.left_out
+        remaining = summary.undone - self._runner.left_out
         if self._interrupts and remaining:
             return ExitCode.INTERRUPTED
 
@@ -196,7 +196,7 @@ class _Session:
 
         again = "run it again without --fresh" if self._request.fresh else "run it again"
         left_out = self._runner.left_out
-        waiting = summary.failed + summary.remaining - left_out
+        waiting = summary.undone - left_out + summary.session.failed
         if waiting:
             say(f"next: {again} to make the {counted(waiting, 'run')} that failed or remain")
         elif left_out:
@@ -228,14 +228,9 @@ def launched(
 def done_line(summary: StudySummary, left_out: int, output_dir: Path) -> Done:
     """Make the last line for machines."""
     return Done(
-        planned=summary.planned,
-        restored=summary.restored,
-        succeeded=summary.succeeded,
-        failed=summary.failed,
-        skipped=summary.skipped,
-        remaining=summary.remaining,
+        restored=summary.session.restored,
         left_out=left_out,
-        stopped_because=summary.stopped_because,
+        **{name: getattr(summary, name) for name in NUMBERS},
         output_dir=str(output_dir),
     )
 
@@ -247,7 +242,7 @@ def _state(summary: StudySummary, code: ExitCode, left_out: int) -> str:
     if code is ExitCode.OUT_OF_BUDGET:
         return f"stopped: {summary.stopped_because}"
 
-    if summary.remaining > left_out:
+    if summary.undone > left_out:
         return "stopped early"
 
     if summary.failed:
@@ -261,12 +256,12 @@ def _counts(summary: StudySummary) -> str:
         "succeeded": summary.succeeded,
         "failed": summary.failed,
         "skipped": summary.skipped,
-        "kept from before": summary.restored,
+        "kept from before": summary.session.restored,
         "not run": summary.remaining,
     }
     said = [f"{summary.planned:,} planned"]
     said += [f"{count:,} {name}" for name, count in counts.items() if count]
-    if summary.cost_usd:
-        said.append(f"${summary.cost_usd:,.4f} spent")
+    if summary.cost_in_words:
+        said.append(f"{summary.cost_in_words} spent")
 
     return ", ".join(said)

@@ -75,6 +75,16 @@ def _row(folder: Path, found: Standing) -> tuple[str, ...]:
     )
 
 
+def _cost(found: Standing) -> str:
+    uncounted = f" + up to ${found.uncounted_cost_usd:,.4f} uncounted"
+    unpriced = f" + {found.unpriced:,} of unknown cost"
+    return (
+        f"${found.cost_usd:,.4f}"
+        + (uncounted if found.uncounted_cost_usd else "")
+        + (unpriced if found.unpriced else "")
+    )
+
+
 def _tell(found: Standing) -> None:
     session = found.last_session
     done = ", ".join(
@@ -85,7 +95,7 @@ def _tell(found: Standing) -> None:
     say(
         f"{found.study_id}: {found.title}",
         f"runs: {found.planned:,} planned, {done}",
-        f"attempts: {found.attempts:,}, {tokens:,} tokens, ${found.cost_usd:,.4f}",
+        f"attempts: {found.attempts:,}, {tokens:,} tokens, {_cost(found)}",
         f"last session (of {found.sessions:,}): {found.state}; process {session.pid} on "
         f"{session.host} since {session.started_at}",
     )

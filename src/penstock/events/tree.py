@@ -2,7 +2,7 @@
 
     Event(seq, at, study_id)
     ├─ StudyEvent
-    │   ├─ StudyStarted(planned, restored, lost_calls)
+    │   ├─ StudyStarted(planned, restored, lost_calls, summary)
     │   ├─ StudyStopping(reason)          nothing new is started from here on
     │   ├─ StudyWaiting(subscriber, behind)  a lossless subscriber is too far behind
     │   └─ StudyFinished(summary)         every result is durable; exports begin
@@ -16,7 +16,7 @@
     │       ├─ RunSucceeded
     │       ├─ RunFailed
     │       └─ RunSkipped
-    ├─ RunsSaved(run_ids)                 the results survive a crash: committed and synced
+    ├─ RunsSaved(run_ids, summary)        the results survive a crash: committed and synced
     ├─ LimitChanged(limit, reason, endpoint)
     ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber)
     └─ SubscriberFailed(subscriber, error, critical, traceback)
@@ -31,7 +31,8 @@ from datetime import datetime
 
 from penstock._base.fact import Fact
 from penstock.planning.plan import RunSpec
-from penstock.results import Observation, RunResult, StudySummary
+from penstock.results import Observation, RunResult
+from penstock.summary import StudySummary
 
 __all__ = [
     "Event",
@@ -81,15 +82,17 @@ class StudyStarted(StudyEvent):
     Args:
         planned: Runs in the plan.
         restored: Those of them whose results are kept.
-        lost_calls: Calls that may have been paid for and have no result, for the sessions that
-            made them were killed; they are made again.
+        lost_calls: Calls that may have been paid for and have no result, for what made them was
+            killed or cancelled; they are made again.
         left_out: Runs without a result that are left to a later session.
+        summary: Where the study stands.
     """
 
     planned: int
     restored: int
     lost_calls: int = 0
     left_out: int = 0
+    summary: StudySummary | None = None
 
 
 class StudyStopping(StudyEvent):
@@ -176,9 +179,15 @@ class RunSkipped(RunFinished):
 
 
 class RunsSaved(Event):
-    """Results survive a crash of the process and of the machine."""
+    """Results survive a crash of the process and of the machine.
+
+    Args:
+        run_ids: Whose results.
+        summary: Where the study stands with them.
+    """
 
     run_ids: tuple[str, ...]
+    summary: StudySummary | None = None
 
 
 class LimitChanged(Event):

@@ -29,6 +29,7 @@ from penstock.export.conditions import write_conditions
 from penstock.export.tables import plain_cell, write_csv, write_json, write_twins
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.store.views import EVENTS_IN_ORDER
 
 __all__ = ["Analysable", "write_analysis", "write_tables"]
 
@@ -80,7 +81,7 @@ class Analysable:
         """Give the rows of ``events.csv``, after those of the runs."""
         places = [EVENT_COLUMNS.index(name) for name in ("timestamp", "text", "meta_json")]
         for *cells, started_at, is_kept in self._of_runs(
-            "events", *EVENT_COLUMNS, "run_start_time"
+            EVENTS_IN_ORDER, *EVENT_COLUMNS, "run_start_time"
         ):
             row = tuple(cells)
             said_at, text, meta = (row[place] for place in places)

@@ -26,6 +26,7 @@ from penstock.export.conditions import CONDITION_COLUMNS, condition_table
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.store.views import EVENTS_IN_ORDER
 
 __all__ = ["PARQUET_FILES", "load_parquet", "write_parquet"]
 
@@ -98,7 +99,8 @@ def write_parquet(to: Path, store: StoreReader) -> None:
     _write(to / "conditions.parquet", *_conditions(store))
     for table, names in _TABLES.items():
         kinds = {name: _kind(store, name) for name in names}
-        rows = store.table(f"SELECT {', '.join(names)} FROM {table}")  # noqa: S608 - our own names
+        rows_of = EVENTS_IN_ORDER if table == "events" else table
+        rows = store.table(f"SELECT {', '.join(names)} FROM {rows_of}")  # noqa: S608 - our own names
         _write(to / f"{table}.parquet", kinds, rows)
 
 

@@ -13,8 +13,8 @@ class Session(NamedTuple):
     """A session that begins.
 
     Args:
-        spent_usd: What earlier sessions have cost, in US dollars; 0 where no budget bounds it.
-        spent_tokens: How many tokens they have used; 0 where no budget bounds it.
+        spent_usd: What earlier sessions have cost, in US dollars.
+        spent_tokens: How many tokens they have used.
         out_of_budget: Called with the reason when the budget is spent: the study stops.
         limit_changed: Called with how many calls may be in flight from now on, why, and the
             endpoint's name as ``endpoint``.

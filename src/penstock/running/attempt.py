@@ -28,7 +28,15 @@ from penstock.errors import (
     StudyCancelled,
 )
 from penstock.evaluators.port import BoundEvaluator
-from penstock.results import Evaluation, RunError, RunResult, RunStage, RunStatus
+from penstock.results import (
+    Evaluation,
+    Observation,
+    RunError,
+    RunResult,
+    RunStage,
+    RunStatus,
+    answer_of,
+)
 from penstock.running.failures import error_of
 from penstock.running.gathered import Gathered, gather, metrics_of
 from penstock.running.scheduler import Orders
@@ -190,15 +198,16 @@ class Attempt:
         self.ctx.end()
         self._stop_the_clock()
         gathered, latency_s = self.gathered(), self._latency_s or 0.0
+        ended_at = datetime.now(UTC)
         return _ended(
             **self._run,
             status=self.status,
-            ended_at=datetime.now(UTC),
+            ended_at=ended_at,
             latency_s=latency_s,
             outputs_json=self._outputs_json,
             metrics=metrics_of(gathered, latency_s, self.evaluations, self._outcomes),
             evaluations=self.evaluations,
-            observations=gathered.observations,
+            observations=self.observed(gathered.observations, self._outputs_json, ended_at),
             trace_refs=self.answer.trace_refs,
             provenance={**gathered.provenance, **self._provenance},
             error=self.error,
@@ -211,6 +220,15 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - an agent may leave anything behind
             self._refuse(error)
             return Gathered()
+
+    def observed(
+        self, reported: Sequence[Observation], outputs_json: str, ended_at: datetime
+    ) -> tuple[Observation, ...]:
+        """Return what the agent reported; where that is nothing and it succeeded, its answer."""
+        if reported or self.status is not RunStatus.SUCCESS:
+            return tuple(reported)
+
+        return (answer_of(self._run["spec"], outputs_json, ended_at),)
 
     def _refuse(self, error: BaseException) -> None:
         """Note that a part of what was gathered cannot be stored, and is left out."""

@@ -23,7 +23,7 @@ from penstock.events.tree import (
     RunSucceeded,
 )
 from penstock.planning.plan import Plan
-from penstock.results import Observation, RunResult, RunStatus
+from penstock.results import Observation, RunResult, RunStatus, reported_in
 from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings
 from penstock.running.rescoring import rescore
@@ -31,6 +31,7 @@ from penstock.running.retry import next_wait_s
 from penstock.running.scheduler import Orders
 from penstock.running.tally import Tally
 from penstock.study.execution import Retry
+from penstock.summary import StudySummary
 
 __all__ = ["Job", "Lifecycle"]
 
@@ -50,13 +51,15 @@ class Job:
     """A run in hand: its position in the plan, its place in the order, how often it was tried.
 
     ``is_answered`` says that an earlier session kept its answer, which only wants scoring;
-    ``attempt`` is the one under way.
+    ``replaces`` how its result of that session ended, where it has one; ``attempt`` is the one
+    under way.
     """
 
     position: int
     planned_order: int
     earlier_attempts: int = 0
     is_answered: bool = False
+    replaces: RunStatus | None = None
     tries: int = 0
     attempt: Attempt | None = None
 
@@ -76,7 +79,8 @@ class Lifecycle:
         stop: Called with the reason when the study is to stop.
         orders: What the scheduler has ordered.
         interrupt: Called when somebody pressed Ctrl-C during a step of a run.
-        on_call: Called before each attempt that calls its agent.
+        on_call: Called with 1 before each attempt that calls its agent, and with -1 when it has
+            ended before its agent called anybody.
     """
 
     def __init__(
@@ -93,9 +97,9 @@ class Lifecycle:
         stop: Callable[[str], None],
         orders: Orders | None = None,
         interrupt: Callable[[], None] = lambda: None,
-        on_call: Callable[[], None] = lambda: None,
+        on_call: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self.tally = Tally()
+        self.tally = Tally(StudySummary(study_id=plan.study.study_id, planned=len(plan)))
         self._plan = plan
         self._bindings = bindings
         self._announce = announce
@@ -140,9 +144,8 @@ class Lifecycle:
         spec = self._plan.at(job.position)
         job.tries += 1
         number = job.earlier_attempts + job.tries
-        self.tally.started += 1
         if not job.is_answered:
-            self._on_call()
+            self._count_call(1)
 
         self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=number)
         ctx = RunContext(
@@ -157,13 +160,17 @@ class Lifecycle:
         )
         return Attempt(ctx, self._orders, self._outcomes)
 
+    def _count_call(self, count: int) -> None:
+        self.tally.started += count
+        self._on_call(count)
+
     async def _rescored(
         self, job: Job, attempt: Attempt, evaluators: Sequence[BoundEvaluator]
     ) -> RunResult:
         earlier = await self._recall(job.position)
         result = await rescore(attempt, earlier, evaluators, outcomes=self._outcomes)
         if result.is_rescored and job.attempt is attempt:
-            self.tally.discount(earlier)
+            self.tally.discount(earlier.metrics)
 
         return result
 
@@ -176,19 +183,21 @@ class Lifecycle:
         cancelled: type[RunCancelled] = RunCancelled,
     ) -> float | None:
         """Count an attempt that is over, and say how it ended: once, and in one way."""
-        self._say_observed(attempt.ctx, result.observations)
+        if not result.is_rescored:  # else they are what its agent reported then
+            self._say_observed(attempt.ctx, reported_in(result))
+
         if attempt.is_interrupted:
             self._interrupt()
 
         if result.status is RunStatus.CANCELLED:
-            self._give_up(attempt, result, cancelled)
+            self._give_up(job, attempt, result, cancelled)
             return None
 
         wait_s = None
         if result.status is RunStatus.FAILED and not self._orders.stopped:
             wait_s = next_wait_s(self._retry, result, job.tries)
 
-        self.tally.count(result, retried=wait_s is not None)
+        self.tally.count(result, retried=wait_s is not None, replaced=job.replaces)
         if wait_s is not None:
             self._announce(RunRetried, run_id=result.run_id, result=result, wait_s=wait_s)
             return wait_s
@@ -197,10 +206,15 @@ class Lifecycle:
         self._stop_after(result)
         return None
 
-    def _give_up(self, attempt: Attempt, result: RunResult, kind: type[RunCancelled]) -> None:
+    def _give_up(
+        self, job: Job, attempt: Attempt, result: RunResult, kind: type[RunCancelled]
+    ) -> None:
         """Leave a run for the next session; what it has cost until now is kept."""
         is_kept = self._orders.cancelled or not attempt.ctx.metrics.keys() <= _OF_WAITING
-        self.tally.count(result)
+        if is_kept is job.is_answered:  # what is kept is an attempt, and nothing else is
+            self._count_call(1 if is_kept else -1)
+
+        self.tally.give_up(result if is_kept else None)
         self._announce(kind, run_id=result.run_id, result=result if is_kept else None)
         if result.error is not None and result.error.stops_study:
             self._stop(result.error.message)

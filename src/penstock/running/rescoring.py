@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from penstock._base.loop import take_back_cancellations, was_asked_to_cancel
 from penstock.agents.answers import AgentResult
 from penstock.evaluators.port import BoundEvaluator
-from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus
+from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus, reported_in
 from penstock.running.attempt import Attempt
 from penstock.running.gathered import Gathered, metrics_of, primary_outcome
 from penstock.study.hypotheses import Outcome
@@ -53,6 +53,9 @@ async def rescore(
             "error": attempt.error,
             "evaluations": attempt.evaluations,
             "metrics": metrics_of(kept, earlier.latency_s, attempt.evaluations, outcomes),
+            "observations": attempt.observed(
+                reported_in(earlier), earlier.outputs_json, earlier.ended_at
+            ),
             "is_rescored": True,
         }
     )

@@ -1,35 +1,110 @@
-"""The tally of a session: what its runs came to, counted as they go."""
+"""The tally of a session: what its attempts came to, counted as they end."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
-from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus, StudySummary
+from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus
+from penstock.summary import SessionSummary, Spent, StudySummary
 
 __all__ = ["Tally"]
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of this session, kept as runs go."""
+    """Counts of one session.
 
+    Args:
+        opening: Where the study stood when the session began.
+        restored: Runs of the plan whose results the session keeps from earlier ones.
+    """
+
+    opening: StudySummary
+    restored: int = 0
     started: int = 0
+    attempts: int = 0
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
     cancelled: int = 0
     retried: int = 0
-    cost_usd: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
+    rescored: int = 0
+    agent_cost_usd: float = 0.0
+    agent_input_tokens: int | float = 0
+    agent_output_tokens: int | float = 0
+    judge_cost_usd: float = 0.0
+    judge_input_tokens: int | float = 0
+    judge_output_tokens: int | float = 0
+    uncounted_cost_usd: float = 0.0
+    uncounted_tokens: int | float = 0
+    unpriced: int = 0
+    gained: Counter[RunStatus] = field(default_factory=Counter)
+    """By how much the whole study's counts of runs have changed in this session."""
 
-    def count(self, result: RunResult, *, retried: bool = False) -> None:
-        """Count an attempt that is over."""
+    def begin(self, opening: StudySummary) -> None:
+        """Say where the study stands, and what the session keeps, before anything is counted."""
+        self.opening, self.restored = opening, opening.session.restored
+
+    def count(
+        self, result: RunResult, *, retried: bool = False, replaced: RunStatus | None = None
+    ) -> None:
+        """Count an attempt that is over.
+
+        Args:
+            result: The attempt.
+            retried: Whether it is tried again, and so is not the result of its run.
+            replaced: How the result of the same run ended that this one takes the place of.
+        """
         if retried:
             self.retried += 1
-        elif result.status is RunStatus.SUCCESS:
+        else:
+            self._count_run(result, replaced)
+
+        if result.is_rescored:
+            self.rescored += not retried
+            self._spend(result.metrics, "judge")
+        else:
+            self._count_attempt(result)
+
+    def give_up(self, result: RunResult | None) -> None:
+        """Count an attempt that was given up, whose run is left to the next session.
+
+        Args:
+            result: What of it is kept, if anything.
+        """
+        self.cancelled += 1
+        if result is not None:
+            self._count_attempt(result)
+
+    def discount(self, earlier: Mapping[str, Any]) -> None:
+        """Count what scoring an answer again costs, without what judges of it cost before.
+
+        Args:
+            earlier: The metrics of the answer as it was scored before.
+        """
+        self._spend(earlier, "judge", sign=-1)
+
+    def copy(self) -> Tally:
+        """Give another tally with these counts."""
+        return replace(self, gained=self.gained.copy())
+
+    def _count_attempt(self, result: RunResult) -> None:
+        self.attempts += 1
+        self.unpriced += result.metrics.get("cost_usd", 0) is None
+        self._spend(result.metrics, "agent")
+        if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
+            self._spend(result.metrics, "judge")
+
+    def _count_run(self, result: RunResult, replaced: RunStatus | None) -> None:
+        self.gained[result.status] += 1
+        if replaced is not None:
+            self.gained[replaced] -= 1
+
+        if result.status is RunStatus.SUCCESS:
             self.succeeded += 1
         elif result.status is RunStatus.FAILED:
             self.failed += 1
@@ -38,22 +113,64 @@ class Tally:
         else:
             self.cancelled += 1
 
-        if not result.is_rescored:
-            self._spend(result.metrics)
+    def _spend(self, metrics: Mapping[str, Any], who: str, *, sign: int = 1) -> None:
+        for metric, name in _AMOUNTS[who]:
+            if amount := _amount(metrics.get(metric)):
+                setattr(self, name, getattr(self, name) + sign * amount)
 
-        if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
-            self._spend(result.metrics, "judge_")
+    def session(self) -> SessionSummary:
+        """State what the session did."""
+        return SessionSummary(
+            **{name: getattr(self, name) for name in SessionSummary.counts()},
+            agents=self._spent("agent"),
+            judges=self._spent("judge"),
+        )
 
-    def discount(self, earlier: RunResult) -> None:
-        """Count what scoring an answer again costs, without what judges of it cost before."""
-        self._spend(earlier.metrics, "judge_", sign=-1)
+    def _spent(self, who: str) -> Spent:
+        names = ("cost_usd", "input_tokens", "output_tokens")
+        return Spent(**{name: getattr(self, f"{who}_{name}") for name in names})
 
-    def _spend(self, metrics: Mapping[str, Any], prefix: str = "", *, sign: int = 1) -> None:
-        self.cost_usd += sign * float(metrics.get(f"{prefix}cost_usd") or 0)
-        self.input_tokens += sign * int(metrics.get(f"{prefix}input_tokens") or 0)
-        self.output_tokens += sign * int(metrics.get(f"{prefix}output_tokens") or 0)
+    def summary(self, **now: Any) -> StudySummary:
+        """State where the study stands.
 
-    def summary(self, study_id: str, **others: Any) -> StudySummary:
-        """State the counts as a fact."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return StudySummary(study_id=study_id, **fields, **others)
+        Args:
+            **now: Fields that are neither counted here nor as they were at the beginning.
+        """
+        opening, session = self.opening, self.session()
+        added = {
+            "attempts": opening.attempts + session.attempts,
+            "agents": opening.agents + session.agents,
+            "judges": opening.judges + session.judges,
+            "uncounted_cost_usd": opening.uncounted_cost_usd + session.uncounted_cost_usd,
+            "uncounted_tokens": opening.uncounted_tokens + session.uncounted_tokens,
+            "unpriced": opening.unpriced + session.unpriced,
+            "succeeded": opening.succeeded + self.gained[RunStatus.SUCCESS],
+            "failed": opening.failed + self.gained[RunStatus.FAILED],
+            "skipped": opening.skipped + self.gained[RunStatus.SKIPPED],
+        }
+        return opening.model_copy(update={**added, "session": session, **now})
+
+
+_AMOUNTS = {
+    "agent": (
+        ("cost_usd", "agent_cost_usd"),
+        ("input_tokens", "agent_input_tokens"),
+        ("output_tokens", "agent_output_tokens"),
+        ("uncounted_cost_usd", "uncounted_cost_usd"),
+        ("uncounted_tokens", "uncounted_tokens"),
+    ),
+    "judge": (
+        ("judge_cost_usd", "judge_cost_usd"),
+        ("judge_input_tokens", "judge_input_tokens"),
+        ("judge_output_tokens", "judge_output_tokens"),
+        ("judge_uncounted_cost_usd", "uncounted_cost_usd"),
+        ("judge_uncounted_tokens", "uncounted_tokens"),
+    ),
+}
+"""Metrics of a run, and which sum each goes into."""
+
+
+def _amount(value: Any) -> int | float:
+    """Read what was recorded as an amount; what is none adds nothing."""
+    is_number = isinstance(value, (int, float)) and isfinite(value)
+    return value if is_number else 0

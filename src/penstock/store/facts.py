@@ -8,8 +8,17 @@ from typing import Any
 
 from penstock._base.json import decode
 from penstock.planning.plan import RunSpec
-from penstock.results import Evaluation, Observation, RunError, RunResult, RunStage, RunStatus
-from penstock.store.rows import OBSERVED_COLUMNS, answer_event, text_of
+from penstock.results import (
+    Evaluation,
+    Observation,
+    RunError,
+    RunResult,
+    RunStage,
+    RunStatus,
+    answer_of,
+    text_of,
+)
+from penstock.store.rows import OBSERVED_COLUMNS
 from penstock.store.schema import EVALUATION_COLUMNS
 
 __all__ = ["result_from_row"]
@@ -21,47 +30,69 @@ def result_from_row(
     scored: Iterable[Mapping[str, Any]] = (),
 ) -> RunResult:
     """Read an attempt back, with what its agent reported and how it was scored."""
-    answer_id = row.get("answer_event_id")  # older layouts have none, and a row for it
-    if answer_id is not None and row["status"] == RunStatus.SUCCESS:
-        observed = [dict.fromkeys(OBSERVED_COLUMNS) | answer_event(answer_id, row["ended_at"])]
-
-    error = None
-    if row["error_kind"] is not None:
-        error = RunError(
-            kind=row["error_kind"],
-            message=row["error_message"],
-            stage=RunStage(row["error_stage"]),
-            retryable=bool(row["error_retryable"]),
-            traceback=row["traceback"],
-        )
+    spec = RunSpec(**{name: row[name] for name in RunSpec.model_fields})
+    ended_at = datetime.fromisoformat(row["ended_at"])
+    observations = tuple(_observation(each, row) for each in observed)
+    if not observations and row["status"] == RunStatus.SUCCESS:
+        observations = (answer_of(spec, row["outputs"], ended_at),)
 
     return RunResult(
-        spec=RunSpec(**{name: row[name] for name in RunSpec.model_fields}),
+        spec=spec,
         status=RunStatus(row["status"]),
         attempt=row["number"],
         planned_order=row["planned_order"],
         started_order=row["started_order"],
         started_at=datetime.fromisoformat(row["started_at"]),
-        ended_at=datetime.fromisoformat(row["ended_at"]),
+        ended_at=ended_at,
         latency_s=row["latency_s"],
         outputs_json=row["outputs"],
         metrics=decode(row["metrics"]),
         evaluations=tuple(_evaluation(each, row) for each in scored),
-        observations=tuple(_observation(each, row) for each in observed),
+        observations=observations,
         provenance=decode(row["provenance"]),
         trace_refs=tuple(decode(row["trace_refs"])),
-        error=error,
+        error=_error(row),
+        is_rescored=row["rescored_in"] is not None,
+    )
+
+
+def _error(row: Mapping[str, Any]) -> RunError | None:
+    if row["error_kind"] is None:
+        return None
+
+    return RunError(
+        kind=row["error_kind"],
+        message=row["error_message"],
+        stage=RunStage(row["error_stage"]),
+        retryable=bool(row["error_retryable"]),
+        retry_after_s=row["error_retry_after_s"],
+        http_status=row["error_http_status"],
+        stops_study=bool(row["error_stops_study"]),
+        traceback=row["traceback"],
     )
 
 
 def _evaluation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Evaluation:
     cells = {name: row[name] for name in EVALUATION_COLUMNS if name != "run_id"}
+    cells["metric_value"] = _value(row["metric_value"], row["metric_type"])
     return Evaluation(run_id=attempt["run_id"], **cells)
+
+
+def _value(value: Any, kind: str | None) -> Any:
+    match kind:
+        case "bool":
+            return value == "True"
+        case "int":
+            return int(value)
+        case "nan":
+            return float("nan")
+
+    return value
 
 
 def _observation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Observation:
     cells = {name: row[name] for name in OBSERVED_COLUMNS}
-    if cells["text"] is None:
+    if cells["text"] is None:  # an older layout wrote an answer so
         cells["text"] = text_of(decode(attempt["outputs"]))
 
     cells["session_id"] = cells["session_id"] or attempt["run_id"]

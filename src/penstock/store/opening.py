@@ -16,9 +16,10 @@ from penstock.store.claims import claim_files, refuse_foreign
 from penstock.store.directory import make_directory
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
-from penstock.store.schema import APPLICATION_ID, SCHEMA, SCHEMA_VERSION
+from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from penstock.store.starts import read_starts
 from penstock.store.transaction import store_failure
+from penstock.store.views import SCHEMA
 from penstock.store.writer import Store
 
 __all__ = ["open_store", "refuse_lost_store"]

@@ -35,7 +35,7 @@ def outlook(directory: Path, plan: Plan, *, rescore: bool = False) -> Restored:
     refuse_foreign(directory, plan.study.study_id)
     if not is_begun(directory):
         refuse_lost_store(path)
-        return Restored(bytearray(len(plan)), {}, set())
+        return Restored.nothing(len(plan))
 
     try:
         with StoreReader(directory) as store, store.snapshot():

@@ -14,11 +14,12 @@ from penstock._base.files import set_aside
 from penstock._base.json import decode
 from penstock.errors import SchemaError, StoreError
 from penstock.planning.plan import Plan
-from penstock.results import RunResult, StudySummary
+from penstock.results import RunResult
 from penstock.store.declarations import fingerprint_of
 from penstock.store.facts import result_from_row
-from penstock.store.rows import LAST
+from penstock.store.migration import shown_as_today
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
+from penstock.store.views import ANSWER
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 
@@ -64,6 +65,9 @@ class StoreReader:
         if schema_version > SCHEMA_VERSION:
             self.close()
             raise SchemaError(path, schema_version, SCHEMA_VERSION)
+
+        if schema_version < SCHEMA_VERSION:
+            self._connection.executescript(shown_as_today(schema_version))
 
     def __enter__(self) -> Self:
         return self
@@ -171,10 +175,6 @@ class StoreReader:
         counts["success"] = self.count() - sum(counts.values())  # of all others there are few
         return {status: count for status, count in sorted(counts.items()) if count}
 
-    def summary(self) -> StudySummary:
-        """Say where the study stands: what it holds, as if a session had just restored it."""
-        return StudySummary(study_id=self.study_id, planned=self.planned(), restored=self.count())
-
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[RunResult]:
         """Give results in plan order, a chunk in memory at a time.
 
@@ -244,7 +244,7 @@ class StoreReader:
         marks = ", ".join("?" * len(ids))
         found = self.rows(
             f"SELECT * FROM {table} WHERE attempt_id IN ({marks}) "  # noqa: S608 - our own names
-            f"AND number < {LAST} ORDER BY attempt_id, number",
+            f"AND number < {ANSWER} ORDER BY attempt_id, number",
             tuple(ids),
         )
         grouped = groupby(map(dict, found), itemgetter("attempt_id"))
@@ -293,7 +293,10 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
 
 
 def _opened_as_it_is(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(
+        uri, uri=True, check_same_thread=False
+    )  # one at a time all the same
     try:
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (schema_version,) = connection.execute("PRAGMA user_version").fetchone()

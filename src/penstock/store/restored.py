@@ -34,13 +34,29 @@ class Restored(NamedTuple):
     answered: set[int]
     """Positions of runs whose answer is kept and only wants scoring."""
 
-    lost_calls: int = 0
-    """Calls that may have been paid for and have no result: their sessions were killed."""
+    failed: set[int]
+    """Positions of runs whose result is a failure, which is made again."""
+
+    @classmethod
+    def nothing(cls, planned: int) -> Restored:
+        """State that no earlier session has left anything.
+
+        Args:
+            planned: How many runs the plan holds.
+        """
+        return cls(bytearray(planned), {}, set(), set())
 
     @property
     def kept(self) -> int:
         """How many runs are kept."""
         return self.done.count(1)
+
+    def replaced(self, position: int) -> RunStatus | None:
+        """Say how the result at a position ended that another will take the place of."""
+        if position in self.failed:
+            return RunStatus.FAILED
+
+        return RunStatus.SUCCESS if position in self.answered else None
 
 
 def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> Restored:
@@ -51,7 +67,7 @@ def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> 
         planned: How many runs the plan holds.
         rescore: Whether answers that were scored are to be scored again; then all are read.
     """
-    left = Restored(bytearray(planned), {}, set())
+    left = Restored.nothing(planned)
     for (position,) in connection.execute(_FINISHED):
         left.done[position] = 1
 
@@ -67,6 +83,9 @@ def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> 
             left.done[position] = 0
             if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
                 left.answered.add(position)
+
+            if status == RunStatus.FAILED:
+                left.failed.add(position)
 
         left.attempts[position] = max(number, left.attempts.get(position, 0))
 
@@ -84,7 +103,7 @@ def would_restore(
     if fingerprint == fingerprint_of(plan):
         return restored(connection, len(plan), rescore=rescore)
 
-    left = Restored(bytearray(len(plan)), {}, set())
+    left = Restored.nothing(len(plan))
     moved = _moved(connection, directory, plan)
     for attempt_id, stored, status, number, stage in connection.execute(_RESULTS):
         position = moved.get(attempt_id, stored)
@@ -97,6 +116,9 @@ def would_restore(
 
         if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
             left.answered.add(position)
+
+        if status == RunStatus.FAILED:
+            left.failed.add(position)
 
         left.attempts[position] = number
 

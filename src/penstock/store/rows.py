@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from math import isnan
 from typing import Any
 
 from penstock._base.json import encode
@@ -10,9 +10,13 @@ from penstock._base.text import readable_json
 from penstock.results import (
     RunResult,
     RunStatus,
+    answer_of,
+    is_answer,
+    says_answer,
     timestamp,
 )
 from penstock.store.schema import EVENT_COLUMNS
+from penstock.store.views import ANSWER, LAST
 from penstock.study.identity import answer_event_id
 
 __all__ = [
@@ -21,19 +25,14 @@ __all__ = [
     "INSERT_ATTEMPT",
     "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
-    "LAST",
     "OBSERVED_COLUMNS",
-    "SPENT",
     "SUPERSEDE",
     "UPDATE_SCORES",
-    "answer_event",
-    "answer_id_of",
     "attempt_row",
-    "ending_rows",
     "evaluation_rows",
+    "last_rows",
     "observation_rows",
     "score_cells",
-    "text_of",
 ]
 
 ATTEMPT_COLUMNS = (
@@ -41,6 +40,7 @@ ATTEMPT_COLUMNS = (
     "position",
     "final",
     "session_id",
+    "rescored_in",
     "number",
     "planned_order",
     "started_order",
@@ -66,6 +66,24 @@ ATTEMPT_COLUMNS = (
     "error_message",
     "error_stage",
     "error_retryable",
+    "error_retry_after_s",
+    "error_http_status",
+    "error_stops_study",
+    "traceback",
+    "answer_event_id",
+)
+_CHANGED_BY_SCORES = (
+    "rescored_in",
+    "status",
+    "primary_outcome",
+    "metrics",
+    "error_kind",
+    "error_message",
+    "error_stage",
+    "error_retryable",
+    "error_retry_after_s",
+    "error_http_status",
+    "error_stops_study",
     "traceback",
     "answer_event_id",
 )
@@ -74,39 +92,22 @@ OBSERVED_COLUMNS = tuple(
 )
 
 
-LAST = 1 << 62
-"""The number of the event that ends a run which did not succeed: after all it reported."""
-
-
 def _insert(table: str, columns: int) -> str:
     return f"INSERT INTO {table} VALUES ({', '.join('?' * columns)})"  # noqa: S608 - our own names
 
 
-DELETE_ENDING = f"DELETE FROM observation WHERE number = {LAST} AND attempt_id = ?"  # noqa: S608
 INSERT_ATTEMPT = _insert("attempt", len(ATTEMPT_COLUMNS))
-UPDATE_SCORES = """
-UPDATE attempt SET status = ?, primary_outcome = ?, metrics = ?, error_kind = ?,
-    error_message = ?, error_stage = ?, error_retryable = ?, traceback = ? WHERE id = ?
-"""
-# SQLite reads no NaN and no infinity in JSON, which agents may record.
-# What judges cost stands in the metrics, and so does the worst case of calls that broke off after
-# they were sent: the provider may have billed them, and nobody counted.
-SPENT = """
-SELECT total(cost_usd) + total(m ->> '$.judge_cost_usd')
-       + total(m ->> '$.uncounted_cost_usd') + total(m ->> '$.judge_uncounted_cost_usd'),
-       CAST(total(input_tokens) + total(output_tokens)
-            + total(m ->> '$.judge_input_tokens') + total(m ->> '$.judge_output_tokens')
-            + total(m ->> '$.uncounted_tokens') + total(m ->> '$.judge_uncounted_tokens')
-            AS INTEGER)
-FROM (SELECT *, iif(json_valid(metrics), metrics, '{}') AS m FROM attempt)
-"""
-SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 INSERT_OBSERVATION = _insert("observation", 2 + len(OBSERVED_COLUMNS))
-INSERT_EVALUATION = _insert("evaluation", 8)
+INSERT_EVALUATION = _insert("evaluation", 9)
+SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
+UPDATE_SCORES = (
+    f"UPDATE attempt SET {', '.join(f'{name} = ?' for name in _CHANGED_BY_SCORES)} WHERE id = ?"  # noqa: S608
+)
+DELETE_ENDING = f"DELETE FROM observation WHERE number >= {ANSWER} AND attempt_id = ?"  # noqa: S608
 
 
 def attempt_row(
-    attempt_id: int, session_id: int, result: RunResult, answer_id: str | None, *, final: bool
+    attempt_id: int, session_id: int, result: RunResult, *, final: bool
 ) -> tuple[Any, ...]:
     """Write an attempt as a row of ``attempt``, its values in the order of `ATTEMPT_COLUMNS`."""
     spec, metrics = result.spec, result.metrics
@@ -115,6 +116,7 @@ def attempt_row(
         spec.position,
         final,
         session_id,
+        None,
         result.attempt,
         result.planned_order,
         result.started_order,
@@ -137,17 +139,19 @@ def attempt_row(
         readable_json(encode(result.provenance)),
         readable_json(encode(result.trace_refs)) if result.trace_refs else "[]",
         *_failure_cells(result),
-        answer_id,
+        _answer_id(result),
     )
 
 
-def score_cells(result: RunResult) -> tuple[Any, ...]:
+def score_cells(session_id: int, result: RunResult) -> tuple[Any, ...]:
     """Write what scoring an answer again changes, in the order of `UPDATE_SCORES`."""
     return (
+        session_id,
         result.status,
         _cell(result.metrics.get("primary_outcome")),
         encode(result.metrics),
         *_failure_cells(result),
+        _answer_id(result),
     )
 
 
@@ -156,79 +160,71 @@ def _failure_cells(result: RunResult) -> tuple[Any, ...]:
     if error is None:
         return _NO_FAILURE
 
-    return (error.kind, error.message, error.stage, error.retryable, error.traceback)
+    return (
+        error.kind,
+        error.message,
+        error.stage,
+        error.retryable,
+        error.retry_after_s,
+        error.http_status,
+        error.stops_study,
+        error.traceback,
+    )
 
 
-_NO_FAILURE = (None,) * 5
+_NO_FAILURE = (None,) * 8
 
 
-def answer_id_of(result: RunResult) -> str | None:
-    """Name the answer where it is the one event of its run, and SQL can read its text."""
-    if result.observations or _is_hard_to_read(result.outputs_json):
+def _answer_id(result: RunResult) -> str | None:
+    """Name the event that is the answer, where there is one and SQL can read its text."""
+    return None if _is_hard_to_read(result.outputs_json) else _answer_event_id(result)
+
+
+def _answer_event_id(result: RunResult) -> str | None:
+    if result.status is not RunStatus.SUCCESS:
         return None
 
-    return answer_event_id(result.run_id)
+    observed = result.observations
+    if len(observed) == 1 and is_answer(observed[0], result.ended_at):
+        return observed[0].record_id
+
+    is_said = bool(observed) and says_answer(observed, result.outputs)
+    return None if is_said else answer_event_id(result.run_id)
 
 
-def observation_rows(
-    attempt_id: int, result: RunResult, answer_id: str | None
-) -> list[tuple[Any, ...]]:
-    """Write what an agent reported; where it reported nothing, its answer is the one event.
+def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+    """Write what an agent reported, and how a run ended that did not succeed.
 
-    That one is no row where the attempt names it (``answer_id``): the view makes it. A run that
-    did not succeed ends with an event that says why.
+    The event that is the answer is no row where the attempt names it: the view makes it.
     """
-    observed = [
+    rows = [
         (attempt_id, number, *(getattr(each, name) for name in OBSERVED_COLUMNS))
         for number, each in enumerate(result.observations)
+        if not is_answer(each, result.ended_at)
     ]
-    if result.status is not RunStatus.SUCCESS:
-        return [*observed, *ending_rows(attempt_id, result)]
-
-    if observed or answer_id is not None:
-        return observed
-
-    return [_answer_row(attempt_id, result)]
+    return [*rows, *last_rows(attempt_id, result)]
 
 
-def ending_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
-    """Write how a run ended that did not succeed, as the last of its events."""
-    if result.error is None:
+def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+    """Write those events of an attempt that depend on how its answer was scored."""
+    if _is_hard_to_read(result.outputs_json) and _answer_event_id(result) is not None:
+        answer = answer_of(result.spec, result.outputs_json, result.ended_at)
+        return [(attempt_id, ANSWER, *(getattr(answer, name) for name in OBSERVED_COLUMNS))]
+
+    error = result.error
+    if error is None or result.status is RunStatus.SUCCESS:
         return []
 
     event = {
         "timestamp": timestamp(result.ended_at),
         "record_id": f"evt-{result.run_id.removeprefix('run-')}",
-        "text": str(result.error),
+        "text": str(error),
         "actor_id": "penstock",
         "event_type": f"run_{result.status}",
-        "meta_json": f'{{"auto_generated":true,"stage":"{result.error.stage}"}}',
+        "meta_json": f'{{"auto_generated":true,"stage":"{error.stage}"}}',
         "level": "run",
     }
     return [(attempt_id, LAST, *map(event.get, OBSERVED_COLUMNS))]
-
-
-def _answer_row(attempt_id: int, result: RunResult) -> tuple[Any, ...]:
-    event = answer_event(answer_event_id(result.run_id), timestamp(result.ended_at))
-    return (attempt_id, 0, *map((event | {"text": text_of(result.outputs)}).get, OBSERVED_COLUMNS))
-
-
-def answer_event(record_id: str, ended_at: str) -> dict[str, Any]:
-    """Give the columns of the event that is an answer, but for its text."""
-    return {
-        "timestamp": ended_at,
-        "record_id": record_id,
-        "actor_id": "agent",
-        "event_type": "assistant_output",
-        "meta_json": '{"auto_generated":true}',
-        "level": "step",
-    }
-
-
-def text_of(outputs: Mapping[str, Any]) -> str:
-    """Give the text of an answer, where it is one."""
-    text = outputs.get("text")
-    return text if isinstance(text, str) else ""
 
 
 def _is_hard_to_read(outputs_json: str) -> bool:
@@ -253,6 +249,7 @@ def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]
             each.evaluator_id,
             each.metric_name,
             _cell(each.metric_value),
+            _type(each.metric_value),
             each.metric_unit,
             each.aggregation_level,
             each.notes_json,
@@ -270,3 +267,14 @@ def _cell(value: Any) -> Any:
         return value
 
     return str(value) if isinstance(value, bool) else encode(value)
+
+
+def _type(value: Any) -> str | None:
+    """Name the type of a value that SQLite does not keep as it is."""
+    if isinstance(value, bool):
+        return "bool"
+
+    if type(value) is int:
+        return None if -(2**63) <= value < 2**63 else "int"
+
+    return "nan" if isinstance(value, float) and isnan(value) else None

@@ -1,31 +1,26 @@
-"""The layout of ``study.sqlite``, and the views that any SQL tool can read while a study runs.
+"""The tables of ``study.sqlite``; `penstock.store.views` has what is meant for reading.
 
     study        one row: the study, the plan's fingerprint, when it was made
-    session      one row per launch: who, where, when, how it ended
+    session      one row per launch: who, where, when, how it ended, what it did and what it cost
     condition    the conditions of the current plan, in design order
     problem      the problems that the study declares
     attempt      every attempt at every run; ``final`` marks the one that is the run's result
     observation  what agents reported, by attempt
     evaluation   scores, by attempt
 
-The views ``conditions``, ``runs``, ``events``, ``evaluations`` have the rows of the files of the
-same names and at least their columns; ``attempts`` shows every attempt with its cost and error,
-how long it waited and how long its provider took, and who answered.
-A run that did not succeed has an event that says so, after those that its agent reported.
+Tables may change from one layout to the next; the views go on showing what they show.
 """
 
 from __future__ import annotations
 
 __all__ = [
     "APPLICATION_ID",
-    "ATTEMPTS_VIEW",
     "EVALUATION_COLUMNS",
-    "EVENTS_VIEW",
     "EVENT_COLUMNS",
     "RESULT_INDEX",
     "RUN_COLUMNS",
-    "SCHEMA",
     "SCHEMA_VERSION",
+    "TABLES",
     "UNFINISHED",
     "UNFINISHED_INDEX",
 ]
@@ -33,7 +28,7 @@ __all__ = [
 APPLICATION_ID = 0x50454E53
 """``PENS``: marks an SQLite file as ours."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Kept in ``PRAGMA user_version``; `penstock.store.migration` brings older ones here."""
 
 RUN_COLUMNS = (
@@ -96,10 +91,6 @@ _OBSERVED = ", ".join(
     f"{name} TEXT" for name in EVENT_COLUMNS if name not in {"study_id", "run_id", "condition_id"}
 )
 
-# SQLite reads no NaN and no infinity, which agents may return: it would stop at the first.
-_PROVENANCE = "iif(json_valid(provenance), provenance, '{}')"
-_METRICS = "iif(json_valid(metrics), metrics, '{}')"
-
 RESULT_INDEX = "CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;"
 UNFINISHED = "(NOT final OR status <> 'success')"
 """Attempts that a later session has to look at; in these words, or SQLite uses no index."""
@@ -109,50 +100,7 @@ CREATE INDEX unfinished_by_position ON attempt (position, final, status, number,
 WHERE {UNFINISHED};
 """
 
-ATTEMPTS_VIEW = f"""
-CREATE VIEW attempts AS
-SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, latency_s,
-       {_METRICS} ->> '$.queued_s' AS queued_s,
-       {_METRICS} ->> '$.provider_s' AS provider_s,
-       status, coalesce(error_kind, 'ok') AS status_class,
-       {_METRICS} ->> '$.http_status' AS http_status,
-       cost_usd, input_tokens, output_tokens,
-       {_METRICS} ->> '$.judge_cost_usd' AS judge_cost_usd,
-       {_PROVENANCE} ->> '$.model_name' AS model_name,
-       {_PROVENANCE} ->> '$.system_fingerprint' AS system_fingerprint,
-       {_PROVENANCE} ->> '$.request_id' AS request_id,
-       {_PROVENANCE} ->> '$.is_cached' AS is_cached,
-       error_kind, error_message, error_stage, error_retryable
-FROM attempt ORDER BY id;
-"""  # noqa: S608 - our own names
-
-# Most agents report nothing, and the one event of their runs is the answer: it is no row of its
-# own, for all that it says stands in the attempt.
-EVENTS_VIEW = """
-CREATE VIEW events AS
-SELECT o.timestamp, o.record_id,
-       coalesce(o.text, a.outputs ->> '$.text', '') AS text,
-       coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
-       o.level, (SELECT study_id FROM study) AS study_id, a.run_id, a.condition_id,
-       o.trial_id, o.step_id, o.tool_name, o.evaluation_id,
-       a.started_at AS run_start_time, a.position AS position, o.number AS number
-FROM attempt a JOIN observation o ON o.attempt_id = a.id
-WHERE a.final AND a.position IS NOT NULL
-UNION ALL
-SELECT ended_at, answer_event_id,
-       coalesce(outputs ->> '$.text', ''),
-       run_id, 'agent', 'assistant_output', '{"auto_generated":true}',
-       'step', (SELECT study_id FROM study), run_id, condition_id,
-       NULL, NULL, NULL, NULL,
-       started_at, position, 0
-FROM attempt
-WHERE final AND position IS NOT NULL AND status = 'success' AND answer_event_id IS NOT NULL
-ORDER BY position, number;
-"""
-SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-
+TABLES = f"""
 CREATE TABLE study (
     study_id TEXT NOT NULL,
     created_at TEXT NOT NULL,
@@ -165,12 +113,30 @@ CREATE TABLE session (
     started_at TEXT NOT NULL,
     ended_at TEXT,
     ending TEXT,                    -- NULL where it was killed
+    stopped_because TEXT,
+    is_out_of_budget INTEGER NOT NULL DEFAULT 0,
     pid INTEGER NOT NULL,
     host TEXT NOT NULL,
     version TEXT NOT NULL,
     planned INTEGER NOT NULL,       -- runs in the plan
-    started INTEGER NOT NULL DEFAULT 0,  -- attempts whose agent was, or was to be, called
-    saved INTEGER NOT NULL DEFAULT 0     -- those of them that are in `attempt`
+    restored INTEGER NOT NULL DEFAULT 0,   -- those whose results were kept
+    started INTEGER NOT NULL DEFAULT 0,    -- attempts whose agent was, or was to be, called
+    attempts INTEGER NOT NULL DEFAULT 0,   -- those of them that are in `attempt`
+    succeeded INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    cancelled INTEGER NOT NULL DEFAULT 0,  -- attempts that were given up
+    retried INTEGER NOT NULL DEFAULT 0,
+    rescored INTEGER NOT NULL DEFAULT 0,   -- kept answers that were scored
+    agent_cost_usd REAL NOT NULL DEFAULT 0,
+    agent_input_tokens INTEGER NOT NULL DEFAULT 0,
+    agent_output_tokens INTEGER NOT NULL DEFAULT 0,
+    judge_cost_usd REAL NOT NULL DEFAULT 0,
+    judge_input_tokens INTEGER NOT NULL DEFAULT 0,
+    judge_output_tokens INTEGER NOT NULL DEFAULT 0,
+    uncounted_cost_usd REAL NOT NULL DEFAULT 0,  -- worst cases of calls that broke off
+    uncounted_tokens INTEGER NOT NULL DEFAULT 0,
+    unpriced INTEGER NOT NULL DEFAULT 0    -- attempts whose cost is not known
 );
 
 CREATE TABLE condition (
@@ -182,6 +148,7 @@ CREATE TABLE condition (
     blocks TEXT NOT NULL,
     metadata TEXT NOT NULL
 );
+CREATE INDEX condition_by_id ON condition (condition_id);
 
 CREATE TABLE problem (
     position INTEGER PRIMARY KEY,
@@ -194,6 +161,7 @@ CREATE TABLE attempt (
     position INTEGER,               -- in the plan; NULL where the plan no longer holds the run
     final INTEGER NOT NULL,         -- 1: this attempt is the run's result
     session_id INTEGER NOT NULL,
+    rescored_in INTEGER,            -- the session that scored the answer again, where one did
     number INTEGER NOT NULL,        -- of the attempt, from 1
     planned_order INTEGER NOT NULL,
     started_order INTEGER NOT NULL,
@@ -207,9 +175,9 @@ CREATE TABLE attempt (
     started_at TEXT NOT NULL,
     ended_at TEXT NOT NULL,
     latency_s REAL NOT NULL,
-    input_tokens INTEGER NOT NULL,
-    output_tokens INTEGER NOT NULL,
-    cost_usd REAL NOT NULL,
+    input_tokens INTEGER,           -- NULL where it is not known, as are the next two
+    output_tokens INTEGER,
+    cost_usd REAL,
     primary_outcome,
     outputs TEXT NOT NULL,          -- JSON, as are the next three
     metrics TEXT NOT NULL,
@@ -219,11 +187,16 @@ CREATE TABLE attempt (
     error_message TEXT,
     error_stage TEXT,
     error_retryable INTEGER,
+    error_retry_after_s REAL,
+    error_http_status INTEGER,
+    error_stops_study INTEGER,
     traceback TEXT,
-    answer_event_id TEXT            -- of the answer, where it is the one event of its run
+    answer_event_id TEXT            -- of the event that is the answer, where it is no row
 );
 {RESULT_INDEX}
 {UNFINISHED_INDEX}
+CREATE INDEX attempt_by_run ON attempt (run_id);
+
 CREATE TABLE observation (
     attempt_id INTEGER NOT NULL,
     number INTEGER NOT NULL,
@@ -237,37 +210,10 @@ CREATE TABLE evaluation (
     evaluator_id TEXT NOT NULL,
     metric_name TEXT NOT NULL,
     metric_value,
+    metric_type TEXT,               -- bool, int or nan, where the value is none to SQLite
     metric_unit TEXT NOT NULL,
     aggregation_level TEXT NOT NULL,
     notes_json TEXT NOT NULL,
     PRIMARY KEY (attempt_id, number)
 ) WITHOUT ROWID;
-
-CREATE VIEW conditions AS
-SELECT study.study_id, condition_id, admissible, constraint_messages,
-       metadata AS assignment_meta_json, factors, blocks
-FROM condition, study ORDER BY position;
-
-CREATE VIEW runs AS
-SELECT study.study_id, condition_id, run_id, problem_id,
-       coalesce({_PROVENANCE} ->> '$.problem_family', 'unknown') AS problem_family,
-       agent_id,
-       coalesce({_PROVENANCE} ->> '$.agent_kind', 'unknown') AS agent_kind,
-       coalesce({_PROVENANCE} ->> '$.pattern_name', 'unknown') AS pattern_name,
-       coalesce({_PROVENANCE} ->> '$.model_name', 'unknown') AS model_name,
-       seed, replicate, status, started_at AS start_time, ended_at AS end_time, latency_s,
-       input_tokens, output_tokens, cost_usd, primary_outcome,
-       coalesce(trace_refs ->> '$[0]', '') AS trace_path,
-       'manifest.json' AS manifest_path,
-       error_kind || ': ' || error_message AS error_info,
-       position, planned_order, started_order, number AS attempts, outputs, metrics
-FROM attempt, study WHERE final AND position IS NOT NULL ORDER BY position;
-
-{EVENTS_VIEW}
-CREATE VIEW evaluations AS
-SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,
-       e.aggregation_level, e.notes_json
-FROM attempt a JOIN evaluation e ON e.attempt_id = a.id
-WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, e.number;
-
-{ATTEMPTS_VIEW}"""  # noqa: S608 - our own names
+"""

@@ -70,9 +70,9 @@ class Starts:
 
         self._write()
 
-    def note(self) -> None:
-        """Count an attempt whose agent is about to be called."""
-        self.count += 1
+    def note(self, count: int = 1) -> None:
+        """Count an attempt whose agent is about to be called; -1 takes one back."""
+        self.count += count
         self._write()
 
     def close(self) -> None:

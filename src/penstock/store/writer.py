@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -15,28 +16,33 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import aiosqlite
 import anyio
 
+from penstock._base.json import decode
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock._base.text import without_surrogates
+from penstock.errors import StoreError
 from penstock.planning.plan import Plan
-from penstock.results import RunResult, timestamp
+from penstock.results import RunResult, RunStatus, timestamp
+from penstock.running.tally import Tally
 from penstock.store import rows
 from penstock.store.changes import refuse_changes, refuse_older_copy
 from penstock.store.declarations import condition_row, definition_of, fingerprint_of, problem_row
+from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
 from penstock.store.starts import Starts
 from penstock.store.transaction import Statement, store_failure, transact
+from penstock.summary import StudySummary
 
 __all__ = ["Store"]
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-_COUNT = "UPDATE session SET started = ?, saved = ? WHERE id = ?"
-_LOST = """
-SELECT coalesce(sum(max(0, started - saved)), 0) FROM session
-WHERE id > (SELECT coalesce(max(id), 0) FROM session WHERE ended_at IS NOT NULL)
+_COUNTED = tuple(each.name for each in fields(Tally) if each.name not in ("opening", "gained"))
+_END = """
+UPDATE session SET ended_at = ?, ending = ?, stopped_because = ?, is_out_of_budget = ? WHERE id = ?
 """
+_COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in _COUNTED)} WHERE id = ?"  # noqa: S608
 
 
 class Store:
@@ -53,8 +59,9 @@ class Store:
         self._session_id = 0
         self._next_id = 1
         self._starts: Starts | None = None
-        self._saved = 0
         self._reader: StoreReader | None = None
+        self._tally: Tally  # there when a session has begun, as is what earlier ones left
+        self._left: Restored
 
     async def begin(self, plan: Plan, *, rescore: bool = False) -> Restored:
         """Start a session: note who writes, and find what earlier sessions left.
@@ -82,31 +89,45 @@ class Store:
             if known and known[0][0] != fingerprint:
                 await self._call(adopt, self.path.parent, plan)
 
-            lost_calls = await self._lost_calls()
+            await self._note_starts()
             self._session_id = await self._note_session(len(plan))
 
         self._starts = Starts(self.path.parent, self._session_id)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
-        left = await self._call(restored, len(plan), rescore=rescore)
-        return left._replace(lost_calls=lost_calls)
+        self._left = await self._call(restored, len(plan), rescore=rescore)
+        self._tally = Tally(await self._read_summary(), restored=self._left.kept)
+        await self._write([self._counts(self._tally)])
+        return self._left
 
-    def note_start(self) -> None:
-        """Count an attempt whose agent is about to be called, also should we be killed."""
+    def note_start(self, count: int = 1) -> None:
+        """Count an attempt whose agent is about to be called, also should we be killed.
+
+        Args:
+            count: -1 to take one back whose agent has called nobody.
+        """
         if self._starts is not None:
-            self._starts.note()
+            self._starts.note(count)
 
-    async def spent(self) -> tuple[float, int]:
-        """Give what all attempts of all sessions cost, judges included: US dollars and tokens."""
-        ((cost_usd, tokens),) = await self._all(rows.SPENT)
-        return cost_usd, tokens
+    def summary(self) -> StudySummary:
+        """Say where the study stands with all that is saved; the session has begun."""
+        self._tally.started = self._started
+        return self._tally.summary()
 
-    async def end(self, ending: str) -> None:
-        """Note how the session ended."""
-        await self._execute(
-            "UPDATE session SET ended_at = ?, ending = ?, started = ? WHERE id = ?",
-            (timestamp(), ending, self._started, self._session_id),
-        )
+    async def end(self, ending: str, seen: StudySummary | None = None) -> StudySummary:
+        """Note how the session ended, and say what the study came to.
+
+        Args:
+            ending: How: ``complete``, ``failed``, or ``stopped`` and why.
+            seen: What the session knows of its end that the store does not: why it came early.
+        """
+        why = (None, False) if seen is None else (seen.stopped_because, seen.is_out_of_budget)
+        ended = (_END, [(timestamp(), ending, *why, self._session_id)])
+        await self._write([self._counts(self._tally), ended])
+        with suppress(StoreError):  # its directory may be gone by now
+            return await self._read_summary()
+
+        return self.summary()
 
     async def save(self, results: Sequence[tuple[RunResult, bool]]) -> None:
         """Save attempts in one transaction; when this returns they survive a crash.
@@ -122,32 +143,35 @@ class Store:
         first = self._next_id
         self._next_id += len(made)  # no id is given twice, whatever becomes of this group
         for attempt_id, (result, final) in enumerate(made, start=first):
-            answer_id = rows.answer_id_of(result)
-            attempts.append(
-                rows.attempt_row(attempt_id, self._session_id, result, answer_id, final=final)
-            )
-            observations += rows.observation_rows(attempt_id, result, answer_id)
+            attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
+            observations += rows.observation_rows(attempt_id, result)
             evaluations += rows.evaluation_rows(attempt_id, result)
             if final and result.attempt > 1:
                 superseded.append((result.spec.position,))
 
+        tally = self._tally.copy()
         statements: list[Statement] = [
             (rows.SUPERSEDE, superseded),
             (rows.INSERT_ATTEMPT, attempts),
             (rows.INSERT_OBSERVATION, observations),
             (rows.INSERT_EVALUATION, evaluations),
+            *await self._new_scores([each for each, _ in results if each.is_rescored], tally),
         ]
-        for result, _ in results:
-            if result.is_rescored:
-                statements += await self._new_scores(result)
+        for result, final in results:
+            if result.status is RunStatus.CANCELLED:
+                tally.give_up(result)
+            else:
+                replaced = self._left.replaced(result.spec.position)
+                tally.count(result, retried=not final, replaced=replaced)
 
-        saved = self._saved + len(made)
-        statements.append((_COUNT, [(self._started, saved, self._session_id)]))
-        await self._write(statements)
-        self._saved = saved
+        await self._write([*statements, self._counts(tally)])
+        self._tally = tally
 
     async def recall(self, position: int) -> RunResult:
         """Give the stored result at a position of the plan."""
+        return await self._call(self._read, position)
+
+    def _read(self, _: sqlite3.Connection, position: int) -> RunResult:
         if self._reader is None:
             self._reader = StoreReader(self.path.parent)
 
@@ -161,17 +185,26 @@ class Store:
         if self._reader is not None:
             self._reader.close()
 
-    async def _new_scores(self, result: RunResult) -> list[Statement]:
-        ((attempt_id,),) = await self._all(
-            f"SELECT id FROM attempt WHERE final AND position = {result.spec.position:d}"  # noqa: S608
-        )
-        return [
-            (rows.UPDATE_SCORES, [(*rows.score_cells(result), attempt_id)]),
-            (rows.DELETE_ENDING, [(attempt_id,)]),
-            (rows.INSERT_OBSERVATION, rows.ending_rows(attempt_id, result)),
-            ("DELETE FROM evaluation WHERE attempt_id = ?", [(attempt_id,)]),
-            (rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result)),
-        ]
+    async def _new_scores(self, results: Sequence[RunResult], tally: Tally) -> list[Statement]:
+        """Put new scores in the place of those that answers had; what these cost is told apart."""
+        statements: list[Statement] = []
+        known: dict[int, Mapping[str, Any]] = {}
+        for result in results:
+            position = result.spec.position
+            ((attempt_id, metrics),) = await self._all(
+                f"SELECT id, metrics FROM attempt WHERE final AND position = {position:d}"  # noqa: S608
+            )
+            tally.discount(known.get(attempt_id) or decode(metrics))
+            known[attempt_id] = result.metrics
+            statements += [
+                (rows.UPDATE_SCORES, [(*rows.score_cells(self._session_id, result), attempt_id)]),
+                (rows.DELETE_ENDING, [(attempt_id,)]),
+                (rows.INSERT_OBSERVATION, rows.last_rows(attempt_id, result)),
+                ("DELETE FROM evaluation WHERE attempt_id = ?", [(attempt_id,)]),
+                (rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result)),
+            ]
+
+        return statements
 
     async def _describe(self, plan: Plan, fingerprint: str) -> None:
         """Write what is declared now: the study, its conditions and its problems."""
@@ -193,14 +226,20 @@ class Store:
     def _started(self) -> int:
         return 0 if self._starts is None else self._starts.count
 
-    async def _lost_calls(self) -> int:
-        """Count calls without a result in sessions that were killed since one has ended."""
+    async def _note_starts(self) -> None:
+        """Note how many calls the last session had made, should it have been killed."""
         session_id, started = await self._call(refuse_older_copy, self.path)
         await self._execute(
-            "UPDATE session SET started = max(started, ?) WHERE id = ?", (started, session_id)
+            "UPDATE session SET started = max(started, ?) WHERE id = ? AND ended_at IS NULL",
+            (started, session_id),
         )
-        ((lost,),) = await self._all(_LOST)
-        return int(lost)
+
+    def _counts(self, tally: Tally) -> Statement:
+        tally.started = self._started
+        return (_COUNT, [(*(getattr(tally, name) for name in _COUNTED), self._session_id)])
+
+    async def _read_summary(self) -> StudySummary:
+        return await self._call(_summary, self.path.parent)
 
     async def _note_session(self, planned: int) -> int:
         cursor = await self._connection.execute(
@@ -270,3 +309,8 @@ class Store:
 
     async def _all(self, query: str) -> list[Any]:
         return list(await self._connection.execute_fetchall(query))
+
+
+def _summary(_: sqlite3.Connection, directory: Path) -> StudySummary:
+    with StoreReader(directory) as store:
+        return read_ledger(store).summary

@@ -109,7 +109,7 @@ def paired_seed(
 
 
 def answer_event_id(run_id: str) -> str:
-    """Name the one event of a run whose agent reported none: its answer."""
+    """Name the event of a run that is its answer."""
     return _named("evt", f'{{"index":0,"run_id":{quote(run_id)}}}')
 
 

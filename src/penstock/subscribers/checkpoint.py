@@ -55,6 +55,7 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
         announce(
             RunsSaved,
             run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),
+            summary=store.summary(),
         )
 
     async def subscriber(stream: EventStream) -> None:

@@ -39,6 +39,23 @@ EVENTS = (
 )
 
 _NAMES = {RunFailed: "run.failed", RunRetried: "run.retried"}
+_TOLD = (
+    "planned",
+    "succeeded",
+    "failed",
+    "skipped",
+    "remaining",
+    "attempts",
+    "cost_usd",
+    "input_tokens",
+    "output_tokens",
+    "uncounted_cost_usd",
+    "lost_calls",
+    "stopped_because",
+    "session",
+)
+"""What the log says of a study at its end."""
+
 _SAY_AGAIN_AFTER = timedelta(minutes=1)
 """An agent that blocks the event loop does so in each run; it is named once in a while."""
 
@@ -90,13 +107,14 @@ def _write(logger: Any, event: Event) -> None:
         case StudyStarted():
             logger.info("study.started", planned=event.planned, restored=event.restored)
             if event.lost_calls:
-                logger.warning("calls.lost", calls=event.lost_calls, reason="killed while running")
+                logger.warning("calls.lost", calls=event.lost_calls, reason="killed or cancelled")
         case StudyStopping():
             logger.warning("study.stopping", reason=event.reason)
         case StudyWaiting():
             logger.warning("study.waiting", subscriber=event.subscriber, behind=event.behind)
         case StudyFinished():
-            logger.info("study.finished", **event.summary.model_dump(exclude={"study_id"}))
+            numbers = event.summary.to_dict()
+            logger.info("study.finished", **{name: numbers[name] for name in _TOLD})
         case RunEvent():
             _write_run(logger, event)
         case LimitChanged():

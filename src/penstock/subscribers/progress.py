@@ -23,18 +23,16 @@ from penstock.events.tree import (
     Event,
     LimitChanged,
     LoopStalled,
-    RunFailed,
     RunFinished,
     RunRetried,
     RunsSaved,
     RunStarted,
-    RunSucceeded,
     StudyFinished,
     StudyStarted,
     StudyStopping,
     StudyWaiting,
 )
-from penstock.results import RunResult
+from penstock.summary import SessionSummary, StudySummary
 
 __all__ = ["EVENTS", "is_shown", "progress"]
 
@@ -93,15 +91,12 @@ async def _news(stream: EventStream) -> list[Event] | None:
 
 
 class _Board:
-    """What is shown: counts made from events alone."""
+    """What is shown: the account of the study as of the last group that was saved, and news."""
 
     def __init__(self) -> None:
-        self.study_id = ""
-        self.planned = self.done = self.saved = 0
-        self.started = self.ended = 0
-        self.succeeded = self.failed = self.retried = 0
-        self.cost_usd = 0.0
-        self.tokens = 0
+        self.summary = StudySummary(study_id="")
+        self.started = self.ended = self.saved = 0
+        self.left_out = 0
         self.limit: int | None = None
         self.stalls = 0
         self.culprit = ""
@@ -109,25 +104,29 @@ class _Board:
         self.is_over = False
         self._begun = self._saved_at = monotonic()
 
+    @property
+    def planned(self) -> int:
+        return self.summary.planned - self.left_out
+
+    @property
+    def done(self) -> int:
+        """Runs that this session need not make; a run that had failed is to be made again."""
+        return self.summary.session.done
+
     def count(self, event: Event) -> None:
         match event:
             case RunStarted():
                 self.started += 1
-            case RunFinished():
-                self._count_result(event.result)
-                self.succeeded += isinstance(event, RunSucceeded)
-                self.failed += isinstance(event, RunFailed)
+            case RunFinished() | RunRetried():
+                self.ended += 1
             case RunsSaved():
-                self.done += len(event.run_ids)
+                self.summary = event.summary or self.summary
                 self.saved += len(event.run_ids)
                 self._saved_at = monotonic()
                 self.note = "" if self.note.startswith("waiting") else self.note
-            case RunRetried():
-                self._count_result(event.result)
-                self.retried += 1
             case StudyStarted():
-                self.study_id = event.study_id
-                self.planned, self.done = event.planned - event.left_out, event.restored
+                self.summary = event.summary or _opening(event)
+                self.left_out = event.left_out
             case LimitChanged(endpoint=None):
                 self.limit = event.limit
             case LoopStalled():
@@ -138,18 +137,15 @@ class _Board:
             case StudyWaiting():
                 self.note = f"waiting for {event.subscriber} ({event.behind} events behind)"
             case StudyFinished():
+                self.summary = event.summary
                 self.is_over = True
                 self.ended = self.started  # what was cancelled says nothing
-
-    def _count_result(self, result: RunResult) -> None:
-        self.ended += 1
-        self.cost_usd += result.cost_usd
-        self.tokens += int(result.metrics["input_tokens"] + result.metrics["output_tokens"])
 
     def text(self) -> str:
         """Say it in one line."""
         took_s = self._saved_at - self._begun
         rate = self.saved / took_s if took_s > 0 else 0.0
+        summary = self.summary
         parts = [
             f"{self.done:,}/{self.planned:,} done",
             f"{self.started - self.ended:,} in flight{self._limit()}",
@@ -159,15 +155,15 @@ class _Board:
             left_s = (self.planned - self.done) / rate - (monotonic() - self._saved_at)
             parts.append(f"{timedelta(seconds=max(0, round(left_s)))} left")
 
-        parts.append(f"{self.succeeded:,} succeeded, {self.failed:,} failed")
-        if self.retried:
-            parts.append(f"{self.retried:,} retried")
+        parts.append(f"{summary.succeeded:,} succeeded, {summary.failed:,} failed")
+        if summary.session.retried:
+            parts.append(f"{summary.session.retried:,} retried")
 
-        if self.tokens:
-            parts.append(f"{self.tokens:,} tokens")
+        if tokens := summary.input_tokens + summary.output_tokens:
+            parts.append(f"{tokens:,} tokens")
 
-        if self.cost_usd:
-            parts.append(f"${self.cost_usd:,.4f}")
+        if summary.cost_in_words:
+            parts.append(summary.cost_in_words)
 
         if self.stalls:
             parts.append(f"event loop stalled {self.stalls:,}x, last in {self.culprit}")
@@ -176,6 +172,11 @@ class _Board:
 
     def _limit(self) -> str:
         return "" if self.limit is None else f" of {self.limit:,} at most"
+
+
+def _opening(event: StudyStarted) -> StudySummary:
+    session = SessionSummary(restored=event.restored)
+    return StudySummary(study_id=event.study_id, planned=event.planned, session=session)
 
 
 def _display(out: TextIO) -> AbstractContextManager[Callable[[_Board], None]]:
@@ -190,7 +191,7 @@ def _terminal(out: TextIO) -> Iterator[Callable[[_Board], None]]:
         def show(board: _Board) -> None:
             line = Table.grid(padding=(0, 1))
             line.add_row(
-                Text(board.study_id),  # a plain string would be read as markup
+                Text(board.summary.study_id),  # a plain string would be read as markup
                 ProgressBar(total=max(1, board.planned), completed=board.done, width=24),
             )
             table = Table.grid()
@@ -209,6 +210,6 @@ def _plain(out: TextIO) -> Iterator[Callable[[_Board], None]]:
         nonlocal shown_at
         if board.is_over or monotonic() - shown_at >= _PLAIN_EVERY_S:
             shown_at = monotonic()
-            print(f"{board.study_id}: {board.text()}", file=out, flush=True)
+            print(f"{board.summary.study_id}: {board.text()}", file=out, flush=True)
 
     yield show

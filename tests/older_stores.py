@@ -1,0 +1,38 @@
+"""Stores of older layouts, with what a store of today holds of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+LAYOUTS = Path(__file__).parent / "store" / "layouts"
+"""The schemas of older layouts, as they were."""
+
+_OTHER_NAMES = {"saved": "attempts"}
+_NAMES_ANSWERS = 3
+
+
+def make_older(store: Path, layout: int) -> None:
+    """Give a store an older layout: what it did not keep is lost."""
+    aside = store.with_name("older.sqlite")
+    with closing(sqlite3.connect(aside)) as older, older:
+        older.executescript((LAYOUTS / f"layout-{layout}.sql").read_text(encoding="utf-8"))
+        older.execute("ATTACH ? AS today", (str(store),))
+        names = older.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
+        for (table,) in names.fetchall():
+            columns = [row[1] for row in older.execute(f"PRAGMA main.table_info({table})")]
+            theirs = ", ".join(_OTHER_NAMES.get(name, name) for name in columns)
+            older.execute(f"INSERT INTO main.{table} SELECT {theirs} FROM today.{table}")
+
+        if layout < _NAMES_ANSWERS:  # each answer was a row
+            older.execute(
+                "INSERT INTO main.observation SELECT id, 0, ended_at, answer_event_id, NULL, NULL, "
+                "'agent', 'assistant_output', '{\"auto_generated\":true}', 'step', NULL, NULL, "
+                "NULL, NULL FROM today.attempt WHERE answer_event_id IS NOT NULL"
+            )
+
+    for path in (store, Path(f"{store}-wal"), Path(f"{store}-shm")):
+        path.unlink(missing_ok=True)
+
+    aside.rename(store)
