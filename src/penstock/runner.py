@@ -225,8 +225,8 @@ class StudyRunner:
         if self._fresh:
             move_aside(self.output_dir, without=[self.study.resolve(".")])
 
-        directory, study_id = self.output_dir, self.study.study_id
-        async with open_store(directory, study_id=study_id, durable=self._durable) as store:
+        opening = open_store(self.output_dir, study=self.study, durable=self._durable)
+        async with opening as store:
             self._store = store
             restored = await store.begin(self.plan, rescore=self._rescore)
             self._lifecycle.tally.begin(store.summary())

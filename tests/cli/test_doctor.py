@@ -44,6 +44,24 @@ def test_files_that_were_deleted_or_edited_are_named_and_can_be_written_anew(
     assert cli("doctor", results).exit_code == 0
 
 
+@pytest.mark.field("studies-SEC1")
+def test_links_that_writing_would_follow_are_told(results: Path, cli: Any) -> None:
+    target = results.parent / "mine"
+    target.write_text("mine")
+    for name in (".started", "analysis"):
+        (results / name).rename(results.parent / f"moved{name}")
+        (results / name).symlink_to(target)
+
+    (results / ".events.csv.new").symlink_to(target)  # of a name that nothing is written under
+    told = cli("doctor", results)
+    assert told.exit_code == 3
+    assert "links to elsewhere: .started, analysis" in told.stderr
+    refused = cli("export", results)
+    assert refused.exit_code == 3
+    assert "through a symbolic link" in refused.stderr
+    assert target.read_text() == "mine"
+
+
 def test_parquet_files_that_a_later_run_left_behind_are_told(results: Path, cli: Any) -> None:
     cli("export", results, "--parquet")
     assert "older" not in cli("doctor", results).stderr

@@ -119,3 +119,11 @@ def test_a_report_stays_in_its_folder(name: str, tmp_path: Path) -> None:
         report.write_markdown_report(tmp_path, name, "text")
 
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.field("studies-P5")
+def test_arguments_have_the_names_they_had(tmp_path: Path) -> None:
+    assert "- Runs: 0" in report.render_markdown_summary(study=STUDY, run_results=[])
+    assert "No analysis rows" in report.render_significance_brief(analysis_rows=[])
+    written = report.write_markdown_report(output_dir=tmp_path, filename="a.md", content="text")
+    assert written.read_text() == "text"

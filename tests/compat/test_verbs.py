@@ -260,6 +260,43 @@ def test_a_bundle_takes_the_place_of_an_earlier_one_alone(folder: StudyFolder, c
     assert ended.exit_code == 3
 
 
+@pytest.mark.field("studies-N17")
+def test_a_bundle_holds_the_study_s_own_code(folder: StudyFolder, cli: Any) -> None:
+    (folder.path / "unrelated.py").write_text("")
+    cli("run", folder.file, "--no-progress")
+    assert cli("bundle-results", folder.results).exit_code == 0
+    held = packed(folder.path / "results.tar.gz")
+    code = {name.removeprefix("results/study-code/") for name in held if "study-code" in name}
+    assert code == {"study.yaml", "agents.py", "sibling.py"}
+
+    folder.file.unlink()  # then what is known of it is bundled
+    assert cli("bundle-results", folder.results).exit_code == 0
+    assert not [name for name in packed(folder.path / "results.tar.gz") if "study-code" in name]
+
+
+@pytest.mark.field("engine-G19")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("materialize-design", "study.yaml", "--output", ""),
+        ("export-analysis", "study.yaml", "--output-dir", ""),
+        ("bundle-results", "results", "--bundle-path", ""),
+        ("bundle-results", ""),
+        ("generate-doe", "--kind", "full", "--factors-json", "{}", "--out", ""),
+        ("run-study", "study.yaml", "--output-dir", ""),
+    ],
+)
+def test_an_empty_path_is_not_the_working_directory(
+    folder: StudyFolder, cli: Any, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path)
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    ended = cli(*arguments)
+    assert ended.exit_code == 2
+    assert "it is empty; is a variable" in " ".join(ended.stderr.replace("│", "").split())
+    assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
+
+
 def test_a_directory_that_is_not_there_cannot_be_bundled(cli: Any, tmp_path: Path) -> None:
     ended = cli("bundle-results", tmp_path / "nowhere")
     assert ended.exit_code == 3

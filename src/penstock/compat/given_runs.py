@@ -194,7 +194,7 @@ class _Session:
         async with AsyncExitStack() as stack:
             todo: Sequence[int] = range(len(self._plan))
             if kept_in is not None:
-                opened = open_store(kept_in, study_id=self._plan.study.study_id)
+                opened = open_store(kept_in, study=self._plan.study)
                 self._store = await stack.enter_async_context(opened)
                 todo = await self._restore(self._store, todo)
 

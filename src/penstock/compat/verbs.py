@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from penstock.cli.arguments import DirectoryArgument, StudyArgument
+from penstock.cli.arguments import DirectoryArgument, StudyArgument, given_path
 from penstock.cli.output import errors_told, say
 from penstock.cli.run import run
 
@@ -74,7 +74,9 @@ def materialize_design(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(help="The file; else conditions.csv in the study's output directory."),
+        typer.Option(
+            parser=given_path, help="The file; else conditions.csv in the study's output directory."
+        ),
     ] = None,
 ) -> None:
     """Write a study's conditions.csv without running it; another study's is not overwritten."""
@@ -97,7 +99,7 @@ def generate_doe(
     factors_json: Annotated[
         str, typer.Option(help="A JSON object: factor -> its levels, or [low, high] for lhs.")
     ],
-    out: Annotated[Path, typer.Option(help="The CSV file.")],
+    out: Annotated[Path, typer.Option(parser=given_path, help="The CSV file.")],
     n_samples: Annotated[int | None, typer.Option(help="Points; needed for lhs.")] = None,
     seed: Annotated[int, typer.Option(help="Of the points and of the order.")] = 0,
     center_points: Annotated[int, typer.Option(help="Rows at the centre to add.")] = 0,
@@ -141,7 +143,10 @@ def export_analysis(
     study: StudyArgument,
     *,
     output_dir: Annotated[
-        Path | None, typer.Option(help="Where the results are, or where the files are to go.")
+        Path | None,
+        typer.Option(
+            parser=given_path, help="Where the results are, or where the files are to go."
+        ),
     ] = None,
     sqlite: Annotated[bool, typer.Option("--sqlite", help="Copy study.sqlite there too.")] = False,
 ) -> None:
@@ -163,7 +168,8 @@ def bundle_results(
     directory: DirectoryArgument,
     *,
     bundle_path: Annotated[
-        Path | None, typer.Option(help="The file; else DIR.tar.gz beside the directory.")
+        Path | None,
+        typer.Option(parser=given_path, help="The file; else DIR.tar.gz beside the directory."),
     ] = None,
 ) -> None:
     """Pack a study's output directory into one .tar.gz."""

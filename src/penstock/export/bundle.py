@@ -11,7 +11,9 @@ from pathlib import Path
 
 from penstock._base.files import set_aside
 from penstock.errors import ForeignDirectoryError, StoreError
+from penstock.store.claims import study_file_of
 from penstock.store.lock import LOCK_NAME, hold_directory
+from penstock.study.own_files import own_files
 
 __all__ = ["bundle_results"]
 
@@ -21,8 +23,10 @@ _SUFFIXES = (".tar.gz", ".tgz")
 def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
     """Pack a study's output directory into a ``.tar.gz``.
 
-    It is written aside and renamed into place, and does not contain itself where it lies in the
-    directory. The directory is held meanwhile, so that its store is packed in one state.
+    With it goes the study's own code: its file and what that names in its folder, as they are now,
+    in the folder ``study-code``. The bundle is written aside and renamed into place, and does not
+    contain itself where it lies in the directory. The directory is held meanwhile, so that its
+    store is packed in one state.
 
     Args:
         directory: The output directory.
@@ -56,7 +60,18 @@ def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
             inside = Path(directory.name) / path.relative_to(directory)
             bundle.add(path, arcname=inside, recursive=False)
 
+        for path, inside in _code(directory):
+            bundle.add(path, arcname=Path(directory.name, inside), recursive=False)
+
     return target
+
+
+def _code(directory: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the files of the study's own folder, and where in the bundle each goes."""
+    study_file = study_file_of(directory)
+    if study_file is not None:
+        for path in own_files(study_file):
+            yield path, "study-code" / path.relative_to(study_file.parent)
 
 
 def _refuse_to_replace(target: Path, directory: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "refuse_foreign",
     "refuse_links",
     "refuse_to_move",
+    "study_file_of",
 ]
 
 RECORD = ".penstock.json"
@@ -63,6 +65,8 @@ _UNRECORDED = frozenset(
 class _Record(NamedTuple):
     study_id: str
     files: Collection[str]
+    study_file: str | None = None
+    """The file that the study was last read from, as a path from the directory."""
 
 
 def refuse_foreign(directory: Path, study_id: str | None = None) -> None:
@@ -104,7 +108,12 @@ def refuse_foreign(directory: Path, study_id: str | None = None) -> None:
 
 
 def claim_files(
-    directory: Path, study_id: str, names: Iterable[str], *, is_own: bool = True
+    directory: Path,
+    study_id: str,
+    names: Iterable[str],
+    *,
+    is_own: bool = True,
+    study_file: Path | None = None,
 ) -> None:
     """See that files may be written in a directory, and record that they are ours.
 
@@ -114,6 +123,7 @@ def claim_files(
         names: The files' names, as paths in the directory.
         is_own: Whether it is the study's output directory; else it must be new, empty, or hold
             an earlier export of the same study.
+        study_file: The file that the study was read from, to be found again by `study_file_of`.
 
     Raises:
         ForeignDirectoryError: it is somebody else's, or some of the files are.
@@ -132,10 +142,25 @@ def claim_files(
     if is_own:
         written.discard("study.sqlite")  # a copy that an export made, and a study goes on in
 
-    if record is None or written != {*record.files} or not (directory / RECORD).exists():
-        about = {"study_id": study_id, "files": sorted(written)}
+    known_file = record.study_file if record else None
+    if study_file is not None:
+        known_file = os.path.relpath(study_file.resolve(), directory.resolve())
+
+    made = _Record(study_id, sorted(written), known_file)
+    if made != record or not (directory / RECORD).exists():
+        about = {name: value for name, value in made._asdict().items() if value is not None}
         with set_aside(directory / RECORD) as aside:
             aside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+def study_file_of(directory: Path) -> Path | None:
+    """Return the file that the study of a directory was last read from, where it is still there."""
+    record = _record(directory)
+    if record is None or record.study_file is None:
+        return None
+
+    path = (directory / record.study_file).resolve()
+    return path if path.is_file() else None
 
 
 def links_in(directory: Path) -> list[str]:
@@ -189,7 +214,8 @@ def _record(directory: Path) -> _Record | None:
 
     try:
         found = json.loads(text)
-        return _Record(str(found["study_id"]), frozenset(map(str, found["files"])))
+        files = sorted(map(str, found["files"]))
+        return _Record(str(found["study_id"]), files, found.get("study_file"))
     except (ValueError, TypeError, KeyError) as error:
         raise ForeignDirectoryError(
             f"{directory / RECORD} does not list what penstock wrote there ({error}); put it back, "
@@ -212,7 +238,7 @@ def _exported_before(directory: Path, study_id: str) -> _Record:
             "go only into a folder that is new, empty or their own. Give another (--to)"
         )
 
-    return _Record(study_id, frozenset())
+    return _Record(study_id, ())
 
 
 def _materialized(directory: Path, study_id: str | None) -> bool:

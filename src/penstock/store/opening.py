@@ -21,6 +21,7 @@ from penstock.store.starts import read_starts
 from penstock.store.transaction import store_failure
 from penstock.store.views import SCHEMA
 from penstock.store.writer import Store
+from penstock.study.model import Study
 
 __all__ = ["open_store", "refuse_lost_store"]
 
@@ -29,13 +30,13 @@ _BUSY_TIMEOUT_S = 30.0
 
 @asynccontextmanager
 async def open_store(
-    directory: Path, *, study_id: str | None = None, durable: bool = True
+    directory: Path, *, study: Study | None = None, durable: bool = True
 ) -> AsyncIterator[Store]:
     """Open the store of a directory for writing, and hold the directory while it is open.
 
     Args:
         directory: Where ``study.sqlite`` is, or will be.
-        study_id: The study that is to be run in it.
+        study: The study that is to be run in it.
         durable: Sync every group to the disk. Without it a crash of the machine (not one of the
             process) can lose the last runs.
 
@@ -46,11 +47,11 @@ async def open_store(
             and a copy kept.
     """
     path = directory / "study.sqlite"
-    refuse_foreign(directory, study_id)
+    refuse_foreign(directory, None if study is None else study.study_id)
     await call_in_thread(partial(make_directory, directory))  # it waits for the disk
     with hold_directory(directory):
-        if study_id is not None:
-            claim_files(directory, study_id, ())
+        if study is not None:
+            claim_files(directory, study.study_id, (), study_file=study.study_file)
 
         connection = with_daemon_thread(
             aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
