@@ -17,7 +17,7 @@ __all__ = ["Readings", "outcomes_of"]
 
 _RUNS = """
 SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order, latency_s,
-       cost_usd, primary_outcome, metrics, error_kind
+       cost_usd, primary_outcome, metrics, error_kind, started_at, ended_at
 FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
 """
 _SCORES = """
@@ -48,6 +48,26 @@ class Readings:
     def sample(self, outcome: Outcome) -> Sample:
         """Return the values of an outcome, arranged by condition and problem."""
         return arrange(_assignments(self._conditions), self._valued(outcome), apart=PROBLEM_FACTORS)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the results in the order of the plan, as mappings of their columns."""
+        return self._rows
+
+    def places(self, sample: Sample) -> dict[tuple[str, str], int]:
+        """Return where each condition and agent stands among a sample's arms."""
+        return {
+            (row["condition_id"], row["agent_id"]): run.arm
+            for row, run in zip(self._rows, sample.runs, strict=True)
+        }
+
+    def cost_usd(self) -> float | None:
+        """Return what the results cost, in US dollars; None where nothing of it is known."""
+        known = [row["cost_usd"] for row in self._rows if row["cost_usd"] is not None]
+        return sum(known) if known else None
+
+    def ended_at(self) -> str | None:
+        """Return when the last of the results ended; None where there is none."""
+        return max((row["ended_at"] for row in self._rows), default=None)
 
     def _valued(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
         for row in self._rows:

@@ -8,7 +8,7 @@ from penstock._base.fact import Fact
 from penstock.cli.records import Record
 from penstock.summary import Failure, SessionSummary, Spent
 
-__all__ = ["Diagnosed", "Exported", "Failure", "Found", "Session", "Standing"]
+__all__ = ["Diagnosed", "Exported", "Failure", "Found", "Reported", "Session", "Standing"]
 
 
 class Session(Fact):
@@ -139,3 +139,19 @@ class Diagnosed(Record):
     output_dir: str
     is_healthy: bool
     findings: tuple[Found, ...]
+
+
+class Reported(Record):
+    """A report that was written.
+
+    Args:
+        event: Which line this is.
+        study_id: The study.
+        path: The file.
+        is_blind: Whether what conditions came to is withheld, because runs are left.
+    """
+
+    event: Literal["report"] = "report"
+    study_id: str
+    path: str
+    is_blind: bool

@@ -1,0 +1,1 @@
+"""The page: what came of a study in one file, from one frozen value (floor 5)."""

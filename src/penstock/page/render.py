@@ -1,0 +1,154 @@
+"""Rendering: the page as one file that loads nothing, whatever models have answered.
+
+Everything that comes from a study is escaped; scripts and styles are known to the content-security
+policy by their hashes, so nothing else in the file can run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from penstock.page.figures import forest_figure, matrix_figure, time_figure
+from penstock.page.sentences import difference_told, interval_told, value_told
+from penstock.page.verdict_figures import interval_axis, interval_figure, shared_domain
+from penstock.page.view import ReportView
+
+__all__ = ["figures_of", "render"]
+
+_HERE = Path(__file__).parent
+_LIBRARIES = ("vega", "vega-lite", "vega-interpreter")
+_GLYPHS = {
+    "supported": "●",
+    "equivalent": "◉",
+    "not supported": "○",
+    "inconclusive": "◌",
+    "exploratory": "◌",
+    "blind": "◌",
+}
+
+
+def render(view: ReportView) -> str:
+    """Return the page of a view: the same bytes for the same view."""
+    figures = figures_of(view)
+    style = _read("templates/page.css")
+    scripts = [_read(f"vendor/{name}.js") for name in _LIBRARIES] if figures else []
+    module = _read("templates/page.js")
+    data = {
+        "figures": figures,
+        "isShare": view.is_share,
+        "conditions": [row.name for row in view.flow],
+        "problems": view.problems,
+        "runs": dict(view.runs.columns),
+        "texts": view.runs.texts,
+        "briefs": view.runs.briefs,
+        "study": view.study_id,
+    }
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            view=view,
+            figures=figures,
+            policy=_policy(style, [*scripts, module]),
+            style=Markup(style),  # noqa: S704 - our own file
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - vendored
+            module=Markup(module),  # noqa: S704 - our own file
+            data=Markup(_as_json(data)),  # noqa: S704 - every < is escaped
+            glyphs=_GLYPHS,
+        )
+    )
+
+
+def figures_of(view: ReportView) -> dict[str, Any]:
+    """Return the figures of the page by name, as Vega-Lite specifications."""
+    drawn = [each for each in view.verdicts if each.estimate is not None]
+    found: dict[str, Any] = {}
+    if drawn:
+        factor = 100 if view.is_share else 1
+        domain = shared_domain(drawn)
+        for at, each in enumerate(view.verdicts):
+            if each.estimate is not None:
+                told = interval_told(each.estimate, each.low, each.high, is_share=view.is_share)
+                scaled = each.model_copy(
+                    update={
+                        field: None if value is None else value * factor
+                        for field in ("estimate", "low", "high", "delta")
+                        for value in (getattr(each, field),)
+                    }
+                )
+                ends = (domain[0] * factor, domain[1] * factor)
+                found[f"verdict-{at}"] = interval_figure(scaled, ends, told)
+
+        what = "percentage points" if view.is_share else view.outcome
+        title = f"difference in {what}"
+        found["axis"] = interval_axis((domain[0] * factor, domain[1] * factor), title)
+
+    if any(row.low is not None for row in view.conditions):
+        found["forest"] = forest_figure(view.conditions, is_share=view.is_share)
+
+    if len(view.matrix.problems) > 1:
+        found["matrix"] = matrix_figure(view.matrix)
+
+    if view.time:
+        found["time"] = time_figure(view.time, is_share=view.is_share)
+
+    return found
+
+
+def _policy(style: str, scripts: list[str]) -> str:
+    allowed = " ".join(_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"
+
+
+def _as_json(data: dict[str, Any]) -> str:
+    """Write JSON that cannot end the element that holds it."""
+    text = json.dumps(data, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+@cache
+def _read(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = _shown
+    environment.globals["value_told"] = value_told
+    environment.globals["difference_told"] = difference_told
+    return environment
+
+
+_CONTROLS: dict[int, int | str] = {
+    **{code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)},
+    0x7F: 0x2421,
+    **dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\u25a1"),
+}
+
+
+def _shown(text: object) -> str:
+    """Write control characters, and those that reorder text, as symbols."""
+    return str(text).translate(_CONTROLS)

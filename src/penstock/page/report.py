@@ -1,0 +1,229 @@
+"""The report of a study: its view, made from its store, and the file it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from penstock._base.files import set_aside
+from penstock._base.secrets import without_secrets
+from penstock.analysis.analyze import Analysis, OutcomeAnalysis, analyze
+from penstock.analysis.readings import Readings, outcomes_of
+from penstock.analysis.sample import Sample
+from penstock.errors import ValidationError
+from penstock.page.render import render
+from penstock.page.run_table import Texts, run_table
+from penstock.page.sections import (
+    bounds_rows,
+    conditions_of,
+    costs_of,
+    flow_rows,
+    matrix_of,
+    time_points,
+)
+from penstock.page.sentences import (
+    conditions_finding,
+    flow_finding,
+    how_of,
+    matrix_finding,
+    methods_of,
+    sentence_of,
+    time_finding,
+)
+from penstock.page.signals import signals_of
+from penstock.page.view import (
+    DesignRow,
+    ReportView,
+    Verdict,
+)
+from penstock.store.reader import StoreReader
+from penstock.study.model import Study
+
+__all__ = ["report_view", "write_report"]
+
+
+def write_report(store: StoreReader, study: Study, path: Path, *, texts: Texts = "all") -> None:
+    """Write the report of a study as one HTML file, which loads nothing from anywhere.
+
+    Args:
+        store: The study's store.
+        study: The study as it is declared.
+        path: The file.
+        texts: Whose answers go into the page.
+    """
+    page = render(report_view(store, study, texts=texts))
+    with set_aside(path) as aside:
+        aside.write_text(page, encoding="utf-8")
+
+
+def report_view(
+    store: StoreReader, study: Study, *, texts: Texts = "all", unblind: bool = False
+) -> ReportView:
+    """Return all that the page shows.
+
+    Args:
+        store: The study's store.
+        study: The study as it is declared.
+        texts: Whose answers go into the page.
+        unblind: Show what each condition came to although runs of a study with declared
+            hypotheses are left.
+    """
+    try:
+        analysis: Analysis | None = analyze(store, study, unblind=unblind)
+    except ValidationError:  # the extra is not installed: counts, means, flow and runs remain
+        analysis = None
+
+    readings = Readings(store, study)
+    outcome = outcomes_of(study)[0]
+    sample = readings.sample(outcome)
+    planned, ended = store.planned(), store.count()
+    is_blind = bool(study.hypotheses) and ended < planned and not unblind
+    found = None if analysis is None else analysis.outcomes[analysis.primary]
+    is_share = sample.is_binary
+    return ReportView(
+        study_id=study.study_id,
+        title=study.title,
+        description=study.description,
+        facts=_facts(store, study, sample, readings),
+        outcome=outcome.name,
+        is_share=is_share,
+        is_blind=is_blind,
+        blind_note=_blind_note(planned, ended) if is_blind else "",
+        is_exploratory=not study.hypotheses,
+        lacks_analysis=analysis is None,
+        verdicts=tuple(_verdicts(analysis, study, is_share=is_share)),
+        signals=signals_of(store, study, found, planned=planned, ended=ended),
+        problems=sample.problems,
+        **({} if is_blind else _by_condition(readings, sample, found)),
+        **_flow(sample, planned, found),
+        design=tuple(_design(study, sample, store)),
+        methods=methods_of(study, sample, analysis),
+        runs=run_table(
+            store,
+            readings.places(sample),
+            sample.problems,
+            [None] * ended if is_blind else [run.value for run in sample.runs],
+            texts=texts,
+            briefs={problem.problem_id: problem.brief for problem in study.problems},
+        ),
+        version=version("penstock"),
+    )
+
+
+def _by_condition(
+    readings: Readings, sample: Sample, found: OutcomeAnalysis | None
+) -> dict[str, Any]:
+    """Return the sections that say what conditions came to, each with its finding."""
+    is_share = sample.is_binary
+    conditions = conditions_of(sample, found, costs_of(readings, sample))
+    matrix, time = matrix_of(sample), tuple(time_points(readings, sample))
+    return {
+        "conditions": conditions,
+        "conditions_finding": conditions_finding(conditions, is_share=is_share, unit=sample.unit),
+        "bounds": () if found is None else tuple(bounds_rows(found)),
+        "matrix": matrix,
+        "matrix_finding": matrix_finding(matrix, is_share=is_share),
+        "time": time,
+        "time_finding": time_finding(time, is_share=is_share),
+    }
+
+
+def _flow(sample: Sample, planned: int, found: OutcomeAnalysis | None) -> dict[str, Any]:
+    flow = flow_rows(sample)
+    return {"flow": flow, "flow_finding": flow_finding(flow, planned, found)}
+
+
+def _blind_note(planned: int, ended: int) -> str:
+    return (
+        f"{planned - ended:,} of {planned:,} planned runs have not ended, and the study declares "
+        "hypotheses: what each condition came to is withheld until then."
+    )
+
+
+def _facts(store: StoreReader, study: Study, sample: Sample, readings: Readings) -> str:
+    planned, ended = store.planned(), store.count()
+    runs = f"{ended:,} runs" if ended == planned else f"{ended:,} of {planned:,} runs"
+    shape = f"{len(sample.arms):,} conditions \u00d7 {len(sample.problems):,} problems"
+    replicates = study.replicates
+    money = "" if (cost := readings.cost_usd()) is None or cost == 0 else f" ${cost:,.2f}."
+    ended_at = readings.ended_at()
+    date = f" Last run ended {ended_at[:10]}." if ended_at else ""
+    each = "1 replicate" if replicates == 1 else f"{replicates:,} replicates"
+    return f"{runs}: {shape} \u00d7 {each}.{money}{date}"
+
+
+def _verdicts(analysis: Analysis | None, study: Study, *, is_share: bool) -> Iterable[Verdict]:
+    if analysis is None:
+        return
+
+    for result in analysis.hypotheses:
+        contrast = result.contrast
+        delta = next(
+            (
+                each.minimum_effect_of_interest
+                for each in study.hypotheses
+                if each.hypothesis_id == result.hypothesis_id
+            ),
+            None,
+        )
+        interval = None if contrast is None else contrast.interval
+        yield Verdict(
+            name=result.hypothesis_id,
+            word=result.verdict,
+            sentence=sentence_of(result, is_share=is_share),
+            how=how_of(result, analysis),
+            estimate=None if contrast is None else contrast.difference,
+            low=None if interval is None else interval.low,
+            high=None if interval is None else interval.high,
+            delta=delta,
+        )
+
+    if analysis.hypotheses:
+        return
+
+    primary = analysis.outcomes[analysis.primary]
+    for name, contrast in {**primary.contrasts, **primary.effects}.items():
+        if contrast.difference is None or (contrast.factor == name and ":" not in name):
+            continue  # a main effect of two levels is its contrast again
+
+        yield Verdict(
+            name=contrast.factor,
+            word="exploratory",
+            sentence=sentence_of(contrast, is_share=is_share),
+            how=contrast.how,
+            estimate=contrast.difference,
+            low=None if contrast.interval is None else contrast.interval.low,
+            high=None if contrast.interval is None else contrast.interval.high,
+        )
+
+
+def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[DesignRow]:
+    for name, levels in sample.factors().items():
+        yield DesignRow(name=name, value=" · ".join(str(level) for level in levels))
+
+    spec = study.design_spec
+    yield DesignRow(name="Design", value=str(spec.kind).replace("_", " "))
+    yield DesignRow(name="Order of the runs", value=str(study.run_order).replace("_", " "))
+    yield DesignRow(
+        name="Seeds",
+        value=f"base {study.seed_policy.base_seed}, {study.seed_policy.strategy.value}".replace(
+            "_", " "
+        ),
+    )
+    for plan in study.analysis_plans:
+        tests = ", ".join(plan.tests)
+        value = f"{tests}; adjusted by {plan.multiple_comparison_policy}"
+        yield DesignRow(name=f"Analysis plan {plan.analysis_plan_id}", value=value)
+
+    versions = _listed(row["version"] for row in store.rows("SELECT version FROM session"))
+    yield DesignRow(name="Made with", value=f"penstock {versions}")
+    provenance = without_secrets(study.provenance_metadata)
+    for name, value in provenance.items():
+        yield DesignRow(name=str(name), value=str(value))
+
+
+def _listed(values: Iterable[str]) -> str:
+    known: Sequence[str] = list(dict.fromkeys(values))
+    return ", ".join(known)

@@ -1,0 +1,137 @@
+"""The table of runs: every run as columns, and texts once each, as many as a page should carry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from penstock._base.json import decode
+from penstock.page.view import RunTable
+from penstock.store.reader import StoreReader
+
+__all__ = ["Texts", "run_table"]
+
+Texts = Literal["all", "failures", "none"]
+
+_MOST_BYTES = 6_000_000
+"""Of texts: a page of 50,000 runs stays below 12 MB with what it holds beside them."""
+
+_RUNS = """
+SELECT run_id, condition_id, agent_id, problem_id, replicate, status, seed, number AS attempts,
+       latency_s, input_tokens, output_tokens, cost_usd, outputs, error_kind, error_message,
+       started_at
+FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
+"""
+_STATUS = {"success": 0, "failed": 1, "skipped": 2}
+_COLUMNS = (
+    "id",
+    "condition",
+    "problem",
+    "replicate",
+    "status",
+    "value",
+    "seed",
+    "attempts",
+    "seconds",
+    "tokens_in",
+    "tokens_out",
+    "cost",
+    "text",
+    "order",
+)
+
+
+def run_table(
+    store: StoreReader,
+    conditions: Mapping[tuple[str, str], int],
+    problems: Sequence[str],
+    values: Sequence[Any],
+    *,
+    texts: Texts = "all",
+    briefs: Mapping[str, str],
+) -> RunTable:
+    """Read every run.
+
+    Args:
+        store: The study's store.
+        conditions: Condition id and agent -> the place of the row that stands for both.
+        problems: The problems, in the order that places count in.
+        values: The outcome of each run, in the order of the plan; None where it was not scored.
+        texts: Whose answers go into the page. Where not all fit, failures come first.
+        briefs: Problem -> what it asks.
+    """
+    place = {problem: at for at, problem in enumerate(problems)}
+    rows = [dict(row) for row in store.rows(_RUNS)]
+    kept = _Kept(texts)
+    for row in sorted(rows, key=lambda row: row["status"] == "success"):  # failures first
+        row["text"] = kept.place_of(row)
+
+    by_start = sorted(range(len(rows)), key=lambda at: rows[at]["started_at"])
+    order = {at: number for number, at in enumerate(by_start)}
+    cells = [
+        (
+            row["run_id"],
+            conditions[row["condition_id"], row["agent_id"]],
+            place[row["problem_id"]],
+            row["replicate"],
+            _STATUS.get(row["status"], 1),
+            value if value is None or isinstance(value, str) else round(float(value), 6),
+            row["seed"],
+            row["attempts"],
+            round(row["latency_s"], 2),
+            row["input_tokens"],
+            row["output_tokens"],
+            None if row["cost_usd"] is None else round(row["cost_usd"], 6),
+            row["text"],
+            order[at],
+        )
+        for at, (row, value) in enumerate(zip(rows, values, strict=True))
+    ]
+    columns = dict(zip(_COLUMNS, zip(*cells, strict=True), strict=True)) if cells else {}
+    return RunTable(
+        columns=columns,
+        texts=tuple(kept.texts),
+        briefs=tuple(briefs.get(problem, "") for problem in problems),
+        left_out=kept.left_out,
+    )
+
+
+class _Kept:
+    """The texts of the page, each once, up to a number of bytes."""
+
+    def __init__(self, wanted: Texts) -> None:
+        self.texts: list[str] = []
+        self.left_out = 0
+        self._wanted = wanted
+        self._places: dict[str, int] = {}
+        self._bytes = 0
+
+    def place_of(self, row: Mapping[str, Any]) -> int | None:
+        """Return where a run's text stands; None where the page does not hold it."""
+        text = _text_of(row)
+        if not text or self._wanted == "none":
+            return None
+
+        if self._wanted == "failures" and row["status"] == "success":
+            return None
+
+        if text not in self._places:
+            size = len(text.encode("utf-8", "backslashreplace"))
+            if self._bytes + size > _MOST_BYTES:
+                self.left_out += 1
+                return None
+
+            self._bytes += size
+            self._places[text] = len(self.texts)
+            self.texts.append(text)
+
+        return self._places[text]
+
+
+def _text_of(row: Mapping[str, Any]) -> str:
+    if row["error_kind"] is not None:
+        return f"{row['error_kind']}: {row['error_message']}"
+
+    outputs = decode(row["outputs"])
+    text = outputs.get("text")
+    return text if isinstance(text, str) and len(outputs) == 1 else str(row["outputs"])

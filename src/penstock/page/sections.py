@@ -1,0 +1,168 @@
+"""Sections: the parts of the view that are tables and figures, made from a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from penstock.analysis.analyze import OutcomeAnalysis
+from penstock.analysis.missingness import flow_of
+from penstock.analysis.readings import Readings
+from penstock.analysis.sample import Sample
+from penstock.page.sentences import MINUS
+from penstock.page.view import BoundsRow, ConditionRow, FlowRow, Matrix, TimePoint
+
+__all__ = [
+    "bounds_rows",
+    "conditions_of",
+    "costs_of",
+    "flow_rows",
+    "matrix_of",
+    "time_points",
+]
+
+_BLOCKS = 16
+"""Stretches of runs in the figure of the outcome over time."""
+
+
+def conditions_of(
+    sample: Sample,
+    found: OutcomeAnalysis | None,
+    costs: Mapping[int, tuple[float | None, float | None]],
+) -> tuple[ConditionRow, ...]:
+    """Return an estimate for each condition, with what a run of it cost and took."""
+    rows = []
+    for arm, each in enumerate(sample.arms):
+        estimate = None if found is None else found.conditions[arm]
+        interval = None if estimate is None else estimate.interval
+        means = sample.means(arm)
+        means = means[~np.isnan(means)]
+        cost, latency = costs.get(arm, (None, None))
+        rows.append(
+            ConditionRow(
+                name=label_of(each.levels),
+                mean=float(means.mean()) if len(means) else None,
+                low=None if interval is None else interval.low,
+                high=None if interval is None else interval.high,
+                n=len(sample.values(arm)),
+                cost_usd=cost,
+                latency_s=latency,
+                note="" if estimate is None else estimate.undefined.get("mean", ""),
+            )
+        )
+
+    return tuple(rows)
+
+
+def label_of(levels: Mapping[str, Any]) -> str:
+    """Return a condition's levels as people read them."""
+    return " · ".join(str(level) for level in levels.values()) or "all runs"
+
+
+def costs_of(readings: Readings, sample: Sample) -> dict[int, tuple[float | None, float | None]]:
+    """Return the cost of a run and the median seconds of each condition."""
+    places = readings.places(sample)
+    costs: dict[int, list[float]] = {}
+    seconds: dict[int, list[float]] = {}
+    for row in readings.rows():
+        arm = places[row["condition_id"], row["agent_id"]]
+        seconds.setdefault(arm, []).append(row["latency_s"])
+        if row["cost_usd"] is not None:
+            costs.setdefault(arm, []).append(row["cost_usd"])
+
+    return {
+        arm: (
+            float(np.mean(costs[arm])) if any(costs.get(arm, ())) else None,
+            float(np.median(each)),
+        )
+        for arm, each in seconds.items()
+    }
+
+
+def flow_rows(sample: Sample) -> tuple[FlowRow, ...]:
+    """Return what became of each condition's runs."""
+    return tuple(
+        FlowRow(
+            name=label_of(arm.levels),
+            ended=each.ended,
+            scored=each.scored,
+            failed=each.failed,
+            skipped=each.skipped,
+            failures=each.failures,
+        )
+        for arm, each in zip(sample.arms, flow_of(sample), strict=True)
+    )
+
+
+def bounds_rows(found: OutcomeAnalysis) -> Iterable[BoundsRow]:
+    """Yield what each difference would be with other answers in the place of failed runs."""
+    for name, each in found.bounds.items():
+        contrast = found.contrasts.get(name)
+        yield BoundsRow(
+            name=name.replace("-", f" {MINUS} "),
+            complete=None if contrast is None else contrast.difference,
+            worst=each.worst,
+            best=each.best,
+        )
+
+
+def matrix_of(sample: Sample) -> Matrix:
+    """Return the mean of each problem under each condition, the hardest problem first."""
+    if sample.texts or not len(sample.values()):
+        return Matrix()
+
+    table = np.array(
+        [
+            [
+                cell.mean() if len(cell := sample.cell(arm, at)) else np.nan
+                for at in range(len(sample.problems))
+            ]
+            for arm in range(len(sample.arms))
+        ]
+    )
+    known = ~np.isnan(table)
+    sums = np.where(known, table, 0).sum(axis=0)
+    ease = np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), -np.inf)
+    order = np.argsort(ease, kind="stable")
+    place = {problem: at for at, problem in enumerate(sample.problems)}
+    failed = np.zeros(table.shape, dtype=int)
+    for run in sample.runs:
+        failed[run.arm, place[run.problem]] += run.status == "failed"
+
+    return Matrix(
+        problems=tuple(sample.problems[at] for at in order),
+        conditions=tuple(label_of(arm.levels) for arm in sample.arms),
+        values=tuple(
+            tuple(None if np.isnan(value) else float(value) for value in row)
+            for row in table[:, order]
+        ),
+        failed=tuple(tuple(int(count) for count in row) for row in failed[:, order]),
+    )
+
+
+def time_points(readings: Readings, sample: Sample) -> Iterable[TimePoint]:
+    """Yield the mean outcome of stretches of runs, by agent, with a band of two standard errors."""
+    rows = readings.rows()
+    order = sorted(range(len(rows)), key=lambda at: rows[at]["started_at"])
+    by_agent: dict[str, list[tuple[int, float]]] = {}
+    for number, at in enumerate(order, start=1):
+        value = sample.runs[at].value
+        if isinstance(value, (int, float)):
+            by_agent.setdefault(rows[at]["agent_id"], []).append((number, float(value)))
+
+    for agent, points in by_agent.items():
+        if len(points) < 2 * _BLOCKS:
+            continue
+
+        for block in np.array_split(np.array(points), _BLOCKS):
+            mean, spread = block[:, 1].mean(), block[:, 1].std(ddof=1) / np.sqrt(len(block))
+            least, most = (0.0, 1.0) if sample.is_binary else (-np.inf, np.inf)
+            yield TimePoint(
+                agent=agent,
+                order=float(block[:, 0].mean()),
+                mean=float(mean),
+                low=float(max(least, mean - 1.96 * spread)),
+                high=float(min(most, mean + 1.96 * spread)),
+            )

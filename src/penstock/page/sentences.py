@@ -1,0 +1,233 @@
+"""Sentences: what each section of the page found, and numbers as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import floor, log10
+
+from penstock.analysis.analyze import Analysis, OutcomeAnalysis
+from penstock.analysis.contrasts import Contrast
+from penstock.analysis.sample import Sample
+from penstock.analysis.verdicts import HypothesisResult
+from penstock.page.view import ConditionRow, FlowRow, Matrix, TimePoint
+from penstock.study.model import Study
+
+__all__ = [
+    "MINUS",
+    "conditions_finding",
+    "difference_told",
+    "flow_finding",
+    "how_of",
+    "interval_told",
+    "matrix_finding",
+    "methods_of",
+    "p_told",
+    "sentence_of",
+    "time_finding",
+    "value_told",
+]
+
+
+MINUS = "\u2212"
+
+
+def value_told(value: float | None, *, is_share: bool) -> str:
+    """Write a value of the outcome: ``54.5 %``, or ``0.523``."""
+    if value is None:
+        return "\u2013"
+
+    return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
+
+
+def difference_told(
+    value: float, *, is_share: bool, signed: bool = True, like: Sequence[float] = ()
+) -> str:
+    """Write a difference: ``+13.0`` points, or ``+0.0736``.
+
+    Args:
+        value: The difference.
+        is_share: Whether it is one of shares, in points.
+        signed: Whether a sign stands before it.
+        like: Other numbers beside it; all have as many decimals as the largest needs.
+    """
+    factor = 100 if is_share else 1
+    largest = max(abs(each) * factor for each in (value, *like))
+    decimals = 1 if is_share else max(0, 2 - floor(log10(largest))) if largest else 0
+    text = f"{value * factor:+.{min(decimals, 9)}f}"
+    return (text if signed else text.lstrip("+-")).replace("-", MINUS)
+
+
+def interval_told(estimate: float, low: float | None, high: float | None, *, is_share: bool) -> str:
+    """Write an estimate with its interval: ``+13.0 [+8.4, +17.6]``."""
+    if low is None or high is None:
+        return difference_told(estimate, is_share=is_share)
+
+    told = [
+        difference_told(each, is_share=is_share, like=(estimate, low, high))
+        for each in (estimate, low, high)
+    ]
+    return f"{told[0]} [{told[1]}, {told[2]}]"
+
+
+def p_told(p: float | None) -> str:
+    """Write a p value: ``p = .021``, with spaces that do not break."""
+    if p is None:
+        return ""
+
+    if p < 0.001:  # noqa: PLR2004 - nobody needs more
+        return "p\u00a0<\u00a0.001"
+
+    return f"p\u00a0=\u00a0{p:.3f}".replace("0.", ".", 1)
+
+
+def sentence_of(result: HypothesisResult | Contrast, *, is_share: bool) -> str:
+    """Write what was found of a hypothesis, or of an effect that nobody declared."""
+    contrast = result.contrast if isinstance(result, HypothesisResult) else result
+    if contrast is None or contrast.difference is None:
+        return result.sentence if isinstance(result, HypothesisResult) else contrast_less(contrast)
+
+    unit = " points" if is_share else ""
+    ends = () if contrast.interval is None else (contrast.interval.low, contrast.interval.high)
+    told = difference_told(contrast.difference, is_share=is_share, signed=False, like=ends)
+    size = f"{told}{unit}"
+    told = _compared(contrast, size)
+    if not isinstance(result, HypothesisResult):
+        return told
+
+    if result.verdict == "equivalent":
+        return f"{contrast.left} and {contrast.right} differ by {size}: not enough to matter."
+
+    if result.verdict == "inconclusive":
+        return f"Not shown: {told[0].lower() + told[1:] if contrast.factor else told}"
+
+    return f"{told} Its size is unsure." if result.size == "unsure" else told
+
+
+def contrast_less(contrast: Contrast | None) -> str:
+    """Write why there is no difference."""
+    return "" if contrast is None else next(iter(contrast.undefined.values()), "")
+
+
+def _compared(contrast: Contrast, size: str) -> str:
+    if ":" in contrast.name:
+        first, _, second = contrast.name.partition(":")
+        more = "larger" if (contrast.difference or 0) > 0 else "smaller"
+        return f"The effect of {first} is {size} {more} where {second} is at its other level."
+
+    if not contrast.difference:
+        return f"{contrast.left} and {contrast.right} came to the same."
+
+    more = "above" if contrast.difference > 0 else "below"
+    return f"{contrast.left} lies {size} {more} {contrast.right}."
+
+
+def how_of(result: HypothesisResult, analysis: Analysis) -> str:
+    """Write how a hypothesis was judged: test, adjustment, p, numbers, standardised effect."""
+    contrast = result.contrast
+    if contrast is None or contrast.test is None:
+        return ""
+
+    family = next((each for each in analysis.families if result.hypothesis_id in each.p), None)
+    is_adjusted = family is not None and len(family.p) > 1 and family.policy != "none"
+    parts = [f"{contrast.test} on {contrast.n_problems:,} problems"]
+    if is_adjusted and family is not None:
+        parts.append(f"{family.policy.capitalize()} over {len(family.p)}")
+
+    parts.append(p_told(result.p_adjusted))
+    if contrast.d_z is not None:
+        parts.append(f"d = {contrast.d_z:.2f}".replace("-", MINUS))
+
+    return " · ".join(part for part in parts if part)
+
+
+def conditions_finding(rows: Sequence[ConditionRow], *, is_share: bool, unit: str) -> str:
+    """Write which condition came out highest and which lowest."""
+    known = [row for row in rows if row.mean is not None]
+    if len(known) <= 1:
+        return ""
+
+    best = max(known, key=lambda row: row.mean or 0)
+    worst = min(known, key=lambda row: row.mean or 0)
+    if best.mean == worst.mean:
+        return f"All conditions came to {value_told(best.mean, is_share=is_share)}."
+
+    told = (
+        f"{best.name} came to {value_told(best.mean, is_share=is_share)}, {worst.name} to "
+        f"{value_told(worst.mean, is_share=is_share)}."
+    )
+    if unit == "problem" and best.low is not None:
+        told += " Intervals take the problems for a sample; for differences read the verdict."
+
+    return told
+
+
+def flow_finding(rows: Sequence[FlowRow], planned: int, found: OutcomeAnalysis | None) -> str:
+    """Write how many runs have no outcome, and whether that depends on the condition."""
+    scored = sum(row.scored for row in rows)
+    if scored == planned:
+        return f"Every one of the {planned:,} planned runs has an outcome."
+
+    told = f"{planned - scored:,} of {planned:,} planned runs have no outcome."
+    tests = [] if found is None else [each for each in found.missing.values() if each.p is not None]
+    if tests:
+        least = min(tests, key=lambda each: each.p or 1.0)
+        depends = "depends" if (least.p or 1.0) <= 0.05 else "is not shown to depend"  # noqa: PLR2004
+        told += f" Whether a run has one {depends} on the condition ({p_told(least.p)})."
+
+    return told
+
+
+def matrix_finding(matrix: Matrix, *, is_share: bool) -> str:
+    """Write which problems are hardest and easiest."""
+    if len(matrix.problems) <= 1:
+        return ""
+
+    means = [[row[at] for row in matrix.values if row[at] is not None] for at in (0, -1)]
+    hard, easy = (sum(each) / len(each) if each else None for each in means)  # type: ignore[arg-type]
+    return (
+        f"From hard to easy: {matrix.problems[0]} "
+        f"({value_told(hard, is_share=is_share)}) to {matrix.problems[-1]} "
+        f"({value_told(easy, is_share=is_share)})."
+    )
+
+
+def time_finding(points: Sequence[TimePoint], *, is_share: bool) -> str:
+    """Write whether the outcome moved between the first and the last quarter of the runs."""
+    told = []
+    for agent in dict.fromkeys(point.agent for point in points):
+        own = [point for point in points if point.agent == agent]
+        quarter = len(own) // 4
+        first = sum(point.mean for point in own[:quarter]) / quarter
+        last = sum(point.mean for point in own[-quarter:]) / quarter
+        spread = sum((p.high - p.low) / 3.92 for p in own) / len(own) / quarter**0.5
+        moved = abs(last - first) > 2.8 * spread
+        change = difference_told(last - first, is_share=is_share)
+        told.append(
+            f"{agent} moved by {change} from the first quarter of the runs to the last."
+            if moved
+            else f"{agent} did not move from the first quarter of the runs to the last."
+        )
+
+    return " ".join(told)
+
+
+def methods_of(study: Study, sample: Sample, analysis: Analysis | None) -> str:
+    """Write a paragraph for the methods section of a paper."""
+    order = str(study.run_order).replace("_", " ")
+    shape = f"{len(sample.arms):,} conditions were run on {len(sample.problems):,} problems"
+    repeats = study.replicates
+    each = "one replicate" if repeats == 1 else f"{repeats:,} replicates"
+    told = [f"{shape} with {each} each, in {order} order."]
+    if analysis is not None and sample.unit == "problem":
+        told.append(
+            "Conditions were compared on problem means, paired by problem; p values are two-sided, "
+            "from sign flips below 30 problems, from McNemar's exact test where each problem was "
+            "tried once with outcomes of 0 and 1, else from Student's t."
+        )
+        told += [
+            f"{len(family.p)} hypotheses were adjusted by {family.policy.capitalize()}."
+            for family in analysis.families
+            if len(family.p) > 1
+        ]
+
+    return " ".join(told)

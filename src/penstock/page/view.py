@@ -1,0 +1,204 @@
+"""The view: everything that the page shows, as one frozen value; the template computes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock._base.fact import EMPTY, Fact
+
+__all__ = [
+    "BoundsRow",
+    "ConditionRow",
+    "DesignRow",
+    "FlowRow",
+    "Matrix",
+    "ReportView",
+    "RunTable",
+    "Signal",
+    "TimePoint",
+    "Verdict",
+]
+
+
+class Verdict(Fact):
+    """A hypothesis, or an effect that nobody declared, and what came of it.
+
+    Args:
+        name: Its id, or the name of the comparison.
+        word: The verdict.
+        sentence: What was found, in words.
+        how: The method, the adjustment, and the numbers of problems and runs.
+        estimate: The difference; None where there is none.
+        low: The lower end of its 95 % interval.
+        high: The upper end.
+        delta: The smallest effect of interest; None where none is declared.
+    """
+
+    name: str
+    word: str
+    sentence: str
+    how: str
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    delta: float | None = None
+
+
+class Signal(Fact):
+    """One of four words about how far the numbers can be trusted.
+
+    Args:
+        word: What it is about.
+        value: How it stands, in a word or two.
+        reason: Why, in a sentence.
+        warns: Whether a reader should look.
+    """
+
+    word: str
+    value: str
+    reason: str
+    warns: bool = False
+
+
+class ConditionRow(Fact):
+    """A condition in the forest of estimates; money and time are None where they are not known."""
+
+    name: str
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    cost_usd: float | None
+    latency_s: float | None
+    note: str = ""
+
+
+class FlowRow(Fact):
+    """What became of a condition's runs."""
+
+    name: str
+    ended: int
+    scored: int
+    failed: int
+    skipped: int
+    failures: dict[str, int] = EMPTY
+
+
+class BoundsRow(Fact):
+    """A difference with failed runs left out, as the worst, and as the best outcome."""
+
+    name: str
+    complete: float | None
+    worst: float
+    best: float
+
+
+class Matrix(Fact):
+    """Conditions by problems, the hardest problem first.
+
+    Args:
+        problems: The problems' ids, hard to easy.
+        conditions: The conditions' names.
+        values: A row for each condition: the mean of each problem; None where none was scored.
+        failed: A row for each condition: how many runs of each problem failed.
+    """
+
+    problems: tuple[str, ...] = ()
+    conditions: tuple[str, ...] = ()
+    values: tuple[tuple[float | None, ...], ...] = ()
+    failed: tuple[tuple[int, ...], ...] = ()
+
+
+class TimePoint(Fact):
+    """The mean outcome of a stretch of runs, in the order in which they were started."""
+
+    agent: str
+    order: float
+    mean: float
+    low: float
+    high: float
+
+
+class DesignRow(Fact):
+    """A line about how the study was designed and run."""
+
+    name: str
+    value: str
+
+
+class RunTable(Fact):
+    """Every run, as columns; texts stand once and are named by their place.
+
+    Args:
+        columns: Column -> a value for each run.
+        texts: The answers and errors, each once.
+        briefs: Problem -> what it asks.
+        left_out: How many texts did not fit; `penstock` shows them.
+    """
+
+    columns: dict[str, tuple[Any, ...]] = EMPTY
+    texts: tuple[str, ...] = ()
+    briefs: tuple[str, ...] = ()
+    left_out: int = 0
+
+    def __len__(self) -> int:
+        return len(self.columns.get("id", ()))
+
+
+class ReportView(Fact):
+    """What the page shows of a study.
+
+    Args:
+        study_id: Its id.
+        title: Its title.
+        description: What it says about itself.
+        facts: One line: runs, conditions, problems, replicates, cost, date.
+        outcome: The name of the primary outcome.
+        unit: Its unit: ``points`` for shares, which are shown in percent.
+        is_share: Whether it is a share of right answers.
+        is_blind: Whether what conditions came to is withheld while runs are left.
+        blind_note: Why, where it is.
+        is_exploratory: Whether the verdicts are effects that nobody declared.
+        lacks_analysis: Whether the extra that makes intervals and verdicts is not installed.
+        verdicts: A verdict for each hypothesis, or an effect for each factor.
+        signals: Reproducible, complete, provenance, comparable.
+        conditions: An estimate for each condition.
+        problems: The problems' ids, in the order of the plan.
+        conditions_finding: The finding of that section as a sentence.
+        flow: What became of each condition's runs.
+        flow_finding: The same for this section, and so on.
+        bounds: Whether failed runs could change a finding.
+        matrix: Conditions by problems.
+        time: The outcome in the order of the runs.
+        design: How the study was designed and run.
+        methods: A paragraph for a paper.
+        runs: Every run.
+        version: The version of penstock that made the page.
+    """
+
+    study_id: str
+    title: str
+    description: str = ""
+    facts: str
+    outcome: str
+    is_share: bool = False
+    is_blind: bool = False
+    blind_note: str = ""
+    is_exploratory: bool = False
+    lacks_analysis: bool = False
+    verdicts: tuple[Verdict, ...] = ()
+    signals: tuple[Signal, ...] = ()
+    conditions: tuple[ConditionRow, ...] = ()
+    problems: tuple[str, ...] = ()
+    conditions_finding: str = ""
+    flow: tuple[FlowRow, ...] = ()
+    flow_finding: str = ""
+    bounds: tuple[BoundsRow, ...] = ()
+    matrix: Matrix = Matrix()
+    matrix_finding: str = ""
+    time: tuple[TimePoint, ...] = ()
+    time_finding: str = ""
+    design: tuple[DesignRow, ...] = ()
+    methods: str = ""
+    runs: RunTable = RunTable()
+    version: str

@@ -1,0 +1,66 @@
+"""Small stores, run for real, that the page is made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import penstock as ps
+from penstock.study.hypotheses import Contrast
+
+HOSTILE = (
+    "</script><script>document.title='owned'</script>",
+    "<img src=x onerror=\"document.title='owned'\">",
+    "<svg onload=\"document.title='owned'\"></svg>",
+    "<iframe src='javascript:parent.document.title=1'></iframe>",
+    "<style>body{display:none}</style>",
+    "{{ 7 * 7 }} {% raw %} ${7*7} \\u003cscript>",
+    "<!--",
+    "]]>",
+    "\u2028\u2029 \u202etxt.exe \x1b[31mred\x00",
+    '=HYPERLINK("http://example.invalid")',
+)
+
+
+def run_study(folder: Path, **fields: Any) -> Path:
+    """Run a study of two conditions, eight problems and three replicates; return its results."""
+    correct = ps.Outcome(
+        name="correct", source_table="runs", column="correct", aggregation="mean", primary=True
+    )
+    stated: dict[str, Any] = {
+        "study_id": "paged",
+        "title": "Does a polite prompt help?",
+        "factors": (ps.Factor(name="tone", levels=("plain", "polite")),),
+        "problems": tuple(ps.Problem(problem_id=f"p{at}", brief=f"Add {at}") for at in range(8)),
+        "agent_specs": ("a",),
+        "outcomes": (correct,),
+        "hypotheses": (
+            ps.Hypothesis(
+                hypothesis_id="h1",
+                label="polite against plain",
+                statement="polite is better",
+                independent_vars=("tone",),
+                dependent_vars=("correct",),
+                contrast=Contrast(label="polite - plain", left="polite", right="plain"),
+                direction="greater",
+                minimum_effect_of_interest=0.05,
+            ),
+        ),
+        "replicates": 3,
+        "output_dir": folder / "results",
+    }
+    agent = fields.pop("agent", answer)
+    study = ps.Study(**stated | fields)
+    ps.run_study(study, agent_bindings={"a": agent}, show_progress=False)
+    return folder / "results"
+
+
+async def answer(ctx: Any) -> str:
+    """Be right more often where it is asked politely; fail once."""
+    at = int(ctx.problem.problem_id[1:])
+    polite = ctx.condition["tone"] == "polite"
+    if at == 3 and not polite and ctx.spec.replicate == 2:
+        raise RuntimeError("the line broke")
+
+    ctx.record(correct=float(at + 4 * polite + ctx.spec.replicate > 6), cost_usd=0.01)
+    return f"The answer to {ctx.problem.brief} is {HOSTILE[at]}"

@@ -1,0 +1,160 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from penstock.page.report import write_report
+from penstock.store.reader import StoreReader
+from tests.page.studies import run_study
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
+
+
+class Opened:
+    """A page in a browser, and what it said and asked for."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.asked.append(request.url))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("browser")
+    results = run_study(folder, title="<b>Polite</b> \u202eprompts")
+    with StoreReader(results) as store:
+        write_report(store, store.study(), folder / "report.html")
+
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser(report: Path) -> Iterator[Any]:
+    """Start after the study has run: Playwright keeps an event loop in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM:
+        pytest.skip("there is no chromium here: install it, or set CHROMIUM to its path")
+
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
+    options = getattr(request, "param", {})
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}} | options)
+    found = Opened(context.new_page())
+    found.page.goto(report.as_uri())
+    found.page.wait_for_selector("html[data-ready=yes]", state="attached")
+    yield found
+    context.close()
+
+
+def test_the_page_is_drawn_without_a_word_and_without_a_request(opened: Opened) -> None:
+    opened.page.wait_for_selector("[data-figure=matrix] svg")
+
+    drawn = opened.page.locator("[data-figure] svg").count()
+    assert drawn == opened.page.locator("[data-figure]").count() >= 5
+    assert opened.said == []
+    assert [url for url in opened.asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [{"viewport": {"width": 390, "height": 844}}, {"color_scheme": "dark"}],
+    indirect=True,
+)
+def test_it_fits_a_phone_and_a_dark_screen(opened: Opened) -> None:
+    wide = opened.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+
+    assert wide <= 0
+    assert opened.said == []
+
+
+def test_every_answer_can_be_opened_and_none_of_them_runs(opened: Opened) -> None:
+    page = opened.page
+    page.focus("#grid")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    for _ in range(48):
+        page.keyboard.press("j")
+
+    assert page.locator("#panel").is_visible()
+    assert page.title().startswith("<b>Polite")
+    assert page.locator("#panel img, #panel iframe, #panel script").count() == 0
+    assert opened.said == []
+
+
+def test_a_run_has_an_address_and_escape_closes_it(opened: Opened, report: Path) -> None:
+    page = opened.page
+    page.click(".grid .row >> nth=3")
+    address = page.url
+    assert "#run=run-" in address
+
+    page.keyboard.press("Escape")
+    assert page.locator("#panel").is_hidden()
+
+    page.goto(address)
+    page.reload()
+    page.wait_for_selector("#panel:not([hidden])")
+    assert address.split("=")[1] in page.locator("#panel .meta").first.inner_text()
+
+
+def test_runs_are_searched_and_filtered(opened: Opened) -> None:
+    page = opened.page
+    page.fill("#search", "the line broke")
+    assert page.locator("#count").inner_text() == "1 of 48"
+
+    page.fill("#search", "")
+    page.select_option("#condition", label="polite")
+    page.select_option("#problem", label="p4")
+    assert page.locator("#count").inner_text() == "3 of 48"
+    assert page.url.endswith("#condition=1&problem=4")
+
+
+def test_the_forest_is_sorted_by_its_columns(opened: Opened) -> None:
+    page = opened.page
+    first = page.locator("#forest tbody th").first
+
+    page.click("#forest [data-sort=mean]")
+    assert first.inner_text() == "polite"
+    page.click("#forest [data-sort=mean]")
+    assert first.inner_text() == "plain"
+    assert opened.said == []
+
+
+def test_what_differs_between_two_answers_is_marked(opened: Opened) -> None:
+    page = opened.page
+    page.fill("#search", "Add 5")
+    page.click(".grid .row >> nth=0")
+    page.locator("#panel .dots button").last.click()
+
+    assert page.locator("#panel .text").count() >= 2
+    assert opened.said == []
+
+
+def test_it_prints_the_whole_verdict_on_paper(opened: Opened, tmp_path: Path) -> None:
+    opened.page.pdf(path=tmp_path / "report.pdf", format="A4")
+    opened.page.emulate_media(media="print")
+
+    assert (tmp_path / "report.pdf").stat().st_size > 10_000
+    assert opened.page.locator("#runs").is_hidden()
+    assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    )
