@@ -49,7 +49,7 @@ def test_a_result_gives_what_the_agent_returned_and_measured() -> None:
     result = result_of(outputs_json='{"text":"x","n":123456789012345678901}', metrics=metrics)
     assert result.outputs == {"text": "x", "n": 123456789012345678901}
     assert (result.cost_usd, result.primary_outcome, result.error_info) == (0.25, 1, None)
-    assert result.run_id == result.run_spec.run_id == result.spec.run_id
+    assert result.run_id == result.spec.run_id
 
 
 def test_a_result_without_a_cost_costs_nothing() -> None:

@@ -182,34 +182,9 @@ class RunResult(Fact):
         return self.spec.run_id
 
     @property
-    def run_spec(self) -> RunSpec:
-        """The run as it was planned."""
-        return self.spec
-
-    @property
     def cost_usd(self) -> float:
         """What the attempt cost, in US dollars."""
         return float(self.metrics.get("cost_usd") or 0.0)
-
-    @property
-    def cost(self) -> float:
-        """The same as ``cost_usd``."""
-        return self.cost_usd
-
-    @property
-    def latency(self) -> float:
-        """The same as ``latency_s``."""
-        return self.latency_s
-
-    @property
-    def evaluator_outputs(self) -> list[dict[str, Any]]:
-        """The evaluations as mappings: rows of ``evaluations.csv``."""
-        return [evaluation.model_dump() for evaluation in self.evaluations]
-
-    @property
-    def provenance_info(self) -> dict[str, Any]:
-        """The same as ``provenance``."""
-        return self.provenance
 
     @property
     def error_info(self) -> str | None:

@@ -97,11 +97,6 @@ class RunResult(results.RunResult):
         return {"agent_id": spec.agent_id, "problem_id": spec.problem_id, **self.provenance}
 
     @property
-    def error_info(self) -> str | None:
-        """What went wrong, as ``Class: message``."""
-        return None if self.error is None else str(self.error)
-
-    @property
     def artifact_refs(self) -> list[str]:
         """Files of the run beside its traces; a run of penstock's has none."""
         return []
