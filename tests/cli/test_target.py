@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.command_line import StudyFolder, json_lines
+from tests.older_stores import make_older
 
 IN_PYTHON = """\
 import penstock as ps
@@ -146,3 +148,62 @@ def test_an_empty_name_is_refused_and_is_not_the_working_directory(
     assert refused.exit_code == 2
     assert "it is empty" in refused.stderr
     assert sorted(folder.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run"])
+def test_a_directory_stands_for_the_study_file_that_it_was_run_from(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    elsewhere = folder.path / "somewhere" / "else"
+    assert cli("run", folder.file, "--limit", "4", "--output-dir", elsewhere).exit_code == 0
+    ended = cli(command, elsewhere, "--json")
+    assert ended.exit_code == 0, ended.stderr
+    last = json_lines(ended.stdout)[-1]
+    assert last["output_dir"] == str(elsewhere)
+    assert last["planned"] == 40
+    monkeypatch.chdir(elsewhere)
+    assert json_lines(cli(command, "--json").stdout)[-1]["output_dir"] == str(elsewhere)
+
+
+def test_a_folder_that_was_moved_as_a_whole_still_finds_its_study(
+    folder: StudyFolder, cli: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert cli("run", folder.file, "--limit", "4").exit_code == 0
+    moved = tmp_path_factory.mktemp("moved") / "study"
+    shutil.move(folder.path, moved)
+    ended = cli("run", moved / "results", "--json")
+    assert ended.exit_code == 0, ended.stderr
+    launch, done = json_lines(ended.stdout)
+    assert (launch["restored"], done["succeeded"]) == (4, 40)
+    assert str(folder.path).encode() not in (moved / "results" / "study.sqlite").read_bytes()
+
+
+def test_a_study_file_that_is_gone_is_named(folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file, "--limit", "4").exit_code == 0
+    renamed = folder.file.rename(folder.path / "renamed.yaml")
+    refused = cli("run", folder.results)
+    assert refused.exit_code == 3
+    assert f"the study file of {folder.results} was {folder.file}" in refused.stderr
+    assert cli("run", renamed, "--output-dir", folder.results).exit_code == 0
+    assert cli("run", folder.results).exit_code == 0  # the last session knows the new name
+
+
+def test_a_study_that_was_made_in_python_is_not_run_from_its_directory(
+    python: StudyFolder, cli: Any
+) -> None:
+    assert cli("run", f"{python.path}/tones.py:study").exit_code == 0
+    results = python.path / "artifacts" / "tones"
+    refused = cli("run", results)
+    assert refused.exit_code == 3
+    assert "does not know its study file: the study was made in Python" in refused.stderr
+    assert cli("status", results).exit_code == 0
+
+
+def test_a_directory_of_an_older_layout_says_that_it_does_not_know(
+    folder: StudyFolder, cli: Any
+) -> None:
+    assert cli("run", folder.file, "--limit", "4").exit_code == 0
+    make_older(folder.results / "study.sqlite", 3)
+    assert "or last run by an older version" in cli("run", folder.results).stderr
+    assert cli("run", folder.file).exit_code == 0
+    assert cli("check", folder.results).exit_code == 0

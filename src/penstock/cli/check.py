@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.arguments import JsonOption, OutputDirOption, TargetArgument
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import (
     counted,
@@ -28,13 +29,14 @@ __all__ = ["check"]
 def check(
     study: TargetArgument = None,
     *,
+    output_dir: OutputDirOption = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a study with warnings too.")
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Say everything that is wrong with a study; nothing is run or written."""
-    found = _checked(study)
+    found = _checked(study, output_dir)
     if json:
         emit(found)
     else:
@@ -44,14 +46,14 @@ def check(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _checked(named: str | None) -> Checked:
+def _checked(named: str | None, output_dir: Path | None) -> Checked:
     from penstock.cli.readiness import readiness
     from penstock.cli.records import Checked
     from penstock.cli.target import find_target
     from penstock.errors import StudyFileError, ValidationError
 
     try:
-        target = find_target(named)
+        target = find_target(named, output_dir)
     except StudyFileError as error:
         return Checked(is_valid=False, errors=faults_of(error))
 

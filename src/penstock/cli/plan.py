@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.arguments import JsonOption, OutputDirOption, TargetArgument
 from penstock.cli.output import counted, emit, errors_told, listed, say
 
 if TYPE_CHECKING:
@@ -20,12 +20,17 @@ _FIRST_RUNS = 5
 
 
 @errors_told()
-def plan(study: TargetArgument = None, *, json: JsonOption = False) -> None:
+def plan(
+    study: TargetArgument = None,
+    *,
+    output_dir: OutputDirOption = None,
+    json: JsonOption = False,
+) -> None:
     """Show what a study would run, what of it is done, and what the rest will cost."""
     from penstock.cli.readiness import is_in_use, readiness
     from penstock.cli.target import find_target
 
-    ready = readiness(find_target(study))
+    ready = readiness(find_target(study, output_dir))
     planned = _planned(ready, ready.planned())
     if json:
         emit(planned)

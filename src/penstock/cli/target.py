@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import typer
 
 from penstock.errors import BindingError, PenstockError, StoreError
+from penstock.store.reader import StoreReader
 from penstock.study.files import load_study
 from penstock.study.model import Study
 from penstock.study.references import load_reference
@@ -32,8 +33,9 @@ def find_target(named: str | None, output_dir: Path | None = None) -> Target:
     """Load the study that a person named.
 
     Args:
-        named: A study file, or ``module:attr`` or ``file.py:attr``; ``./study.yaml`` where not
-            given.
+        named: A study file, the output directory of a study that was read from one, or
+            ``module:attr`` or ``file.py:attr``; where not given, the working directory if it
+            holds results, else ``./study.yaml``.
         output_dir: Where results go, in place of the study's own; relative to the working
             directory.
 
@@ -41,6 +43,11 @@ def find_target(named: str | None, output_dir: Path | None = None) -> Target:
         PenstockError: there is no such study, or it is invalid; what to do.
         typer.BadParameter: none is named, and there is no ``./study.yaml``.
     """
+    directory = _results(named)
+    if directory is not None:
+        study = _from_file(_file_of(directory), directory)
+        return Target(study, (output_dir or directory).resolve())
+
     study = find_study(named, output_dir)
     own = study.resolve(study.output_dir or ".")
     return Target(study, (own if output_dir is None else output_dir.absolute()).resolve())
@@ -56,8 +63,8 @@ def find_directory(named: str | None) -> Path:
     Raises:
         PenstockError: there is no such directory and no such study; what to do.
     """
-    if named is None and Path(_STORE).is_file():
-        return Path.cwd()
+    if (directory := _results(named)) is not None:
+        return directory
 
     if named is not None and Path(named).is_dir():
         return Path(named)
@@ -68,6 +75,33 @@ def find_directory(named: str | None) -> Path:
         )
 
     return find_target(named).output_dir
+
+
+def _results(named: str | None) -> Path | None:
+    """Return the directory that is named, where it holds results; else None."""
+    directory = Path.cwd() if named is None else Path(named)
+    return directory if (directory / _STORE).is_file() else None
+
+
+def _file_of(directory: Path) -> Path:
+    """Return the study file of a directory's study."""
+    with StoreReader(directory) as store:
+        file = store.study_file()
+
+    if file is None:
+        raise BindingError(
+            f"{directory} does not know its study file: the study was made in Python, or last run "
+            "by an older version. Run that Python code again, or give the study file and "
+            f"--output-dir {directory}"
+        )
+
+    if not file.is_file():
+        raise BindingError(
+            f"the study file of {directory} was {file}, and it is not there now; give it from "
+            f"where it is, and --output-dir {directory}"
+        )
+
+    return file
 
 
 def find_study(named: str | None, output_dir: Path | None = None) -> Study:
@@ -88,7 +122,9 @@ def find_study(named: str | None, output_dir: Path | None = None) -> Study:
         raise BindingError(f"{named} is Python; say which study in it: {named}:NAME")
 
     if path.is_dir():
-        raise BindingError(f"{named} is a folder; give the study file in it")
+        raise BindingError(
+            f"{named} is a folder without results ({_STORE}); give the study file in it"
+        )
 
     if not path.exists() and file_ref and attribute:
         return _from_python(file_ref, attribute)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 from penstock._base.json import encode
@@ -10,9 +12,10 @@ from penstock.errors import UnstableValueError
 from penstock.planning.plan import Plan
 from penstock.study.conditions import Condition
 from penstock.study.identity import hash_identifier, stable_json_dumps
+from penstock.study.model import Study
 from penstock.study.problem import Problem
 
-__all__ = ["condition_row", "definition_of", "fingerprint_of", "problem_row"]
+__all__ = ["condition_row", "definition_of", "fingerprint_of", "problem_row", "study_file_of"]
 
 
 def condition_row(position: int, condition: Condition) -> tuple[Any, ...]:
@@ -67,3 +70,16 @@ def definition_of(plan: Plan) -> str:
     definition = plan.study.to_dict(problems=False)
     provenance = without_secrets(definition["provenance_metadata"])
     return stable_json_dumps({**definition, "provenance_metadata": provenance})
+
+
+def study_file_of(study: Study, directory: Path) -> str | None:
+    """Write where a study was read from, as its directory keeps it; None where it was in Python.
+
+    Where results lie below the study file's folder the path is relative to them, so that the folder
+    can be moved as a whole and tells nobody where it was.
+    """
+    if study.study_file is None:
+        return None
+
+    file, directory = study.study_file.resolve(), directory.resolve()
+    return os.path.relpath(file, directory) if file.parent in directory.parents else str(file)

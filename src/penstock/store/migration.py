@@ -85,8 +85,8 @@ def _sessions(layout: int, old: str) -> str:
         SELECT session.id, started_at, ended_at, ending,
                iif(ending LIKE 'stopped: %', substr(ending, 10), NULL) AS stopped_because,
                coalesce(ending LIKE 'stopped: budget.%', 0) AS is_out_of_budget,
-               pid, host, version, planned, 0 AS restored, {started} AS started, {counts},
-               0 AS rescored, {amounts}, {uncounted}, 0 AS unpriced
+               pid, host, version, planned, NULL AS study_file, 0 AS restored,
+               {started} AS started, {counts}, 0 AS rescored, {amounts}, {uncounted}, 0 AS unpriced
         FROM {old}session AS session LEFT JOIN (
             SELECT session_id, count(*) AS attempts,
                    sum(final AND status = 'success') AS succeeded,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -107,6 +108,16 @@ class StoreReader:
         stored = self.definition()
         definition = {name: value for name, value in stored.items() if name in Study.model_fields}
         return Study.kept({**definition, "problems": [decode(each) for each in self.problems()]})
+
+    def study_file(self) -> Path | None:
+        """Return the file that the last session read its study from, wherever that is now.
+
+        None where the study was made in Python, and where the session was of a version that did
+        not keep it.
+        """
+        query = "SELECT study_file FROM session ORDER BY id DESC LIMIT 1"
+        kept = next((file for (file,) in self.table(query)), None)
+        return None if kept is None else Path(os.path.normpath(self.directory.resolve() / kept))
 
     def rows(self, query: str, parameters: tuple[Any, ...] = ()) -> Iterator[sqlite3.Row]:
         """Run a query and give its rows one by one."""

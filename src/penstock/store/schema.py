@@ -119,6 +119,7 @@ CREATE TABLE session (
     host TEXT NOT NULL,
     version TEXT NOT NULL,
     planned INTEGER NOT NULL,       -- runs in the plan
+    study_file TEXT,                -- relative to the directory where it lies above it
     restored INTEGER NOT NULL DEFAULT 0,   -- those whose results were kept
     started INTEGER NOT NULL DEFAULT 0,    -- attempts whose agent was, or was to be, called
     attempts INTEGER NOT NULL DEFAULT 0,   -- those of them that are in `attempt`

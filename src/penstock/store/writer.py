@@ -25,7 +25,13 @@ from penstock.results import RunResult, RunStatus, timestamp
 from penstock.running.tally import Tally
 from penstock.store import rows
 from penstock.store.changes import refuse_changes, refuse_older_copy
-from penstock.store.declarations import condition_row, definition_of, fingerprint_of, problem_row
+from penstock.store.declarations import (
+    condition_row,
+    definition_of,
+    fingerprint_of,
+    problem_row,
+    study_file_of,
+)
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
@@ -90,7 +96,7 @@ class Store:
                 await self._call(adopt, self.path.parent, plan)
 
             await self._note_starts()
-            self._session_id = await self._note_session(len(plan))
+            self._session_id = await self._note_session(plan)
 
         self._starts = Starts(self.path.parent, self._session_id)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
@@ -241,10 +247,13 @@ class Store:
     async def _read_summary(self) -> StudySummary:
         return await self._call(_summary, self.path.parent)
 
-    async def _note_session(self, planned: int) -> int:
+    async def _note_session(self, plan: Plan) -> int:
+        file = study_file_of(plan.study, self.path.parent)
+        who = (os.getpid(), socket.gethostname(), version("penstock"))
         cursor = await self._connection.execute(
-            "INSERT INTO session (started_at, pid, host, version, planned) VALUES (?, ?, ?, ?, ?)",
-            (timestamp(), os.getpid(), socket.gethostname(), version("penstock"), planned),
+            "INSERT INTO session (started_at, pid, host, version, planned, study_file) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (timestamp(), *who, len(plan), file),
         )
         return int(cursor.lastrowid or 0)
 
