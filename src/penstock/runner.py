@@ -84,7 +84,8 @@ class StudyRunner:
         self._announce = Announcer(self.bus, study.study_id)
         self._ending = ending = Ending(self._announce, execution.grace_s)
         self._listeners = Listeners(self.bus, self._announce, ending.stop, ending.interrupt)
-        self._subscribed = [Listener(subscriber) for subscriber in given["subscribers"]]
+        named = (*self._bindings.subscribers, *given["subscribers"])
+        self._subscribed = [Listener(subscriber) for subscriber in named]
         self._durable = given["checkpoint"]
         self._show_progress = given["show_progress"]
         self._fresh, self._rescore = given["fresh"], given["rescore"]

@@ -86,7 +86,9 @@ def test_what_builds_an_agent_builds_it_and_what_is_one_is_called(
 def test_results_are_those_of_penstock_with_more_members(tmp_path: Path) -> None:
     made = study(output_dir=tmp_path / "out")
     options = {"agent_bindings": {"a": solve}, "problem_registry": {"p": {"brief": "b"}}}
-    results = compat.run_study(made, **options, parallelism=2, resume=False, show_progress=False)
+    results: Any = compat.run_study(
+        made, **options, parallelism=2, resume=False, show_progress=False
+    )
     again = compat.resume_study(made, **options)
 
     assert results == again

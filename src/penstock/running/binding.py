@@ -19,9 +19,10 @@ from penstock.evaluators.builtin import bind_built_in, expected_errors
 from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
 from penstock.evaluators.labels import bind_labels
 from penstock.evaluators.port import BoundEvaluator
+from penstock.events.bus import Subscriber
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
-from penstock.running.finding import find_agent, find_problem, load_named
+from penstock.running.finding import find_agent, find_problem, find_subscriber, load_named
 from penstock.study.chat import Budget
 from penstock.study.model import Study
 from penstock.study.problem import Problem
@@ -29,7 +30,7 @@ from penstock.study.problem import Problem
 if TYPE_CHECKING:
     from penstock.models.declared import DeclaredModels
 
-__all__ = ["Bindings", "bind", "bind_standalone"]
+__all__ = ["Bindings", "bind", "bind_standalone", "bind_subscribers"]
 
 Found = TypeVar("Found")
 
@@ -46,6 +47,8 @@ class Bindings(NamedTuple):
     """What agents and evaluators share, and what is open only while a session runs."""
 
     budget: Budget = Budget()
+    subscribers: tuple[Subscriber, ...] = ()
+    """Those that the study names, in its order."""
 
     @asynccontextmanager
     async def open(self, session: Session) -> AsyncIterator[None]:
@@ -113,6 +116,13 @@ def bind_standalone(
         [""], lambda _: bind_condition_runner(runner, isolate_random=isolate_random), errors
     )
     return Bindings(found, {"": NO_PROBLEM}, {"": ()}, budget=study.budget), errors
+
+
+def bind_subscribers(study: Study) -> tuple[tuple[Subscriber, ...], list[str]]:
+    """Find the subscribers that a study names, and what is wrong with the others."""
+    errors: list[str] = []
+    found = _gather(study.subscribers, lambda name: find_subscriber(study, name), errors)
+    return tuple(found.values()), errors
 
 
 def _declared_models(study: Study, errors: list[str]) -> DeclaredModels | None:

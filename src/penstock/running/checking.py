@@ -13,7 +13,7 @@ from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
 from penstock.planning.plan import Plan
 from penstock.planning.validation import planned_or_errors
-from penstock.running.binding import Bindings, bind, bind_standalone
+from penstock.running.binding import Bindings, bind, bind_standalone, bind_subscribers
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 
@@ -132,9 +132,10 @@ def prepare(
             isolate_random=isolate_random,
         )
 
+    subscribers, unheard = bind_subscribers(study)
     report = CheckReport(
         study_id=study.study_id,
-        errors=tuple(dict.fromkeys([*errors, *unbound])),  # planning finds some twice
+        errors=tuple(dict.fromkeys([*errors, *unbound, *unheard])),  # planning finds some twice
         planned=0 if plan is None else len(plan),
     )
-    return Prepared(report, plan, bindings)
+    return Prepared(report, plan, bindings._replace(subscribers=subscribers))

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock._base.entry_points import load_entry_point
+from penstock.agents.shapes import is_async
 from penstock.errors import BindingError, ValidationError
+from penstock.events.bus import Subscriber
 from penstock.study.declarations import EVALUATOR_GROUP
 from penstock.study.model import Study
 from penstock.study.problem import Problem
@@ -15,7 +17,10 @@ from penstock.study.resolvers import find_agent as find_packaged_agent
 from penstock.study.resolvers import find_problem as find_packaged_problem
 from penstock.study.resolvers import where_else
 
-__all__ = ["find_agent", "find_problem", "load_named"]
+__all__ = ["SUBSCRIBER_GROUP", "find_agent", "find_problem", "find_subscriber", "load_named"]
+
+SUBSCRIBER_GROUP = "penstock.subscribers"
+"""Where installed packages register subscribers: name -> the coroutine function."""
 
 
 def find_agent(study: Study, bound: Mapping[str, Any], name: str) -> Any:
@@ -96,11 +101,37 @@ def _problem(name: str, fields: Mapping[str, Any]) -> Problem:
         ) from error
 
 
-def load_named(study: Study, kind: str, name: str, reference: Any) -> Any:
+def find_subscriber(study: Study, name: str) -> Subscriber:
+    """Return the subscriber that a study names: a reference, or what a package registers.
+
+    Raises:
+        BindingError: there is none, or it is not a coroutine function.
+    """
+    found = load_named(study, "subscriber", name, name, group=SUBSCRIBER_GROUP)
+    if not is_async(found):
+        raise BindingError(
+            f"subscriber {name!r} is {found!r}; a subscriber is a coroutine function over a "
+            "stream of events: async def subscriber(stream)"
+        )
+
+    subscriber: Subscriber = found
+    return subscriber
+
+
+def load_named(
+    study: Study, kind: str, name: str, reference: Any, *, group: str = EVALUATOR_GROUP
+) -> Any:
     """Load the code that a study names: ``module:attr``, or ``file.py:attr`` beside its file.
 
-    A name alone is an evaluator that an installed package registers. What is not text was
-    declared in Python and is the code itself.
+    A name alone is what an installed package registers. What is not text was declared in Python
+    and is the code itself.
+
+    Args:
+        study: The study.
+        kind: What it is used as, for errors.
+        name: What the study calls it, for errors.
+        reference: Where it comes from.
+        group: The group of entry points that a name alone is looked up in.
 
     Raises:
         BindingError: it cannot be loaded; the kind and the name of what refers to it.
@@ -109,7 +140,7 @@ def load_named(study: Study, kind: str, name: str, reference: Any) -> Any:
         return reference
 
     if ":" not in reference:
-        registered = load_entry_point(EVALUATOR_GROUP, reference)
+        registered = load_entry_point(group, reference)
         if registered is None:
             raise BindingError(f"{kind} {name!r}: no installed package registers {reference!r}")
 

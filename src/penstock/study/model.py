@@ -67,6 +67,9 @@ class Study(Declaration):
             calls; none where not given.
         agent_specs: The agents that take part; where absent, all that are declared.
         problem_ids: The problems that take part; where absent, all that are declared.
+        subscribers: Who hears the study, beside those given when it is run: ``module:attr``,
+            ``file.py:attr``, or a name that an installed package registers
+            (``penstock.subscribers``).
         run_order: In which order runs are started.
         output_dir: Where results go; relative to the study file, or to the working directory.
         base_dir: The folder of the study file; relative paths start there.
@@ -104,6 +107,7 @@ class Study(Declaration):
     response_cache: Path | None = None
     problem_ids: tuple[Text, ...] = ()
     agent_specs: tuple[Text, ...] = ()
+    subscribers: tuple[Name, ...] = ()
     base_dir: Path | None = Field(default=None, exclude=True, repr=False)
     study_file: Path | None = Field(default=None, exclude=True, repr=False)
 
@@ -205,6 +209,9 @@ class Study(Declaration):
         payload = self.model_dump(
             mode="python", exclude={"execution"} if problems else {"execution", "problems"}
         )
+        if not self.subscribers:  # older readers know nothing of them
+            del payload["subscribers"]
+
         # What stands in `run_budget`, where older readers look for it, is not written twice.
         execution = self.execution.model_dump(
             mode="python", exclude={"concurrency", "fail_fast"}, exclude_defaults=True
