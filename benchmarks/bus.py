@@ -18,6 +18,7 @@ from figures import Figure, options, report
 from measure import cpu_us, in_turns, ratio
 
 import penstock as ps
+from penstock.events import Event, EventBus
 
 READERS = 3
 BATCHES = (64, 256)
@@ -42,7 +43,7 @@ def measure(events: int, rounds: int) -> Iterator[Figure]:
 
 
 def append(events: int) -> None:
-    event, boxes = EVENT, tuple(deque[ps.Event]() for _ in range(READERS))
+    event, boxes = EVENT, tuple(deque[Event]() for _ in range(READERS))
     for number in range(events):
         for box in boxes:
             box.append(event)
@@ -54,7 +55,7 @@ def append(events: int) -> None:
 
 def publish(events: int, batch: int) -> None:
     """Publish as many events as make a batch, let the readers read them, and so on."""
-    event, bus = EVENT, ps.EventBus()
+    event, bus = EVENT, EventBus()
 
     async def read(stream: ps.EventStream) -> None:
         while await stream.batch(batch):

@@ -23,7 +23,7 @@ from figures import Figure, options, report
 from measure import in_child, resident_kb
 from studies import ANSWER, make_runner
 
-import penstock as ps
+from penstock.events import StudyStarted
 
 
 def main() -> None:
@@ -124,8 +124,8 @@ def penstock(number: int) -> float:
         sleepers = Sleepers(number)
         runner = make_runner(sleepers, number, number, folder)
 
-        @runner.on(ps.StudyStarted)
-        def begin(_: ps.StudyStarted) -> None:
+        @runner.on(StudyStarted)
+        def begin(_: StudyStarted) -> None:
             sleepers.begin()
 
         await runner.run()

@@ -20,8 +20,10 @@ import anyio
 
 import penstock as ps
 from penstock.planning.order import execution_order
+from penstock.planning.plan import Plan
 from penstock.study.chat import Budget
 from penstock.study.identity import answer_event_id
+from penstock.study.policies import RunBudget
 
 __all__ = ["CONDITIONS", "PROBLEMS", "fill_store", "fill_store_in_child", "make_runner"]
 
@@ -55,7 +57,7 @@ def make_runner(
             for i in range(PROBLEMS)
         ],
         evaluators={"correct": "contains"},
-        run_budget=ps.RunBudget(replicates=-(-runs // (CONDITIONS * PROBLEMS)), parallelism=100),
+        run_budget=RunBudget(replicates=-(-runs // (CONDITIONS * PROBLEMS)), parallelism=100),
         budget=budget or Budget(),
     )
     return ps.StudyRunner(
@@ -100,7 +102,7 @@ def fill_store_in_child(folder: Path, runs: int, planned: int | None = None) -> 
 
 
 def _copies(
-    store: sqlite3.Connection, plan: ps.Plan, runs: int
+    store: sqlite3.Connection, plan: Plan, runs: int
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
     done = {
         (row["condition_id"], row["problem_id"]): dict(row)

@@ -26,6 +26,7 @@ from measure import cpu_us, in_turns, modules_set_aside, ratio
 from studies import ANSWER, Agent, Terminal, make_runner, run_alone
 
 import penstock as ps
+from penstock.events import RunEvent, StudyFinished
 from penstock.subscribers.progress import EVENTS, progress
 
 
@@ -124,7 +125,7 @@ def penstock_heard(agent: Agent, size: Size, folder: Path) -> float:
 
     def make() -> ps.StudyRunner:
         runner = make_runner(agent, *size, folder)
-        runner.subscribe(one_by_one, ps.RunEvent)
+        runner.subscribe(one_by_one, RunEvent)
         runner.subscribe(in_batches)
         runner.subscribe(progress(Terminal()), *EVENTS)
 
@@ -147,8 +148,8 @@ def until_durable_us(
     begun_at_s = process_time()
     runner = make()
 
-    @runner.on(ps.StudyFinished)
-    def look_at_the_clock(_: ps.StudyFinished) -> None:
+    @runner.on(StudyFinished)
+    def look_at_the_clock(_: StudyFinished) -> None:
         nonlocal durable_at_s
         durable_at_s = process_time()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import process_time
 
 import penstock as ps
+from penstock.study.policies import RunBudget
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def _study(levels: int = 1, replicates: int = 1) -> ps.Study:
         factors=[ps.Factor(name="level", levels=list(range(levels)))],
         agent_specs=("agent",),
         problem_ids=("problem",),
-        run_budget=ps.RunBudget(replicates=replicates),
+        run_budget=RunBudget(replicates=replicates),
     )
 
 

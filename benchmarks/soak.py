@@ -24,6 +24,7 @@ from growth import Sample, growth, held, sample
 from soak_faults import Faults
 
 import penstock as ps
+from penstock.study.policies import RunBudget
 
 MOST = 500_000
 """More runs than a soak gets through."""
@@ -56,7 +57,7 @@ class Soak:
             agents={"chat": {"chat": chat}},
             agent_specs=["odd", "threaded", "chat"],
             limits={chat_url: {"max_in_flight": self.concurrency}},
-            run_budget=ps.RunBudget(replicates=self.runs // 3, parallelism=self.concurrency),
+            run_budget=RunBudget(replicates=self.runs // 3, parallelism=self.concurrency),
             run_order="as_designed",
         )
 

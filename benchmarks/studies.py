@@ -12,6 +12,7 @@ import anyio.lowlevel
 
 import penstock as ps
 from penstock.running.garbage import collecting_seldom
+from penstock.study.policies import RunBudget
 
 __all__ = ["ANSWER", "Agent", "Terminal", "make_runner", "run_alone"]
 
@@ -64,7 +65,7 @@ def make_runner(
         factors=[ps.Factor(name="tone", levels=["terse", "polite"])],
         agent_specs=("agent",),
         problem_ids=("problem",),
-        run_budget=ps.RunBudget(replicates=runs // 2, parallelism=concurrency),
+        run_budget=RunBudget(replicates=runs // 2, parallelism=concurrency),
     )
     return ps.StudyRunner(
         study,

@@ -30,6 +30,9 @@ import uvicorn
 
 import penstock as ps
 from penstock.cli import app
+from penstock.errors import StudyFileError
+from penstock.events import LimitChanged, StudyStopping
+from penstock.study.policies import DesignKind, RunBudget
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -151,7 +154,7 @@ def test_gsm8k_without_its_folder_says_which_variable_to_set(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("GSM8K_DIR", raising=False)
-    with pytest.raises(ps.StudyFileError, match=r"environment variable GSM8K_DIR, which is not"):
+    with pytest.raises(StudyFileError, match=r"environment variable GSM8K_DIR, which is not"):
         ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
 
 
@@ -169,7 +172,7 @@ async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path
 
         return "done"
 
-    study, bindings = tiny_study(busy_provider, run_budget=ps.RunBudget(replicates=400))
+    study, bindings = tiny_study(busy_provider, run_budget=RunBudget(replicates=400))
     runner = ps.StudyRunner(
         study,
         agent_bindings=bindings,
@@ -181,8 +184,8 @@ async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path
     runner.subscribe(slow_down, ps.RunRetried, ps.RunSucceeded)
     limits: list[int] = []
 
-    @runner.on(ps.LimitChanged)
-    def note(event: ps.LimitChanged) -> None:
+    @runner.on(LimitChanged)
+    def note(event: LimitChanged) -> None:
         limits.append(event.limit)
 
     summary = await runner.run()
@@ -210,7 +213,7 @@ async def test_retries_of_one_moment_halve_the_concurrency_once(tmp_path: Path) 
         await everyone_is_here.wait()
         raise ConnectionError("too many requests")
 
-    study, bindings = tiny_study(refused_together, run_budget=ps.RunBudget(replicates=16))
+    study, bindings = tiny_study(refused_together, run_budget=RunBudget(replicates=16))
     runner = ps.StudyRunner(
         study,
         agent_bindings=bindings,
@@ -229,14 +232,14 @@ async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_pa
         ctx.record(cost_usd=0.25)
         return "done"
 
-    study, bindings = tiny_study(dear, run_budget=ps.RunBudget(replicates=100, parallelism=2))
+    study, bindings = tiny_study(dear, run_budget=RunBudget(replicates=100, parallelism=2))
     runner = ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path)
     stop = example("listeners.py").stop_at_cost(runner, 5.0)
     runner.subscribe(stop, ps.RunRetried, ps.RunFinished)
     reasons: list[str] = []
 
-    @runner.on(ps.StudyStopping)
-    def note(event: ps.StudyStopping) -> None:
+    @runner.on(StudyStopping)
+    def note(event: StudyStopping) -> None:
         reasons.append(event.reason)
 
     summary = await runner.run()
@@ -257,7 +260,7 @@ async def test_both_listeners_let_an_ordinary_study_run_to_its_end(tmp_path: Pat
         title="t",
         agents={"a": "agents.py:agent"},
         problems=(ps.Problem(problem_id="p"),),
-        run_budget=ps.RunBudget(replicates=10, parallelism=4),
+        run_budget=RunBudget(replicates=10, parallelism=4),
         base_dir=tmp_path,
     )
     summary = await example("listeners.py").run_carefully(study, limit_usd=1.0)
@@ -312,8 +315,8 @@ def test_the_script_of_the_readme_passes_a_second_time(
         assert page.results.summary.session.restored == restored
 
 
-@pytest.mark.parametrize("kind", ps.DesignKind)
-def test_the_page_on_studies_tells_of_every_kind_of_design(kind: ps.DesignKind) -> None:
+@pytest.mark.parametrize("kind", DesignKind)
+def test_the_page_on_studies_tells_of_every_kind_of_design(kind: DesignKind) -> None:
     assert f"| `{kind}`" in (ROOT / "docs" / "studies.md").read_text(encoding="utf-8")
 
 
@@ -423,7 +426,7 @@ def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(tmp_pat
         answered.append(ctx.spec.run_id)
         return "done"
 
-    budget = ps.RunBudget(replicates=planned, parallelism=8)
+    budget = RunBudget(replicates=planned, parallelism=8)
     study, bindings = tiny_study(agent, run_budget=budget)
     embedding = example("embed_fastapi.py")
 

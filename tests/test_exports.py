@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 import penstock
+import penstock.errors
+import penstock.events
+import penstock.results
 
 NAMES = penstock.__all__
 CLASSES = [name for name in NAMES if inspect.isclass(getattr(penstock, name))]
@@ -39,6 +42,16 @@ def test_every_public_class_and_function_has_a_docstring_of_its_own(name: str) -
     value = getattr(penstock, name)
     docstring = vars(value).get("__doc__") if name in CLASSES else value.__doc__
     assert docstring, f"penstock.{name} has no docstring of its own"
+
+
+@pytest.mark.parametrize("module", [penstock.errors, penstock.events, penstock.results])
+def test_public_names_of_a_module_of_its_own_have_docstrings(module: Any) -> None:
+    silent = [name for name in module.__all__ if not inspect.getdoc(getattr(module, name))]
+    assert not silent
+
+
+def test_the_top_holds_what_is_used_daily_and_no_more() -> None:
+    assert len(NAMES) <= 50
 
 
 @pytest.mark.parametrize("name", CLASSES)

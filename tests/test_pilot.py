@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.events import StudyStarted
 from tests.builders import make_study
 
 pytestmark = pytest.mark.anyio
@@ -73,10 +74,10 @@ async def test_answers_are_scored_again_and_nothing_else_is_made(tmp_path: Path)
 
 
 async def test_a_session_says_what_it_leaves_out(tmp_path: Path) -> None:
-    heard: list[ps.StudyStarted] = []
+    heard: list[StudyStarted] = []
 
     async def listen(stream: ps.EventStream) -> None:
-        heard.extend([event async for event in stream if isinstance(event, ps.StudyStarted)])
+        heard.extend([event async for event in stream if isinstance(event, StudyStarted)])
 
     await run(tmp_path, only=ps.Selection(limit=5), subscribers=[listen])
     assert [event.left_out for event in heard] == [18]

@@ -18,6 +18,20 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
+from penstock.errors import ForeignDirectoryError, SubscriberError
+from penstock.events import (
+    Event,
+    RunAbandoned,
+    RunCancelled,
+    RunEvent,
+    RunObserved,
+    RunStarted,
+    StudyFinished,
+    StudyStopping,
+    SubscriberFailed,
+)
+from penstock.planning.plan import RunSpec
+from penstock.results import RunStatus
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
 
@@ -85,7 +99,7 @@ async def ended(runner: ps.StudyRunner) -> ps.StudySummary:
         return await runner.run()
 
 
-def heard(runner: ps.StudyRunner, *types: type[ps.Event]) -> list[Any]:
+def heard(runner: ps.StudyRunner, *types: type[Event]) -> list[Any]:
     """Collect what a runner says from now on."""
     events: list[Any] = []
     runner.on(*types)(events.append)
@@ -102,8 +116,8 @@ async def test_a_runner_may_be_cancelled_from_a_callback_of_the_loop(
     runner = make_runner(tmp_path, deafer)
     runner.subscribe(deaf)
 
-    @runner.on(ps.RunStarted)
-    def cancel_soon(_: ps.RunStarted) -> None:
+    @runner.on(RunStarted)
+    def cancel_soon(_: RunStarted) -> None:
         asyncio.get_running_loop().call_soon(runner.cancel)
 
     summary = await ended(runner)
@@ -152,7 +166,7 @@ async def test_a_listener_that_ignores_its_cancellation_is_left_behind(
     async with anyio.create_task_group() as group:
         group.start_soon(cancel_after, deafer.begun, runner)
         if critical:
-            with pytest.raises(ps.SubscriberError, match="ignored its cancellation"):
+            with pytest.raises(SubscriberError, match="ignored its cancellation"):
                 await ended(runner)
         else:
             await ended(runner)
@@ -199,7 +213,7 @@ async def test_a_study_that_is_over_but_for_a_hanging_listener_may_still_be_stop
     runner.subscribe(deaf)
 
     async with anyio.create_task_group() as group:
-        with runner.watch(ps.StudyFinished) as finished:
+        with runner.watch(StudyFinished) as finished:
             group.start_soon(ended, runner)
             await anext(finished)
             await anyio.wait_all_tasks_blocked()
@@ -209,7 +223,7 @@ async def test_a_study_that_is_over_but_for_a_hanging_listener_may_still_be_stop
 @pytest.mark.field("engine-K6")
 async def test_a_listener_may_watch(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
-    watched: list[ps.Event] = []
+    watched: list[Event] = []
 
     async def nosy(stream: ps.EventStream) -> None:
         with runner.watch(ps.RunsSaved) as saved:
@@ -226,7 +240,7 @@ async def test_a_watch_ends_where_the_study_cannot_begin(tmp_path: Path) -> None
     (tmp_path / "manifest.json").touch()
     runner = make_runner(tmp_path)
     with runner.watch() as stream:
-        with pytest.raises(ps.ForeignDirectoryError):
+        with pytest.raises(ForeignDirectoryError):
             await ended(runner)
 
         with anyio.fail_after(HANGS_S):
@@ -239,7 +253,7 @@ def test_a_watch_ends_with_its_event_loop(tmp_path: Path) -> None:
     ends: list[str] = []
 
     async def watch(begun: asyncio.Event) -> None:
-        with runner.watch(ps.RunStarted) as stream:
+        with runner.watch(RunStarted) as stream:
             await anext(stream)
             begun.set()
             with suppress(asyncio.CancelledError):
@@ -351,24 +365,24 @@ async def test_a_failure_is_raised_although_the_host_cancels(tmp_path: Path) -> 
 
     async def accountant(stream: ps.EventStream) -> None:
         async for event in stream:
-            if isinstance(event, ps.StudyStopping):
+            if isinstance(event, StudyStopping):
                 raise OSError("the books are gone")
 
     runner.subscribe(accountant, critical=True)
 
     async def run_and_cancel() -> None:
         with anyio.CancelScope() as scope:
-            runner.on(ps.RunStarted)(lambda _: scope.cancel())
+            runner.on(RunStarted)(lambda _: scope.cancel())
             await runner.run()
 
-    with anyio.fail_after(HANGS_S), pytest.raises(ps.SubscriberError, match="books are gone"):
+    with anyio.fail_after(HANGS_S), pytest.raises(SubscriberError, match="books are gone"):
         await run_and_cancel()
 
 
 @pytest.mark.field("engine-K17")
 async def test_a_listener_that_cancels_itself_is_switched_off_and_no_more(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
-    failures = heard(runner, ps.SubscriberFailed)
+    failures = heard(runner, SubscriberFailed)
 
     async def confused(stream: ps.EventStream) -> None:
         cancel_this_task()
@@ -398,7 +412,7 @@ def test_ctrl_c_in_a_step_of_a_run_stops_the_study_and_is_raised(
         ctx.record(cost_usd=1.0)
         return press("agent", ctx.spec.replicate)
 
-    async def score(answer: Any, run_spec: ps.RunSpec) -> float:
+    async def score(answer: Any, run_spec: RunSpec) -> float:
         press("evaluator", run_spec.replicate)
         return 1.0
 
@@ -446,8 +460,8 @@ def test_ctrl_c_once_more_cancels_the_runs_in_flight(tmp_path: Path) -> None:
 def test_ctrl_c_in_a_step_of_a_listener_stops_the_study_and_is_raised(tmp_path: Path) -> None:
     runner = make_runner(tmp_path, runs=100, parallelism=1)
 
-    @runner.on(ps.RunStarted)
-    def press(_: ps.RunStarted) -> None:
+    @runner.on(RunStarted)
+    def press(_: RunStarted) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -499,8 +513,8 @@ async def test_what_one_run_holds_costs_no_other(
     with StoreReader(tmp_path) as store:
         statuses = [result.status for result in store.results(0, 100)]
 
-    assert statuses.count(ps.RunStatus.FAILED) == failed
-    assert statuses.count(ps.RunStatus.SUCCESS) == 100 - failed
+    assert statuses.count(RunStatus.FAILED) == failed
+    assert statuses.count(RunStatus.SUCCESS) == 100 - failed
 
 
 @pytest.mark.field("engine-K12")
@@ -518,16 +532,16 @@ async def test_a_thread_left_behind_that_goes_on_writing_costs_nothing(tmp_path:
 
         return "too late"
 
-    failures_first: list[ps.Event] = []
+    failures_first: list[Event] = []
     runner = make_runner(tmp_path, agent, timeout_s=0.05)
-    runner.on(ps.RunObserved, ps.RunFailed)(failures_first.append)
+    runner.on(RunObserved, ps.RunFailed)(failures_first.append)
     summary = await ended(runner)
     release.set()
 
     assert summary.failed == 4
     ended_runs: set[str] = set()
     for event in failures_first:  # K23: nothing is observed in a run that is over
-        assert isinstance(event, ps.RunEvent)
+        assert isinstance(event, RunEvent)
         assert event.run_id not in ended_runs
         if isinstance(event, ps.RunFailed):
             ended_runs.add(event.run_id)
@@ -543,7 +557,7 @@ async def test_a_run_left_behind_is_over_for_counts_events_and_store_alike(
     tmp_path: Path, deafer: Deafer
 ) -> None:
     runner = make_runner(tmp_path, deafer, runs=1)
-    events = heard(runner, ps.RunEvent)
+    events = heard(runner, RunEvent)
     async with anyio.create_task_group() as group:
         group.start_soon(cancel_after, deafer.begun, runner)
         summary = await ended(runner)
@@ -551,7 +565,7 @@ async def test_a_run_left_behind_is_over_for_counts_events_and_store_alike(
     deafer.release.set()
     await anyio.wait_all_tasks_blocked()
 
-    assert [type(event) for event in events] == [ps.RunStarted, ps.RunAbandoned]
+    assert [type(event) for event in events] == [RunStarted, RunAbandoned]
     assert summary == runner.summary
     assert (summary.succeeded, summary.session.cancelled, summary.in_flight) == (0, 1, 0)
     with StoreReader(tmp_path) as store:
@@ -567,11 +581,11 @@ async def test_what_a_cancelled_run_has_cost_is_kept_and_the_run_is_made_again(
         return "x"
 
     runner = make_runner(tmp_path, agent)
-    events = heard(runner, ps.RunEvent)
-    runner.on(ps.RunStarted)(lambda _: runner.cancel())
+    events = heard(runner, RunEvent)
+    runner.on(RunStarted)(lambda _: runner.cancel())
     summary = await ended(runner)
 
-    cancelled = [event for event in events if isinstance(event, ps.RunCancelled)]
+    cancelled = [event for event in events if isinstance(event, RunCancelled)]
     assert len(cancelled) == summary.session.started == summary.session.cancelled
     assert summary.cost_usd == summary.session.started
     attempts: list[int] = []
@@ -592,10 +606,10 @@ async def test_after_a_stop_no_other_attempt_is_promised(tmp_path: Path) -> None
         raise ValueError("no")
 
     runner = make_runner(tmp_path, agent, retry=ps.Retry(attempts=5, wait_s=0), parallelism=1)
-    events = heard(runner, ps.RunEvent)
+    events = heard(runner, RunEvent)
     summary = await ended(runner)
 
-    assert [type(event) for event in events] == [ps.RunStarted, ps.RunFailed]
+    assert [type(event) for event in events] == [RunStarted, ps.RunFailed]
     assert (summary.failed, summary.session.retried) == (1, 0)
 
 

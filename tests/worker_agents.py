@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import penstock as ps
+from penstock.planning.plan import RunSpec
 
 
 @ps.in_worker_process
@@ -59,5 +60,5 @@ class Kept:
 
 
 @ps.in_worker_process
-def outputs(run_spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+def outputs(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
     return ps.RunOutput(outputs={"variant": condition["variant"], "seed": run_spec.seed})

@@ -20,6 +20,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 import penstock as ps
+from penstock.events import StudyEvent
 
 
 def create_app(study: ps.Study, **options: Unpack[ps.RunnerOptions]) -> FastAPI:
@@ -64,7 +65,7 @@ async def _run(runner: ps.StudyRunner) -> None:
 async def _watch(request: Request) -> AsyncIterator[ps.EventStream]:
     """Listen for one client; it ends when the client is gone, and never holds the study up."""
     runner: ps.StudyRunner = request.app.state.runner
-    with runner.watch(ps.StudyEvent, ps.RunFinished, ps.RunsSaved) as stream:
+    with runner.watch(StudyEvent, ps.RunFinished, ps.RunsSaved) as stream:
         yield stream
 
 

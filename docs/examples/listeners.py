@@ -7,9 +7,10 @@ reaches the study through the runner it was made for.
 from __future__ import annotations
 
 import penstock as ps
+from penstock.events import StudyStarted, Subscriber
 
 
-def slow_down_on_retries(runner: ps.StudyRunner, *, least: int = 1) -> ps.Subscriber:
+def slow_down_on_retries(runner: ps.StudyRunner, *, least: int = 1) -> Subscriber:
     """Halve the concurrency when an attempt fails and is retried; win it back as runs succeed.
 
     Retries of attempts that began before the last change are not counted again: a provider that
@@ -41,7 +42,7 @@ def slow_down_on_retries(runner: ps.StudyRunner, *, least: int = 1) -> ps.Subscr
     return subscriber
 
 
-def stop_at_cost(runner: ps.StudyRunner, limit_usd: float) -> ps.Subscriber:
+def stop_at_cost(runner: ps.StudyRunner, limit_usd: float) -> Subscriber:
     """Stop the study when its attempts have cost so much, those that failed included.
 
     Runs in flight end and are paid for, so the sum is passed by what they cost. What earlier
@@ -66,5 +67,5 @@ async def run_carefully(study: ps.Study, limit_usd: float) -> ps.StudySummary:
     runner = ps.StudyRunner(study, retry=ps.Retry(attempts=5))
     runner.subscribe(slow_down_on_retries(runner), ps.RunRetried, ps.RunSucceeded)
     stop = stop_at_cost(runner, limit_usd)
-    runner.subscribe(stop, ps.StudyStarted, ps.RunRetried, ps.RunFinished)
+    runner.subscribe(stop, StudyStarted, ps.RunRetried, ps.RunFinished)
     return await runner.run()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.planning.plan import plan
-from penstock.study.policies import SeedStrategy
+from penstock.planning.plan import RunSpec, plan
+from penstock.study.policies import RunBudget, SeedStrategy
 from tests import worker_agents
 
 
@@ -19,7 +19,7 @@ def study(**fields: Any) -> ps.Study:
         "study_id": "s1",
         "title": "A study of a simulation",
         "factors": (ps.Factor(name="variant", levels=("a", "b")),),
-        "run_budget": ps.RunBudget(replicates=2, parallelism=4),
+        "run_budget": RunBudget(replicates=2, parallelism=4),
     }
     return ps.Study(**(given | fields))
 
@@ -30,7 +30,7 @@ def run(runner: Any, tmp_path: Path, made: ps.Study | None = None, **options: An
     )
 
 
-def measure(run_spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+def measure(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
     return ps.RunOutput(
         outputs={"variant": condition["variant"]}, metrics={"primary_outcome": run_spec.seed}
     )
@@ -66,7 +66,7 @@ def test_paired_seeds_are_those_of_the_replicate() -> None:
 def test_a_plain_function_does_each_run_in_a_thread(tmp_path: Path) -> None:
     threads = set()
 
-    def runner(run_spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    def runner(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
         threads.add(threading.current_thread())
         return measure(run_spec, condition)
 
@@ -84,7 +84,7 @@ def test_a_plain_function_does_each_run_in_a_thread(tmp_path: Path) -> None:
 
 
 def test_an_async_function_whatever_its_parameters_are_called(tmp_path: Path) -> None:
-    async def runner(a: ps.RunSpec, b: ps.Condition) -> ps.RunOutput:
+    async def runner(a: RunSpec, b: ps.Condition) -> ps.RunOutput:
         return ps.RunOutput(outputs={"drawn": random.random()}, metrics={"latency_s": 7.0})
 
     first = [result.outputs for result in run(runner, tmp_path)]
@@ -95,7 +95,7 @@ def test_an_async_function_whatever_its_parameters_are_called(tmp_path: Path) ->
 
 def test_an_object_that_is_called_may_be_async(tmp_path: Path) -> None:
     class Simulation:
-        async def __call__(self, run_spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+        async def __call__(self, run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
             return measure(run_spec, condition)
 
     assert run(Simulation(), tmp_path).summary.succeeded == 4
@@ -111,7 +111,7 @@ def test_a_function_may_run_in_a_worker_process(tmp_path: Path) -> None:
 def test_anything_else_that_is_returned_is_a_failed_run(returned: Any, tmp_path: Path) -> None:
     calls = []
 
-    def runner(run_spec: ps.RunSpec, condition: ps.Condition) -> Any:
+    def runner(run_spec: RunSpec, condition: ps.Condition) -> Any:
         calls.append(run_spec.run_id)
         return returned
 
@@ -126,7 +126,7 @@ def test_anything_else_that_is_returned_is_a_failed_run(returned: Any, tmp_path:
 def test_what_failed_runs_again_and_what_succeeded_does_not(tmp_path: Path) -> None:
     calls = []
 
-    def failing(run_spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    def failing(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
         calls.append(run_spec.run_id)
         if condition["variant"] == "b" and len(calls) <= 4:
             raise OSError("no")

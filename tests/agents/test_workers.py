@@ -15,6 +15,7 @@ import pytest
 import penstock as ps
 from penstock.agents.shapes import bind_agent
 from penstock.agents.workers import SENDABLE
+from penstock.errors import BindingError
 from penstock.study.references import load_reference
 from tests import worker_agents
 from tests.builders import make_context, make_study
@@ -124,7 +125,7 @@ def test_what_cannot_be_sent_is_refused_before_the_first_run(parameter: str) -> 
     exec(f"def agent({parameter}): ...", names)
     worker_agents.agent = names["agent"]  # type: ignore[attr-defined]
     try:
-        with pytest.raises(ps.BindingError, match="cannot be sent to a worker process"):
+        with pytest.raises(BindingError, match="cannot be sent to a worker process"):
             bind(ps.in_worker_process(names["agent"]))
     finally:
         del worker_agents.agent  # type: ignore[attr-defined]
@@ -138,7 +139,7 @@ def test_a_function_that_a_worker_cannot_import_is_refused() -> None:
     def local(seed: int) -> int:
         return seed
 
-    with pytest.raises(ps.BindingError, match="defined at the top of a module"):
+    with pytest.raises(BindingError, match="defined at the top of a module"):
         bind(ps.in_worker_process(local))
 
 
@@ -148,5 +149,5 @@ async def coroutine_function(seed: int) -> int:
 
 @pytest.mark.parametrize("agent", [coroutine_function, random.Random, "text"])
 def test_what_is_no_plain_function_is_refused(agent: Any) -> None:
-    with pytest.raises(ps.BindingError, match="no plain function"):
+    with pytest.raises(BindingError, match="no plain function"):
         bind(ps.in_worker_process(agent))

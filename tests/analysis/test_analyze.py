@@ -9,6 +9,7 @@ import pytest
 import penstock as ps
 from penstock.analysis.analyze import Analysis
 from penstock.study.hypotheses import Contrast
+from penstock.study.policies import RunBudget
 
 SCORE = ps.Outcome(
     name="score", source_table="runs", column="score", aggregation="mean", primary=True
@@ -36,7 +37,7 @@ def study_of(tmp_path: Path, **fields: Any) -> ps.Study:
         "problems": tuple(ps.Problem(problem_id=f"p{at}") for at in range(8)),
         "agent_specs": ("a",),
         "outcomes": (SCORE,),
-        "run_budget": ps.RunBudget(replicates=2),
+        "run_budget": RunBudget(replicates=2),
         "output_dir": tmp_path / "results",
     }
     return ps.Study(**stated | fields)

@@ -13,6 +13,7 @@ import pytest
 
 import penstock as ps
 import penstock.compat
+from penstock.errors import DirectoryInUseError, StoreError
 from penstock.store.lock import hold_directory
 
 compat: Any = penstock.compat  # facts take positions and older names that types know nothing of
@@ -63,7 +64,7 @@ def test_tables_are_written_again_beside_the_results(ran: Any) -> None:
     assert files["runs.csv"].read_bytes() == before
     with (
         hold_directory(ran.output_dir),
-        pytest.raises(ps.DirectoryInUseError, match="is in use"),
+        pytest.raises(DirectoryInUseError, match="is in use"),
     ):
         compat.export_analysis_tables(ran)
 
@@ -146,7 +147,7 @@ def test_results_that_are_made_by_hand_have_tables_too(tmp_path: Path) -> None:
 
 def test_results_of_another_store_are_not_written_beside_this_one(ran: Any) -> None:
     unknown = compat.RunResult(run_id="run-unknown", status=compat.RunStatus.SUCCESS)
-    with pytest.raises(ps.StoreError, match="has no results of run-unknown"):
+    with pytest.raises(StoreError, match="has no results of run-unknown"):
         compat.export_analysis_tables(ran, run_results=[unknown])
 
 

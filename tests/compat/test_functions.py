@@ -8,6 +8,7 @@ import pytest
 
 import penstock as ps
 import penstock.compat
+from penstock.results import RunStatus
 
 compat: Any = penstock.compat
 
@@ -98,7 +99,7 @@ def test_a_function_is_imported_by_its_reference() -> None:
 
 
 def test_values_are_plain_json_or_refused() -> None:
-    assert compat.to_jsonable({"a": (1, ps.RunStatus.SUCCESS)}) == {"a": [1, "success"]}
+    assert compat.to_jsonable({"a": (1, RunStatus.SUCCESS)}) == {"a": [1, "success"]}
     with pytest.raises(ps.PenstockError, match="set"):
         compat.to_jsonable({"a": {1}})
 

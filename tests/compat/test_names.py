@@ -8,6 +8,7 @@ import pytest
 
 import penstock as ps
 from penstock import compat
+from penstock.errors import BindingError
 
 THEIRS = """
 AgentArchitectureComparisonConfig AnalysisPlan BenchmarkBundle BivariateComparisonConfig Block
@@ -114,10 +115,10 @@ def test_a_problem_is_found_by_itself_by_a_mapping_and_by_name() -> None:
     assert compat.resolve_problem("p", registry={"p": problem}) is problem
     assert compat.resolve_problem({"brief": "two"}).problem_id == "problem"
     assert compat.resolve_problem({"problem_id": "q"}).problem_id == "q"
-    with pytest.raises(ps.BindingError, match="no problem is named 'q'"):
+    with pytest.raises(BindingError, match="no problem is named 'q'"):
         compat.resolve_problem("q", registry={"p": problem})
 
-    with pytest.raises(ps.BindingError, match="pass a Problem"):
+    with pytest.raises(BindingError, match="pass a Problem"):
         compat.resolve_problem(7)
 
 

@@ -10,6 +10,7 @@ import penstock as ps
 from penstock.compat import recipes
 from penstock.study.files import dump_yaml
 from penstock.study.identity import stable_json_dumps
+from penstock.study.policies import RunBudget
 
 BUILDERS = [name for name in recipes.__all__ if name.startswith("build_")]
 COMPARISONS = [name for name in BUILDERS if name.endswith("variate_comparison_study")]
@@ -50,7 +51,7 @@ def test_a_recipe_is_valid_and_can_be_kept_as_a_file(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", BUILDERS)
 def test_what_a_config_gives_replaces_the_section(name: str) -> None:
-    budget = ps.RunBudget(replicates=5, parallelism=3)
+    budget = RunBudget(replicates=5, parallelism=3)
     changed = build(name, study_id="mine", run_budget=budget, tags=(), problem_ids=("only",))
     own = build(name)
     assert changed.output_dir == Path("artifacts/mine")

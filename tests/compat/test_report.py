@@ -7,6 +7,7 @@ import pytest
 
 import penstock as ps
 from penstock.compat import report
+from penstock.study.policies import RunBudget
 from tests.builders import make_error, make_plan, make_result
 
 STUDY = ps.Study(
@@ -24,7 +25,7 @@ STUDY = ps.Study(
         ps.Constraint(constraint_id="c", description="no cold", expression="tone != 'cold'"),
     ),
     design_spec=ps.DesignSpec(replicates=2),
-    run_budget=ps.RunBudget(replicates=3),
+    run_budget=RunBudget(replicates=3),
     hypotheses=(ps.Hypothesis(hypothesis_id="h1", label="l", statement="Tone matters."),),
     outcomes=(
         ps.Outcome(

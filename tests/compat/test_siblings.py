@@ -12,6 +12,7 @@ import pytest
 import penstock as ps
 from penstock._base.entry_points import entry_point_names
 from penstock.agents.answers import as_agent_result
+from penstock.study.policies import RunBudget
 from tests.artifacts import assert_same_artifacts
 
 AGENTS = "design_research_agents"
@@ -85,7 +86,7 @@ def study(study_id: str = "siblings", **fields: Any) -> ps.Study:
     return ps.Study(
         study_id=study_id,
         title="A study of packaged things",
-        run_budget=ps.RunBudget(replicates=3),
+        run_budget=RunBudget(replicates=3),
         **{"problem_ids": ("packaged",), "agent_specs": ("Guesser",), **fields},
     )
 

@@ -13,6 +13,7 @@ import pytest
 
 import penstock as ps
 import penstock.compat
+from penstock.planning.plan import RunSpec
 
 compat: Any = penstock.compat
 
@@ -104,7 +105,7 @@ def test_results_are_those_of_penstock_with_more_members(tmp_path: Path) -> None
 def test_runs_of_a_condition_runner_and_those_that_fail_say_what_they_said(
     tmp_path: Path,
 ) -> None:
-    def fail(_spec: ps.RunSpec, _condition: ps.Condition) -> ps.RunOutput:
+    def fail(_spec: RunSpec, _condition: ps.Condition) -> ps.RunOutput:
         raise RuntimeError("simulation failed")
 
     made = study(output_dir=tmp_path / "out", problem_ids=(), agent_specs=())
@@ -252,7 +253,7 @@ def test_after_a_failure_no_more_runs_are_started_where_that_is_wished(tmp_path:
 
 
 def test_a_condition_runner_makes_runs_that_are_given(tmp_path: Path) -> None:
-    def make(spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    def make(spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
         return ps.RunOutput(outputs={"text": f"{condition['tone']} {spec.seed}"})
 
     planned = list(ps.plan(study(), standalone=True))

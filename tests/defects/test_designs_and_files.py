@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import penstock as ps
 from penstock.cli import app
+from penstock.errors import StudyFileError
 from tests.builders import make_study
 from tests.defects.situations import read, run
 from tests.designs.studies import rows_of, study_of
@@ -96,7 +97,7 @@ def test_a_study_file_is_read_strictly_and_every_error_names_its_place(
     """D27"""
     file = tmp_path / "study.yaml"
     file.write_text(f"study_id: s\ntitle: A study\n{text}\nrun_budget: {{replicates: no}}\n")
-    with pytest.raises(ps.StudyFileError) as wrong:
+    with pytest.raises(StudyFileError) as wrong:
         ps.load_study(file)
 
     assert len(wrong.value.errors) == 2

@@ -15,6 +15,7 @@ import pytest
 import penstock as ps
 from penstock.export.artifacts import export_artifacts
 from penstock.export.tables import quote_formulas
+from penstock.results import RunStatus
 from tests.artifacts import assert_same_artifacts
 from tests.builders import make_study
 from tests.defects.situations import Calls, query, read, run
@@ -39,11 +40,11 @@ def test_an_output_that_cannot_be_stored_fails_its_run_alone(tmp_path: Path) -> 
     study = make_study(("a",), agent_specs=tuple(agents))
     results = run(study, agents, tmp_path, parallelism=5)
     assert {each.spec.agent_id: each.status for each in results} == {
-        "lock": ps.RunStatus.FAILED,
-        "generator": ps.RunStatus.FAILED,
-        "cycle": ps.RunStatus.FAILED,
-        "plain": ps.RunStatus.SUCCESS,
-        "proxy": ps.RunStatus.SUCCESS,
+        "lock": RunStatus.FAILED,
+        "generator": RunStatus.FAILED,
+        "cycle": RunStatus.FAILED,
+        "plain": RunStatus.SUCCESS,
+        "proxy": RunStatus.SUCCESS,
     }
     errors = [row["error_info"].split(" cannot")[0] for row in read(tmp_path / "runs.csv")]
     assert errors[:2] == [

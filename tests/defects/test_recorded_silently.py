@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock.results import RunStatus
 from penstock.study.identity import hash_identifier, run_id
 from tests.builders import make_study
 from tests.defects.situations import finish, query, read, run, script
@@ -67,7 +68,7 @@ def test_a_result_that_says_it_failed_is_a_failure_and_keeps_what_it_carries(
         )
 
     (row, _) = run(make_study(), agent, tmp_path)
-    assert row.status is ps.RunStatus.FAILED
+    assert row.status is RunStatus.FAILED
     assert row.error_info == "AgentReportedFailure: 503 provider down"
     assert row.metrics["input_tokens"] == 12
     assert row.provenance["model_name"] == "small-1"
@@ -101,7 +102,7 @@ def test_a_builder_that_could_be_an_agent_is_refused_until_it_is_marked(tmp_path
     assert not asked
     results = run(make_study(), ps.per_condition(build), tmp_path)
     assert [result.outputs["tone"] for result in results] == ["a", "b"]
-    assert {result.status for result in results} == {ps.RunStatus.SUCCESS}
+    assert {result.status for result in results} == {RunStatus.SUCCESS}
 
 
 def test_every_agents_shape_is_known_before_the_first_run(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_what_goes_wrong_after_the_answer_keeps_the_answer_and_its_cost(
 
     problem = ps.Problem(problem_id="p1", evaluator=score)
     (result,) = run(make_study(("a",), problems=(problem,)), lambda: answer, tmp_path)
-    assert result.status is ps.RunStatus.FAILED
+    assert result.status is RunStatus.FAILED
     assert wrong in str(result.error)
     assert result.outputs == {"text": "paid for"}
     assert result.cost_usd == 5.0
@@ -217,7 +218,7 @@ def test_outputs_are_stored_as_they_are_or_refused_with_their_place(tmp_path: Pa
     assert [each.metric_value for each in results["numbers"].evaluations] == [7, 0.5]
     assert str(results["odd"].outputs) == "{'nan': nan, 'inf': -inf}"
     for name, place in (("bytes", "parts[0].raw"), ("set", "seen"), ("keys", "by")):
-        assert results[name].status is ps.RunStatus.FAILED
+        assert results[name].status is RunStatus.FAILED
         assert f"output.{place}" in str(results[name].error)
 
 

@@ -13,6 +13,8 @@ import anyio
 import pytest
 
 import penstock as ps
+from penstock.errors import DirectoryInUseError, ForeignDirectoryError
+from penstock.events import StudyStopping
 from tests.builders import make_study
 from tests.defects.situations import Calls, finish, query, read, run, script, start
 
@@ -32,7 +34,7 @@ def test_files_that_lie_about_do_not_end_a_resume_and_a_damaged_store_is_named(
     assert len(calls.all()) == 2
     assert len(read(tmp_path / "out" / "runs.csv")) == 2
     (tmp_path / "out" / "study.sqlite").write_bytes(b"torn" * 10_000)
-    with pytest.raises(ps.ForeignDirectoryError, match=r"out/study\.sqlite is not a store"):
+    with pytest.raises(ForeignDirectoryError, match=r"out/study\.sqlite is not a store"):
         run(make_study(), calls.note_and("x"), tmp_path / "out")
 
 
@@ -103,7 +105,7 @@ try:
     go_on()
 except OSError as error:
     print(error)
-except ps.SubscriberError as error:
+except SubscriberError as error:
     print(error)
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
@@ -191,7 +193,7 @@ def test_a_resume_does_not_mix_results_of_another_study_seed_agent_or_problem(
     """D06"""
     ps.run_study(_declared(tmp_path), show_progress=False)
     before = query(tmp_path / "out", "SELECT run_id, seed, outputs, study_id FROM runs")
-    with pytest.raises(ps.ForeignDirectoryError, match=error):
+    with pytest.raises(ForeignDirectoryError, match=error):
         ps.run_study(_declared(tmp_path, **changed), show_progress=False)
 
     assert query(tmp_path / "out", "SELECT run_id, seed, outputs, study_id FROM runs") == before
@@ -215,7 +217,7 @@ def test_another_studys_tables_are_not_overwritten(tmp_path: Path) -> None:
     run(make_study(replicates=5), lambda: "x", tmp_path / "out")
     before = (tmp_path / "out" / "runs.csv").read_bytes()
     other = make_study(study_id="other")
-    with pytest.raises(ps.ForeignDirectoryError, match="holds study 'tested', not 'other'"):
+    with pytest.raises(ForeignDirectoryError, match="holds study 'tested', not 'other'"):
         run(other, lambda: "y", tmp_path / "out")
 
     assert (tmp_path / "out" / "runs.csv").read_bytes() == before
@@ -254,7 +256,7 @@ def test_a_second_process_on_a_directory_is_refused_and_told_who_holds_it(tmp_pa
         assert child.stdout is not None
         assert child.stdout.readline() == "called\n"
         holder = f"process {child.pid} on host {socket.gethostname()}"
-        with pytest.raises(ps.DirectoryInUseError, match=holder):
+        with pytest.raises(DirectoryInUseError, match=holder):
             run(make_study(replicates=5), lambda: "never called", tmp_path / "out")
 
         child.stdin.write("\n" * 20)
@@ -287,7 +289,7 @@ async def test_what_is_in_flight_when_a_study_fails_fast_ends_and_is_kept(tmp_pa
         parallelism=4,
         fail_fast=True,
     )
-    runner.on(ps.StudyStopping)(lambda _: stopping.set())
+    runner.on(StudyStopping)(lambda _: stopping.set())
     summary = await runner.run()
     assert (len(started), summary.succeeded, summary.failed) == (4, 3, 1)
     assert summary.cost_usd == 15.0

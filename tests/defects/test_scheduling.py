@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 import penstock as ps
 from penstock.cli import app
 from penstock.planning import plan as planning_plan
+from penstock.study.policies import RunBudget
 from tests.builders import make_study
 from tests.defects.situations import Calls, finish, query, read, run, script, start
 
@@ -45,7 +46,7 @@ async def agent(ctx):
 
 async def notice(stream):
     async for event in stream:
-        if isinstance(event, ps.StudyStopping):
+        if isinstance(event, StudyStopping):
             stopping.set()
 
 ps.run_study(
@@ -304,7 +305,7 @@ async def test_an_event_loop_lives_while_a_study_runs_in_it(tmp_path: Path) -> N
 
 def test_a_plan_larger_than_its_budget_is_an_error_and_not_cut(tmp_path: Path) -> None:
     """D22"""
-    study = make_study(("a", "b", "c", "d"), run_budget=ps.RunBudget(replicates=3, max_runs=5))
+    study = make_study(("a", "b", "c", "d"), run_budget=RunBudget(replicates=3, max_runs=5))
     with pytest.raises(ps.ValidationError, match=r"Planned runs \(12\) exceed .* max_runs \(5\)"):
         run(study, lambda: "never called", tmp_path / "out")
 

@@ -17,6 +17,7 @@ from penstock.designs.design import finish
 from penstock.designs.registry import DESIGNS
 from penstock.errors import ValidationError
 from penstock.export.artifacts import export_artifacts
+from penstock.planning.plan import RunSpec
 from penstock.study.policies import DesignSpec
 from tests.designs.studies import study_of
 from tests.packages import install_package
@@ -43,7 +44,7 @@ def corners(study: ps.Study, _: DesignSpec) -> Iterator[dict[str, Any]]:
         yield first | {factor.name: factor.values()[-1]}
 
 
-def answer(spec: ps.RunSpec, condition: ps.Condition) -> ps.RunOutput:
+def answer(spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
     return ps.RunOutput(outputs={"text": "x"})
 
 

@@ -11,12 +11,13 @@ import pytest
 import penstock as ps
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
+from penstock.study.policies import RunBudget
 
 
 def run(agent: Any, tmp_path: Path, evaluator: Any = float, **fields: Any) -> Path:
     declared = {"problem_ids": ("p",), "agent_specs": ("a",), **fields}
     study = ps.Study(
-        study_id="s", title="Analysable", run_budget=ps.RunBudget(replicates=4), **declared
+        study_id="s", title="Analysable", run_budget=RunBudget(replicates=4), **declared
     )
     ps.run_study(
         study,

@@ -28,8 +28,10 @@ from typing import Any
 import anyio
 
 import penstock as ps
+from penstock.events import StudyStarted, Subscriber
 from penstock.export import tables
 from penstock.store import opening, transaction, writer
+from penstock.study.policies import RunBudget
 from penstock.subscribers import checkpoint, export
 
 REPLICATES = 16
@@ -109,7 +111,7 @@ def build_study(replicates: int = REPLICATES) -> ps.Study:
             ps.Problem(problem_id=f"p{number}", family="f", evaluator="tests.faults.child:score")
             for number in range(8)
         ],
-        run_budget=ps.RunBudget(replicates=replicates),
+        run_budget=RunBudget(replicates=replicates),
     )
 
 
@@ -146,11 +148,11 @@ def digest(result: ps.RunResult) -> str:
     return hashlib.sha256(repr(content).encode()).hexdigest()[:16]
 
 
-def hear(notes: Path, fault: Fault) -> ps.Subscriber:
+def hear(notes: Path, fault: Fault) -> Subscriber:
     async def subscriber(stream: ps.EventStream) -> None:
         results: dict[str, str] = {}
         async for event in stream:
-            if isinstance(event, ps.StudyStarted):
+            if isinstance(event, StudyStarted):
                 note(notes / "started", event.restored, event.lost_calls)
             elif isinstance(event, ps.RunFinished):
                 results[event.run_id] = digest(event.result)

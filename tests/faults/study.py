@@ -13,6 +13,7 @@ import anyio
 
 import penstock as ps
 from penstock.run import run_study
+from penstock.study.policies import RunBudget
 
 RUNS = 40
 
@@ -24,7 +25,7 @@ def build_study(**fields: Any) -> ps.Study:
         "factors": [ps.Factor(name="tone", levels=["terse", "polite"])],
         "agent_specs": ["agent"],
         "problems": [ps.Problem(problem_id="p1"), ps.Problem(problem_id="p2")],
-        "run_budget": ps.RunBudget(replicates=10, parallelism=8),
+        "run_budget": RunBudget(replicates=10, parallelism=8),
     }
     return ps.Study(**(given | fields))
 

@@ -14,7 +14,7 @@ import pytest
 
 import penstock as ps
 from penstock.errors import DirectoryInUseError
-from penstock.events import announcer
+from penstock.events import Event, announcer
 from penstock.running import attempt
 from tests.faults.conftest import Prove, run_module
 from tests.faults.study import RUNS, Calls, build_study, run, saved
@@ -89,7 +89,7 @@ def test_a_clock_that_steps_changes_neither_durations_nor_the_order(
 ) -> None:
     monkeypatch.setattr(attempt, "datetime", SteppingClock)
     monkeypatch.setattr(announcer, "datetime", SteppingClock)
-    heard: list[ps.Event] = []
+    heard: list[Event] = []
 
     async def listener(stream: ps.EventStream) -> None:
         heard.extend([event async for event in stream])

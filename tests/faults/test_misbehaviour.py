@@ -13,6 +13,7 @@ import anyio
 import pytest
 
 import penstock as ps
+from penstock.events import RunAbandoned, SubscriberFailed
 from tests.faults.conftest import IS_LONG, Prove
 from tests.faults.study import RUNS, build_study, run, saved
 
@@ -175,14 +176,14 @@ def test_an_answer_of_many_megabytes_is_kept(tmp_path: Path) -> None:
 def test_a_listener_that_misbehaves_is_switched_off_and_the_study_goes_on(
     error: BaseException, tmp_path: Path, proved: Prove
 ) -> None:
-    told: list[ps.SubscriberFailed] = []
+    told: list[SubscriberFailed] = []
 
     async def listener(stream: ps.EventStream) -> None:
         async for _ in stream:
             raise error
 
     async def witness(stream: ps.EventStream) -> None:
-        told.extend([event async for event in stream if isinstance(event, ps.SubscriberFailed)])
+        told.extend([event async for event in stream if isinstance(event, SubscriberFailed)])
 
     async def agent(_: ps.RunContext) -> str:
         return "fine"
@@ -219,8 +220,8 @@ async def test_a_run_that_ignores_its_cancellation_past_the_grace_is_abandoned_a
     )
     named: list[str] = []
 
-    @runner.on(ps.RunAbandoned)
-    def name(event: ps.RunAbandoned) -> None:
+    @runner.on(RunAbandoned)
+    def name(event: RunAbandoned) -> None:
         named.append(event.run_id)
 
     async with anyio.create_task_group() as group:

@@ -21,6 +21,7 @@ import pytest
 import penstock as ps
 from penstock._base.aimd import AdaptiveLimit
 from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
+from penstock.study.policies import RunBudget
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 soak = pytest.mark.skipif("PENSTOCK_SOAK" not in os.environ, reason="PENSTOCK_SOAK=1 runs it")
@@ -97,7 +98,7 @@ def study_at(url: str, runs: int, **fields: Any) -> ps.Study:
         "title": "Faults",
         "problems": [ps.Problem(problem_id="p", brief="How many?")],
         "agents": {"simulated": {"chat": {**chat, **fields.pop("chat", {})}}},
-        "run_budget": ps.RunBudget(replicates=runs),
+        "run_budget": RunBudget(replicates=runs),
     }
     return ps.Study.model_validate(given | fields)
 

@@ -11,6 +11,7 @@ from penstock.planning.order import execution_order
 from penstock.planning.plan import Plan, plan
 from penstock.planning.selection import Selection, choose, to_make
 from penstock.study.factors import Factor
+from penstock.study.policies import RunOrder
 from tests.builders import make_study
 
 PROBLEMS = tuple(ps.Problem(problem_id=f"p{number}") for number in range(3))
@@ -73,14 +74,14 @@ def test_the_first_problems_are_taken_with_everything_that_is_done_with_them() -
 
 
 @pytest.mark.field("studies-N8")
-@given(limit=st.integers(1, 60), order=st.sampled_from(list(ps.RunOrder)))
+@given(limit=st.integers(1, 60), order=st.sampled_from(list(RunOrder)))
 def test_a_limit_takes_the_first_runs_of_the_order_and_whole_blocks(
-    limit: int, order: ps.RunOrder
+    limit: int, order: RunOrder
 ) -> None:
     made = planned(order)
     found = set(chosen(made, limit=limit))
     assert found == set(islice(execution_order(made), len(found)))
-    if order is not ps.RunOrder.BLOCKED:
+    if order is not RunOrder.BLOCKED:
         assert len(found) == min(limit, len(made))
         return
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 import penstock as ps
+from penstock.study.policies import RunBudget
 
 RUNS = 2000
 
@@ -47,7 +48,7 @@ def build_study() -> ps.Study:
         problems=[
             ps.Problem(problem_id=f"p{number}", family="f", evaluator=score) for number in range(20)
         ],
-        run_budget=ps.RunBudget(replicates=10),
+        run_budget=RunBudget(replicates=10),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.study.policies import RunBudget
 
 AGENTS = "design_research_agents"
 PROBLEMS = "design_research_problems"
@@ -27,7 +28,7 @@ def study(**fields: Any) -> ps.Study:
     return ps.Study(
         study_id="interop",
         title="A study with the sibling packages",
-        run_budget=ps.RunBudget(replicates=3),
+        run_budget=RunBudget(replicates=3),
         **{"problem_ids": ("ours",), "agent_specs": ("a",), **fields},
     )
 

@@ -9,6 +9,9 @@ import anyio.lowlevel
 import pytest
 
 import penstock as ps
+from penstock.errors import SubscriberError
+from penstock.events import Event, RunEvent, RunStarted, StudyWaiting, SubscriberFailed
+from penstock.study.policies import RunBudget
 from tests.proof.counting_study import build_study
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +24,7 @@ async def agent(_ctx: ps.RunContext) -> str:
 
 def make_runner(output_dir: Path, replicates: int = 1, grace_s: float = 10.0) -> ps.StudyRunner:
     problems = tuple(ps.Problem(problem_id=f"p{number}") for number in range(20))
-    budget = ps.RunBudget(replicates=replicates)
+    budget = RunBudget(replicates=replicates)
     return ps.StudyRunner(
         build_study().model_copy(update={"problems": problems, "run_budget": budget}),
         agent_bindings={"one": agent, "two": agent},
@@ -35,20 +38,20 @@ async def test_a_listener_that_raises_is_said_and_switched_off_and_the_study_goe
     tmp_path: Path,
 ) -> None:
     runner = make_runner(tmp_path)
-    heard: list[ps.Event] = []
+    heard: list[Event] = []
 
     @runner.on(ps.RunSucceeded)
     def breaks(event: ps.RunSucceeded) -> None:
         heard.append(event)
         raise ValueError("no good")
 
-    with runner.watch(ps.SubscriberFailed) as failures:
+    with runner.watch(SubscriberFailed) as failures:
         summary = await runner.run()
         (failure,) = [event async for event in failures]
 
     assert summary.succeeded == summary.planned
     assert len(heard) == 1
-    assert isinstance(failure, ps.SubscriberFailed)
+    assert isinstance(failure, SubscriberFailed)
     assert "breaks" in failure.subscriber
     assert failure.error == "ValueError: no good"
 
@@ -63,7 +66,7 @@ async def test_a_critical_listener_that_raises_stops_the_study_and_nothing_saved
             raise ValueError("the books do not balance")
 
     runner.subscribe(accountant, ps.RunsSaved, critical=True)
-    with pytest.raises(ps.SubscriberError, match="the books do not balance"):
+    with pytest.raises(SubscriberError, match="the books do not balance"):
         await runner.run()
 
     saved = runner.summary
@@ -84,16 +87,16 @@ async def test_a_hanging_lossless_listener_holds_the_study_at_the_gate_and_the_s
         async for _ in stream:
             pass
 
-    runner.subscribe(hangs, ps.RunStarted)
+    runner.subscribe(hangs, RunStarted)
     started_while_waiting = 0
     async with anyio.create_task_group() as group:
-        with runner.watch(ps.StudyWaiting) as waits:
+        with runner.watch(StudyWaiting) as waits:
             group.start_soon(runner.run)
             waiting = await anext(waits)
             started_while_waiting = runner.summary.session.started
             let_go.set()
 
-    assert isinstance(waiting, ps.StudyWaiting)
+    assert isinstance(waiting, StudyWaiting)
     assert "hangs" in waiting.subscriber
     assert waiting.behind > 1024
     assert started_while_waiting <= 1024 + runner.concurrency + 1
@@ -108,8 +111,8 @@ async def test_a_study_held_back_by_a_hanging_listener_can_still_be_cancelled(
     async def hangs(_stream: ps.EventStream) -> None:
         await anyio.sleep_forever()
 
-    runner.subscribe(hangs, ps.RunStarted)
-    with runner.watch(ps.StudyWaiting) as waits, anyio.fail_after(20):
+    runner.subscribe(hangs, RunStarted)
+    with runner.watch(StudyWaiting) as waits, anyio.fail_after(20):
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run)
             await anext(waits)
@@ -121,16 +124,16 @@ async def test_a_study_held_back_by_a_hanging_listener_can_still_be_cancelled(
 
 async def test_a_listener_to_a_base_class_hears_every_subclass_in_order(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
-    heard: list[ps.RunEvent] = []
+    heard: list[RunEvent] = []
 
-    @runner.on(ps.RunEvent)
-    async def hear(event: ps.RunEvent) -> None:
+    @runner.on(RunEvent)
+    async def hear(event: RunEvent) -> None:
         await anyio.lowlevel.checkpoint()
         heard.append(event)
 
     summary = await runner.run()
     kinds = {type(event) for event in heard}
-    assert kinds == {ps.RunStarted, ps.RunSucceeded}
+    assert kinds == {RunStarted, ps.RunSucceeded}
     assert len(heard) == 2 * summary.planned
     assert [event.seq for event in heard] == sorted(event.seq for event in heard)
 

@@ -18,6 +18,7 @@ import pytest
 from numpy.random import randn
 
 import penstock as ps
+from penstock.study.policies import RunOrder
 from tests.artifacts import assert_same_artifacts
 from tests.builders import make_study
 
@@ -84,7 +85,7 @@ async def test_a_study_gives_the_same_bytes_at_concurrency_1_7_and_500(tmp_path:
 
 async def test_the_order_of_execution_changes_no_answer(tmp_path: Path) -> None:
     written = []
-    for order in (ps.RunOrder.SHUFFLED, ps.RunOrder.AS_DESIGNED):
+    for order in (RunOrder.SHUFFLED, RunOrder.AS_DESIGNED):
         await run(tmp_path / order, random_study(run_order=order), 50)
         written.append((tmp_path / order / "evaluations.csv").read_bytes())
 

@@ -18,7 +18,7 @@ from penstock.agents.shapes import bind_agent
 from penstock.errors import AttemptTimeoutError
 from penstock.evaluators.functions import bind_evaluator
 from penstock.evaluators.port import BoundEvaluator
-from penstock.results import RunResult, RunStage, RunStatus
+from penstock.results import Evaluation, RunResult, RunStage, RunStatus
 from penstock.running.attempt import Attempt
 from penstock.running.scheduler import Orders
 from penstock.store.rows import attempt_row
@@ -689,7 +689,7 @@ async def test_an_evaluator_that_stops_the_study_keeps_the_answer_that_was_paid_
     async def agent(_ctx: ps.RunContext) -> str:
         return "42"
 
-    async def too_dear(_ctx: ps.RunContext, _outputs: Any) -> tuple[ps.Evaluation, ...]:
+    async def too_dear(_ctx: ps.RunContext, _outputs: Any) -> tuple[Evaluation, ...]:
         raise ps.StopStudy("the judge is too dear")
 
     result = await Attempt(make_context()).execute(agent, [too_dear])

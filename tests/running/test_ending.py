@@ -8,6 +8,7 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
+from penstock.events import StudyStopping
 from penstock.running.ending import finish_before_cancelling
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
@@ -99,7 +100,7 @@ async def test_cancelling_a_study_once_waits_for_its_runs_and_twice_cancels_them
     )
     task = asyncio.create_task(runner.run())
     await both_started.wait()
-    with runner.watch(ps.StudyStopping) as stopping:
+    with runner.watch(StudyStopping) as stopping:
         task.cancel()
         await stopping.batch()
 

@@ -12,6 +12,7 @@ import pytest
 import penstock as ps
 from penstock.events import (
     Event,
+    LimitChanged,
     RunCancelled,
     RunFailed,
     RunFinished,
@@ -303,9 +304,9 @@ async def test_an_agent_left_behind_says_nothing_more() -> None:
 async def test_an_event_that_nobody_hears_has_its_number_all_the_same() -> None:
     bus = EventBus()
     announce = Announcer(bus, "tested")
-    announce(ps.LimitChanged, limit=1, reason="unheard")
+    announce(LimitChanged, limit=1, reason="unheard")
     stream = bus.open()
-    announce(ps.LimitChanged, limit=2, reason="heard")
+    announce(LimitChanged, limit=2, reason="heard")
 
     (event,) = await stream.batch()
     assert event.seq == 2

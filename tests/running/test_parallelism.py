@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock.events import LimitChanged
 from penstock.models.openai.client import OpenAIChatModel
 from penstock.running import parallelism
 from penstock.running.scheduler import Scheduler
 from penstock.simulator import SimulatedProvider, SimulatorOptions
+from penstock.study.policies import RunBudget
 from tests.artifacts import assert_same_artifacts
 from tests.builders import Announced, make_study
 from tests.models.loopback import REQUEST
@@ -55,11 +57,11 @@ class Crowd:
 
 async def run(
     study: ps.Study, agent: Any, folder: Path, **options: Any
-) -> tuple[ps.StudySummary, list[ps.LimitChanged]]:
+) -> tuple[ps.StudySummary, list[LimitChanged]]:
     given: dict[str, Any] = {"parallelism": "auto", "retry": RETRY, "output_dir": folder}
     runner = ps.StudyRunner(study, agent_bindings={"agent-a": agent}, **(given | options))
-    changes: list[ps.LimitChanged] = []
-    runner.on(ps.LimitChanged)(changes.append)
+    changes: list[LimitChanged] = []
+    runner.on(LimitChanged)(changes.append)
     return await runner.run(), changes
 
 
@@ -119,10 +121,10 @@ async def test_a_host_that_sets_a_number_ends_it(tmp_path: Path) -> None:
         parallelism="auto",
         retry=RETRY,
     )
-    changes: list[ps.LimitChanged] = []
+    changes: list[LimitChanged] = []
 
-    @runner.on(ps.LimitChanged)
-    def take_over(event: ps.LimitChanged) -> None:
+    @runner.on(LimitChanged)
+    def take_over(event: LimitChanged) -> None:
         changes.append(event)
         if "was refused" in event.reason:
             runner.concurrency = 5
@@ -134,7 +136,7 @@ async def test_a_host_that_sets_a_number_ends_it(tmp_path: Path) -> None:
 
 
 async def test_the_study_file_may_say_auto(tmp_path: Path) -> None:
-    study = make_study(run_budget=ps.RunBudget(replicates=5, parallelism="auto"))
+    study = make_study(run_budget=RunBudget(replicates=5, parallelism="auto"))
     summary, changes = await run(study, Crowd(bears=100), tmp_path, parallelism=None)
 
     assert summary.succeeded == 10
@@ -199,7 +201,7 @@ async def test_behind_a_gate_the_gate_alone_is_cut(tmp_path: Path) -> None:
         study = chat_study(
             tmp_path,
             chat(provider.url),
-            run_budget=ps.RunBudget(replicates=100, parallelism="auto"),
+            run_budget=RunBudget(replicates=100, parallelism="auto"),
         )
         summary, changes = await run(study, None, tmp_path / "results", parallelism=None)
 
@@ -209,14 +211,14 @@ async def test_behind_a_gate_the_gate_alone_is_cut(tmp_path: Path) -> None:
     assert len(rows(study, "SELECT * FROM attempts WHERE final")) == 200
 
 
-def held(limit: Any) -> tuple[int, list[ps.LimitChanged]]:
+def held(limit: Any) -> tuple[int, list[LimitChanged]]:
     """Hold a scheduler of 4 at a limit twice; give its limit, and what was said."""
     announced = Announced()
     scheduler = Scheduler[int](no_work, 4)
     for _ in range(2):
         parallelism.Parallelism(4, scheduler, announced).hold_at(limit)
 
-    return scheduler.limit, announced.of(ps.LimitChanged)
+    return scheduler.limit, announced.of(LimitChanged)
 
 
 async def no_work(_: int) -> None: ...
@@ -235,7 +237,7 @@ async def test_a_host_that_sets_what_the_automatic_limit_is_ends_it_all_the_same
     automatic.hold_at(16)
 
     assert automatic.listeners == []
-    assert [event.reason for event in announced.of(ps.LimitChanged)] == ["set by the host"]
+    assert [event.reason for event in announced.of(LimitChanged)] == ["set by the host"]
 
 
 @pytest.mark.field("engine-K24")

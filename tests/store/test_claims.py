@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import penstock as ps
+from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
 from penstock.store.claims import ARTIFACTS, RECORD, claim_files
 from penstock.store.lock import hold_directory
@@ -72,7 +73,7 @@ def test_a_study_does_not_begin_among_the_files_of_others(
     tmp_path: Path, files: Mapping[str, str]
 ) -> None:
     before = write(tmp_path, files)
-    with pytest.raises(ps.ForeignDirectoryError, match="only in a directory that is new, empty"):
+    with pytest.raises(ForeignDirectoryError, match="only in a directory that is new, empty"):
         run(tmp_path)
 
     assert contents(tmp_path) == before, "nothing was written, a lock neither"
@@ -89,7 +90,7 @@ def test_a_study_file_that_names_its_own_folder_is_refused_before_a_call(tmp_pat
             "problems.jsonl": problem,
         },
     )
-    with pytest.raises(ps.ForeignDirectoryError, match=r"holds agents.py, problems.jsonl, study"):
+    with pytest.raises(ForeignDirectoryError, match=r"holds agents.py, problems.jsonl, study"):
         ps.run_study(ps.load_study(tmp_path / "study.yaml"))
 
     after = contents(tmp_path)
@@ -126,10 +127,10 @@ def test_a_file_in_the_place_of_ours_that_we_did_not_write_stops_the_study_befor
     record["files"].remove(name)  # as it is where a session was killed before it could export
     (tmp_path / RECORD).write_text(json.dumps(record))
     (tmp_path / name).write_text("mine")
-    with pytest.raises(ps.ForeignDirectoryError, match=f"^{name} in "):
+    with pytest.raises(ForeignDirectoryError, match=f"^{name} in "):
         run(tmp_path)
 
-    with pytest.raises(ps.ForeignDirectoryError, match="did not write these"):
+    with pytest.raises(ForeignDirectoryError, match="did not write these"):
         export_artifacts(tmp_path)
 
     assert (tmp_path / name).read_text() == "mine"
@@ -138,7 +139,7 @@ def test_a_file_in_the_place_of_ours_that_we_did_not_write_stops_the_study_befor
 def test_parquet_of_somebody_else_s_is_not_written_over(tmp_path: Path) -> None:
     run(tmp_path)
     (tmp_path / "runs.parquet").write_text("mine")
-    with pytest.raises(ps.ForeignDirectoryError, match=r"^runs\.parquet in "):
+    with pytest.raises(ForeignDirectoryError, match=r"^runs\.parquet in "):
         export_artifacts(tmp_path, parquet=True)
 
     assert (tmp_path / "runs.parquet").read_text() == "mine"
@@ -169,7 +170,7 @@ def test_an_export_does_not_go_into_a_folder_of_others(
 ) -> None:
     run(tmp_path / "results")
     before = write(tmp_path / "project", files)
-    with pytest.raises(ps.ForeignDirectoryError, match="Give another"):
+    with pytest.raises(ForeignDirectoryError, match="Give another"):
         export_artifacts(tmp_path / "results", tmp_path / "project")
 
     assert contents(tmp_path / "project") == before
@@ -193,7 +194,7 @@ def test_an_export_does_not_go_where_results_are(tmp_path: Path) -> None:
     run(tmp_path / "results")
     run(tmp_path / "other-results")
     before = contents(tmp_path / "other-results")
-    with pytest.raises(ps.ForeignDirectoryError, match=r"study.sqlite"):
+    with pytest.raises(ForeignDirectoryError, match=r"study.sqlite"):
         export_artifacts(tmp_path / "results", tmp_path / "other-results", sqlite=True)
 
     assert contents(tmp_path / "other-results") == before
@@ -205,7 +206,7 @@ def test_an_export_of_one_study_does_not_take_the_place_of_another_s(tmp_path: P
     ps.run_study(
         study(study_id="yours"), agent_bindings={"a": answer}, output_dir=tmp_path / "yours"
     )
-    with pytest.raises(ps.ForeignDirectoryError, match="holds files of study 'mine', not of 'you"):
+    with pytest.raises(ForeignDirectoryError, match="holds files of study 'mine', not of 'you"):
         export_artifacts(tmp_path / "yours", tmp_path / "tables")
 
 
@@ -213,7 +214,7 @@ def test_a_copy_of_a_store_that_a_study_goes_on_in_is_not_replaced(tmp_path: Pat
     run(tmp_path / "results")
     export_artifacts(tmp_path / "results", tmp_path / "copy", sqlite=True)
     run(tmp_path / "copy")
-    with pytest.raises(ps.ForeignDirectoryError, match=r"^study.sqlite in "):
+    with pytest.raises(ForeignDirectoryError, match=r"^study.sqlite in "):
         export_artifacts(tmp_path / "results", tmp_path / "copy", sqlite=True)
 
 
@@ -234,7 +235,7 @@ def test_nothing_is_written_through_a_link_in_a_results_folder(tmp_path: Path, n
     (results / name).symlink_to(target)
     before = contents(tmp_path)
     for act in (run, export_in, hold):
-        with pytest.raises(ps.StoreError, match="through a symbolic link"):
+        with pytest.raises(StoreError, match="through a symbolic link"):
             act(results)
 
     assert contents(tmp_path) == before
@@ -275,7 +276,7 @@ def test_a_table_that_became_a_link_is_replaced_and_what_it_leads_to_is_not(
 @pytest.mark.field("studies-SEC2")
 def test_fresh_moves_no_folder_that_holds_no_results(tmp_path: Path) -> None:
     before = write(tmp_path / "project", PROJECTS[0])
-    with pytest.raises(ps.ForeignDirectoryError, match="no results that fresh could move aside"):
+    with pytest.raises(ForeignDirectoryError, match="no results that fresh could move aside"):
         run(tmp_path / "project", fresh=True)
 
     assert contents(tmp_path) == {f"project/{name}": text for name, text in before.items()}
@@ -286,7 +287,7 @@ def test_fresh_moves_neither_the_study_s_folder_nor_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(tmp_path / "results")
-    with pytest.raises(ps.ForeignDirectoryError, match="fresh would move"):
+    with pytest.raises(ForeignDirectoryError, match="fresh would move"):
         ps.run_study(
             study(base_dir=tmp_path / "results" / "deep"),
             agent_bindings={"a": answer},
@@ -295,7 +296,7 @@ def test_fresh_moves_neither_the_study_s_folder_nor_the_working_directory(
         )
 
     monkeypatch.chdir(tmp_path / "results")
-    with pytest.raises(ps.ForeignDirectoryError, match="fresh would move"):
+    with pytest.raises(ForeignDirectoryError, match="fresh would move"):
         run(tmp_path / "results", fresh=True)
 
     monkeypatch.chdir(tmp_path)
@@ -307,7 +308,7 @@ def test_fresh_moves_neither_the_study_s_folder_nor_the_working_directory(
 def test_a_record_that_is_none_is_told(tmp_path: Path, text: str) -> None:
     run(tmp_path)
     (tmp_path / RECORD).write_text(text)
-    with pytest.raises(ps.ForeignDirectoryError, match="does not list what penstock wrote"):
+    with pytest.raises(ForeignDirectoryError, match="does not list what penstock wrote"):
         run(tmp_path)
 
 
@@ -321,6 +322,6 @@ def test_whatever_is_claimed_nothing_that_was_there_before_may_be_written(
     write(folder, dict.fromkeys(written, "ours"))
     write(folder, dict.fromkeys(mine - written, "mine"))
 
-    foreign = pytest.raises(ps.ForeignDirectoryError) if mine - written else nullcontext()
+    foreign = pytest.raises(ForeignDirectoryError) if mine - written else nullcontext()
     with foreign:
         claim_files(folder, "mine", ARTIFACTS)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
+from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
 from penstock.store.opening import open_store
@@ -152,13 +153,13 @@ async def test_it_refuses_what_a_session_refuses_in_the_same_words(
     await save(directory, make_plan(agents=agents), at_0="success")
     spoil(directory)
     plan = make_plan(**{"agents": agents, **changes})
-    with pytest.raises(ps.StoreError) as looked:
+    with pytest.raises(StoreError) as looked:
         outlook(directory, plan)
 
     copy = shutil.copytree(directory, tmp_path / "copy")
     shutil.rmtree(directory)
     shutil.move(copy, directory)
-    with pytest.raises(ps.StoreError) as refused:
+    with pytest.raises(StoreError) as refused:
         await begin(directory, plan)
 
     assert str(looked.value) == str(refused.value)
@@ -166,5 +167,5 @@ async def test_it_refuses_what_a_session_refuses_in_the_same_words(
 
 async def test_a_file_that_is_not_a_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.sqlite").write_bytes(b"something else, and long enough" * 40)
-    with pytest.raises(ps.StoreError, match=r"study\.sqlite cannot be read"):
+    with pytest.raises(StoreError, match=r"study\.sqlite cannot be read"):
         outlook(tmp_path, make_plan())

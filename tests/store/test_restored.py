@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.store import restored
 from penstock.store.opening import open_store
@@ -57,7 +58,7 @@ async def test_a_run_has_one_result_also_after_it_was_moved(tmp_path: Path) -> N
     await session(tmp_path, make_plan(), 0, 1)
     wider = make_plan(["new", "a", "b"])
 
-    with pytest.raises(ps.StoreError, match="UNIQUE constraint failed"):
+    with pytest.raises(StoreError, match="UNIQUE constraint failed"):
         await session(tmp_path, wider, 1)
 
     assert await session(tmp_path, wider) == [0, 1, 1]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.errors import BindingError
 from penstock.study.resolvers import find_agent, find_problem, where_else
 from tests.packages import install_package
 
@@ -94,7 +95,7 @@ def test_a_name_that_nobody_knows_is_told_with_what_there_is() -> None:
 
 
 def test_what_is_registered_as_a_problem_and_is_none_is_refused() -> None:
-    with pytest.raises(ps.BindingError, match="'lab-wrong' is registered by an installed package"):
+    with pytest.raises(BindingError, match="'lab-wrong' is registered by an installed package"):
         find_problem("lab-wrong")
 
 

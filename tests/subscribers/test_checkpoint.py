@@ -13,12 +13,22 @@ import pytest
 
 import penstock as ps
 from penstock.errors import StoreError
-from penstock.events import Event, LimitChanged, RunFailed, RunRetried, RunsSaved, RunSucceeded
+from penstock.events import (
+    Event,
+    LimitChanged,
+    RunFailed,
+    RunRetried,
+    RunsSaved,
+    RunSucceeded,
+    StudyStarted,
+    StudyWaiting,
+)
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.writer import Store
+from penstock.study.policies import RunBudget
 from penstock.subscribers.checkpoint import EVENTS, GROUP, checkpoint
 from penstock.summary import StudySummary
 from tests.builders import (
@@ -188,18 +198,18 @@ async def test_a_disk_that_hangs_lets_two_groups_be_paid_for_and_no_more(tmp_pat
         await anyio.lowlevel.checkpoint()
         return "42"
 
-    study = make_study(replicates=2000, run_budget=ps.RunBudget(replicates=2000))
+    study = make_study(replicates=2000, run_budget=RunBudget(replicates=2000))
     runner = ps.StudyRunner(
         study, agent_bindings={"agent-a": agent}, output_dir=tmp_path, parallelism=at_once
     )
     holder = sqlite3.connect(tmp_path / "study.sqlite", isolation_level=None)
 
-    @runner.on(ps.StudyStarted)
-    def hold_the_store(_: ps.StudyStarted) -> None:
+    @runner.on(StudyStarted)
+    def hold_the_store(_: StudyStarted) -> None:
         holder.execute("BEGIN IMMEDIATE")
 
-    @runner.on(ps.StudyWaiting)
-    def let_it_go(_: ps.StudyWaiting) -> None:
+    @runner.on(StudyWaiting)
+    def let_it_go(_: StudyWaiting) -> None:
         calls_when_waiting.append(calls)
         if holder.in_transaction:
             holder.execute("ROLLBACK")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import (
     Event,
     LimitChanged,
@@ -27,6 +28,8 @@ from penstock.events.tree import (
 
 __all__ = [
     "Event",
+    "EventBus",
+    "EventStream",
     "LimitChanged",
     "LoopStalled",
     "RunAbandoned",
@@ -45,5 +48,6 @@ __all__ = [
     "StudyStarted",
     "StudyStopping",
     "StudyWaiting",
+    "Subscriber",
     "SubscriberFailed",
 ]

@@ -18,6 +18,7 @@ import pytest
 import structlog
 
 import penstock as ps
+from penstock.events import LoopStalled, RunStarted
 from penstock.running.watchdog.watching import Sight, Watchdog
 from tests.builders import make_study
 
@@ -58,7 +59,7 @@ def make_runner(agent: Any, folder: Path, **options: Any) -> tuple[ps.StudyRunne
         make_study(**given), agent_bindings={"agent-a": agent}, output_dir=folder, **options
     )
     stalls: list[Any] = []
-    runner.on(ps.LoopStalled)(stalls.append)
+    runner.on(LoopStalled)(stalls.append)
     return runner, stalls
 
 
@@ -138,7 +139,7 @@ async def test_two_studies_in_one_loop_both_say_so_and_one_of_them_knows_the_run
     second, heard = make_runner(waits, tmp_path / "second")
     async with anyio.create_task_group() as group:
         group.start_soon(second.run)
-        with second.watch(ps.RunStarted) as started:
+        with second.watch(RunStarted) as started:
             await anext(started)
 
         group.start_soon(first.run)
@@ -199,7 +200,7 @@ async def test_the_thread_ends_with_a_study_that_is_cancelled(tmp_path: Path) ->
     runner, _ = make_runner(agent, tmp_path, grace_s=0.01)
     async with anyio.create_task_group() as group:
         group.start_soon(runner.run)
-        with runner.watch(ps.RunStarted) as started:
+        with runner.watch(RunStarted) as started:
             await anext(started)
 
         assert len(watchdogs()) == 1
