@@ -31,6 +31,7 @@ class RunnerOptions(TypedDict, total=False):
         parallelism: The older name of ``concurrency``.
         timeout_s: See `Execution`.
         retry: See `Execution`.
+        refused_for_s: See `Execution`.
         max_failures: See `Execution`.
         fail_fast: See `Execution`.
         limiters: See `Execution`.
@@ -60,6 +61,7 @@ class RunnerOptions(TypedDict, total=False):
     parallelism: int | Literal["auto"] | None
     timeout_s: float | None
     retry: Retry | None
+    refused_for_s: float | None
     max_failures: int | None
     fail_fast: bool | None
     limiters: Mapping[str, int] | None

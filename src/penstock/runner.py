@@ -292,8 +292,8 @@ class StudyRunner:
             raise failure
 
     def _session(self) -> Session:
-        spent = self._lifecycle.tally.opening.committed
-        return Session(*spent, self._ending.out_of_budget, self._parallelism.say)
+        spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
+        return Session(*spent, self._parallelism.say, self.execution.refused_for_s)
 
     @property
     def _stopped_because(self) -> str | None:

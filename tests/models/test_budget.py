@@ -83,10 +83,10 @@ def test_settling_or_releasing_again_changes_nothing() -> None:
 @pytest.mark.parametrize(("cost_usd", "tokens"), [(-1.0, 0), (nan, 0), (inf, 0), (0.0, -1)])
 def test_amounts_that_cannot_be_spent_are_refused(cost_usd: float, tokens: int) -> None:
     spending = Spending(Budget())
-    with pytest.raises(ValueError, match="no amount that can be spent"):
+    with pytest.raises(ValueError, match="not an amount that can be spent"):
         spending.reserve(cost_usd, tokens)
 
-    with pytest.raises(ValueError, match="no amount that can be spent"):
+    with pytest.raises(ValueError, match="not an amount that can be spent"):
         spending.reserve(0.0, 0).settle(cost_usd, tokens)
 
 

@@ -31,7 +31,9 @@ pytestmark = pytest.mark.anyio
 REQUEST = CompletionRequest(
     model="m", messages=(ChatMessage(role="user", content="ask"),), extra={"top_k": 3}
 )
-ANSWER = Completion(text="42", model="m-1", usage=Usage(input_tokens=3, output_tokens=1))
+ANSWER = Completion(
+    text="42", model="m-1", finish_reason="stop", usage=Usage(input_tokens=3, output_tokens=1)
+)
 
 
 def key(request: CompletionRequest = REQUEST, **other: Any) -> dict[str, Any]:
@@ -92,6 +94,8 @@ OTHER_REQUESTS = [
         {"temperature": 0.0},
         {"top_p": 0.5},
         {"max_tokens": 5},
+        {"max_completion_tokens": 5},
+        {"reasoning_effort": "low"},
         {"seed": 7},
         {"stop": ("x",)},
         {"logprobs": True},
@@ -214,7 +218,7 @@ COMPLETIONS = st.builds(
     Completion,
     text=st.text(st.characters()),
     model=st.text(max_size=5),
-    finish_reason=st.sampled_from([None, "stop", "length"]),
+    finish_reason=st.sampled_from(["stop", "length", "tool_calls"]),
     logprobs=st.recursive(
         st.none() | st.floats(allow_nan=False) | st.integers() | st.text(st.characters()),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -307,7 +311,7 @@ async def test_a_file_of_something_else_is_refused_and_left_alone(
     path = tmp_path / "theirs.sqlite"
     make(path)
     before = path.read_bytes()
-    with pytest.raises(ForeignDirectoryError, match="no response cache"):
+    with pytest.raises(ForeignDirectoryError, match="not a response cache"):
         async with ResponseCache(path):
             pass
 
@@ -335,7 +339,7 @@ async def main(path, name):
     async def call():
         nonlocal asked
         asked += 1
-        return Completion(text=name)
+        return Completion(text=name, finish_reason="stop")
 
     async with ResponseCache(path) as cache:
         for index in range(200):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -253,8 +255,8 @@ async def test_answers_are_kept_in_a_cache_and_cost_nothing_the_second_time(
         ({"prompt": "{{ problem.breef }}"}, "agent 'gpt': prompt: 'breef' is unknown"),
         ({"system": "{{ condition.tune }}"}, r"agent 'gpt': system: 'tune' .*\(in condition cond-"),
         ({"prompt": "{% if 1 == 2 %}{{ typo }}{% endif %}"}, "agent 'gpt': prompt: 'typo'"),
-        ({"temperature": "{{ condition.tone }}"}, "agent 'gpt': temperature: 'a' is no number"),
-        ({"prompt": "{{ problem.brief"}, "agent 'gpt': prompt: is no template"),
+        ({"temperature": "{{ condition.tone }}"}, "agent 'gpt': temperature: 'a' is not a number"),
+        ({"prompt": "{{ problem.brief"}, "agent 'gpt': prompt: is not a template"),
         ({"api_key_env": "PENSTOCK_NO_SUCH_KEY"}, "agent 'gpt': there is no key: PENSTOCK_NO_SUCH"),
         ({"json_schema": {"type": "nope"}}, "agent 'gpt': json_schema: cannot be read"),
         ({"json_schema": {"properties": {"text": {}}}}, "would hide the answer's text"),
@@ -405,6 +407,21 @@ async def test_results_of_another_prompt_are_not_mixed_and_a_longer_timeout_chan
         assert patient.summary.session.restored == 2
         with pytest.raises(ForeignDirectoryError, match="agent 'gpt' has another prompt, max_tok"):
             await run(chat_study(tmp_path, chat(provider.url, prompt="Why?", max_tokens=30)))
+
+
+async def test_a_directory_from_before_an_option_was_there_is_gone_on_with(tmp_path: Path) -> None:
+    async with simulated() as provider:
+        study = chat_study(tmp_path, chat(provider.url))
+        await run(study)
+        with closing(sqlite3.connect(tmp_path / "results" / "study.sqlite")) as store, store:
+            ((text,),) = store.execute("SELECT definition FROM study").fetchall()
+            definition = json.loads(text)
+            for name in ("headers", "think_tags", "verify_tls", "max_completion_tokens"):
+                del definition["agents"]["gpt"]["chat"][name]
+
+            store.execute("UPDATE study SET definition = ?", (json.dumps(definition),))
+
+        assert (await run(study)).summary.restored == 2
 
 
 async def test_the_quickstarts_chat_study_runs_as_it_is_written(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ async def test_a_query_of_the_address_is_sent_and_never_shown() -> None:
         (400, errors.BadRequestError),
         (401, errors.AuthenticationError),
         (402, errors.AuthenticationError),
-        (403, errors.AuthenticationError),
+        (403, errors.AccessDeniedError),
         (404, errors.BadRequestError),
         (408, errors.OverloadedError),
         (422, errors.BadRequestError),
@@ -261,8 +261,8 @@ async def _bad_gzip(stream: SocketStream) -> None:
     [
         (_close, errors.ModelConnectionError, "closed the connection"),
         (_close_in_the_middle, errors.ModelConnectionError, "closed the connection"),
-        (_no_http, errors.MalformedResponseError, "did not answer in HTTP"),
-        (_bad_gzip, errors.MalformedResponseError, "did not answer in HTTP"),
+        (_no_http, errors.MalformedResponseError, "HTTP that cannot be read"),
+        (_bad_gzip, errors.MalformedResponseError, "HTTP that cannot be read"),
     ],
 )
 async def test_a_connection_that_breaks_says_how(
@@ -290,7 +290,7 @@ async def test_a_refused_connection_and_an_unknown_host_are_told_apart() -> None
 async def test_a_body_larger_than_any_answer_is_not_read_to_its_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("penstock.models.openai.client._MOST_BYTES", 10)
+    monkeypatch.setattr("penstock.models.openai.reading._MOST_BYTES", 10)
     error = await failure_of(None)
     assert type(error) is errors.MalformedResponseError
     assert "more than 10 bytes" in str(error)

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from itertools import accumulate
 from pathlib import Path
@@ -177,7 +177,7 @@ async def run_with(
     assert recorded.keys() == served.keys()
     for run_id, tries in recorded.items():
         faults_met = [record["fault"] for record in served[run_id]]
-        assert [attempt.error_kind for attempt in tries] == [CLASSES[each] for each in faults_met]
+        assert [attempt.error_kind for attempt in tries] in list(told_of(faults_met))
         assert [attempt.number for attempt in tries] == list(range(1, len(tries) + 1))
         assert [attempt.is_final for attempt in tries] == [0] * (len(tries) - 1) + [1]
         assert all(attempt.error_kind in RETRIED for attempt in tries[:-1])
@@ -188,14 +188,34 @@ async def run_with(
     return summary, attempts, records
 
 
+def told_of(faults_met: list[str | None]) -> Iterator[list[str | None]]:
+    """Give what attempts may tell of the faults that their requests met.
+
+    A refusal is waited for within its attempt. A connection that is closed before an answer begins
+    is asked again within it, where it has served before; where it is new, the attempt fails.
+    """
+    if not faults_met:
+        yield []
+        return
+
+    fault, *others = faults_met
+    for rest in told_of(others):
+        if fault not in CUTTING:
+            yield [CLASSES[fault], *rest]
+
+        if fault in CUTTING or fault == Fault.DROPPED:
+            yield rest
+
+
 @pytest.mark.parametrize("fault", ALONE)
 async def test_a_fault_alone_is_tried_again_once_where_that_may_help_and_else_fails(
     fault: str, tmp_path: Path
 ) -> None:
     summary, attempts, _ = await run_with({fault: 1.0}, tmp_path, 1, 2, fault_attempts=1)
-    is_retried = CLASSES[fault] in RETRIED
+    is_retried = CLASSES[fault] in RETRIED and fault not in CUTTING
+    in_attempt = fault in CUTTING or CLASSES[fault] is None
     assert len(attempts) == (4 if is_retried else 2)
-    assert summary.succeeded == (2 if is_retried or CLASSES[fault] is None else 0)
+    assert summary.succeeded == (2 if is_retried or in_attempt else 0)
 
 
 @pytest.mark.parametrize("fault", ALONE)
@@ -205,7 +225,7 @@ async def test_a_fault_alone_is_recorded_as_what_it_is_with_fifty_in_flight(
     summary, attempts, _ = await run_with({fault: 0.15}, tmp_path, 50, 100)
     assert summary.succeeded + summary.failed == 100
     kinds = Counter(attempt.error_kind for attempt in attempts)
-    assert kinds.keys() == {None, CLASSES[fault]}
+    assert kinds.keys() == {None} | ({CLASSES[fault]} if fault not in CUTTING else set())
     assert kinds[None] == summary.succeeded
 
 
@@ -231,7 +251,7 @@ async def test_all_faults_together_lose_no_run_and_answer_none_twice(
     assert summary.succeeded + summary.failed == runs
     assert sum(attempt.is_final for attempt in attempts) == runs
     if runs >= 1000:
-        expected = {CLASSES[fault] for fault in (None, *ALONE)}
+        expected = {CLASSES[fault] for fault in (None, *ALONE)} - {"RateLimitedError"}
         assert {attempt.error_kind for attempt in attempts} == expected
 
 
@@ -289,7 +309,7 @@ async def test_after_a_429_nobody_asks_until_the_pause_is_over(tmp_path: Path) -
     assert len(in_flight) > 400, "the 429 came at full load"
     assert during == []
     assert summary.succeeded == runs
-    assert len(attempts) == runs + 1
+    assert len(attempts) == runs, "a refusal is waited for, and is not an attempt"
 
 
 @pytest.mark.usefixtures("without_slow_start")
@@ -371,8 +391,11 @@ async def test_gsm8k_over_http_gives_the_published_numbers_whatever_goes_wrong(
     assert scores == [("6b_finetuning", 286, 1319, 1319), ("6b_verification", 515, 1319, 1319)]
     assert (summary.succeeded, summary.failed) == (2638, 0)
     kinds = Counter(attempt.error_kind for attempt in attempts if attempt.error_kind)
-    met = Counter(CLASSES[record["fault"]] for record in served_by(log) if record["fault"])
-    assert kinds == met
+    met = Counter(record["fault"] for record in served_by(log) if record["fault"])
+    told = Counter(CLASSES[fault] for fault in met.elements() if fault not in CUTTING)
+    lost, told_lost = kinds.pop("ModelConnectionError", 0), told.pop("ModelConnectionError", 0)
+    assert kinds == told
+    assert 0 < lost < told_lost or not faults, "most are asked again on another connection"
     assert len(met) == (5 if faults else 0)
 
 

@@ -374,7 +374,7 @@ async def test_after_a_cut_the_limit_grows_by_a_step_a_round() -> None:
         start(tasks, endpoint, *[f"{index}" for index in range(400)])
         await settled()
         await endpoint.end("0", error=rate_limited(1))
-        await endpoint.end(*list(endpoint.open))
+        await endpoint.end(*list(endpoint.open), error=rate_limited(1))
         assert endpoint.gate.limit == 25  # they were admitted before the cut
 
         await endpoint.clock.advance(1)

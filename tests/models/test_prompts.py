@@ -84,7 +84,7 @@ def test_names_are_found_in_branches_too_that_are_not_taken() -> None:
 
 @pytest.mark.parametrize("source", ["{{ problem.brief", "{% if %}", "{{ [1] | random }}"])
 def test_what_is_no_template_is_refused(source: str) -> None:
-    with pytest.raises(PromptError, match="is no template"):
+    with pytest.raises(PromptError, match="is not a template"):
         Template(source)
 
 

@@ -22,7 +22,7 @@ HEAD = ENDPOINT.head_of(200, CIMultiDict({"x-request-id": "req_1"}))
 
 
 def read(body: bytes, request: CompletionRequest = REQUEST) -> Completion:
-    payload = payload_of(ENDPOINT, HEAD, body)
+    payload, _ = payload_of(ENDPOINT, HEAD, body)
     return completion_of(ENDPOINT, HEAD, request, payload, provider_s=0.1)
 
 
@@ -95,14 +95,14 @@ def test_an_empty_answer_is_a_fault_unless_a_stop_text_asked_for_it() -> None:
     [
         (b"", "an empty body"),
         (b"  \n", "an empty body"),
-        (b"hello", "no JSON"),
+        (b"hello", "is not JSON"),
         (answer()[:-30], "truncated JSON"),
         (b"{" * 100_000, "truncated JSON"),
-        (b'{"a": }', "no JSON"),
-        (b"\xff\xfe{}", "no JSON"),
+        (b'{"a": }', "is not JSON"),
+        (b"\xff\xfe{}", "is not JSON"),
         (b"[]", r"JSON that has no choices\[0\]\.message: \[\]"),
         (b"{}", r"JSON that has no choices\[0\]\.message"),
-        (b'{"choices": []}', r"choices\[0\]\.message: choices"),
+        (b'{"choices": []}', r"choices\[0\]\.message: .*choices"),
         (b'{"choices": {"0": 1}}', r"choices\[0\]\.message"),
         (b'{"choices": [{"text": "old"}]}', r"choices\[0\]\.message"),
         (b'{"choices": [{"message": "hi"}]}', r"choices\[0\]\.message"),

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.models import model_errors as errors
-from penstock.models.chat_model import Completion, Usage
+from penstock.models.chat_model import Completion, ToolCall, Usage
 from penstock.models.model_errors import ModelError, ModelTimeoutError
-from penstock.models.openai.streaming import EventReader
-from tests.models.loopback import REQUEST, answers, ask, http_server, tcp_server
+from penstock.models.openai.streaming import EventReader, ServerEvent
+from tests.models.loopback import ANSWER, REQUEST, answers, ask, http_server, tcp_server
 
 pytestmark = pytest.mark.anyio
 
@@ -25,9 +25,16 @@ HEAD = {"id": "c1", "model": "served", "system_fingerprint": "fp"}
 USAGE = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
 
 
-def piece(text: str | None = None, **choice: Any) -> dict[str, Any]:
+USED = {"usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+STOP = {"finish_reason": "stop"}
+
+
+def piece(text: Any = None, **choice: Any) -> dict[str, Any]:
     delta = {} if text is None else {"content": text}
     return HEAD | {"choices": [{"index": 0, "delta": delta, **choice}]}
+
+
+END = piece(**STOP)
 
 
 def events(*pieces: Any, done: bool = True) -> bytes:
@@ -176,11 +183,168 @@ def test_events_are_the_same_however_they_are_cut(
     for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True):
         found += reader.feed(body[start:stop] if start < stop else b"")
 
-    assert found + reader.close() == data
+    assert [event.data for event in found + reader.close()] == data
 
 
 def test_the_lines_of_one_event_belong_together() -> None:
     reader = EventReader()
     assert reader.feed(b"data: a\ndata: b\nid: 1\n") == []
-    assert reader.close() == [b"a\nb"]
+    assert reader.close() == [ServerEvent("", b"a\nb")]
     assert reader.close() == []
+
+
+BROKEN: list[tuple[str, bytes, type[ModelError], str]] = [
+    (
+        "vLLM",
+        b'data: {"object":"error","message":"engine died","code":500}\n\ndata: [DONE]\n\n',
+        errors.OverloadedError,
+        "engine died",
+    ),
+    (
+        "FastAPI",
+        b'data: {"detail":"Internal Server Error"}\n\n',
+        errors.OverloadedError,
+        "Internal Server Error",
+    ),
+    (
+        "an event of the name",
+        b'event: error\ndata: {"message":"upstream overloaded","code":529}\n\n',
+        errors.OverloadedError,
+        "upstream overloaded",
+    ),
+    (
+        "Anthropic",
+        b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n',
+        errors.OverloadedError,
+        "overloaded_error",
+    ),
+    (
+        "MiniMax",
+        b'data: {"base_resp":{"status_code":1027,"status_msg":"output new_sensitive"}}\n\n',
+        errors.ContentFilteredError,
+        "output new_sensitive",
+    ),
+]
+
+
+@pytest.mark.field("models-F4")
+@pytest.mark.parametrize(
+    ("error", "kind", "said"), [each[1:] for each in BROKEN], ids=[each[0] for each in BROKEN]
+)
+async def test_a_stream_that_breaks_off_with_an_error_is_that_error_and_may_be_billed(
+    error: bytes, kind: type[ModelError], said: str
+) -> None:
+    whole = await failure(events(piece("par"), done=False) + error)
+    assert type(whole) is kind
+    assert said in str(whole)
+    assert whole.may_be_billed
+    assert not (await failure(error)).may_be_billed, "nothing was written"
+
+
+@pytest.mark.field("models-F4")
+async def test_a_stream_that_is_done_without_a_reason_is_an_answer_of_an_unknown_ending() -> None:
+    completion = await streamed(events(piece("par")))
+    assert (completion.text, completion.finish_reason) == ("par", None)
+
+
+ODD: list[tuple[str, bytes]] = [
+    ("a list of parts", events(piece([{"type": "text", "text": "4"}]), piece("2"), END)),
+    ("no index", events(piece("4", index=None), piece("2", index=None), END)),
+    ("another index", events(piece("4", index=1), piece("2", index=1), piece(**STOP, index=1))),
+    ("an index as text", events(piece("4", index="0"), piece("2", index="0"), END)),
+    ("a second choice", events(piece("4"), piece("no", index=1), piece("2"), END)),
+    ("a mark of UTF-8", b"\xef\xbb\xbf" + events(piece("4"), piece("2"), END)[14:]),
+    (
+        "no blank lines between",
+        b"data: %s\ndata: %s\ndata: %s\n\n"
+        % tuple(map(orjson.dumps, (piece("4"), piece("2"), END))),
+    ),
+    (
+        "a space after the end",
+        events(piece("4"), piece("2"), END, done=False) + b"data: [DONE] \n\n",
+    ),
+    ("the word null", events(piece("4", finish_reason="null"), piece("2"), END)),
+    (
+        "the whole message at the end",
+        events(
+            piece("4"), piece("2"), HEAD | {"choices": [{"message": {"content": "42"}, **STOP}]}
+        ),
+    ),
+    (
+        "usage in the choice",
+        events(piece("4"), piece("2"), HEAD | {"choices": [{"delta": {}, **STOP, **USED}]}),
+    ),
+    ("usage of Groq", events(piece("4"), piece("2"), END, {"choices": [], "x_groq": USED})),
+]
+
+
+@pytest.mark.field("models-F10", "models-F5")
+@pytest.mark.parametrize("body", [each[1] for each in ODD], ids=[each[0] for each in ODD])
+async def test_what_is_plainly_there_is_read(body: bytes) -> None:
+    completion = await streamed(body)
+    assert (completion.text, completion.finish_reason) == ("42", "stop")
+    if b"prompt_tokens" in body:
+        assert completion.usage == Usage(input_tokens=5, output_tokens=2)
+
+
+@pytest.mark.field("models-F10")
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json", "text/plain", "", "Text/Event-Stream", "text/event-stream;charset=utf-8"],
+)
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n", b"event: message\n"])
+async def test_a_stream_is_known_by_what_it_is_and_not_by_its_type(
+    content_type: str, before: bytes
+) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        body = before + WHOLE.removeprefix(b": keep-alive\n\n")
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async with http_server(handler) as base_url:
+        assert (await ask(base_url, STREAMED)).text == "42"
+
+
+async def test_a_body_that_only_calls_itself_a_stream_is_read() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(body=orjson.dumps(ANSWER), content_type="text/event-stream")
+
+    async with http_server(handler) as base_url:
+        assert (await ask(base_url, STREAMED)).text == "42"
+
+
+@pytest.mark.field("models-F12")
+async def test_calls_of_tools_are_put_together() -> None:
+    pieces = [
+        {"index": 0, "id": "c1", "function": {"name": "f", "arguments": ""}},
+        {"index": 0, "function": {"arguments": '{"a"'}},
+        {"index": 1, "id": "c2", "function": {"name": "g", "arguments": "{}"}},
+        {"index": 0, "function": {"arguments": ":1}"}},
+    ]
+    chunks = [HEAD | {"choices": [{"delta": {"tool_calls": [each]}}]} for each in pieces]
+    completion = await streamed(events(*chunks, piece(finish_reason="tool_calls")))
+    assert completion.tool_calls == (
+        ToolCall(id="c1", name="f", arguments='{"a":1}'),
+        ToolCall(id="c2", name="g", arguments="{}"),
+    )
+
+
+@pytest.mark.field("models-F11")
+async def test_reasoning_is_put_together_apart_from_the_answer() -> None:
+    thoughts = [
+        HEAD | {"choices": [{"delta": {"reasoning": word, "reasoning_content": word}}]}
+        for word in ("first ", "then")
+    ]
+    completion = await streamed(events(*thoughts, piece("42"), END))
+    assert (completion.text, completion.reasoning) == ("42", "first then")
+
+
+@pytest.mark.field("studies-SEC5")
+def test_a_long_line_is_joined_once() -> None:
+    reader, chunk = EventReader(), b"x" * 1000
+
+    for _ in range(1000):
+        assert reader.feed(chunk) == []
+
+    assert len(reader._rest) == 1000, "kept in pieces, until its end comes"
+    (event,) = [*reader.feed(b"\n\n"), *reader.feed(b"data: 1\n\n")]
+    assert event == ServerEvent("", b"1")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-__all__ = ["REFUSED_STATUSES", "AdaptiveLimit", "OnChanged", "Pause"]
+__all__ = ["REFUSED_STATUSES", "AdaptiveLimit", "OnChanged", "Pause", "RecentRefusals"]
 
 REFUSED_STATUSES = frozenset({429, 503, 529})
 """HTTP statuses that say 'not now': too many requests, unavailable, overloaded."""
@@ -30,6 +30,10 @@ class AdaptiveLimit:
 
     Slow start until the first cut (one more for each success, so it doubles each round; Jacobson
     1988), then additive increase and multiplicative decrease (Chiu & Jain 1989).
+
+    Where what was in flight together is weighed (`weigh`), a cut is half the share of it that was
+    refused, as in DCTCP (Alizadeh et al. 2010): all of it, and half of the limit goes; one in a
+    hundred, and it stays nearly what it was, slow start included.
 
     Args:
         maximum: The most that it grows to; None for no bound. May be set anew at any time.
@@ -56,6 +60,7 @@ class AdaptiveLimit:
         self._cooldown_s = cooldown_s
         self._cut_at = -inf
         self._is_slow_start = True
+        self._weighed: _Weighed | None = None
         self._on_changed = on_changed
         self._told = self.value
 
@@ -84,40 +89,127 @@ class AdaptiveLimit:
 
         return self.value > before
 
-    def cut(self, admitted_at: float, now: float, reason: str) -> bool:
+    def cut(
+        self, admitted_at: float, now: float, reason: str, *, refused: float = 1, of: float = 1
+    ) -> bool:
         """Say that something was refused; returns whether the limit was cut.
 
         Args:
             admitted_at: When it was admitted.
             now: The present moment.
             reason: Why it was refused.
+            refused: How many were refused of late, this one included; with ``of`` it is the
+                share that the cut begins with.
+            of: How many were refused or answered.
         """
         if now < self._cut_at + self._cooldown_s or admitted_at <= self._cut_at:
             return False
 
         self._cut_at = now
-        self._is_slow_start = False
         before = self.value
+        self._weighed = _Weighed(self._exact, refused, of, is_slow_start=self._is_slow_start)
         self._step = max(self._least_step, before / _ROUNDS)
-        self._exact = max(1.0, float(int(self._exact * _CUT)))
+        self._follow(self._weighed)
         if self.value != before:
             self._tell(reason)
 
         return True
 
+    def weigh(self, admitted_at: float, *, is_refused: bool, is_saturated: bool = False) -> bool:
+        """Say what became of something; the last cut is weighed by what was in flight then.
+
+        Args:
+            admitted_at: When it was admitted; what was admitted after the cut does not count.
+            is_refused: Whether it was refused.
+            is_saturated: Whether all slots were taken.
+
+        Returns:
+            Whether the limit is higher than before.
+        """
+        weighed = self._weighed
+        if weighed is None or admitted_at > self._cut_at:
+            return False
+
+        before, was_stray = self.value, weighed.is_stray
+        weighed.add(is_refused=is_refused)
+        if weighed.is_stray and weighed.is_slow_start and is_saturated and not is_refused:
+            weighed.limit = min(weighed.limit + 1.0, self.maximum)
+
+        self._follow(weighed)
+        if weighed.is_stray and not was_stray:
+            self._tell(f"only {weighed.share:.0%} were refused")
+
+        return self.value > before
+
+    def _follow(self, weighed: _Weighed) -> None:
+        exact = weighed.limit * (1 - (1 - _CUT) * weighed.share)
+        self._is_slow_start = weighed.is_slow_start and weighed.is_stray
+        self._exact = max(1.0, min(float(int(exact)), self.maximum))
+
     def forget_cut(self) -> None:
         """Begin slow start again: what was refused once is borne by now."""
         self._is_slow_start = True
+        self._weighed = None
 
     def lower(self, limit: int, reason: str) -> None:
         """Go back to a limit for another reason than a refusal: it counts as no cut."""
         self._exact = float(limit)
+        self._weighed = None
         self._tell(reason)
 
     def _tell(self, reason: str) -> None:
         self._told = self.value
         if self._on_changed is not None:
             self._on_changed(self.value, reason)
+
+
+class _Weighed:
+    """A cut that is weighed by what was in flight with what was refused."""
+
+    def __init__(self, limit: float, refused: float, of: float, *, is_slow_start: bool) -> None:
+        self.limit = limit
+        """Before the cut."""
+        self.is_slow_start = is_slow_start
+        self._refused = refused
+        self._of = of
+
+    @property
+    def share(self) -> float:
+        return self._refused / self._of
+
+    @property
+    def is_stray(self) -> bool:
+        return self.share < _STRAY
+
+    def add(self, *, is_refused: bool) -> None:
+        self._refused += is_refused
+        self._of += 1
+
+
+class RecentRefusals:
+    """Which share of the last hundred or so outcomes were refusals."""
+
+    def __init__(self) -> None:
+        self.refused = 0.0
+        self.count = 0.0
+
+    def add(self, *, is_refused: bool) -> None:
+        """Count an outcome; the older ones fade."""
+        kept = 1 - 1 / _RECENT
+        self.refused = self.refused * kept + is_refused
+        self.count = self.count * kept + 1
+
+    @property
+    def are_stray(self) -> bool:
+        """Whether refusals are so few that they say nothing about what may be in flight."""
+        return self.count >= _FEWEST and self.refused < _STRAY * self.count
+
+
+_STRAY = 0.1
+"""Below this share of refusals nobody but who was refused is held up."""
+
+_RECENT = 100
+_FEWEST = 20
 
 
 class Pause:

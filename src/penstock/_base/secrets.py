@@ -81,21 +81,21 @@ def without_secrets(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Redactor:
-    """Replaces every occurrence of one key; its ``repr`` does not show it.
+    """Replaces every occurrence of some keys; its ``repr`` does not show them.
 
     Local servers take any key, and people write ``x``, ``EMPTY`` or ``lm-studio``: words that
     answers use too. A key of fewer than 8 characters is left alone everywhere, and one that is
     no more than words is left alone in answers.
 
     Args:
-        key: The key.
+        keys: The keys; None is none.
     """
 
-    def __init__(self, key: str | None) -> None:
-        is_hidden = key is not None and len(key) >= _SHORTEST_SECRET
-        forms = _forms_of(key) if key is not None and is_hidden else []
-        self._texts = [*forms, *_encoded_forms_of(key)] if key is not None and forms else []
-        self._answers = forms if key is not None and _is_random(key) else []
+    def __init__(self, *keys: str | None) -> None:
+        hidden = [key for key in keys if key is not None and len(key) >= _SHORTEST_SECRET]
+        forms = {key: _forms_of(key) for key in hidden}
+        self._texts = [form for key in hidden for form in (*forms[key], *_encoded_forms_of(key))]
+        self._answers = [form for key in hidden if _is_random(key) for form in forms[key]]
         self._bodies = [form.encode() for form in self._answers]
 
     def text(self, text: str) -> str:
@@ -108,18 +108,40 @@ class Redactor:
 
     def body(self, body: bytes) -> bytes:
         """Take the key out of a body of JSON, also where escapes in it hide the key."""
-        if not self._bodies:
-            return body
-
-        if b"\\" in body and (b"\\u00" in body or b"\\/" in body):
-            plain = _without_needless_escapes(body)
-            body = plain if any(form in plain for form in self._bodies) else body
-
-        for form in self._bodies:
-            if form in body:
-                body = body.replace(form, REDACTED.encode())
+        if self._may_hold(body):
+            for form in self._bodies:
+                body = _without_needless_escapes(body).replace(form, REDACTED.encode())
 
         return body
+
+    def payload(self, payload: Any, body: bytes) -> tuple[Any, bool]:
+        """Take the key out of every text of a payload; say whether it was in one.
+
+        Args:
+            payload: The JSON of a body, already read.
+            body: The body; where it holds nothing like the key, the payload is left as it is.
+        """
+        if not self._may_hold(body):
+            return payload, False
+
+        cleaned = self._cleaned(payload)
+        return cleaned, bool(cleaned != payload)
+
+    def _may_hold(self, body: bytes) -> bool:
+        if not self._bodies:
+            return False
+
+        is_escaped = b"\\" in body and (b"\\u00" in body or b"\\/" in body)
+        return is_escaped or any(form in body for form in self._bodies)
+
+    def _cleaned(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.answer(value)
+
+        if isinstance(value, dict):
+            return {self.answer(str(name)): self._cleaned(item) for name, item in value.items()}
+
+        return [self._cleaned(item) for item in value] if isinstance(value, list) else value
 
     def excerpt(self, text: str, most: int = 300) -> str:
         """Make one printable line of the beginning of a text, without the key.

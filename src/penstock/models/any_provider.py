@@ -79,8 +79,13 @@ class AnyProviderModel:
         library = load_extra("any_llm", extra="models-any", what=f"a chat model of {provider}")
         hidden = Redactor(api_key)
         self._endpoint = Endpoint(
-            base_url or provider, key_name, api_key is not None, max_retry_after_s, hidden
+            base_url or provider,
+            f"the environment variable {key_name}" if key_name else None,
+            api_key is not None,
+            max_retry_after_s,
+            hidden,
         )
+        self._key_name = key_name
         self._timeout_s = timeout_s
         options = {"api_key": api_key, "api_base": base_url, "unified_exceptions": True}
         try:
@@ -93,7 +98,7 @@ class AnyProviderModel:
         raise ValidationError([f"a chat model of {provider} cannot be made: {reason}"])
 
     def __repr__(self) -> str:
-        return f"AnyProviderModel({self._endpoint.name!r}, key_name={self._endpoint.key_name!r})"
+        return f"AnyProviderModel({self._endpoint.name!r}, key_name={self._key_name!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -122,12 +127,13 @@ class AnyProviderModel:
                 response = await self._model.acompletion(**fields)
                 payload, first_token_at = await _payload_of(response)
 
-            body = orjson.dumps(payload)
+            read, was_redacted = payload_of(self._endpoint, _SUCCESS, orjson.dumps(payload))
             return completion_of(
                 self._endpoint,
                 _SUCCESS,
                 request,
-                payload_of(self._endpoint, _SUCCESS, body),
+                read,
+                is_redacted=was_redacted,
                 provider_s=perf_counter() - begun,
                 first_token_s=None if first_token_at is None else first_token_at - begun,
             )

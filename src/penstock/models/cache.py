@@ -23,6 +23,7 @@ from penstock._base.json import decode, encode
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
 from penstock.models.chat_model import Completion, CompletionRequest
+from penstock.models.endings import ending_of
 from penstock.study.identity import stable_json_dumps
 
 __all__ = ["ResponseCache", "cache_key"]
@@ -30,6 +31,9 @@ __all__ = ["ResponseCache", "cache_key"]
 _APPLICATION_ID = 0x70656E63
 _LAYOUT = 1
 _BUSY_TIMEOUT_S = 30.0
+_ADDED = ("max_completion_tokens", "reasoning_effort")
+"""Fields that earlier versions did not have: without them, keys are what they were."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completion (
     key TEXT PRIMARY KEY,       -- SHA-256 of what was asked, and for which call of which attempt
@@ -60,9 +64,10 @@ def cache_key(
         attempt: Which try at the run.
         call: Which of the attempt's calls.
     """
+    left_out = {name for name in _ADDED if getattr(request, name) is None}
     return {
         "endpoint": endpoint,
-        "request": request.model_dump(mode="json"),
+        "request": request.model_dump(mode="json", exclude=left_out),
         "replicate": replicate,
         "attempt": attempt,
         "call": call,
@@ -138,10 +143,11 @@ class ResponseCache:
     async def complete(
         self, key: Mapping[str, Any], call: Callable[[], Awaitable[Completion]]
     ) -> Completion:
-        """Give the completion that is kept, or make the call and keep what it gives.
+        """Return the completion that is kept, or make the call and keep what it gives.
 
         Equal calls at the same time are made once. Where the one that is made fails or is
-        cancelled, the next makes its own: errors are not kept.
+        cancelled, the next makes its own: errors are not kept, nor is an answer of which it is
+        not known why it ended.
 
         Args:
             key: What makes two calls the same (see `cache_key`); it has a stable JSON form.
@@ -162,7 +168,9 @@ class ResponseCache:
 
             flight.completion = await call()
             flight.is_over.set()  # who waits need not wait for the disk
-            await self._keep(hashed, flight.completion)
+            if _is_worth_keeping(flight.completion):
+                await self._keep(hashed, flight.completion)
+
             return flight.completion
         finally:
             del self._flights[hashed]
@@ -172,7 +180,9 @@ class ResponseCache:
         try:
             query = "SELECT completion FROM completion WHERE key = ?"
             rows = list(await self._opened().execute_fetchall(query, (hashed,)))
-            return Completion.model_validate(decode(rows[0][0])) if rows else None
+            kept = Completion.model_validate(decode(rows[0][0])) if rows else None
+            # Earlier versions kept broken answers too.
+            return kept if kept is not None and _is_worth_keeping(kept) else None
         except (sqlite3.Error, ValidationError, ValueError) as error:
             _log().warning("cache.unreadable", path=str(self.path), error=str(error))
             return None
@@ -217,9 +227,15 @@ class ResponseCache:
 
     def _foreign(self) -> ForeignDirectoryError:
         return ForeignDirectoryError(
-            f"{self.path} is no response cache that this version of penstock can use; "
+            f"{self.path} is not a response cache that this version of penstock can use; "
             "name another file"
         )
+
+
+def _is_worth_keeping(completion: Completion) -> bool:
+    """Tell whether an answer ended as one does; a stream that says nothing may have broken off."""
+    is_whole = completion.finish_reason is None and completion.first_token_s is None
+    return is_whole or ending_of(completion.finish_reason).is_known
 
 
 def _is_foreign(error: sqlite3.DatabaseError) -> bool:

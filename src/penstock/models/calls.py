@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from random import Random
 from time import perf_counter
-from typing import NamedTuple
+
+import anyio
 
 from penstock.agents.context import RunContext
 from penstock.models.cache import cache_key
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
+from penstock.models.endings import ending_of, fault_of
 from penstock.models.endpoints import EndpointClient, Endpoints
 from penstock.models.gate.budget import Reservation
-from penstock.models.model_errors import (
-    MalformedResponseError,
-    ModelConnectionError,
-    ModelError,
-    ModelTimeoutError,
-)
-from penstock.models.tokens import prompt_tokens
+from penstock.models.gate.worst_case import Expected
+from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
+from penstock.study.execution import Retry
 
 __all__ = ["Caller"]
 
-_UNBOUNDED_ANSWER_TOKENS = 1000
-"""What an answer without ``max_tokens`` is taken for at the gate, until it is there."""
+_MOST_RESENT = 4
+"""A pool may hold several connections that their server has closed."""
 
-
-class _Estimate(NamedTuple):
-    """What a call may use at most."""
-
-    input_tokens: int
-    tokens: int
-    cost_usd: float
+_WAITS = Retry(wait_s=0.5, max_wait_s=30.0)
+"""How long a call that was refused waits, where the provider does not say."""
 
 
 class Caller:
     """Calls one model of a study, and records in each run what it cost and how long it took.
 
     Recorded are ``input_tokens``, ``output_tokens``, ``cost_usd``, ``provider_s`` and
-    ``queued_s``, each with a prefix where one is given, also where the call fails.
+    ``queued_s``, each with a prefix where one is given, also where the call fails. Where they are
+    not 0, ``cached_input_tokens``, ``reasoning_tokens``, ``refusals`` and ``refused_s`` are too.
 
     Args:
         endpoints: What the study shares.
@@ -49,12 +44,16 @@ class Caller:
         self.provider = client.provider
         self._endpoints = endpoints
         self._client = client
+        self._base_url = client.account.base_url
         self._prefix = prefix
 
     async def complete(
         self, ctx: RunContext, request: CompletionRequest, index: str = "0"
     ) -> Completion:
         """Ask, or take the answer from the response cache.
+
+        A refusal ("not now": a rate, too much load) is waited for, up to ``refused_for_s``. A
+        request that met a connection which its server had closed is sent once more.
 
         Args:
             ctx: The run in which it is asked.
@@ -70,7 +69,7 @@ class Caller:
             return await self._ask(ctx, request)
 
         key = cache_key(
-            self._client.account[0],
+            self._base_url,
             request,
             replicate=ctx.spec.replicate,
             attempt=ctx.attempt,
@@ -79,82 +78,155 @@ class Caller:
         return await cache.complete(key, lambda: self._ask(ctx, request))
 
     async def _ask(self, ctx: RunContext, request: CompletionRequest) -> Completion:
-        estimate = self._estimate(request)
+        refusals, resent, waited_s = 0, 0, 0.0
+        jitter = Random(f"{ctx.spec.seed}:{ctx.attempt}")  # noqa: S311 - spreads waits, hides nothing
+        while True:
+            try:
+                return await self._ask_once(ctx, request)
+            except ModelError as error:
+                if isinstance(error, ModelConnectionError) and error.is_unread:
+                    resent += 1
+                    if resent > _MOST_RESENT:
+                        raise
+
+                    continue
+
+                if not error.is_refusal or isinstance(error, RetryAfterTooLongError):
+                    raise
+
+                refusals += 1
+                wait_s = _WAITS.backoff_s(refusals, jitter.random(), error.retry_after_s)
+                waited_s += wait_s
+                self._record(ctx, refusals=1, refused_s=wait_s)
+                self._check_patience(error, waited_s)
+
+            with ctx.waiting():
+                await anyio.sleep(wait_s)
+
+    def _check_patience(self, error: ModelError, waited_s: float) -> None:
+        """See whether a refusal may be waited for.
+
+        Raises:
+            ModelError: this call has waited long enough, or the endpoint refuses all of them.
+        """
+        gate, most_s = self._endpoints.gate(self._client), self._endpoints.refused_for_s
+        if gate.refused_for_s >= most_s:
+            gate.give_up(error)  # else each of them would have to find it out
+            raise error
+
+        if waited_s > most_s:
+            raise error
+
+    async def _ask_once(self, ctx: RunContext, request: CompletionRequest) -> Completion:
+        expected = self._endpoints.worst_cases.expect(request, self._base_url)
         gate = self._endpoints.gate(self._client)
         waited_s = ctx.waited_s
         async with AsyncExitStack() as stack:
             with ctx.waiting():
-                reservation = await self._endpoints.reserve(estimate.cost_usd, estimate.tokens)
+                reservation = await self._endpoints.reserve(expected)
                 stack.callback(reservation.release)
                 ticket = await stack.enter_async_context(
-                    gate.admit(ctx.spec.condition_id, estimate.tokens)
+                    gate.admit(ctx.spec.condition_id, expected.tokens)
                 )
 
             self._record(ctx, queued_s=ctx.waited_s - waited_s)
+            reservation.begin()
             begun = perf_counter()
             try:
-                completion = await self._client.client.complete(request)
+                completion = await self._completed(request)
             except ModelError as error:
                 self._record(ctx, provider_s=perf_counter() - begun)
                 ticket.rejected(error)
                 if error.usage is not None:
-                    ticket.settle(error.usage.input_tokens + error.usage.output_tokens)
+                    ticket.settle(error.usage.tokens)
 
-                self._settle_failure(ctx, request, error, estimate, reservation)
+                self._settle_failure(ctx, request, error, expected, reservation)
+                raise
+            except BaseException:
+                # Cut off from outside, after it was sent: the provider may bill it all the same.
+                self._record(ctx, provider_s=perf_counter() - begun)
+                self._set_aside(ctx, expected, reservation)
                 raise
 
             ticket.succeeded(headers=completion.rate_limits)
-            ticket.settle(completion.usage.input_tokens + completion.usage.output_tokens)
+            ticket.settle(completion.usage.tokens)
             self._record(ctx, provider_s=completion.provider_s)
-            self._settle(ctx, request, completion.usage, reservation)
+            self._settle(ctx, request, completion.usage, expected, reservation)
+            self._tell(ctx, completion)
             return completion
 
-    def _estimate(self, request: CompletionRequest) -> _Estimate:
-        asked, most = prompt_tokens(request), request.max_tokens
-        prices, url = self._endpoints.prices, self._client.account[0]
-        cost_usd = prices.worst_case_usd(request.model, asked, most or 0, url)
-        return _Estimate(asked, asked + (most or _UNBOUNDED_ANSWER_TOKENS), cost_usd or 0.0)
+    async def _completed(self, request: CompletionRequest) -> Completion:
+        """Ask, and see that what comes is an answer, whoever the provider is."""
+        completion = await self._client.client.complete(request)
+        fault = fault_of(completion, request, self.provider)
+        if fault is not None:
+            raise fault
+
+        return completion
 
     def _settle(
-        self, ctx: RunContext, request: CompletionRequest, usage: Usage, reservation: Reservation
+        self,
+        ctx: RunContext,
+        request: CompletionRequest,
+        usage: Usage,
+        expected: Expected,
+        reservation: Reservation,
     ) -> None:
-        cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._client.account[0])
-        tokens = usage.input_tokens + usage.output_tokens
-        reservation.settle(cost_usd or 0.0, tokens)
+        cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._base_url)
+        reservation.settle(cost_usd or 0.0, usage.tokens)
         self._record(
             ctx,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cost_usd=cost_usd or 0.0,
         )
+        for name in ("cached_input_tokens", "reasoning_tokens"):
+            if tokens := getattr(usage, name):
+                self._record(ctx, **{name: tokens})
+
+        if cost_usd is None:
+            self._endpoints.tell_once("model.price_unknown", self._base_url, request.model)
+
+        if self._endpoints.worst_cases.note(request, self._base_url, expected, usage, cost_usd):
+            self._endpoints.tell_once("model.billed_more", self._base_url, request.model)
 
     def _settle_failure(
         self,
         ctx: RunContext,
         request: CompletionRequest,
         error: ModelError,
-        estimate: _Estimate,
+        expected: Expected,
         reservation: Reservation,
     ) -> None:
         """Account for a call that failed: what the provider counted, or may be billing unseen."""
         if error.usage is not None:
-            self._settle(ctx, request, error.usage, reservation)
-        elif _may_be_billed(error):
-            reservation.settle(estimate.cost_usd, estimate.tokens)
-            self._record(
-                ctx, uncounted_cost_usd=estimate.cost_usd, uncounted_tokens=estimate.tokens
-            )
+            self._settle(ctx, request, error.usage, expected, reservation)
+        elif error.may_be_billed:
+            self._set_aside(ctx, expected, reservation)
         else:
             reservation.release()
 
-    def _record(self, ctx: RunContext, **metrics: float) -> None:
-        ctx.record(**{self._prefix + name: value for name, value in metrics.items()})
+    def _set_aside(self, ctx: RunContext, expected: Expected, reservation: Reservation) -> None:
+        reservation.settle(expected.cost_usd or 0.0, expected.tokens)
+        self._record(
+            ctx,
+            uncounted_cost_usd=expected.cost_usd or 0.0,
+            uncounted_tokens=expected.tokens,
+        )
 
+    def _tell(self, ctx: RunContext, completion: Completion) -> None:
+        """Say once what is odd about an answer that is kept all the same."""
+        if not ending_of(completion.finish_reason).is_known:
+            self._record(ctx, unknown_endings=1)
+            self._endpoints.tell_once(
+                "model.unknown_ending",
+                self._base_url,
+                completion.model,
+                finish_reason=completion.finish_reason,
+            )
 
-def _may_be_billed(error: ModelError) -> bool:
-    """Tell whether the model may have answered although the answer has not arrived."""
-    if isinstance(error, ModelTimeoutError):
-        return error.phase != "connect"
-
-    is_broken = isinstance(error, ModelConnectionError) and error.http_status is not None
-    return is_broken or isinstance(error, MalformedResponseError)
+    def _record(self, ctx: RunContext, **metrics: float | None) -> None:
+        for name, value in metrics.items():
+            full = self._prefix + name
+            is_unknown = full in ctx.metrics and ctx.metrics[full] is None
+            ctx.record(**{full: None if is_unknown else value})  # what is not known stays so

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from penstock._base.json import decode
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
 from penstock.models.calls import Caller
 from penstock.models.chat_model import Completion
-from penstock.models.model_errors import MalformedResponseError, ModelError, TruncatedError
+from penstock.models.endings import Ending, ending_of
+from penstock.models.model_errors import (
+    MalformedResponseError,
+    ModelError,
+    RefusalError,
+    TruncatedError,
+)
 from penstock.models.prompts import scope_of
 from penstock.models.request_template import RequestTemplate
 
@@ -18,8 +25,9 @@ __all__ = ["ChatAgent", "checked"]
 class ChatAgent:
     """Answers the problem of a run by one call of a chat model.
 
-    The answer's outputs are its ``text``, the fields of its JSON where a schema was given, and
-    ``logprobs`` where they were asked for. The run's metadata say who answered.
+    The answer's outputs are its ``text`` and, where there are any, the fields of its JSON,
+    ``reasoning``, ``tool_calls`` and ``logprobs``. The run's metadata say who answered and why
+    the answer ended.
 
     Args:
         template: Makes the request of each run.
@@ -46,11 +54,20 @@ class ChatAgent:
             _describe(ctx, completion)
             fields = checked(self._template, completion)
         except ModelError as error:
+            if error.completion is not None:
+                _describe(ctx, error.completion)
+                ctx.provenance.update(_written(error.completion))
+
             if error.http_status is not None:
                 ctx.record(http_status=error.http_status)
 
             if error.request_id is not None:
                 ctx.provenance["request_id"] = error.request_id
+
+            is_kept = self._template.options.on_refusal == "keep"
+            if isinstance(error, RefusalError) and error.completion is not None and is_kept:
+                refusal = error.completion.refusal or error.completion.text
+                return AgentResult(outputs={"text": refusal, "is_refusal": True})
 
             raise
 
@@ -60,11 +77,7 @@ class ChatAgent:
         if completion.first_token_s is not None:
             ctx.record(first_token_s=completion.first_token_s)
 
-        outputs = {**fields, "text": completion.text}
-        if completion.logprobs is not None:
-            outputs["logprobs"] = completion.logprobs
-
-        return AgentResult(outputs=outputs)
+        return AgentResult(outputs={**fields, "text": completion.text, **_outputs(completion)})
 
 
 def checked(template: RequestTemplate, completion: Completion) -> dict[str, Any]:
@@ -74,36 +87,70 @@ def checked(template: RequestTemplate, completion: Completion) -> dict[str, Any]
         TruncatedError: it was cut at ``max_tokens``, and the study does not keep such answers.
         MalformedResponseError: it does not follow the JSON schema.
     """
-    said: dict[str, Any] = {
-        "http_status": completion.http_status,
-        "request_id": completion.request_id,
-        "usage": completion.usage,
-    }
     options = template.options
-    if completion.finish_reason == "length" and options.on_truncated == "fail":
+    if options.on_truncated == "fail" and ending_of(completion.finish_reason) is Ending.CUT:
+        name = "max_tokens" if options.max_completion_tokens is None else "max_completion_tokens"
         raise TruncatedError(
-            f"{template.who}: the answer was cut at max_tokens={options.max_tokens}; "
+            f"{template.who}: the answer was cut at {name}={getattr(options, name)}; "
             "raise it, or keep such answers with on_truncated: keep",
-            **said,
+            completion=completion,
         )
 
-    if template.answers is None:
+    if template.answers is None or (completion.tool_calls and not completion.text):
         return {}
 
     try:
         return template.answers.read(completion.text)
     except MalformedResponseError as error:
-        raise MalformedResponseError(f"{template.who}: {error}", **said) from None
+        raise MalformedResponseError(f"{template.who}: {error}", completion=completion) from None
+
+
+def _outputs(completion: Completion) -> dict[str, Any]:
+    outputs: dict[str, Any] = {}
+    if completion.reasoning:
+        outputs["reasoning"] = completion.reasoning
+
+    if completion.tool_calls:
+        outputs["tool_calls"] = [
+            {"id": call.id, "name": call.name, "arguments": _arguments(call.arguments)}
+            for call in completion.tool_calls
+        ]
+
+    if completion.logprobs is not None:
+        outputs["logprobs"] = completion.logprobs
+
+    return outputs
+
+
+def _arguments(written: str) -> Any:
+    """Read the arguments of a call, which a model may have written badly."""
+    try:
+        return decode(written)
+    except (ValueError, RecursionError):
+        return written
+
+
+def _written(completion: Completion) -> dict[str, str]:
+    """Give what a model wrote although it is not an answer: it was paid for."""
+    said = {
+        "refusal": completion.refusal,
+        "unused_text": completion.text,
+        "reasoning": completion.reasoning,
+    }
+    return {name: text for name, text in said.items() if text}
 
 
 def _describe(ctx: RunContext, completion: Completion) -> None:
     """Say in the run who answered; what the provider did not say is left out."""
+    ending = ending_of(completion.finish_reason)
     told = {
-        "model_name": completion.model,
+        "model_name": completion.model or None,
         "request_id": completion.request_id,
         "system_fingerprint": completion.system_fingerprint,
         "finish_reason": completion.finish_reason,
+        "is_ending_unknown": ending is Ending.UNKNOWN or None,
         "is_cached": completion.is_cached,
         "is_usage_estimated": completion.usage.is_estimated or None,
+        "is_redacted": completion.is_redacted or None,
     }
     ctx.provenance.update({name: value for name, value in told.items() if value is not None})

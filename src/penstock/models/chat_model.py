@@ -1,4 +1,4 @@
-"""What is asked of a chat model and what it answers, whoever provides it."""
+"""The port of chat models: what is asked, what is answered, whoever provides it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ __all__ = [
     "Completion",
     "CompletionRequest",
     "RateLimitHeaders",
+    "ToolCall",
     "Usage",
 ]
 
@@ -32,6 +33,8 @@ class CompletionRequest(Fact):
         messages: The conversation so far.
         temperature: How freely tokens are drawn; the provider's default where not given.
         max_tokens: The most tokens of an answer.
+        max_completion_tokens: The same under its newer name, which some models insist on.
+        reasoning_effort: How much a model is to reason before it answers.
         seed: Asks the provider for reproducible sampling; not all keep to it.
         stop: Texts at which the answer ends.
         logprobs: Whether the log-probabilities of the answer's tokens are wanted.
@@ -45,6 +48,8 @@ class CompletionRequest(Fact):
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    reasoning_effort: str | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
     logprobs: bool = False
@@ -52,15 +57,51 @@ class CompletionRequest(Fact):
     stream: bool = False
     extra: Mapping[str, Any] = EMPTY
 
+    @property
+    def most_output_tokens(self) -> int | None:
+        """The most tokens of an answer, under whichever name it is sent; None for no bound."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
 
 class Usage(Fact):
-    """Tokens that a provider counted."""
+    """Tokens that a provider counted, and what it charged.
+
+    Args:
+        input_tokens: Tokens of the prompt, those from and for a cache included.
+        output_tokens: Tokens that the model wrote, those of its reasoning included.
+        cached_input_tokens: Tokens of the prompt that came from the provider's cache.
+        cache_write_tokens: Tokens of the prompt that were written to it.
+        reasoning_tokens: Tokens of the reasoning.
+        is_estimated: Whether the provider said nothing and the numbers are ours.
+        cost_usd: What the provider says that it charged, in US dollars, where it does.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     is_estimated: bool = False
-    """Whether the provider said nothing and the numbers are ours."""
+    cost_usd: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """All tokens, of prompt and answer."""
+        return self.input_tokens + self.output_tokens
+
+
+class ToolCall(Fact):
+    """A call of a tool that a model asks for.
+
+    Args:
+        id: The provider's id of the call.
+        name: The tool.
+        arguments: What it is to be called with: JSON text, as the model wrote it.
+    """
+
+    id: str = ""
+    name: str
+    arguments: str = "{}"
 
 
 class RateLimitHeaders(Fact):
@@ -87,9 +128,13 @@ class Completion(Fact):
     """What a chat model answered.
 
     Args:
-        text: The answer.
+        text: The answer, without the reasoning.
+        reasoning: What the model thought before it answered, where its provider shows it.
+        tool_calls: The tools that the model wants to have called.
+        refusal: What it said in declining, where the provider marks that as such.
         model: The model that answered, as the provider names it.
-        finish_reason: Why the answer ended: ``stop``, ``length``, ``content_filter``, ...
+        finish_reason: Why the answer ended, in the provider's own word
+            (see `penstock.models.endings`).
         usage: Tokens.
         system_fingerprint: The provider's mark of its own configuration.
         request_id: The provider's id of the request.
@@ -98,10 +143,14 @@ class Completion(Fact):
         first_token_s: How long until the first token, in seconds; where the answer was streamed.
         http_status: The status of the response.
         is_cached: Whether the answer came from the response cache and cost nothing.
+        is_redacted: Whether the key was in it, and was taken out.
         rate_limits: What the provider said about its limits, where it did.
     """
 
     text: str
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str | None = None
     model: str = ""
     finish_reason: str | None = None
     usage: Usage = Usage()
@@ -112,11 +161,12 @@ class Completion(Fact):
     first_token_s: float | None = None
     http_status: int | None = None
     is_cached: bool = False
+    is_redacted: bool = False
     rate_limits: RateLimitHeaders | None = None
 
 
 class ChatModel(Protocol):
-    """Whoever completes a conversation: an endpoint, another library, a fake in a test."""
+    """A provider: an endpoint, another library, a fake in a test."""
 
     async def complete(self, request: CompletionRequest) -> Completion:
         """Answer a request.

@@ -132,7 +132,7 @@ class DeclaredModels:
         budget, who = self._study.budget, declared.template.who
         bounds = [name for name in ("max_cost_usd", "max_tokens") if getattr(budget, name)]
         options = declared.template.options
-        if bounds and options.max_tokens is None:
+        if bounds and not declared.template.is_bounded:
             yield (
                 f"{who}: budget.{bounds[0]} needs its max_tokens: without it nobody knows what an "
                 "answer costs at most"

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import structlog
+
+from penstock.errors import ValidationError
 from penstock.models.cache import ResponseCache
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
-from penstock.models.keys import Keys
+from penstock.models.gate.worst_case import Expected, WorstCases
+from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
 from penstock.models.openai.client import OpenAIChatModel
 from penstock.models.session import Session
 from penstock.study.chat import ChatOptions, EndpointLimits
 from penstock.study.model import Study
+from penstock.study.request_fields import http_address
 
-__all__ = ["EndpointClient", "Endpoints"]
+__all__ = ["Account", "EndpointClient", "Endpoints"]
 
-_Account = tuple[str, str | None]
+
+class Account(NamedTuple):
+    """Whom an endpoint knows: its calls share one gate.
+
+    Args:
+        base_url: The endpoint.
+        key: Where the key comes from; None where none is sent.
+    """
+
+    base_url: str
+    key: str | None
 
 
 class EndpointClient(NamedTuple):
     """A client of one endpoint, and the account that it uses there.
 
     Args:
-        client: Asks; clients differ in their timeouts.
-        account: The endpoint and the variable of its key, which share a gate.
+        client: Asks; clients differ in how they connect and how long they wait.
+        account: Whom the endpoint knows.
         provider: The endpoint's host, as results name it.
     """
 
     client: OpenAIChatModel
-    account: _Account
+    account: Account
     provider: str
 
 
@@ -50,14 +66,28 @@ class Endpoints:
 
     def __init__(self, study: Study) -> None:
         self.prices = Prices(study.prices)
+        self.worst_cases = WorstCases(self.prices)
+        self.refused_for_s = 0.0
         self.cache: ResponseCache | None = None
         self._study = study
         self._spending = Spending(study.budget)
         self._out_of_budget: Callable[[str], None] = lambda _: None
         self._keys = Keys(study.resolve(".env"))
-        self._limits = {name.rstrip("/"): limits for name, limits in study.limits.items()}
-        self._clients: dict[tuple[str, str | None, float, float], EndpointClient] = {}
-        self._gates: dict[_Account, Gate] = {}
+        self._limits = {self.address(name): limits for name, limits in study.limits.items()}
+        self._clients: dict[str, EndpointClient] = {}
+        self._gates: dict[Account, Gate] = {}
+        self._told: set[tuple[str, ...]] = set()
+
+    def address(self, base_url: str) -> str:
+        """Return the address that a declaration stands for.
+
+        Raises:
+            ValidationError: a variable in it is set nowhere, or what it holds is not an address.
+        """
+        try:
+            return http_address(self._filled("base_url", base_url))
+        except ValueError as error:
+            raise ValidationError([f"base_url: {base_url}: {error}"]) from None
 
     def client(self, options: ChatOptions) -> EndpointClient:
         """Return the client of an endpoint; those who ask for the same share it.
@@ -65,23 +95,51 @@ class Endpoints:
         Raises:
             ValidationError: there is no key, or the endpoint cannot be used.
         """
-        name = options.api_key_env
-        wanted = (options.base_url, name, options.timeout_s, options.connect_timeout_s)
-        if wanted not in self._clients:
-            limits = self._limits_of(options.base_url)
-            client = OpenAIChatModel(
-                options.base_url,
-                api_key=None if name is None else self._keys.find(name),
-                key_name=name,
-                max_connections=limits.max_in_flight or 0,
-                timeout_s=options.timeout_s,
-                connect_timeout_s=options.connect_timeout_s,
-                max_retry_after_s=limits.max_retry_after_s,
-            )
-            provider = urlsplit(options.base_url).hostname or options.base_url
-            self._clients[wanted] = EndpointClient(client, (options.base_url, name), provider)
+        wanted = options.model_dump_json(include=_OF_THE_WAY)
+        found = self._clients.get(wanted)
+        if found is None:
+            found = self._clients[wanted] = self._made(options)
 
-        return self._clients[wanted]
+        return found
+
+    def _made(self, options: ChatOptions) -> EndpointClient:
+        address, name = self.address(options.base_url), options.api_key_env
+        source = self._source(options)
+        limits = self._limits.get(address, _NO_LIMITS)
+        ca_file = options.ca_file and self._filled("ca_file", options.ca_file)
+        client = OpenAIChatModel(
+            address,
+            api_key=None if name is None else self._keys.find(name),
+            key_name=name,
+            key_source=source,
+            key_header=options.api_key_header,
+            headers=self._all_filled("headers", options.headers),
+            query=self._all_filled("query", options.query),
+            max_connections=limits.max_in_flight or 0,
+            timeout_s=options.timeout_s,
+            connect_timeout_s=options.connect_timeout_s,
+            max_retry_after_s=limits.max_retry_after_s,
+            proxy=options.proxy and self._filled("proxy", options.proxy),
+            ca_file=ca_file and str(self._study.resolve(ca_file)),
+            verify_tls=options.verify_tls,
+            think_tags=options.think_tags,
+        )
+        account = Account(address, name if source is None else source.place)
+        return EndpointClient(client, account, urlsplit(address).hostname or address)
+
+    def _source(self, options: ChatOptions) -> KeySource | None:
+        if options.api_key_file is not None:
+            path = self._filled("api_key_file", options.api_key_file)
+            return FileKey(self._study.resolve(path))
+
+        return CommandKey(options.api_key_command) if options.api_key_command else None
+
+    def _all_filled(self, field: str, texts: Mapping[str, str]) -> dict[str, str]:
+        return {name: self._filled(f"{field}.{name}", text) for name, text in texts.items()}
+
+    def _filled(self, field: str, text: str) -> str:
+        """Put in what the environment, or the ``.env`` file, holds for ``${NAME}``."""
+        return _VARIABLE.sub(lambda found: self._keys.find(found[1], field), text)
 
     def gate(self, client: EndpointClient) -> Gate:
         """Return the gate of a client's account."""
@@ -91,33 +149,47 @@ class Endpoints:
         """List the endpoints that the study declares, first seen first."""
         chats = [agent.chat for agent in self._study.agents.values()]
         judges = [evaluator.judge for evaluator in self._study.evaluators.values()]
-        return list(dict.fromkeys(each.base_url for each in (*chats, *judges) if each is not None))
+        urls = [self.address(each.base_url) for each in (*chats, *judges) if each is not None]
+        return list(dict.fromkeys(urls))
 
     def unused_limits(self) -> list[str]:
         """List the limits of endpoints that nobody uses: a name is misspelt there."""
         known = self.urls()
-        return [name for name in self._study.limits if name.rstrip("/") not in known]
+        return [name for name in self._study.limits if self.address(name) not in known]
 
-    async def reserve(self, cost_usd: float, tokens: int) -> Reservation:
+    async def reserve(self, expected: Expected) -> Reservation:
         """Reserve what a call may spend; where the budget does not allow it, the study stops.
 
         Raises:
             BudgetExhaustedError: the budget does not allow the call.
         """
         try:
-            return await self._spending.reserve_in_turn(cost_usd, tokens)
+            return await self._spending.reserve_in_turn(expected.cost_usd or 0.0, expected.tokens)
         except BudgetExhaustedError as error:
             self._out_of_budget(str(error))
             raise
+
+    def tell_once(self, event: str, base_url: str, model: str, **said: Any) -> None:
+        """Log a warning about a model, the first time that it is said in a session."""
+        told = (event, base_url, model, *map(str, said.values()))
+        if told not in self._told:
+            self._told.add(told)
+            log = structlog.get_logger("penstock.models")
+            log.warning(event, model=model, endpoint=base_url, **said, what_to_do=_ADVICE[event])
 
     @asynccontextmanager
     async def open(self, session: Session) -> AsyncIterator[None]:
         """Be open inside ``async with``."""
         study = self._study
         self._out_of_budget = session.out_of_budget
+        self.refused_for_s = session.refused_for_s
         self._spending = Spending(
-            study.budget, spent_usd=session.spent_usd, spent_tokens=session.spent_tokens
+            study.budget,
+            spent_usd=session.spent_usd,
+            spent_tokens=session.spent_tokens,
+            on_risked=session.risked,
         )
+        self._told.clear()
         async with AsyncExitStack() as stack:
             if study.response_cache is not None:
                 cache = ResponseCache(study.resolve(study.response_cache))
@@ -126,16 +198,38 @@ class Endpoints:
             for each in self._clients.values():
                 await stack.enter_async_context(each.client)
                 if each.account not in self._gates:
-                    url, _ = each.account
-                    changed = partial(session.limit_changed, endpoint=url)
+                    url = each.account.base_url
                     self._gates[each.account] = Gate(
-                        url, self._limits_of(url), on_limit_changed=changed
+                        url,
+                        self._limits.get(url, _NO_LIMITS),
+                        on_limit_changed=partial(session.limit_changed, endpoint=url),
                     )
 
             yield
 
-    def _limits_of(self, url: str) -> EndpointLimits:
-        return self._limits.get(url, _NO_LIMITS)
 
+_OF_THE_WAY = {
+    "base_url",
+    "api_key_env",
+    "api_key_file",
+    "api_key_command",
+    "api_key_header",
+    "headers",
+    "query",
+    "proxy",
+    "ca_file",
+    "verify_tls",
+    "timeout_s",
+    "connect_timeout_s",
+    "think_tags",
+}
+"""What makes two clients the same: all that is said of how an endpoint is asked."""
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _NO_LIMITS = EndpointLimits()
+_ADVICE = {
+    "model.price_unknown": "its cost is not known; declare it under prices:",
+    "model.unknown_ending": "its answers are kept; look at the attempts with this finish_reason",
+    "model.billed_more": "more was billed than max_tokens allows; the budget expects that now",
+    "model.prompt_cut": "the provider counted far fewer tokens than the prompt has; it may cut it",
+}

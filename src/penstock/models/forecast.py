@@ -91,13 +91,13 @@ def _forecast(
     low, high = [], []
     for request, growth in samples:
         asked = prompt_tokens(request)
-        answered = request.max_tokens or 0
+        answered = request.most_output_tokens or 0
         low.append((request.model, Usage(input_tokens=asked)))
         grown = Usage(input_tokens=asked + growth, output_tokens=answered)
         high.append((request.model, grown))
 
     scale, url = calls / len(samples), template.options.base_url
-    is_bounded = template.options.max_tokens is not None
+    is_bounded = template.is_bounded
     return Forecast(
         template.who,
         calls,
@@ -136,10 +136,10 @@ def _requests(
         if problem is None:
             continue
 
-        answer = agent.chat.max_tokens if is_judge and agent and agent.chat else None
+        answer = agent.chat.max_tokens if is_judge and agent and agent.chat else 0
         scope = scope_of(spec, problem, plan.condition_of(spec), **others)
         try:
-            yield template.fill_in(scope, spec.seed), answer or 0
+            yield template.fill_in(scope, spec.seed), answer if isinstance(answer, int) else 0
         except PromptError:
             continue  # `check` tells it
 

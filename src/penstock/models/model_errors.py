@@ -6,9 +6,10 @@ ModelError
 ├─ ModelTimeoutError            nothing in time: connect, first_byte, total, stalled  retryable
 ├─ ModelConnectionError         refused, reset, closed early              retryable
 ├─ MalformedResponseError       not the JSON of a completion              retryable
-├─ AuthenticationError          401, 402, 403, or no credit left: stops the study at once
+├─ AuthenticationError          a wrong key, or no credit left: stops the study at once
 ├─ BadRequestError              400, 404, 422 and their like: the request itself
-│   └─ ContextTooLongError      more tokens than the model takes
+│   ├─ ContextTooLongError      more tokens than the model takes
+│   └─ AccessDeniedError        403: this model or request is not for this key
 ├─ ContentFilteredError         the provider filtered prompt or answer
 ├─ RefusalError                 the model declined
 ├─ TruncatedError               the answer hit max_tokens
@@ -19,10 +20,12 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from penstock._base.aimd import REFUSED_STATUSES
 from penstock.errors import RunFault
-from penstock.models.chat_model import RateLimitHeaders, Usage
+from penstock.models.chat_model import Completion, RateLimitHeaders, Usage
 
 __all__ = [
+    "AccessDeniedError",
     "AuthenticationError",
     "BadRequestError",
     "ContentFilteredError",
@@ -49,10 +52,16 @@ class ModelError(RunFault):
         request_id: The provider's id of the request, where it gave one.
         usage: Tokens that were used all the same, where the provider counted them.
         rate_limits: What the provider said about its limits, where it did.
+        completion: What came and is not an answer, where something did; the four above are read
+            from it where they are not given.
+        may_be_billed: Whether the provider may charge for the call without having said so; what
+            the class says, where not given.
+        is_refusal: Whether the provider did nothing and said "not now": a rate, or too much load.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
     stops_study: ClassVar[bool] = False
+    may_be_billed: bool = False
 
     def __init__(
         self,
@@ -63,13 +72,27 @@ class ModelError(RunFault):
         request_id: str | None = None,
         usage: Usage | None = None,
         rate_limits: RateLimitHeaders | None = None,
+        completion: Completion | None = None,
+        may_be_billed: bool | None = None,
+        is_refusal: bool | None = None,
     ) -> None:
         super().__init__(message)
+        if completion is not None:
+            http_status = http_status or completion.http_status
+            request_id = request_id or completion.request_id
+            usage = usage or completion.usage
+            rate_limits = rate_limits or completion.rate_limits
+
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.request_id = request_id
         self.usage = usage
         self.rate_limits = rate_limits
+        self.completion = completion
+        if may_be_billed is not None:
+            self.may_be_billed = may_be_billed
+
+        self.is_refusal = http_status in REFUSED_STATUSES if is_refusal is None else is_refusal
 
 
 class RateLimitedError(ModelError):
@@ -97,24 +120,36 @@ class ModelTimeoutError(ModelError, TimeoutError):
         http_status: int | None = None,
         request_id: str | None = None,
     ) -> None:
-        super().__init__(message, http_status=http_status, request_id=request_id)
+        super().__init__(
+            message,
+            http_status=http_status,
+            request_id=request_id,
+            may_be_billed=phase != "connect",
+        )
         self.phase = phase
 
 
 class ModelConnectionError(ModelError, ConnectionError):
-    """The connection could not be made, or broke."""
+    """The connection could not be made, or broke.
+
+    ``is_unread`` says that it broke on a connection that had served before, and before a byte of
+    an answer: as a rule the server had closed it and read nothing, so asking again costs nothing.
+    """
 
     retryable = True
+    may_be_billed = True
+    is_unread = False
 
 
 class MalformedResponseError(ModelError):
     """The response is not the JSON of a completion."""
 
     retryable = True
+    may_be_billed = True
 
 
 class AuthenticationError(ModelError):
-    """The provider does not know the key, or lets it do nothing; no other call can succeed."""
+    """The provider does not know the key, or its account has no credit; no call can succeed."""
 
     stops_study = True
 
@@ -127,12 +162,16 @@ class ContextTooLongError(BadRequestError):
     """The conversation has more tokens than the model takes."""
 
 
+class AccessDeniedError(BadRequestError):
+    """The provider does not let this key have this model, or this request; others may succeed."""
+
+
 class ContentFilteredError(ModelError):
     """The provider filtered the prompt or the answer."""
 
 
 class RefusalError(ModelError):
-    """The model declined to answer."""
+    """The model declined to answer; ``completion`` holds what it said."""
 
 
 class TruncatedError(ModelError):

@@ -8,6 +8,7 @@ and each key of the payload), ``condition`` (factors and blocks), ``run`` (``see
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -93,6 +94,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 
 _ENVIRONMENT = _environment()
+_ALONE = re.compile(r"\s*\{\{[-+]?((?:(?!\{\{|\}\}).)*?)[-+]?\}\}\s*", re.DOTALL)
 
 
 class Template:
@@ -102,24 +104,53 @@ class Template:
         source: The text; one without ``{{`` and ``{%`` is taken as it is.
 
     Raises:
-        PromptError: it is no template.
+        PromptError: it is not a template.
     """
 
     def __init__(self, source: str) -> None:
         self.source = source
         self._compiled: jinja2.Template | None = None
+        self._expression: Any = None
         if any(mark in source for mark in ("{{", "{%", "{#")):
             try:
                 self._compiled = _ENVIRONMENT.from_string(source)
+                alone = _ALONE.fullmatch(source)
+                if alone is not None:
+                    self._expression = _ENVIRONMENT.compile_expression(
+                        alone[1], undefined_to_none=False
+                    )
             except jinja2.TemplateError as error:
                 line = getattr(error, "lineno", None)
                 place = f" (line {line})" if line and "\n" in source else ""
-                raise PromptError(f"is no template{place}: {error}") from None
+                raise PromptError(f"is not a template{place}: {error}") from None
 
     @property
     def is_fixed(self) -> bool:
         """Whether the text is the same in every run."""
         return self._compiled is None
+
+    def value(self, scope: Mapping[str, Any]) -> Any:
+        """Give what the text stands for: where it is one expression alone, that one's value.
+
+        So a level that is a number, a flag or null stays what it is.
+
+        Raises:
+            PromptError: a name is unknown, or an expression fails.
+        """
+        if self._compiled is None:
+            return self.source
+
+        if self._expression is None:
+            return self.render(scope)
+
+        try:
+            value = self._expression(scope)
+            if isinstance(value, jinja2.Undefined):
+                str(value)  # raises its own sentence
+
+            return str(value) if isinstance(value, _Names) else value
+        except Exception as error:
+            raise PromptError(message_of(error)) from error
 
     def unknown_names(self, known: Mapping[str, Any]) -> list[str]:
         """List the names that are not in scope, in branches too that a rendering does not take."""

@@ -14,6 +14,10 @@ from penstock.study.chat import ChatOptions
 
 __all__ = ["RequestTemplate"]
 
+_NUMBERS = ("temperature", "top_p")
+_COUNTS = ("max_tokens", "max_completion_tokens")
+_TEXTS = ("model", "system", "prompt", "reasoning_effort")
+
 
 class RequestTemplate:
     """Makes the request of each run.
@@ -23,7 +27,7 @@ class RequestTemplate:
         options: What the study declares.
 
     Raises:
-        ValidationError: a field is no template, or ``json_schema`` cannot be used.
+        ValidationError: a field is not a template, or ``json_schema`` cannot be used.
     """
 
     def __init__(self, who: str, options: ChatOptions) -> None:
@@ -31,13 +35,11 @@ class RequestTemplate:
         self.options = options
         self._templates: dict[str, Template] = {}
         errors = []
-        for field in ("model", "system", "prompt", "temperature"):
-            source = getattr(options, field)
-            if isinstance(source, str):
-                try:
-                    self._templates[field] = Template(source)
-                except PromptError as error:
-                    errors.append(f"{who}: {field}: {error}")
+        for field, source in _sources(options):
+            try:
+                self._templates[field] = Template(source)
+            except PromptError as error:
+                errors.append(f"{who}: {field}: {error}")
 
         self.answers: JsonAnswers | None = None
         if options.json_schema is not None:
@@ -49,15 +51,23 @@ class RequestTemplate:
         if errors:
             raise ValidationError(errors)
 
+        self._is_extra_fixed = not any(field.startswith("extra.") for field in self._templates)
         self._fixed: dict[str, Any] = {
-            "top_p": options.top_p,
-            "max_tokens": options.max_tokens,
-            "stop": options.stop,
             "logprobs": options.logprobs,
             "json_schema": None if options.json_schema is None else dict(options.json_schema),
             "stream": options.stream,
-            "extra": options.extra,
         }
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether the answer's length has a bound."""
+        return any(getattr(self.options, name) is not None for name in _COUNTS)
+
+    @property
+    def fixed_model(self) -> str | None:
+        """The model's name, where it is the same in every run."""
+        template = self._templates["model"]
+        return template.source.strip() if template.is_fixed else None
 
     def faults(self, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find what cannot be filled in for a run: the field, and what is wrong with it."""
@@ -84,48 +94,130 @@ class RequestTemplate:
         Raises:
             PromptError: a template cannot be filled in.
         """
+        options = self.options
         try:
-            messages = [ChatMessage(role="user", content=self._field("prompt", scope))]
-            if "system" in self._templates:
-                system = ChatMessage(role="system", content=self._field("system", scope))
-                messages.insert(0, system)
-
+            stop = [self._field(f"stop.{place}", scope) for place in range(len(options.stop))]
             return CompletionRequest(
                 model=self._field("model", scope),
-                messages=tuple(messages),
-                temperature=self._temperature(scope),
-                seed=seed if self.options.seed else None,
+                messages=self._messages(scope),
+                seed=seed if options.seed else None,
+                reasoning_effort=self._value("reasoning_effort", scope),
+                stop=tuple(text for text in stop if text is not None),
+                extra=options.extra if self._is_extra_fixed else self._extra(scope),
+                **{name: self._value(name, scope) for name in (*_NUMBERS, *_COUNTS)},
                 **self._fixed,
             )
         except PromptError as error:
             raise PromptError(f"{self.who}: {error}") from error
 
-    def _temperature(self, scope: Mapping[str, Any]) -> float | None:
-        given = self.options.temperature
-        return self._field("temperature", scope) if isinstance(given, str) else given
+    def _messages(self, scope: Mapping[str, Any]) -> tuple[ChatMessage, ...]:
+        prompt = self._field("prompt", scope)
+        system = self._field("system", scope) if "system" in self._templates else None
+        if system is None:
+            return (ChatMessage(role="user", content=prompt),)
+
+        if self.options.system_as_user:
+            return (ChatMessage(role="user", content=f"{system}\n\n{prompt}"),)
+
+        return (
+            ChatMessage(role="system", content=system),
+            ChatMessage(role="user", content=prompt),
+        )
+
+    def _extra(self, scope: Mapping[str, Any]) -> dict[str, Any]:
+        filled: dict[str, Any] = self._filled(self.options.extra, "extra", scope)
+        return filled
+
+    def _filled(self, value: Any, path: str, scope: Mapping[str, Any]) -> Any:
+        if isinstance(value, str):
+            return self._field(path, scope) if path in self._templates else value
+
+        if isinstance(value, Mapping):
+            fields = {
+                name: (item, self._filled(item, f"{path}.{name}", scope))
+                for name, item in value.items()
+            }
+            # What is null in this run is left out; what is null in all of them was meant.
+            return {
+                name: made
+                for name, (item, made) in fields.items()
+                if made is not None or item is None
+            }
+
+        if isinstance(value, (list, tuple)):
+            return [self._filled(item, f"{path}.{at}", scope) for at, item in enumerate(value)]
+
+        return value
+
+    def _value(self, name: str, scope: Mapping[str, Any]) -> Any:
+        return self._field(name, scope) if name in self._templates else getattr(self.options, name)
 
     def _field(self, field: str, scope: Mapping[str, Any]) -> Any:
-        text = self._templates[field].render(scope)
-        if field == "model":
-            return _name(text)
+        template = self._templates[field]
+        value = template.value(scope)
+        if field in {"model", "prompt"}:
+            return _text(field, value)
 
-        return _number(text) if field == "temperature" else text
+        if value is None:
+            return None
+
+        if field in _NUMBERS:
+            return _number(value)
+
+        if field in _COUNTS:
+            return _count(value)
+
+        return value if field.startswith("extra.") or isinstance(value, str) else str(value)
 
 
-def _name(text: str) -> str:
-    if not text.strip():
-        raise PromptError("the model has no name")
+def _sources(options: ChatOptions) -> Iterator[tuple[str, str]]:
+    """Give every text of what is asked that may be a template, and its path."""
+    for field in (*_TEXTS, *_NUMBERS, *_COUNTS):
+        source = getattr(options, field)
+        if isinstance(source, str):
+            yield field, source
 
-    return text.strip()
+    for place, source in enumerate(options.stop):
+        yield f"stop.{place}", source
+
+    for path, source in _texts(options.extra, "extra"):
+        if "{{" in source or "{%" in source or "{#" in source:
+            yield path, source
 
 
-def _number(text: str) -> float:
+def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _texts(item, f"{path}.{name}")
+    elif isinstance(value, (list, tuple)):
+        for place, item in enumerate(value):
+            yield from _texts(item, f"{path}.{place}")
+
+
+def _text(field: str, value: Any) -> str:
+    if value is None or (field == "model" and not str(value).strip()):
+        raise PromptError("the model has no name" if field == "model" else "the prompt is null")
+
+    return str(value).strip() if field == "model" else str(value)
+
+
+def _number(value: Any) -> float:
     try:
-        number = float(text)
-    except ValueError:
-        raise PromptError(f"{text!r} is no number") from None
+        number = float(value)
+    except (TypeError, ValueError):
+        raise PromptError(f"{value!r} is not a number") from None
 
     if not math.isfinite(number):
-        raise PromptError(f"{text!r} is no temperature")
+        raise PromptError(f"{value!r} is not a finite number")
 
     return number
+
+
+def _count(value: Any) -> int:
+    number = _number(value)
+    if number < 1 or number != int(number):
+        raise PromptError(f"{value!r} is not a whole number above 0")
+
+    return int(number)

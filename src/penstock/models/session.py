@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
+from penstock.models.gate.budget import Risked
+
 __all__ = ["Resource", "Session"]
 
 
@@ -18,12 +20,17 @@ class Session(NamedTuple):
         out_of_budget: Called with the reason when the budget is spent: the study stops.
         limit_changed: Called with how many calls may be in flight from now on, why, and the
             endpoint's name as ``endpoint``.
+        refused_for_s: How long a call that is refused is waited for, in seconds.
+        risked: Told, whenever that changes, what the calls of this session may have cost so far;
+            it is to be kept where a process that is killed leaves it.
     """
 
     spent_usd: float
     spent_tokens: int
     out_of_budget: Callable[[str], None]
     limit_changed: Callable[..., None]
+    refused_for_s: float = 600.0
+    risked: Callable[[Risked], None] = lambda _: None
 
 
 class Resource(Protocol):

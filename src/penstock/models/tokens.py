@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from penstock._base.json import encode
 from penstock.models.chat_model import CompletionRequest
 
 __all__ = ["estimate_tokens", "prompt_tokens"]
@@ -9,6 +12,8 @@ __all__ = ["estimate_tokens", "prompt_tokens"]
 _ASCII_CHARACTERS_PER_TOKEN = 3
 _OTHER_BYTES_PER_TOKEN = 2
 _TOKENS_PER_MESSAGE = 4
+_SHORT = 32
+"""Shorter texts are settings, such as how much to reason."""
 
 
 def estimate_tokens(text: str) -> int:
@@ -31,7 +36,15 @@ def estimate_tokens(text: str) -> int:
 
 
 def prompt_tokens(request: CompletionRequest) -> int:
-    """Estimate the tokens of a request's messages."""
+    """Estimate the tokens of a prompt: messages, and what else a provider makes part of it.
+
+    Tools and JSON schemas are told to the model, and billed, as text.
+    """
+    others = [request.json_schema, *request.extra.values()]
     return sum(
         estimate_tokens(message.content) + _TOKENS_PER_MESSAGE for message in request.messages
-    )
+    ) + sum(estimate_tokens(encode(each)) for each in others if each and not _is_small(each))
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) < _SHORT)

@@ -15,6 +15,7 @@ from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
 from penstock.store.declarations import problem_row
 from penstock.store.starts import FILE, read_starts
+from penstock.study.chat import ChatOptions
 from penstock.study.model import Study
 
 __all__ = ["refuse_changes", "refuse_older_copy"]
@@ -104,14 +105,30 @@ def _changed_agents(connection: sqlite3.Connection, study: Study) -> _Changes:
     ]
 
 
-_OF_THE_CALL = frozenset({"api_key_env", "timeout_s", "connect_timeout_s"})
+_OF_THE_CALL = frozenset(
+    {
+        "api_key_env",
+        "api_key_file",
+        "api_key_command",
+        "api_key_header",
+        "proxy",
+        "ca_file",
+        "verify_tls",
+        "timeout_s",
+        "connect_timeout_s",
+    }
+)
 """What a chat agent's answers do not depend on."""
+
+
+_UNSAID = ChatOptions.model_construct(base_url="", model="").model_dump(mode="json")
+"""What a chat agent means that was declared before it could say so."""
 
 
 def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say how an agent's declaration changed, where its answers may have; else nothing."""
     if "chat" in before and "chat" in now:
-        fields = _different(before["chat"], now["chat"])
+        fields = _different(_UNSAID | before["chat"], now["chat"])
         told = ", ".join(field for field in fields if field not in _OF_THE_CALL)
         return f"has another {told}" if told else ""
 

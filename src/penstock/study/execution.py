@@ -80,6 +80,8 @@ class Execution(Declaration):
         concurrency: Runs in flight at once, or ``auto``: as many as the agents keep up with.
         timeout_s: How long an agent may take in one attempt, in seconds; null for any time.
         retry: Which failures are worth another attempt, and when.
+        refused_for_s: How long a call of a chat model that is refused (429, 503, 529) is waited
+            for before its attempt fails, in seconds; such a wait is not an attempt.
         max_failures: Stop the study when more runs than this have failed; null for never.
         fail_fast: Stop the study at the first failed run: the same as ``max_failures: 0``.
         limiters: Name -> how many runs may hold that limit at once (`RunContext.limiter`).
@@ -91,6 +93,7 @@ class Execution(Declaration):
     concurrency: Concurrency = 1
     timeout_s: Positive | None = None
     retry: Retry = Retry()
+    refused_for_s: NotNegative = 600.0
     max_failures: Annotated[Whole, Field(ge=0)] | None = None
     fail_fast: Flag = False
     limiters: Mapping[Name, PositiveWhole] = EMPTY

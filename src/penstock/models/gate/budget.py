@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 from time import monotonic
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import anyio
 
 from penstock.errors import StopStudy
 from penstock.study.chat import Budget
 
-__all__ = ["BudgetExhaustedError", "Reservation", "Spending"]
+__all__ = ["BudgetExhaustedError", "Reservation", "Risked", "Spending"]
 
 Bound = Literal["max_cost_usd", "max_tokens", "max_duration_s"]
 
@@ -42,11 +42,27 @@ class BudgetExhaustedError(StopStudy):
                 f"of {budgeted:.6g}, {spent:.6g} are spent and {reserved:.6g} reserved for calls "
                 f"in flight, and this call may need {asked:.6g}"
             )
+            if spent > budgeted:
+                what += f"; calls were billed {spent - budgeted:.6g} more than they could be"
 
         super().__init__(
             f"budget.{bound} is exhausted: {what}; raise budget.{bound} and run the study again "
             "to continue where it stopped"
         )
+
+
+class Risked(NamedTuple):
+    """What a session may have cost so far.
+
+    Args:
+        cost_usd: US dollars.
+        tokens: Tokens of prompts and answers.
+        calls: How many calls were sent.
+    """
+
+    cost_usd: float = 0.0
+    tokens: int = 0
+    calls: int = 0
 
 
 class Reservation:
@@ -55,8 +71,14 @@ class Reservation:
     def __init__(self, spending: Spending, cost_usd: float, tokens: int) -> None:
         self.cost_usd = cost_usd
         self.tokens = tokens
+        self.is_begun = False
         self._spending = spending
         self._is_open = True
+
+    def begin(self) -> None:
+        """Say that the call is about to be sent: from now on it may be billed."""
+        self.is_begun = True
+        self._spending.begun(self)
 
     def settle(self, cost_usd: float, tokens: int) -> None:
         """Say what the call really cost; nothing is changed by saying it again.
@@ -66,7 +88,7 @@ class Reservation:
             tokens: Tokens of prompt and answer.
 
         Raises:
-            ValueError: an amount is negative or no finite number.
+            ValueError: an amount is negative or not a finite number.
         """
         _check(cost_usd, tokens)
         if self._is_open:
@@ -89,6 +111,8 @@ class Spending:
         spent_usd: What earlier sessions spent, in US dollars.
         spent_tokens: What earlier sessions spent, in tokens.
         clock: Tells the time, in seconds; ``max_duration_s`` counts from now.
+        on_risked: Is told, whenever that changes, what this session may have cost so far: what
+            was settled, and the worst case of the calls that are under way.
     """
 
     def __init__(
@@ -98,6 +122,7 @@ class Spending:
         spent_usd: float = 0.0,
         spent_tokens: int = 0,
         clock: Callable[[], float] = monotonic,
+        on_risked: Callable[[Risked], None] = lambda _: None,
     ) -> None:
         _check(spent_usd, spent_tokens)
         self.spent_usd = spent_usd
@@ -106,6 +131,8 @@ class Spending:
         self.reserved_tokens = 0
         self._budget = budget
         self._open = 0
+        self._risked = Risked()
+        self._on_risked = on_risked
         self._turn = anyio.Lock(fast_acquire=True)
         self._freed = anyio.Event()
         self._clock = clock
@@ -120,7 +147,7 @@ class Spending:
 
         Raises:
             BudgetExhaustedError: what is spent, what is reserved and this are more than a bound.
-            ValueError: an amount is negative or no finite number.
+            ValueError: an amount is negative or not a finite number.
         """
         _check(cost_usd, tokens)
         self._check_bounds(cost_usd, tokens)
@@ -134,7 +161,7 @@ class Spending:
 
         Raises:
             BudgetExhaustedError: what is spent and this are more than a bound.
-            ValueError: an amount is negative or no finite number.
+            ValueError: an amount is negative or not a finite number.
         """
         _check(cost_usd, tokens)
         async with self._turn:  # first come, first served
@@ -145,8 +172,15 @@ class Spending:
 
             return self._reserve(cost_usd, tokens)
 
+    def begun(self, reservation: Reservation) -> None:
+        """Count a call that is about to be sent; `Reservation.begin` does it."""
+        self._risk(reservation.cost_usd, reservation.tokens, calls=1)
+
     def close(self, reservation: Reservation, cost_usd: float, tokens: int) -> None:
         """Put what a call cost in place of what it reserved; `Reservation.settle` does it."""
+        if reservation.is_begun:
+            self._risk(cost_usd - reservation.cost_usd, tokens - reservation.tokens)
+
         self.spent_usd += cost_usd
         self.spent_tokens += tokens
         self._open -= 1
@@ -154,6 +188,13 @@ class Spending:
         # Differences of sums drift: with nothing in flight nothing is reserved.
         self.reserved_usd = self.reserved_usd - reservation.cost_usd if self._open else 0.0
         self._freed.set()
+
+    def _risk(self, cost_usd: float, tokens: int, calls: int = 0) -> None:
+        risked = self._risked
+        self._risked = Risked(
+            risked.cost_usd + cost_usd, risked.tokens + tokens, risked.calls + calls
+        )
+        self._on_risked(self._risked)
 
     def _reserve(self, cost_usd: float, tokens: int) -> Reservation:
         self._open += 1
@@ -191,4 +232,6 @@ class Spending:
 
 def _check(cost_usd: float, tokens: int) -> None:
     if not (isfinite(cost_usd) and cost_usd >= 0 and tokens >= 0):
-        raise ValueError(f"no amount that can be spent: {cost_usd!r} US dollars, {tokens!r} tokens")
+        raise ValueError(
+            f"not an amount that can be spent: {cost_usd!r} US dollars, {tokens!r} tokens"
+        )

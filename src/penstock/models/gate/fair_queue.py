@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import Generic, TypeVar
 
 __all__ = ["FairQueue"]
@@ -24,6 +24,9 @@ class FairQueue(Generic[Waiter]):
 
     def __len__(self) -> int:
         return self._count
+
+    def __iter__(self) -> Iterator[Waiter]:
+        return iter([waiter for waiters in self._groups.values() for waiter in waiters])
 
     def append(self, group: str, waiter: Waiter) -> None:
         """Add a waiter at the end of its group; a new group comes last."""

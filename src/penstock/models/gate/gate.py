@@ -16,7 +16,7 @@ from typing import Self
 
 import anyio
 
-from penstock._base.aimd import REFUSED_STATUSES, AdaptiveLimit, Pause
+from penstock._base.aimd import AdaptiveLimit, Pause, RecentRefusals
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
 from penstock.models.gate.pacing import Entry, Rate
@@ -50,6 +50,7 @@ class Ticket:
         self._is_told = False
         self._woken: anyio.Event | None = None
         self._alarm: anyio.CancelScope | None = None
+        self._failure: ModelError | None = None
 
     async def __aenter__(self) -> Self:
         await self._gate._enter(self)
@@ -76,11 +77,11 @@ class Ticket:
         self._gate._succeeded(self, headers)
 
     def rejected(self, error: ModelError) -> None:
-        """Say that the call failed; 429, 503 and 529 pause everyone and cut the limit.
+        """Say that the call failed; refusals pause everyone and cut the limit, if they are many.
 
         Args:
-            error: Why; its ``retry_after_s`` is the length of the pause. Any other failure
-                changes nothing.
+            error: Why; where it is a refusal its ``retry_after_s`` is the length of the pause.
+                Any other failure changes nothing.
         """
         self._gate._rejected(self, error)
 
@@ -114,6 +115,8 @@ class Gate:
         self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed)
         longest_s = limits.max_retry_after_s
         self._pause = Pause(longest_s)
+        self._refusals = RecentRefusals()
+        self._refused_since: float | None = None
         self._requests = Rate(limits.requests_per_minute, longest_s)
         self._tokens = Rate(limits.tokens_per_minute, longest_s)
         self._queue: FairQueue[Ticket] = FairQueue()
@@ -136,6 +139,17 @@ class Gate:
     def limit(self) -> int:
         """How many calls may be in flight now."""
         return self._limit.value
+
+    @property
+    def refused_for_s(self) -> float:
+        """For how long every call has been refused, in seconds; 0 where the last one was not."""
+        return 0.0 if self._refused_since is None else self._clock() - self._refused_since
+
+    def give_up(self, error: ModelError) -> None:
+        """Let nobody wait any longer: whoever does fails, with this error."""
+        for ticket in self._queue:
+            ticket._failure = error
+            self._wake(ticket)
 
     def admit(self, group: str, tokens: int) -> Ticket:
         """Ask for a turn; entering the ticket waits for it.
@@ -165,15 +179,17 @@ class Gate:
         if self._timekeeper is not ticket:
             ticket._woken = anyio.Event()
             await ticket._woken.wait()
-            return
+        else:
+            with anyio.CancelScope() as ticket._alarm:
+                await self._sleep(max(self._due - self._clock(), _SHORTEST_SLEEP_S))
 
-        with anyio.CancelScope() as ticket._alarm:
-            await self._sleep(max(self._due - self._clock(), _SHORTEST_SLEEP_S))
+            ticket._alarm = None
+            if self._timekeeper is ticket:
+                self._timekeeper = None
+                self._give_turns()
 
-        ticket._alarm = None
-        if self._timekeeper is ticket:
-            self._timekeeper = None
-            self._give_turns()
+        if ticket._failure is not None and ticket._admitted_at is None:
+            raise ticket._failure
 
     def _withdraw(self, ticket: Ticket) -> None:
         """Forget a caller that was cancelled before its call began, perhaps with a turn."""
@@ -261,7 +277,11 @@ class Gate:
         self._hear(ticket, headers)
         self._pause.relax(ticket._admitted_at)
         is_saturated = self._in_flight >= self._limit.value
-        if self._limit.grow(ticket._admitted_at, is_saturated=is_saturated):
+        self._refusals.add(is_refused=False)
+        self._refused_since = None
+        if self._limit.weigh(
+            ticket._admitted_at, is_refused=False, is_saturated=is_saturated
+        ) or self._limit.grow(ticket._admitted_at, is_saturated=is_saturated):
             self._give_turns()
 
     def _rejected(self, ticket: Ticket, error: ModelError) -> None:
@@ -270,15 +290,22 @@ class Gate:
 
         ticket._is_told = True
         self._hear(ticket, error.rate_limits)
-        if error.http_status not in REFUSED_STATUSES:
+        if not error.is_refusal:
             return
 
         now = self._clock()
+        self._refused_since = self._refused_since or now
         self._correct(ticket, requests=1, tokens=0)  # rejected requests count, their tokens do not
-        if self._pause.begin(error.retry_after_s, ticket._admitted_at, now):
+        recent = self._refusals
+        recent.add(is_refused=True)
+        is_stray = recent.are_stray
+        if not is_stray and self._pause.begin(error.retry_after_s, ticket._admitted_at, now):
             self._hold_back()
 
-        self._limit.cut(ticket._admitted_at, now, f"http status {error.http_status}")
+        self._limit.weigh(ticket._admitted_at, is_refused=True)
+        share = {"refused": recent.refused, "of": recent.count} if is_stray else {}
+        reason = f"http status {error.http_status}"
+        self._limit.cut(ticket._admitted_at, now, reason, **share)
 
     def _hold_back(self) -> None:
         """Take back the turns of callers that have not woken yet: their calls would begin now."""

@@ -30,7 +30,10 @@ class Prices:
         self._published: dict[tuple[str, str | None], Price | None] = {}
 
     def cost_usd(self, model: str, usage: Usage, base_url: str | None = None) -> float | None:
-        """Say what a call cost, in US dollars; None where the model's price is not known.
+        """Return what a call cost, in US dollars; None where the model's price is not known.
+
+        What the provider says that it charged comes first; where it says 0 and a price is known,
+        it has not counted.
 
         Args:
             model: The model's name.
@@ -38,6 +41,13 @@ class Prices:
             base_url: The endpoint. A model's name alone says what its maker charges; at an
                 endpoint of another the price is that one's, or not known.
         """
+        if usage.cost_usd:
+            return usage.cost_usd
+
+        cost_usd = self._listed_usd(model, usage, base_url)
+        return usage.cost_usd if cost_usd is None else cost_usd
+
+    def _listed_usd(self, model: str, usage: Usage, base_url: str | None) -> float | None:
         price = self._declared.get(model)
         if price is not None:
             return _cost_usd(price, usage)
@@ -51,7 +61,7 @@ class Prices:
     def worst_case_usd(
         self, model: str, input_tokens: int, max_tokens: int, base_url: str | None = None
     ) -> float | None:
-        """Say what a call costs at most: no input is cached, and the answer is as long as it may.
+        """Return what a call costs at most: nothing is cached, the answer is as long as it may be.
 
         Args:
             model: The model's name.
@@ -64,11 +74,15 @@ class Prices:
 
 
 def _cost_usd(price: Price, usage: Usage) -> float:
+    plain_usd = price.input_usd_per_million
     cached_usd = price.cached_input_usd_per_million
+    written_usd = price.cache_write_usd_per_million
     cached_tokens = min(usage.cached_input_tokens, usage.input_tokens)
+    written_tokens = min(usage.cache_write_tokens, usage.input_tokens - cached_tokens)
     return _PER_MILLION * (
-        (usage.input_tokens - cached_tokens) * price.input_usd_per_million
-        + cached_tokens * (price.input_usd_per_million if cached_usd is None else cached_usd)
+        (usage.input_tokens - cached_tokens - written_tokens) * plain_usd
+        + cached_tokens * (plain_usd if cached_usd is None else cached_usd)
+        + written_tokens * (plain_usd if written_usd is None else written_usd)
         + usage.output_tokens * price.output_usd_per_million
     )
 
@@ -104,11 +118,12 @@ def _find_flat(model: str, base_url: str | None) -> Price | None:
     if not is_flat or not {"input_mtok", "output_mtok"} <= stated.keys():
         return None
 
-    cached = prices.cache_read_mtok
+    cached, written = prices.cache_read_mtok, prices.cache_write_mtok
     return Price(
         input_usd_per_million=float(prices.input_mtok),
         output_usd_per_million=float(prices.output_mtok),
         cached_input_usd_per_million=None if cached is None else float(cached),
+        cache_write_usd_per_million=None if written is None else float(written),
     )
 
 
@@ -127,6 +142,7 @@ def _look_up(model: str, usage: Usage, base_url: str | None) -> Any:
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=min(usage.cached_input_tokens, usage.input_tokens),
+        cache_write_tokens=min(usage.cache_write_tokens, usage.input_tokens),
     )
     try:
         return genai_prices.calc_price(counted, model, provider_api_url=base_url)

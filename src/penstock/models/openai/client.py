@@ -6,10 +6,10 @@ for nobody's permission; retries are the study's, and rates and budgets are the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
 import anyio
 
@@ -17,22 +17,22 @@ from penstock._base.extras import load_extra
 from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError
 from penstock.models.chat_model import Completion, CompletionRequest
-from penstock.models.model_errors import MalformedResponseError, ModelConnectionError, ModelError
-from penstock.models.openai.endpoint import Endpoint, ResponseHead
+from penstock.models.keys import KeySource
+from penstock.models.model_errors import AuthenticationError, ModelError
+from penstock.models.openai.endpoint import Endpoint, addresses_of, headers_of
 from penstock.models.openai.error_response import failure_of_status
 from penstock.models.openai.request_body import body_of
-from penstock.models.openai.response import completion_of, payload_of
-from penstock.models.openai.streaming import DONE, EventReader, StreamedAnswer
 
 if TYPE_CHECKING:
-    from aiohttp import ClientResponse, ClientSession
+    from aiohttp import ClientSession
 
-    from penstock.models.openai.transport import Call
+    from penstock.models.openai.connections import Call, Route
+    from penstock.models.openai.reading import Answer
 
 __all__ = ["OpenAIChatModel"]
 
+_NOTHING: Mapping[str, str] = {}
 _SUCCESS = range(200, 300)
-_MOST_BYTES = 64 * 2**20
 _LARGE_BYTES = 2**20
 """aiohttp warns of larger bodies of bytes: sending them at once would hold up the event loop."""
 
@@ -47,10 +47,20 @@ class OpenAIChatModel:
         base_url: The endpoint, as ``http://host:port/v1``; a query is kept.
         api_key: The key, where the endpoint wants one. No error, log or ``repr`` shows it.
         key_name: The name of the environment variable that the key came from, for errors.
+        key_source: Where a key that expires comes from, in place of ``api_key``.
+        key_header: The header that carries the key: ``api-key`` for Azure. Where not given it
+            is ``Authorization``, with ``Bearer`` before the key.
+        headers: Further headers; they may hold secrets too, and none is shown.
+        query: Further fields of the address's query.
         max_connections: The most connections at once; 0 is no bound. Give it the gate's limit.
         timeout_s: How long a call may take, in seconds, connecting and reading included.
         connect_timeout_s: How long it may wait for a connection, in seconds.
         max_retry_after_s: The longest wait that the endpoint may ask for, in seconds.
+        proxy: The address of a proxy; those that the environment names are not used.
+        ca_file: A file with the certificates of the authorities that are trusted.
+        verify_tls: Whether certificates are verified.
+        think_tags: Whether text between ``<think>`` tags at the beginning of an answer, and its
+            like, is reasoning.
 
     Raises:
         ValidationError: an option cannot be used, or aiohttp is not installed.
@@ -62,25 +72,48 @@ class OpenAIChatModel:
         *,
         api_key: str | None = None,
         key_name: str | None = None,
+        key_source: KeySource | None = None,
+        key_header: str | None = None,
+        headers: Mapping[str, str] = _NOTHING,
+        query: Mapping[str, str] = _NOTHING,
         max_connections: int = 0,
         timeout_s: float = 60.0,
         connect_timeout_s: float = 10.0,
         max_retry_after_s: float = 300.0,
+        proxy: str | None = None,
+        ca_file: str | None = None,
+        verify_tls: bool = True,
+        think_tags: bool = True,
     ) -> None:
-        self._transport = load_extra(
-            "penstock.models.openai.transport", extra="models", what="a chat model"
+        self._connections, self._transport, self._reading = (
+            load_extra(f"penstock.models.openai.{name}", extra="models", what="a chat model")
+            for name in ("connections", "transport", "reading")
         )
-        key = (api_key or "").strip() or None
-        name, self._url = _addresses(base_url)
-        self._headers = _headers(key, key_name)
-        self._endpoint = Endpoint(name, key_name, key is not None, max_retry_after_s, Redactor(key))
-        self._max_connections = max_connections
-        self._timeouts = {"timeout_s": timeout_s, "connect_timeout_s": connect_timeout_s}
+        self._key = (api_key or "").strip() or None
+        self._key_name = key_name
+        self._key_header = key_header
+        self._source = key_source
+        self._renewing = anyio.Lock()
+        self._secrets = tuple(headers.values())
+        name, self._url = addresses_of(base_url, query)
+        place = f"the environment variable {key_name}" if key_name else None
+        self._endpoint = Endpoint(
+            name,
+            place if key_source is None else key_source.place,
+            self._key is not None or key_source is not None,
+            max_retry_after_s,
+            Redactor(self._key, *self._secrets),
+            think_tags,
+        )
+        self._headers = headers_of(headers) | self._authorization()
+        self._route: Route = self._connections.Route(
+            max_connections, timeout_s, connect_timeout_s, proxy, ca_file, verify_tls
+        )
         self._session: ClientSession | None = None
         self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"OpenAIChatModel({self._endpoint.name!r}, key_name={self._endpoint.key_name!r})"
+        return f"OpenAIChatModel({self._endpoint.name!r}, key_name={self._key_name!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,32 +137,66 @@ class OpenAIChatModel:
         """Ask once.
 
         An answer that ended at ``max_tokens`` is given as it is, with its ``finish_reason``
-        ``length``: whether that will do is the caller's to decide.
+        ``length``: whether that will do is the caller's to decide. Where the key comes from a
+        file or a command and is refused, it is read again, and the call made once more.
 
         Raises:
             ModelError: why there is no answer; nothing of it holds the key.
         """
         body = body_of(request)
+        if self._source is None:
+            return await self._complete(request, body)
+
+        key = self._key or await self._renewed(None)
+        try:
+            return await self._complete(request, body)
+        except AuthenticationError:
+            if await self._renewed(key) == key:
+                raise
+
+        return await self._complete(request, body)
+
+    async def _complete(self, request: CompletionRequest, body: bytes) -> Completion:
         session = self._open_session()
-        call: Call = self._transport.Call()
+        call: Call = self._connections.Call()
         try:
             return await self._ask(session, request, body, call)
         except ModelError:
             raise
         except self._transport.FAILURES as error:
-            failure = self._transport.failure_of(error, self._endpoint, call, **self._timeouts)
+            failure = self._transport.failure_of(error, self._endpoint, call, self._route)
 
         # Raised out here it carries no context: what aiohttp raised may hold the key.
         raise failure
+
+    async def _renewed(self, refused: str | None) -> str:
+        """Read the key again, unless somebody else has since it was refused."""
+        async with self._renewing:
+            if self._source is not None and self._key == refused:
+                self._key = await self._source.read()
+                hidden = Redactor(refused, self._key, *self._secrets)
+                self._endpoint = self._endpoint._replace(hidden=hidden)
+                self._headers |= self._authorization()
+
+        return self._key or ""
+
+    def _authorization(self) -> dict[str, str]:
+        if self._key is None:
+            return {}
+
+        if not self._key.isprintable() or not self._key.isascii():
+            whose = f"the key in {self._endpoint.key_place}" if self._endpoint.key_place else "it"
+            raise ValidationError([f"api_key: {whose} holds a character that no HTTP header can"])
+
+        name = self._key_header
+        return {"Authorization": f"Bearer {self._key}"} if name is None else {name: self._key}
 
     def _open_session(self) -> ClientSession:
         if self._is_closed:
             raise ModelError(f"the client of {self._endpoint.name} is closed")
 
         if self._session is None:
-            self._session = self._transport.open_session(
-                headers=self._headers, max_connections=self._max_connections, **self._timeouts
-            )
+            self._session = self._connections.open_session(self._route)
 
         return self._session
 
@@ -137,113 +204,19 @@ class OpenAIChatModel:
         self, session: ClientSession, request: CompletionRequest, body: bytes, call: Call
     ) -> Completion:
         data = body if len(body) <= _LARGE_BYTES else BytesIO(body)
-        async with session.post(self._url, data=data, allow_redirects=False) as response:
+        async with session.post(
+            self._url,
+            data=data,
+            headers=self._headers,
+            allow_redirects=False,
+            trace_request_ctx=call,
+        ) as response:
             head = self._endpoint.head_of(response.status, response.headers)
             call.http_status, call.request_id = head.status, head.request_id
-            if head.status not in _SUCCESS:
-                raise failure_of_status(
-                    self._endpoint, head, await self._transport.error_body(response)
-                )
+            if head.status in _SUCCESS:
+                answer: Answer = self._reading.Answer(self._endpoint, head, request, call)
+                return await answer.read(response)
 
-            kind = response.headers.get("content-type", "")
-            if kind.startswith("text/event-stream"):
-                return await self._read_stream(response, head, request, call)
+            said = await self._transport.error_body(response)
 
-            payload = payload_of(self._endpoint, head, await self._read(response, call))
-
-        return completion_of(self._endpoint, head, request, payload, provider_s=call.elapsed_s())
-
-    async def _read(self, response: ClientResponse, call: Call) -> bytes:
-        pieces, size = [], 0
-        while piece := await response.content.readany():
-            call.touch()
-            pieces.append(piece)
-            size += len(piece)
-            if size > _MOST_BYTES:
-                raise self._too_large(call)
-
-        return b"".join(pieces)
-
-    async def _read_stream(
-        self, response: ClientResponse, head: ResponseHead, request: CompletionRequest, call: Call
-    ) -> Completion:
-        events, answer = EventReader(), StreamedAnswer()
-        first_token_s, size, is_done = None, 0, False
-        while not is_done and (chunk := await response.content.readany()):
-            call.touch()
-            size += len(chunk)
-            if size > _MOST_BYTES:
-                raise self._too_large(call)
-
-            is_done = self._take(events.feed(chunk), head, answer)
-            if first_token_s is None and answer.is_begun:
-                first_token_s = call.elapsed_s()
-
-        await self._transport.read_out(response)
-        if not (is_done or self._take(events.close(), head, answer) or answer.is_finished):
-            raise ModelConnectionError(
-                f"{self._endpoint.name} ended its stream in the middle of the answer",
-                http_status=head.status,
-                request_id=head.request_id,
-            )
-
-        return completion_of(
-            self._endpoint,
-            head,
-            request,
-            answer.payload(),
-            provider_s=call.elapsed_s(),
-            first_token_s=first_token_s,
-        )
-
-    def _take(self, events: list[bytes], head: ResponseHead, answer: StreamedAnswer) -> bool:
-        """Add events to the answer; say whether the stream has said that it is done."""
-        for data in events:
-            if data == DONE:
-                return True
-
-            answer.add(payload_of(self._endpoint, head, data))
-
-        return answer.is_failed
-
-    def _too_large(self, call: Call) -> ModelError:
-        return MalformedResponseError(
-            f"{self._endpoint.name} answered with more than {_MOST_BYTES:,} bytes",
-            http_status=call.http_status,
-            request_id=call.request_id,
-        )
-
-
-def _addresses(base_url: str) -> tuple[str, str]:
-    """Give the endpoint's address to show and the address to ask.
-
-    Raises:
-        ValidationError: it is no http(s) address, or holds a password.
-    """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValidationError([f"base_url: {parts.scheme}://… is no http(s) address with a host"])
-
-    if "@" in parts.netloc:
-        raise ValidationError(["base_url: a name or a password does not belong in an address"])
-
-    path = parts.path.rstrip("/")
-    shown = parts._replace(path=path, query="", fragment="").geturl()
-    asked = parts._replace(path=f"{path}/chat/completions", fragment="").geturl()
-    return shown, asked
-
-
-def _headers(key: str | None, key_name: str | None) -> dict[str, str]:
-    headers = {
-        "Accept": "application/json, text/event-stream",
-        "Content-Type": "application/json",
-        "User-Agent": "penstock",
-    }
-    if key is None:
-        return headers
-
-    if not key.isprintable() or not key.isascii():
-        whose = f"the key in {key_name}" if key_name else "the key"
-        raise ValidationError([f"api_key: {whose} holds a character that no HTTP header can"])
-
-    return headers | {"Authorization": f"Bearer {key}"}
+        raise failure_of_status(self._endpoint, head, said)

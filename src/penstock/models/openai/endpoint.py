@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from penstock._base.secrets import Redactor
+from penstock.errors import ValidationError
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.openai.retry_after import rate_limits_of
 
-__all__ = ["Endpoint", "ResponseHead"]
+__all__ = ["Endpoint", "ResponseHead", "addresses_of", "headers_of"]
 
 _LONGEST_ID = 200
 
@@ -19,17 +22,24 @@ class Endpoint(NamedTuple):
 
     Args:
         name: Its address, without anything that could be secret.
-        key_name: The environment variable that holds the key.
+        key_place: Where the key comes from, for errors: ``the environment variable NAME``.
         has_key: Whether a key is sent.
         max_retry_after_s: The longest wait that it may ask for, in seconds.
         hidden: Takes the key out of whatever it says.
     """
 
     name: str
-    key_name: str | None
+    key_place: str | None
     has_key: bool
     max_retry_after_s: float
     hidden: Redactor
+    has_marks: bool = True
+    """Whether marks of reasoning at the beginning of a text are looked for."""
+
+    @property
+    def has_version(self) -> bool:
+        """Whether the address has a version in its path, as most have."""
+        return re.search(r"/v\d", self.name) is not None
 
     def head_of(self, status: int, headers: Mapping[str, str]) -> ResponseHead:
         """Read what the head of a response says."""
@@ -54,3 +64,50 @@ class ResponseHead(NamedTuple):
     headers: Mapping[str, str]
     request_id: str | None
     rate_limits: RateLimitHeaders | None
+
+
+def addresses_of(base_url: str, query: Mapping[str, str]) -> tuple[str, str]:
+    """Give the endpoint's address to show and the address to ask.
+
+    Args:
+        base_url: The endpoint; a query is kept, and what a client adds to its path is left out.
+        query: Further fields of the query.
+
+    Raises:
+        ValidationError: it is not an http(s) address, or holds a password.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        said = f"base_url: {parts.scheme}://… is not an http(s) address with a host"
+        raise ValidationError([said])
+
+    if "@" in parts.netloc:
+        raise ValidationError(["base_url: a name or a password does not belong in an address"])
+
+    path = parts.path.rstrip("/").removesuffix(_PATH)
+    fields = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *query.items()])
+    shown = parts._replace(path=path, query="", fragment="").geturl()
+    asked = parts._replace(path=f"{path}{_PATH}", query=fields, fragment="").geturl()
+    return shown, asked
+
+
+_PATH = "/chat/completions"
+
+
+def headers_of(others: Mapping[str, str]) -> dict[str, str]:
+    """Give the headers of every request but for the key.
+
+    Raises:
+        ValidationError: one of them cannot be a header.
+    """
+    for name, value in others.items():
+        if not (name + value).isprintable() or not (name + value).isascii():
+            said = f"headers: {name!r} holds a character that no HTTP header can"
+            raise ValidationError([said])
+
+    return {
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        "User-Agent": "penstock",
+        **others,
+    }

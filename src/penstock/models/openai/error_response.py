@@ -1,18 +1,18 @@
-"""What an error response of a provider means: which error it becomes, and its sentence.
+"""What an error of a provider means: which error it becomes, and its sentence.
 
-Statuses alone do not tell: a 400 may be a bad field, too long a conversation or a filter, and a
-429 may be a rate or an empty account. Codes are looked at first, then the sentences of common
-servers (OpenAI, Azure, Anthropic, Gemini, Mistral, OpenRouter, Groq, vLLM, SGLang, TGI, llama.cpp).
+Statuses alone do not tell: a 400 may be a bad field, too long a conversation, a filter or an empty
+account, a 429 a rate or an empty account, and a 200 any of them. So the words come first
+(see `penstock.models.openai.error_words`).
 """
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from penstock._base.json import decode
+from penstock._base.aimd import REFUSED_STATUSES
 from penstock.models.model_errors import (
+    AccessDeniedError,
     AuthenticationError,
     BadRequestError,
     ContentFilteredError,
@@ -22,50 +22,36 @@ from penstock.models.model_errors import (
     RateLimitedError,
     RetryAfterTooLongError,
 )
+from penstock.models.openai.complaints import Complaint, complaint_of
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
+from penstock.models.openai.error_words import (
+    BAD_KEY,
+    BAD_REQUEST,
+    FILTERED,
+    NEVER_FITS,
+    NO_CREDIT,
+    OVERLOADED,
+    RATE,
+    TOO_LONG,
+)
 from penstock.models.openai.retry_after import retry_after_s
 
-__all__ = ["failure_in_payload", "failure_of_status"]
+__all__ = ["failure_of_complaint", "failure_of_status"]
 
-_TOO_LONG_CODES = {
-    "context_length_exceeded",
-    "exceed_context_size_error",
-    "context_window_exceeded",
-}
-_TOO_LONG = re.compile(
-    r"maximum context length|context (?:window|size|length)|prompt is too long"
-    r"|input is too long|too many (?:input )?tokens"
-    r"|(?:prompt|input) (?:length|token count)(?: \(\d+\))? exceed"
-    r"|inputs`? tokens \+ `?max_new_tokens|reduce the length of the|range of input length",
-)
-_FILTERED_CODES = {
-    "content_filter",
-    "content_policy_violation",
-    "data_inspection_failed",
-    "responsibleaipolicyviolation",
-}
-_FILTERED = re.compile(r"content (?:management )?(?:filter|policy)|flagged by|safety system")
-_NO_CREDIT_CODES = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"}
-_NEVER_FITS = re.compile(r"request too large")
-
+_SUCCESS = range(200, 300)
 _REDIRECTS = range(300, 400)
+_REQUEST_ERRORS = range(400, 500)
 _SERVER_ERRORS = range(500, 1000)
-_ERRORS = range(400, 600)
-_ABOUT_THE_KEY = frozenset({401, 402, 403})
-_ABOUT_THE_REQUEST = frozenset(range(400, 500)) - {401, 402, 429}
-_MAYBE_TOO_LONG = _ABOUT_THE_REQUEST | {500}
-"""Some servers of local models say 500 for it, which no other attempt would change."""
-
-_RETRYABLE_4XX = frozenset({408, 409, 425, 498, 499})
+_RETRYABLE_4XX = frozenset({408, 409, 424, 425, 498, 499})
 _PHRASES = {529: "Overloaded", 498: "Capacity Exceeded"}
 
 
-class _Complaint(NamedTuple):
-    """What an error body says: its sentence, and its codes and types in lower case."""
+class _Verdict(NamedTuple):
+    """What an error is; ``is_refusal`` where the provider only says "not now"."""
 
-    sentence: str
-    codes: frozenset[str]
-    status: int | None = None
+    kind: type[ModelError]
+    is_refusal: bool = False
+    advice: str = ""
 
 
 def failure_of_status(endpoint: Endpoint, head: ResponseHead, body: bytes) -> ModelError:
@@ -76,77 +62,155 @@ def failure_of_status(endpoint: Endpoint, head: ResponseHead, body: bytes) -> Mo
         head: The head of the response.
         body: As much of its body as came.
     """
-    return _failure(endpoint, head, head.status, _complaint_of(endpoint.hidden.body(body)))
+    complaint = complaint_of(endpoint.hidden.body(body))
+    said = f"{head.status} {_phrase(head.status)}".rstrip()
+    return _failure(endpoint, head, head.status, complaint, f"{endpoint.name} answered {said}")
 
 
-def failure_in_payload(endpoint: Endpoint, head: ResponseHead, payload: Any) -> ModelError:
-    """Make the error of a body that holds one although its status says success."""
-    complaint = _read(payload)
-    guessed = 429 if any("rate_limit" in code for code in complaint.codes) else 500
-    return _failure(endpoint, head, complaint.status or guessed, complaint)
+def failure_of_complaint(
+    endpoint: Endpoint, head: ResponseHead, complaint: Complaint, **fields: Any
+) -> ModelError:
+    """Make the error that a body holds although its status says success.
+
+    Args:
+        endpoint: Who answered.
+        head: The head of the response.
+        complaint: What the body says.
+        fields: Further fields of the error: what was used all the same.
+    """
+    status = complaint.status or head.status
+    said = f"{endpoint.name} answered {head.status} with an error"
+    return _failure(endpoint, head, status, complaint, said, **fields)
 
 
 def _failure(
-    endpoint: Endpoint, head: ResponseHead, status: int, complaint: _Complaint
+    endpoint: Endpoint,
+    head: ResponseHead,
+    status: int,
+    complaint: Complaint,
+    sentence: str,
+    **fields: Any,
 ) -> ModelError:
-    kind = _kind_of(status, complaint)
-    wait_s = retry_after_s(head.headers)
-    sentence = f"{endpoint.name} answered {status} {_phrase(status)}".rstrip()
+    kind, is_refusal, advice = _verdict(status, complaint, endpoint)
+    given_s = retry_after_s(head.headers)
+    wait_s = complaint.wait_s if given_s is None else given_s
     excerpt = endpoint.hidden.excerpt(complaint.sentence)
-    if excerpt:
-        sentence += f": {excerpt}"
-
-    if kind is AuthenticationError:
-        sentence += _about_the_key(endpoint, status)
-    elif status in _REDIRECTS:
+    sentence += f": {excerpt}" if excerpt else ""
+    if status in _REDIRECTS:
         where = endpoint.hidden.excerpt(head.headers.get("location", "somewhere else"), 200)
-        sentence += f"; it redirects to {where}: write that address as base_url if you trust it"
+        advice = f"it redirects to {where}: write that address as base_url if you trust it"
 
     if kind in _WAITED_FOR and wait_s is not None and wait_s > endpoint.max_retry_after_s:
         most_s = endpoint.max_retry_after_s
         kind = RetryAfterTooLongError
-        sentence += f"; it asks to wait {wait_s:.15g} s, more than max_retry_after_s={most_s:g}"
+        advice = f"it asks to wait {wait_s:.15g} s, more than max_retry_after_s={most_s:g}"
 
-    return kind(
-        sentence,
+    failure = kind(
+        f"{sentence}; {advice}" if advice else sentence,
         http_status=status,
         retry_after_s=wait_s,
         request_id=head.request_id,
         rate_limits=head.rate_limits,
+        is_refusal=is_refusal,
+        **fields,
     )
+    if head.headers.get("x-should-retry") == "false":
+        failure.retryable = False
+
+    return failure
 
 
 _WAITED_FOR = (RateLimitedError, OverloadedError)
 
 
-def _about_the_key(endpoint: Endpoint, status: int) -> str:
-    variable = f" in the environment variable {endpoint.key_name}" if endpoint.key_name else ""
-    if not endpoint.has_key:
-        return f"; no key was sent: there is none{variable or ' named for this endpoint'}"
+def _verdict(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdict:
+    is_about_request = status in _REQUEST_ERRORS or status in _SUCCESS
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED}:
+        has_no_credit = status == HTTPStatus.PAYMENT_REQUIRED or NO_CREDIT.are_in(complaint)
+        return _Verdict(
+            AuthenticationError, advice=_about_the_key(endpoint, has_no_credit=has_no_credit)
+        )
 
-    if status in (402, 429):
-        return f"; the account of the key{variable} has no credit left"
+    if is_about_request:
+        verdict = _of_content(status, complaint) or _of_account(status, complaint, endpoint)
+        if verdict is not None:
+            return verdict
 
-    return f"; check the key{variable}"
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR and TOO_LONG.are_in(complaint):
+        return _Verdict(ContextTooLongError)  # of some local servers; no attempt would change it
+
+    if is_about_request and (verdict := _of_load(status, complaint)) is not None:
+        return verdict
+
+    return _of_status(status, complaint, endpoint)
 
 
-def _kind_of(status: int, complaint: _Complaint) -> type[ModelError]:
-    codes, sentence = complaint.codes, complaint.sentence.lower()
-    if status in _ABOUT_THE_REQUEST and (codes & _FILTERED_CODES or _FILTERED.search(sentence)):
-        return ContentFilteredError
+def _of_content(status: int, complaint: Complaint) -> _Verdict | None:
+    """Judge what is about this one request; a 429 is about rates, whatever words it uses."""
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return None
 
-    if status in _MAYBE_TOO_LONG and (codes & _TOO_LONG_CODES or _TOO_LONG.search(sentence)):
-        return ContextTooLongError
+    if status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS or FILTERED.are_in(complaint):
+        return _Verdict(ContentFilteredError)
 
+    return _Verdict(ContextTooLongError) if TOO_LONG.are_in(complaint) else None
+
+
+def _of_account(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdict | None:
+    """Judge what is about the key and its account: nothing else can succeed."""
+    # Gemini says of a rate, too, that the current quota is exceeded; then it says until when.
+    is_quota = "exceeded your current quota" in complaint.sentence.lower()
+    is_rate = complaint.wait_s is not None or "resource_exhausted" in complaint.codes
+    if NO_CREDIT.are_in(complaint) or (is_quota and not is_rate):
+        return _Verdict(AuthenticationError, advice=_about_the_key(endpoint, has_no_credit=True))
+
+    if status != HTTPStatus.TOO_MANY_REQUESTS and BAD_KEY.are_in(complaint):
+        return _Verdict(AuthenticationError, advice=_about_the_key(endpoint, has_no_credit=False))
+
+    return None
+
+
+def _of_load(status: int, complaint: Complaint) -> _Verdict | None:
+    """Judge what is about how much is asked; it is waited for."""
     is_rate = status == HTTPStatus.TOO_MANY_REQUESTS
-    if status in _ABOUT_THE_KEY or (is_rate and codes & _NO_CREDIT_CODES):
-        return AuthenticationError
+    if is_rate and NEVER_FITS.are_in(complaint):
+        return _Verdict(BadRequestError)
 
-    if is_rate:
-        return BadRequestError if _NEVER_FITS.search(sentence) else RateLimitedError
+    if is_rate or RATE.are_in(complaint):
+        return _Verdict(RateLimitedError, is_refusal=True)
+
+    return _Verdict(OverloadedError, is_refusal=True) if OVERLOADED.are_in(complaint) else None
+
+
+def _of_status(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdict:
+    if status in _SUCCESS:
+        return _Verdict(BadRequestError if BAD_REQUEST.are_in(complaint) else OverloadedError)
 
     is_theirs = status in _SERVER_ERRORS and status != HTTPStatus.NOT_IMPLEMENTED
-    return OverloadedError if is_theirs or status in _RETRYABLE_4XX else BadRequestError
+    if is_theirs or status in _RETRYABLE_4XX:
+        is_refusal = status in REFUSED_STATUSES
+        return _Verdict(OverloadedError, is_refusal)
+
+    if status == HTTPStatus.FORBIDDEN:
+        return _Verdict(AccessDeniedError, advice="" if endpoint.has_key else _NO_KEY)
+
+    is_bare = status == HTTPStatus.NOT_FOUND and not endpoint.has_version
+    return _Verdict(BadRequestError, advice=_NO_VERSION if is_bare else "")
+
+
+_NO_KEY = "no key was sent: none is named for this endpoint"
+_NO_VERSION = "most endpoints want a base_url that ends with /v1"
+
+
+def _about_the_key(endpoint: Endpoint, *, has_no_credit: bool) -> str:
+    place = f" in {endpoint.key_place}" if endpoint.key_place else ""
+    if not endpoint.has_key:
+        return f"no key was sent: there is none{place or ' named for this endpoint'}"
+
+    if has_no_credit:
+        return f"the account of the key{place} has no credit left"
+
+    return f"check the key{place}"
 
 
 def _phrase(status: int) -> str:
@@ -154,41 +218,3 @@ def _phrase(status: int) -> str:
         return HTTPStatus(status).phrase
     except ValueError:
         return _PHRASES.get(status, "")
-
-
-def _complaint_of(body: bytes) -> _Complaint:
-    text = body.decode("utf-8", "replace")
-    try:
-        payload = decode(text)
-    except (ValueError, RecursionError):
-        return _Complaint(text, frozenset())
-
-    complaint = _read(payload)
-    return complaint if complaint.sentence else complaint._replace(sentence=text)
-
-
-def _read(payload: Any) -> _Complaint:
-    """Find the sentence and the codes, wherever a server has put them."""
-    if isinstance(payload, list):
-        payload = payload[0] if payload else None
-
-    if not isinstance(payload, dict):
-        return _Complaint("" if payload is None else str(payload), frozenset())
-
-    inner = payload.get("error")
-    if isinstance(inner, dict):
-        payload = payload | inner
-    elif isinstance(inner, str):
-        payload = {"message": inner} | payload
-
-    detailed = payload.get("innererror")
-    codes = [payload.get(name) for name in ("code", "type", "status")]
-    codes.append(detailed.get("code") if isinstance(detailed, dict) else None)
-    metadata = payload.get("metadata")
-    if isinstance(metadata, dict) and "flagged_input" in metadata:
-        codes.append("content_filter")  # OpenRouter's moderation says 403 and no code
-
-    sentence = payload.get("message") or payload.get("detail") or ""
-    status = next((code for code in codes if type(code) is int and code in _ERRORS), None)
-    names = frozenset(code.lower() for code in codes if isinstance(code, str))
-    return _Complaint(sentence if isinstance(sentence, str) else str(sentence), names, status)

@@ -39,7 +39,7 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
             {"role": message.role, "content": message.content} for message in request.messages
         ],
     }
-    for name in ("temperature", "top_p", "max_tokens", "seed"):
+    for name in _SCALARS:
         value = getattr(request, name)
         if value is not None:
             fields[name] = value
@@ -58,7 +58,18 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
         fields["stream_options"] = {"include_usage": True}
 
     fields.update(request.extra)
-    return fields
+    # What a study sets to null is left out, also where it would be sent without that.
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+_SCALARS = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "reasoning_effort",
+    "seed",
+)
 
 
 def _response_format(schema: dict[str, Any]) -> dict[str, Any]:

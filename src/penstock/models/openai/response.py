@@ -6,39 +6,46 @@ from typing import Any
 
 import orjson
 
-from penstock._base.json import decode
+from penstock._base.json import decode, encode
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
-from penstock.models.model_errors import ContentFilteredError, MalformedResponseError, RefusalError
+from penstock.models.endings import fault_of, said_word
+from penstock.models.model_errors import MalformedResponseError
+from penstock.models.openai.complaints import complaint_in
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
-from penstock.models.openai.error_response import failure_in_payload
-from penstock.models.tokens import estimate_tokens, prompt_tokens
+from penstock.models.openai.error_response import failure_of_complaint
+from penstock.models.openai.message import Message, read_message
+from penstock.models.openai.usage import counted_in, usage_of
 
-__all__ = ["completion_of", "estimated_usage", "payload_of"]
+__all__ = ["completion_of", "payload_of"]
+
+_MARK = b"\xef\xbb\xbf"
+_COST_HEADER = "x-litellm-response-cost"
 
 
-def payload_of(endpoint: Endpoint, head: ResponseHead, body: bytes) -> Any:
-    """Read a body of JSON.
+def payload_of(endpoint: Endpoint, head: ResponseHead, body: bytes) -> tuple[Any, bool]:
+    """Read a body of JSON without the key; say whether the key was in it.
 
     Raises:
-        MalformedResponseError: it is none, or it is cut off.
+        MalformedResponseError: it is not JSON, or it is cut off.
     """
-    body = endpoint.hidden.body(body)
+    body = body.removeprefix(_MARK)
     try:
-        return orjson.loads(body)
+        return endpoint.hidden.payload(orjson.loads(body), body)
     except ValueError:
         pass
 
     try:  # NaN among log-probabilities, half a character, long numbers
-        return decode(body.decode())
+        return endpoint.hidden.payload(decode(body.decode()), body)
     except (ValueError, RecursionError) as error:
         reason = endpoint.hidden.excerpt(str(error), 80)
 
-    is_begun = body.lstrip()[:1] == b"{" and not body.rstrip().endswith(b"}")
-    what = "no JSON" if body.strip() else "an empty body"
+    is_json = body.lstrip()[:1] == b"{"
+    is_cut = is_json and not body.rstrip().endswith(b"}")
+    what = "something that is not JSON" if body.strip() else "an empty body"
     excerpt = endpoint.hidden.excerpt(body.decode("utf-8", "replace"))
-    raise _malformed(
-        endpoint, head, f"{'truncated JSON' if is_begun else what} ({reason}): {excerpt}"
-    )
+    said = f"{'truncated JSON' if is_cut else what} ({reason}): {excerpt}"
+    # A page of a proxy or a portal is no answer that anybody was charged for.
+    raise _malformed(endpoint, head, said, may_be_billed=is_json)
 
 
 def completion_of(
@@ -49,6 +56,7 @@ def completion_of(
     *,
     provider_s: float,
     first_token_s: float | None = None,
+    is_redacted: bool = False,
 ) -> Completion:
     """Make the completion that a payload holds.
 
@@ -59,143 +67,81 @@ def completion_of(
         payload: The JSON of its body.
         provider_s: How long it took, in seconds.
         first_token_s: How long until the first token, in seconds.
+        is_redacted: Whether the key was taken out of it.
 
     Raises:
         ContentFilteredError: the answer was filtered.
         RefusalError: the model declined.
-        MalformedResponseError: it is no completion, or an empty one.
+        TruncatedError: it was cut before its answer began.
+        MalformedResponseError: it is not a completion, or an empty one.
         ModelError: the payload holds an error, although the status says success.
     """
-    if isinstance(payload, dict) and payload.get("error"):
-        raise failure_in_payload(endpoint, head, payload)
+    complaint = complaint_in(payload)
+    if complaint is not None:
+        usage = _usage_beside(payload, request)
+        raise failure_of_complaint(endpoint, head, complaint, usage=usage, may_be_billed=False)
 
-    choice = _first_choice(endpoint, head, payload)
-    message = choice["message"]
-    text = endpoint.hidden.text(_text_of(message.get("content")))
-    usage = _usage_of(payload.get("usage")) or estimated_usage(request, text, payload.get("usage"))
-    finish_reason = _string(choice.get("finish_reason"))
-    request_id = head.request_id or _string(payload.get("id"))
-    said: dict[str, Any] = {
-        "http_status": head.status,
-        "request_id": request_id,
-        "rate_limits": head.rate_limits,
-        "usage": usage,
-    }
-    if finish_reason == "content_filter":
-        raise ContentFilteredError(f"{endpoint.name} filtered the answer", **said)
-
-    refusal = message.get("refusal")
-    if refusal or finish_reason == "refusal":
-        excerpt = endpoint.hidden.excerpt(str(refusal or text))
-        raise RefusalError(f"the model at {endpoint.name} declined: {excerpt}", **said)
-
-    # An answer may be cut, or stopped, before its first word; otherwise an empty one is a fault.
-    if not text and finish_reason != "length" and not request.stop:
-        sentence = f"an empty answer (finish_reason={finish_reason!r})"
-        raise MalformedResponseError(f"{endpoint.name} gave {sentence}", **said)
-
-    return Completion(
+    choice, message = _first_choice(endpoint, head, request, payload)
+    text, reasoning = map(endpoint.hidden.answer, (message.text, message.reasoning))
+    said = [message.text, message.reasoning, *(call.arguments for call in message.tool_calls)]
+    cost = head.headers.get(_COST_HEADER)
+    completion = Completion(
         text=text,
+        reasoning=reasoning or None,
+        tool_calls=message.tool_calls,
+        refusal=message.refusal or None,
         model=_string(payload.get("model")) or request.model,
-        finish_reason=finish_reason,
-        usage=usage,
+        finish_reason=said_word(choice.get("finish_reason")),
+        usage=usage_of(counted_in(payload), request, tuple(said), cost),
         system_fingerprint=_string(payload.get("system_fingerprint")),
-        request_id=request_id,
+        request_id=head.request_id or _string(payload.get("id")),
         logprobs=choice.get("logprobs"),
         provider_s=provider_s,
         first_token_s=first_token_s,
         http_status=head.status,
+        is_redacted=is_redacted or text != message.text,
         rate_limits=head.rate_limits,
     )
+    fault = fault_of(completion, request, endpoint.name)
+    if fault is not None:
+        raise fault
+
+    return completion
 
 
-def estimated_usage(request: CompletionRequest, text: str, partial: Any = None) -> Usage:
-    """Guess the tokens of a call whose provider did not count them.
-
-    Args:
-        request: What was asked.
-        text: What was answered.
-        partial: The provider's counts, where it gave some; those that can be read are kept.
-    """
-    counted = partial if isinstance(partial, dict) else {}
-    input_tokens = _count(counted, "prompt_tokens", "input_tokens")
-    output_tokens = _count(counted, "completion_tokens", "output_tokens")
-    if input_tokens is None:
-        input_tokens = prompt_tokens(request)
-
-    if output_tokens is None:
-        output_tokens = estimate_tokens(text)
-
-    return Usage(input_tokens=input_tokens, output_tokens=output_tokens, is_estimated=True)
-
-
-def _usage_of(counted: Any) -> Usage | None:
-    if not isinstance(counted, dict):
-        return None
-
-    input_tokens = _count(counted, "prompt_tokens", "input_tokens")
-    output_tokens = _count(counted, "completion_tokens", "output_tokens")
-    if input_tokens is None or output_tokens is None:
-        return None
-
-    details = counted.get("prompt_tokens_details") or counted.get("input_tokens_details")
-    cached = _count(details if isinstance(details, dict) else {}, "cached_tokens")
-    if cached is None:
-        cached = _count(counted, "prompt_cache_hit_tokens", "cached_tokens")
-
-    return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        cached_input_tokens=min(cached or 0, input_tokens),
-    )
-
-
-def _count(counted: dict[str, Any], *names: str) -> int | None:
-    for name in names:
-        value = counted.get(name)
-        if isinstance(value, int | float) and 0 <= value < _MOST_TOKENS:
-            return int(value)
-
-    return None
-
-
-_MOST_TOKENS = 2**53
-
-
-def _first_choice(endpoint: Endpoint, head: ResponseHead, payload: Any) -> dict[str, Any]:
-    choices = payload.get("choices") if isinstance(payload, dict) else None
+def _first_choice(
+    endpoint: Endpoint, head: ResponseHead, request: CompletionRequest, payload: Any
+) -> tuple[dict[str, Any], Message]:
+    fields = payload if isinstance(payload, dict) else {}
+    choices = fields.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    if isinstance(choice, dict) and choice.get("error"):
-        raise failure_in_payload(endpoint, head, choice)
+    message = choice.get("message") if isinstance(choice, dict) else None
+    if isinstance(choice, dict) and isinstance(message, dict):
+        return choice, read_message(message, has_marks=endpoint.has_marks)
 
-    if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-        found = ", ".join(map(str, payload)) if isinstance(payload, dict) else repr(payload)
-        excerpt = endpoint.hidden.excerpt(found)
-        raise _malformed(endpoint, head, f"JSON that has no choices[0].message: {excerpt}")
-
-    return choice
+    usage = _usage_beside(fields, request)
+    found = endpoint.hidden.excerpt(encode(payload, "response"))
+    said = f"JSON that has no choices[0].message: {found}"
+    raise _malformed(endpoint, head, said, may_be_billed=False, usage=usage)
 
 
-def _text_of(content: Any) -> str:
-    """Read a message's content: text, or a list of parts of which those of text are joined."""
-    if isinstance(content, str):
-        return content
-
-    if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(part for part in parts if isinstance(part, str))
-
-    return ""
+def _usage_beside(payload: dict[str, Any], request: CompletionRequest) -> Usage | None:
+    """Read what was counted although there is no answer."""
+    counted = counted_in(payload)
+    return usage_of(counted, request, ()) if counted else None
 
 
 def _string(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _malformed(endpoint: Endpoint, head: ResponseHead, what: str) -> MalformedResponseError:
+def _malformed(
+    endpoint: Endpoint, head: ResponseHead, what: str, **fields: Any
+) -> MalformedResponseError:
     return MalformedResponseError(
         f"{endpoint.name} answered {head.status} with {what}",
         http_status=head.status,
         request_id=head.request_id,
         rate_limits=head.rate_limits,
+        **fields,
     )

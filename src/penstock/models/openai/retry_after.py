@@ -11,13 +11,22 @@ from time import time
 
 from penstock.models.chat_model import RateLimitHeaders
 
-__all__ = ["rate_limits_of", "retry_after_s"]
+__all__ = ["rate_limits_of", "retry_after_s", "wait_in_words_s"]
 
 _DECIMAL = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 _DURATION = re.compile(
     r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
 _UNITS_S = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+_WAIT = re.compile(
+    r"(?:try(?:ing)? again|retry(?:ing)?|available again|wait|reset\w*)(?: again)?\s"
+    r"(?:in|after|for|about|at least|approximately|\s)*\s?"
+    r"((?:\d+(?:\.\d+)?\s?(?:milliseconds?|ms|days?|d|hours?|hrs?|h|minutes?|mins?|m|"
+    r"seconds?|secs?|s)\b\s?)+|(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+\b)",
+    re.IGNORECASE,
+)
+_SPELT_OUT = re.compile(r"\s?(ms|mil|d|h|m|s)[a-z]*\s?")
+_LONGEST_SENTENCE = 4000
 _EARLIEST_EPOCH_S = 1e9
 """A reset further away than thirty years is a moment, not a duration."""
 
@@ -48,6 +57,15 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return max(0.0, until - (time() if now is None else now))
 
 
+def wait_in_words_s(sentence: str) -> float | None:
+    """Read how long a sentence asks to wait: ``try again in 17m12.5s``, ``after 32 seconds``.
+
+    OpenAI, Azure, Groq and Gemini say it so, and some of them in no header.
+    """
+    found = _WAIT.search(sentence[:_LONGEST_SENTENCE])
+    return None if found is None else _duration_s(_SPELT_OUT.sub(_unit, found[1].lower()))
+
+
 def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
     """Read the ``x-ratelimit-*`` headers; those without a kind are about requests.
 
@@ -64,6 +82,10 @@ def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
                 said[field] = value
 
     return RateLimitHeaders.model_validate(said) if said else None
+
+
+def _unit(found: re.Match[str]) -> str:
+    return "ms" if found[1] == "mil" else found[1]
 
 
 def _decimal(text: str | None) -> float | None:

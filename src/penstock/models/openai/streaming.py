@@ -2,47 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["EventReader", "StreamedAnswer"]
+from penstock._base.json import encode
+from penstock.models.endings import said_word
+from penstock.models.openai.message import parts_of
+from penstock.models.openai.usage import counted_in
+
+__all__ = ["DONE", "EventReader", "ServerEvent", "StreamedAnswer", "looks_streamed"]
 
 DONE = b"[DONE]"
+_MARK = b"\xef\xbb\xbf"
+"""The mark of UTF-8 that some servers begin with."""
+
+
+class ServerEvent(NamedTuple):
+    """One server-sent event: its name, where it has one, and its data."""
+
+    name: str
+    data: bytes
+
+
+def looks_streamed(body: bytes) -> bool:
+    """Tell whether a body is a stream of events, whatever its type says."""
+    return body[:64].removeprefix(_MARK).lstrip().startswith((b"data:", b"event:", b": "))
 
 
 class EventReader:
-    """Cuts a stream of bytes into the data of its server-sent events, however it is chunked."""
+    """Cuts a stream of bytes into its server-sent events, however it is chunked."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._data: list[bytes] = []
+        self._name = ""
+        self._is_begun = False
 
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Give the data of all events that end in this chunk."""
-        lines = (self._rest + chunk).splitlines(keepends=True)
+    def feed(self, chunk: bytes) -> list[ServerEvent]:
+        """Give all events that end in this chunk."""
+        if not self._is_begun and chunk:
+            self._is_begun = True
+            chunk = chunk.removeprefix(_MARK)
+
+        self._rest.append(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:
+            return []  # joined once, when the line ends: a long line must not be copied each time
+
+        lines = b"".join(self._rest).splitlines(keepends=True)
         # A line is whole once its end is there; a "\\r" may yet be followed by its "\\n".
-        self._rest = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
+        self._rest = [lines.pop()] if lines and not lines[-1].endswith(b"\n") else []
         found = []
         for line in lines:
-            data = self._line(line.rstrip(b"\r\n"))
-            if data is not None:
-                found.append(data)
+            event = self._line(line.rstrip(b"\r\n"))
+            if event is not None:
+                found.append(event)
 
         return found
 
-    def close(self) -> list[bytes]:
-        """Give the data of a last event that no blank line has ended."""
-        last = self.feed(b"\n\n") if self._rest or self._data else []
-        self._rest = b""
+    def close(self) -> list[ServerEvent]:
+        """Give a last event that no blank line has ended."""
+        last = self.feed(b"\n\n") if any(self._rest) or self._data else []
+        self._rest = []
         return last
 
-    def _line(self, line: bytes) -> bytes | None:
+    def _line(self, line: bytes) -> ServerEvent | None:
         if not line:
-            data, self._data = b"\n".join(self._data), []
-            return data or None
+            event = ServerEvent(self._name, b"\n".join(self._data))
+            self._data, self._name = [], ""
+            return event if event.data else None
 
         name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value.removeprefix(b" "))
+            self._data.append(value)
+        elif name == b"event":
+            self._name = value.decode("utf-8", "replace").strip()
 
         return None
 
@@ -53,17 +86,16 @@ class StreamedAnswer:
     Attributes:
         is_begun: Whether a token has come.
         is_finished: Whether the answer has said why it ended.
-        is_failed: Whether the provider has sent an error instead of the rest.
     """
 
     def __init__(self) -> None:
         self.is_begun = False
         self.is_finished = False
-        self.is_failed = False
         self._head: dict[str, Any] = {}
         self._choice: dict[str, Any] = {}
-        self._content: list[str] = []
-        self._refusal: list[str] = []
+        self._index: str | None = None
+        self._texts: dict[str, list[str]] = {}
+        self._calls: dict[str, dict[str, Any]] = {}
         self._logprobs: list[Any] = []
 
     def add(self, piece: Any) -> None:
@@ -71,39 +103,101 @@ class StreamedAnswer:
         if not isinstance(piece, dict):
             return
 
-        for name in ("id", "model", "system_fingerprint", "usage", "error"):
+        for name in ("id", "model", "system_fingerprint"):
             if piece.get(name):
                 self._head[name] = piece[name]
 
-        self.is_failed = "error" in self._head
+        usage = counted_in(piece)
+        if usage:
+            self._head["usage"] = usage
+
         choices = piece.get("choices")
         for choice in choices if isinstance(choices, list) else ():
-            if isinstance(choice, dict) and choice.get("index", 0) == 0:
+            if isinstance(choice, dict) and self._is_of_the_answer(choice):
                 self._add_choice(choice)
 
     def payload(self) -> dict[str, Any]:
         """Give the answer in the form of one that was not streamed."""
-        message = {"content": "".join(self._content), "refusal": "".join(self._refusal)}
+        message: dict[str, Any] = {name: "".join(texts) for name, texts in self._texts.items()}
+        message.setdefault("content", "")
+        if self._calls:
+            message["tool_calls"] = list(self._calls.values())
+
         logprobs = {"content": self._logprobs} if self._logprobs else None
         return self._head | {"choices": [self._choice | {"message": message, "logprobs": logprobs}]}
 
+    def _is_of_the_answer(self, choice: dict[str, Any]) -> bool:
+        """Tell whether a choice is the first one, by whatever index it goes."""
+        index = choice.get("index")
+        if index is None:
+            return True
+
+        if self._index is None:
+            self._index = str(index)
+
+        return str(index) == self._index
+
     def _add_choice(self, choice: dict[str, Any]) -> None:
-        for name in ("finish_reason", "error"):
-            if choice.get(name):
-                self._choice[name] = choice[name]
-                self.is_finished = True
+        word = said_word(choice.get("finish_reason"))
+        if word is not None:
+            self._choice["finish_reason"] = word
+            self.is_finished = True
 
-        delta = choice.get("delta") or choice.get("message")
-        for name, pieces in (("content", self._content), ("refusal", self._refusal)):
-            piece = delta.get(name) if isinstance(delta, dict) else None
-            if isinstance(piece, str) and piece:
-                pieces.append(piece)
-                self.is_begun = True
+        delta = choice.get("delta")
+        if not delta and not self.is_begun:  # MiniMax ends with the whole message once more
+            delta = choice.get("message")
 
-        # Models that think aloud first: their first token is one of those.
-        if isinstance(delta, dict) and (delta.get("reasoning_content") or delta.get("reasoning")):
-            self.is_begun = True
+        if isinstance(delta, dict):
+            self._add_delta(delta)
 
         logprobs = choice.get("logprobs")
         if isinstance(logprobs, dict) and isinstance(logprobs.get("content"), list):
             self._logprobs += logprobs["content"]
+
+    def _add_delta(self, delta: dict[str, Any]) -> None:
+        text, thought, refusal = parts_of(delta.get("content"))
+        self._add("content", text)
+        self._add("refusal", delta.get("refusal") or refusal)
+        # Gateways send the same reasoning in two fields; `read_message` takes the first.
+        self._add("thinking", delta.get("thinking") or thought)
+        for name in ("reasoning_content", "reasoning"):
+            self._add(name, delta.get(name))
+
+        if not (delta.get("reasoning_content") or delta.get("reasoning")):
+            self._add("reasoning", _details_in(delta))
+
+        calls = delta.get("tool_calls")
+        for place, call in enumerate(calls if isinstance(calls, list) else ()):
+            if isinstance(call, dict):
+                self._add_call(str(call.get("index", place)), call)
+
+        older = delta.get("function_call")
+        if isinstance(older, dict):
+            self._add_call("function_call", {"function": older})
+
+    def _add(self, name: str, piece: Any) -> None:
+        if isinstance(piece, str) and piece:
+            self._texts.setdefault(name, []).append(piece)
+            self.is_begun = True
+
+    def _add_call(self, place: str, piece: dict[str, Any]) -> None:
+        call = self._calls.setdefault(place, {"id": "", "function": {"name": "", "arguments": ""}})
+        self.is_begun = True
+        call["id"] = piece.get("id") or call["id"]
+        function = piece.get("function")
+        for name, known in call["function"].items():
+            more = function.get(name) if isinstance(function, dict) else None
+            if isinstance(more, str) and not (name == "name" and known == more):
+                call["function"][name] = known + more
+            elif isinstance(more, dict):
+                call["function"][name] = encode(more)
+
+
+def _details_in(delta: dict[str, Any]) -> str:
+    details = delta.get("reasoning_details")
+    _, thought, _ = parts_of(
+        [part | {"type": "reasoning"} for part in details if isinstance(part, dict)]
+        if isinstance(details, list)
+        else None
+    )
+    return thought

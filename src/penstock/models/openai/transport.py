@@ -1,10 +1,10 @@
-"""aiohttp as the client uses it, and its errors in our words; imported when a client is made."""
+"""What aiohttp raises, in our words; imported when a client is made."""
 
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import suppress
-from math import inf
 from time import perf_counter
 from typing import Literal
 
@@ -18,9 +18,10 @@ from penstock.models.model_errors import (
     ModelError,
     ModelTimeoutError,
 )
+from penstock.models.openai.connections import Call, Route
 from penstock.models.openai.endpoint import Endpoint
 
-__all__ = ["FAILURES", "Call", "error_body", "failure_of", "open_session", "read_out"]
+__all__ = ["FAILURES", "error_body", "failure_of", "read_out"]
 
 FAILURES = (aiohttp.ClientError, OSError)
 """What aiohttp raises; `TimeoutError` and `ConnectionError` are an `OSError`."""
@@ -30,59 +31,6 @@ _ERROR_BODY_S = 5.0
 _LAST_CHUNK_S = 0.1
 _STALLED_PART = 0.25
 """A body is stalled where the last quarter of the time, or more of it, brought nothing."""
-
-_CONNECT_PART = 0.9
-"""Connecting ends before the whole call does, so that it is known which of them took too long."""
-
-
-class Call:
-    """How far a call has come; times are of `perf_counter`, in seconds."""
-
-    __slots__ = ("http_status", "last_byte_at", "request_id", "started_at")
-
-    def __init__(self) -> None:
-        self.started_at = perf_counter()
-        self.last_byte_at: float | None = None
-        self.http_status: int | None = None
-        self.request_id: str | None = None
-
-    def touch(self) -> None:
-        """Note that something of the body has come."""
-        self.last_byte_at = perf_counter()
-
-    def elapsed_s(self) -> float:
-        """Say how long the call has taken so far."""
-        return perf_counter() - self.started_at
-
-
-def open_session(
-    *,
-    headers: dict[str, str],
-    max_connections: int,
-    timeout_s: float,
-    connect_timeout_s: float,
-) -> aiohttp.ClientSession:
-    """Open a session: one pool of connections, no cookies, and nothing from the environment.
-
-    Args:
-        headers: What every request carries.
-        max_connections: The size of the pool; 0 is no bound.
-        timeout_s: How long a call may take, in seconds.
-        connect_timeout_s: How long it may wait for a connection, in seconds.
-    """
-    timeout = aiohttp.ClientTimeout(
-        total=timeout_s,
-        connect=min(connect_timeout_s, timeout_s * _CONNECT_PART),
-        ceil_threshold=inf,  # or it would round up to whole seconds
-    )
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=max_connections, ttl_dns_cache=300),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers=headers,
-        timeout=timeout,
-        trust_env=False,  # a proxy or a .netrc would see, or replace, the key
-        requote_redirect_url=False,
-    )
 
 
 async def error_body(response: aiohttp.ClientResponse) -> bytes:
@@ -102,46 +50,69 @@ async def read_out(response: aiohttp.ClientResponse) -> None:
             await response.content.readany()
 
 
-def failure_of(
-    error: BaseException,
-    endpoint: Endpoint,
-    call: Call,
-    *,
-    timeout_s: float,
-    connect_timeout_s: float,
-) -> ModelError:
+def failure_of(error: BaseException, endpoint: Endpoint, call: Call, route: Route) -> ModelError:
     """Say in our words what aiohttp raised.
 
     Args:
         error: What it raised.
         endpoint: Who was asked.
         call: How far the call had come.
-        timeout_s: How long it was allowed to take, in seconds.
-        connect_timeout_s: How long it was allowed to wait for a connection, in seconds.
+        route: How the connection was made.
     """
     name = endpoint.name
     if isinstance(error, aiohttp.ConnectionTimeoutError) or _errno_of(error) == errno.ETIMEDOUT:
         return ModelTimeoutError(
-            f"no connection to {name} within connect_timeout_s={connect_timeout_s:g}",
+            f"no connection to {name} within connect_timeout_s={route.connect_timeout_s:g}"
+            f"{_hint(error, name, route)}",
             phase="connect",
         )
 
     if isinstance(error, TimeoutError):
-        return _late(endpoint, call, timeout_s)
+        return _late(endpoint, call, route.timeout_s)
 
-    why = endpoint.hidden.excerpt(str(error)) or type(error).__name__
+    why = endpoint.hidden.excerpt(_said(error)) or type(error).__name__
     if isinstance(error, aiohttp.ClientResponseError) or _is_undecodable(error):
         return MalformedResponseError(
-            f"{name} did not answer in HTTP: {why}",
+            f"{name} answered in HTTP that cannot be read: {why}",
             http_status=call.http_status,
             request_id=call.request_id,
         )
 
-    return ModelConnectionError(
-        f"{_what_broke(error, name)}: {why}",
+    failure = ModelConnectionError(
+        f"{_what_broke(error, name)}: {why}{_hint(error, name, route)}",
         http_status=call.http_status,
         request_id=call.request_id,
+        may_be_billed=call.is_sent,
     )
+    failure.is_unread = call.is_sent and call.is_reused and call.http_status is None
+    return failure
+
+
+def _said(error: BaseException) -> str:
+    """Leave out the status 400 that aiohttp makes up for what it cannot read."""
+    message = error.message if isinstance(error, aiohttp.ClientResponseError) else ""
+    return message or str(error)
+
+
+def _hint(error: BaseException, name: str, route: Route) -> str:
+    """Say what to do where the way to the endpoint is at fault."""
+    is_tls = name.startswith("https:")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return "; name the certificates of its authority in ca_file, or in SSL_CERT_FILE"
+
+    if isinstance(error, aiohttp.ClientConnectorDNSError | aiohttp.ConnectionTimeoutError):
+        names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+        found = next((each for each in names if os.environ.get(each)), None)
+        if found is not None and route.proxy is None:
+            return f"; {found} is not used: write proxy: ${{{found}}} if it is to be"
+
+    if isinstance(error, aiohttp.ConnectionTimeoutError) and is_tls:
+        return "; if the server does not speak TLS, write http://"
+
+    if isinstance(error, aiohttp.ServerDisconnectedError) and not is_tls:
+        return "; if the server speaks TLS, write https://"
+
+    return ""
 
 
 def _late(endpoint: Endpoint, call: Call, timeout_s: float) -> ModelTimeoutError:

@@ -1,0 +1,111 @@
+"""What a call may cost at most, and what providers have billed beyond that."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+from penstock.models.chat_model import CompletionRequest, Usage
+from penstock.models.gate.prices import Prices
+from penstock.models.tokens import prompt_tokens
+
+__all__ = ["Expected", "WorstCases"]
+
+_UNBOUNDED_ANSWER_TOKENS = 1000
+"""What an answer without ``max_tokens`` is taken for at the gate, until it is there."""
+
+
+class Expected(NamedTuple):
+    """What a call may use at most.
+
+    Args:
+        input_tokens: Tokens of the prompt.
+        output_tokens: Tokens of the answer.
+        cost_usd: US dollars; None where the model's price is not known.
+    """
+
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return self.input_tokens + self.output_tokens
+
+
+class _Excess(NamedTuple):
+    """By how much a model has exceeded what was expected of it."""
+
+    input_factor: float = 1.0
+    output_tokens: int = 0
+    cost_factor: float = 1.0
+
+
+_NO_EXCESS = _Excess()
+
+
+class WorstCases:
+    """Expects of each model the most that it may bill: its prompt and ``max_tokens``.
+
+    Some bill more: reasoning that no limit bounds, prompts that are counted in another way,
+    prices that have risen. The first answer that shows it sets what is expected from then on.
+
+    Args:
+        prices: What models cost.
+    """
+
+    def __init__(self, prices: Prices) -> None:
+        self._prices = prices
+        self._excess: dict[tuple[str, str], _Excess] = {}
+
+    def expect(self, request: CompletionRequest, base_url: str) -> Expected:
+        """Return the worst case of a call.
+
+        Args:
+            request: What will be asked.
+            base_url: The endpoint.
+        """
+        excess = self._excess.get((base_url, request.model), _NO_EXCESS)
+        asked = ceil(prompt_tokens(request) * excess.input_factor)
+        most = request.most_output_tokens
+        answered = (_UNBOUNDED_ANSWER_TOKENS if most is None else most) + excess.output_tokens
+        cost_usd = self._prices.worst_case_usd(request.model, asked, answered, base_url)
+        return Expected(
+            asked, answered, None if cost_usd is None else cost_usd * excess.cost_factor
+        )
+
+    def note(
+        self,
+        request: CompletionRequest,
+        base_url: str,
+        expected: Expected,
+        usage: Usage,
+        cost_usd: float | None,
+    ) -> bool:
+        """Say what a call really used; returns whether it was more than was expected.
+
+        Args:
+            request: What was asked.
+            base_url: The endpoint.
+            expected: What was expected of it.
+            usage: What it used.
+            cost_usd: What it cost, where that is known.
+        """
+        key = base_url, request.model
+        before = self._excess.get(key, _NO_EXCESS)
+        most = request.most_output_tokens
+        beyond = 0 if most is None or usage.is_estimated else usage.output_tokens - most
+        factor = usage.input_tokens / max(1, prompt_tokens(request))
+        after = _Excess(
+            max(before.input_factor, factor),
+            max(before.output_tokens, beyond),
+            before.cost_factor,
+        )
+        if cost_usd is not None and expected.cost_usd:
+            is_counted = usage.tokens <= expected.tokens  # else more tokens are why
+            dearer = cost_usd / expected.cost_usd if is_counted else 1.0
+            after = after._replace(cost_factor=before.cost_factor * max(1.0, dearer))
+
+        self._excess[key] = after
+        return usage.tokens > expected.tokens or after.cost_factor > before.cost_factor

@@ -1,0 +1,152 @@
+"""What a call used, in all the forms in which endpoints count it.
+
+Facts, as the providers' documentation states them or as they were seen:
+
+- OpenAI counts reasoning within ``completion_tokens``; xAI and Gemini's OpenAI endpoint beside it,
+  so that ``total_tokens`` is more than the two together. All of it is billed as output.
+- Anthropic's ``input_tokens`` leave out what was read from and written to its cache.
+- DeepSeek says ``prompt_cache_hit_tokens``, Moonshot ``cached_tokens``.
+- Moonshot's streams carry the usage in the choice, Groq's in ``x_groq``.
+- OpenRouter charges ``usage.cost``; Perplexity says ``usage.cost.total_cost``; LiteLLM's proxy says
+  it in the header ``x-litellm-response-cost``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+from penstock.models.chat_model import CompletionRequest, Usage
+from penstock.models.tokens import estimate_tokens, prompt_tokens
+
+__all__ = ["counted_in", "usage_of"]
+
+_MOST_TOKENS = 10**8
+"""No model takes or writes as much; a larger number is no count."""
+
+_NO_COUNTS: Mapping[str, Any] = {}
+
+
+def counted_in(payload: Mapping[str, Any]) -> Any:
+    """Find the usage in a body, or in a piece of a stream, wherever an endpoint puts it."""
+    choices = payload.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    places = (payload, payload.get("x_groq"), first)
+    found = (place.get("usage") for place in places if isinstance(place, dict))
+    return next((usage for usage in found if usage), None)
+
+
+def usage_of(
+    counted: Any,
+    request: CompletionRequest,
+    texts: tuple[str, ...],
+    header_cost: str | None = None,
+) -> Usage:
+    """Read what a provider counted; what it did not count is estimated, and said to be.
+
+    Zero is no count where there was something to count.
+
+    Args:
+        counted: What the provider says.
+        request: What was asked.
+        texts: All that the model wrote: answer, reasoning, arguments of tools.
+        header_cost: What a header says that the call cost.
+    """
+    said = counted if isinstance(counted, dict) else _NO_COUNTS
+    details = _details(said)
+    reasoning = _count(details, "reasoning_tokens") or _count(said, "reasoning_tokens") or 0
+    asked, cached, written = _input(said, details)
+    answered = _output(said, asked, reasoning)
+    is_counted = bool(asked) and (bool(answered) or (answered == 0 and not any(texts)))
+    if not asked:
+        asked = prompt_tokens(request)
+
+    if not answered:
+        answered = sum(map(estimate_tokens, texts))
+
+    return Usage(
+        input_tokens=asked,
+        output_tokens=answered,
+        cached_input_tokens=min(cached, asked),
+        cache_write_tokens=min(written, asked),
+        reasoning_tokens=min(reasoning, answered),
+        is_estimated=not is_counted,
+        cost_usd=_cost_usd(said, header_cost),
+    )
+
+
+def _input(said: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[int | None, int, int]:
+    """Read the tokens of the prompt, of them those from the cache, and those written to it."""
+    asked = _count(said, "prompt_tokens", "input_tokens")
+    cached = _count(details, "cached_tokens")
+    if cached is None:
+        cached = _count(said, "prompt_cache_hit_tokens", "cached_tokens")
+
+    read = _count(said, "cache_read_input_tokens") or 0
+    written = _count(said, "cache_creation_input_tokens") or 0
+    if asked is None or not read + written:
+        return asked, cached or read, written or _count(details, "cache_write_tokens") or 0
+
+    total, answered = _count(said, "total_tokens"), _count(said, "completion_tokens")
+    apart = asked + read + written
+    is_apart = read + written > asked  # so it cannot be counted within
+    if total is None or answered is None:
+        is_apart = is_apart or "prompt_tokens" not in said
+    else:
+        is_apart = is_apart or total - answered >= apart
+
+    return (apart if is_apart else asked), read, written
+
+
+def _output(said: Mapping[str, Any], asked: int | None, reasoning: int) -> int | None:
+    """Read the tokens of the answer: whatever of the total is not the prompt is billed as that."""
+    answered = _count(said, "completion_tokens", "output_tokens")
+    total = _count(said, "total_tokens")
+    if answered is None:
+        return None if total is None or asked is None else max(0, total - asked)
+
+    if reasoning > answered:  # so it cannot be counted within
+        answered += reasoning
+
+    return answered if total is None or asked is None else max(answered, total - asked)
+
+
+def _details(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Put together what the details of prompt and answer say."""
+    found: dict[str, Any] = {}
+    for name in ("prompt", "input", "completion", "output"):
+        details = said.get(f"{name}_tokens_details")
+        if isinstance(details, dict):
+            found.update(details)
+
+    return found
+
+
+def _cost_usd(said: Mapping[str, Any], header_cost: str | None) -> float | None:
+    cost = said.get("cost")
+    if isinstance(cost, dict):
+        cost = cost.get("total_cost")
+
+    return _amount(header_cost if cost is None else cost)
+
+
+def _count(said: Mapping[str, Any], *names: str) -> int | None:
+    for name in names:
+        value = _amount(said.get(name))
+        if value is not None and value < _MOST_TOKENS:
+            return int(value)
+
+    return None
+
+
+def _amount(value: Any) -> float | None:
+    """Read a number that is not negative, also where it is written as text."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and isfinite(value) and value >= 0 else None
