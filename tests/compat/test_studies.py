@@ -97,7 +97,8 @@ def test_results_are_those_of_penstock_with_more_members(tmp_path: Path) -> None
     assert results != results[:1]
     assert results != 3
     assert isinstance(results, ps.StudyResult)
-    assert [result.cost for result in results] == [0.5, 0.5]
+    members: list[Any] = [*results]
+    assert [result.cost for result in members] == [0.5, 0.5]
     assert results[0].spec.seed != results[1].spec.seed
     assert compat.run_study(made, dry_run=True, **options) == []
 

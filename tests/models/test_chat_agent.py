@@ -421,7 +421,7 @@ async def test_a_directory_from_before_an_option_was_there_is_gone_on_with(tmp_p
 
             store.execute("UPDATE study SET definition = ?", (json.dumps(definition),))
 
-        assert (await run(study)).summary.restored == 2
+        assert (await run(study)).summary.session.restored == 2
 
 
 async def test_the_quickstarts_chat_study_runs_as_it_is_written(tmp_path: Path) -> None:
