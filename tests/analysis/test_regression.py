@@ -97,3 +97,15 @@ def test_an_estimating_equation_of_shares_is_the_log_odds_ratio() -> None:
     always = sample_of({"right": [[1]] * 4, "left": left})
     weights = _halved(contrast_of(always, "tone", "left", "right"))
     assert fit_estimating_equation(always, {"x": weights}) == {}
+
+
+@pytest.mark.parametrize("values", [[[1, 1], [0, 0]], [[1] * 5, [0] * 5]])
+def test_an_estimating_equation_never_has_an_error_that_is_not_a_number(
+    values: list[list[float]],
+) -> None:
+    sample = sample_of({"right": values, "left": values})
+    weights = _halved(contrast_of(sample, "tone", "left", "right"))
+
+    found = fit_estimating_equation(sample, {"x": weights})
+
+    assert all(np.isfinite([each.coefficient, each.se, each.p]).all() for each in found.values())

@@ -190,12 +190,16 @@ def fit_estimating_equation(
             cov_struct=api.cov_struct.Exchangeable(),
         )
         fitted = model.fit(maxiter=200, ctol=1e-12)
+        coefficients, errors = np.asarray(fitted.params), np.asarray(fitted.bse)
+
+    if not np.isfinite(errors).all() or not errors.all():
+        return {}  # too few problems, or such as repeat each other: there is no error to estimate
 
     return {
         name: EstimatingEquation(
-            coefficient=float(fitted.params[at]),
-            se=float(fitted.bse[at]),
-            p=2 * normal_tail(abs(float(fitted.params[at] / fitted.bse[at]))),
+            coefficient=float(coefficients[at]),
+            se=float(errors[at]),
+            p=2 * normal_tail(abs(float(coefficients[at] / errors[at]))),
         )
         for at, name in enumerate(effects, start=1)
     }
