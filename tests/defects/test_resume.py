@@ -88,6 +88,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 import penstock as ps
+from penstock.errors import SubscriberError
 from tests.builders import make_study
 from tests.defects.situations import Calls
 

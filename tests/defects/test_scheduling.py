@@ -30,6 +30,7 @@ import sys
 from pathlib import Path
 import anyio
 import penstock as ps
+from penstock.events import StudyStopping
 from tests.builders import make_study
 from tests.defects.situations import Calls
 

@@ -178,7 +178,7 @@ def test_the_order_is_the_same_in_another_process(order: RunOrder) -> None:
         study = ps.Study(
             study_id="s", title="t", factors=[ps.Factor(name="x", levels=[0, 1, 2])],
             agent_specs=["a0", "a1"], problem_ids=["p0", "p1", "p2", "p3"],
-            run_budget=RunBudget(replicates=3), run_order={order.value!r},
+            replicates=3, run_order={order.value!r},
         )
         print(*execution_order(ps.plan(study)))
         """
