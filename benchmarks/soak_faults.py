@@ -26,7 +26,8 @@ class UnprintableError(Exception):
         raise ValueError("told badly")
 
 
-ODD = (Abrupt, SystemExit, KeyboardInterrupt, UnprintableError)
+# Not KeyboardInterrupt: it is the person who runs the study, and stops it.
+ODD = (Abrupt, SystemExit, UnprintableError)
 PROVIDER_FAULTS = {
     "rate_limited": 0.0002,  # each halves how many calls may be in flight, for a while
     "server_error": 0.02,
