@@ -87,9 +87,9 @@ def _expected(choices: _Choices, value: Any, count_from: int | None) -> str:
     return label
 
 
-_OPENING = r"[\s*_`\"'(\[{<]*"
+_OPENING = r"[\s*_`\"'(\[{<]{0,9}"
 _CLOSING = r"[\s*_`\"')\]}>.,:;!]*"
-_NAMED = r"(?:(?:option|choice|answer|letter)\b[\s:.]*)?"
+_NAMED = r"(?:(?:option|choice|answer|letter)\b[\s:.]{0,9})?"
 _AND = re.compile(r"[\s*_)\]]*(?:,|/|&|\+|\band\b|\bor\b)(?:\s|\bor\b|\band\b)*[(\[]?")
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from penstock.evaluators.markup import last_boxed, plain
@@ -28,7 +29,7 @@ def single_number(text: str, decimal: str = ".") -> Number | None:
         boxed = text.rpartition("####")[2]
 
     stated = plain(text if boxed is None else boxed)
-    numbers = [*find_numbers(stated, decimal)]
+    numbers = [*islice(find_numbers(stated, decimal), 2)]
     if len(numbers) != 1 or stated.startswith("!", numbers[0].end):  # 5! is not 5
         return None
 
@@ -56,7 +57,7 @@ def final_number(text: str, decimal: str = ".") -> Number | None:
 
 
 _DIGIT = re.compile(r"\d")
-_NEXT_QUESTION = re.compile(r"\n\s*(?:Q|Question|Problem)\s*\d*\s*:")
+_NEXT_QUESTION = re.compile(r"\n[ \t]{0,9}(?:Q|Question|Problem)[ \t]?\d{0,9}[ \t]?:")
 
 
 def _before_next_question(text: str) -> str:
@@ -72,7 +73,7 @@ def _before_next_question(text: str) -> str:
 
 def _of_statement(stated: str, decimal: str) -> Number | None:
     """Read what states a result: one number, or one behind the last equals sign."""
-    numbers = [*find_numbers(stated.rpartition("=")[2], decimal)]
+    numbers = [*islice(find_numbers(stated.rpartition("=")[2], decimal), 2)]
     return numbers[0] if len(numbers) == 1 and numbers[0].value is not None else None
 
 
@@ -80,16 +81,17 @@ _HASHES = re.compile(r"####")
 _VERB = r"(?:is|was|are|equals|would be|should be|will be|must be)(?!\w)"
 _ANSWER = re.compile(
     rf"""
-    answers?[*_`"')\]]*
-    (?:[ \t]+(?:to|for|of|in)\b[^\n.:=]{{0,80}}?)?        # the answer to the question is
-    (?:[ \t]*\([^()\n]{{0,60}}\))?                        # the answer (in dollars) is
-    (?:(?:[ \t]*[*_`"')\]]*[ \t]*(?:[:=>]|{_VERB}|[-\u2013\u2014](?=\s)))+
-    |[*_`]*[ \t]*\n)
+    answers?[*_`"')\]]{{0,9}}
+    (?:[ \t]{{1,9}}(?:to|for|of|in)\b[^\n.:=]{{0,80}}?)?        # the answer to the question is
+    (?:[ \t]{{0,9}}\([^()\n]{{0,60}}\))?                        # the answer (in dollars) is
+    (?:(?:[ \t]{{0,9}}[*_`"')\]]{{0,9}}[ \t]{{0,9}}(?:[:=>]|{_VERB}|[-\u2013\u2014](?=\s)))+
+    |[*_`]{{0,9}}[ \t]{{0,9}}\n)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 _A = re.compile(r"A:")
 _MOST_MARKS = 20
+_LONGEST_LINE = 2000
 
 
 class MarkedPart(NamedTuple):
@@ -115,7 +117,7 @@ def marked_parts(text: str) -> Iterator[MarkedPart]:
         rest = text[mark.end() if lead is None else lead.end() :]
         yield MarkedPart(
             rest,
-            stated=plain(rest.partition("\n")[0]),
+            stated=plain(rest[:_LONGEST_LINE].partition("\n")[0]),
             is_bare=mark.re is _HASHES,
             is_open=mark[0].rstrip(" \t*_`").endswith((":", "\n")),
         )

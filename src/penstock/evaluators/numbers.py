@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Context, Decimal
+from itertools import takewhile
 from typing import NamedTuple
 
 from penstock.evaluators.number_context import MINUS, REACH, read_behind, read_front
@@ -54,18 +55,19 @@ def find_numbers(text: str, decimal: str = ".", at: int = 0) -> Iterator[Number]
 def last_number(text: str, decimal: str = ".") -> Number | None:
     """Find the last number of a text that has a value, without reading all those before it."""
     starts = [run.start() for run in _DIGITS.finditer(text)]
-    until = len(text)
+    until, skipped = len(text), 0
     while starts:
         at = starts.pop()
-        if _DIGIT.search(text, max(0, at - REACH), at):
+        if skipped < _MOST_JOINED and _DIGIT.search(text, max(0, at - REACH), at):
+            skipped += 1
             continue  # the two may belong together, as in 3 x 10^8
 
-        found = [each for each in find_numbers(text, decimal, at) if each.start < until]
-        valued = [each for each in found if each.value is not None]
+        found = takewhile(lambda number: number.start < until, find_numbers(text, decimal, at))  # noqa: B023
+        valued = [number for number in found if number.value is not None]
         if valued:
             return valued[-1]
 
-        until = at
+        until, skipped = at, 0
 
     return None
 
@@ -119,6 +121,8 @@ def _pairs(found: Number, expected: Number) -> Iterator[tuple[Decimal, Decimal]]
 
 _EXACT = Context(prec=60, traps=[])
 _MOST_DIGITS = 4000
+_MOST_JOINED = 20
+"""How many groups of digits may belong to one number; a table of numbers has more."""
 
 _DIGIT = re.compile(r"\d")
 _DIGITS = re.compile(r"\d+")

@@ -106,7 +106,7 @@ _OUT_OF = (
     rf"(?P<out_of>{_NUMBER})(?!\w|[.,/:]\d)"
 )
 _SCORE = rf"(?P<score>{_NUMBER})(?:{_OUT_OF}|(?!\w|[.,:/]\d))"
-_AROUND = r"[\s*_`\"'()\[\]#]*"
+_AROUND = r"[\s*_`\"'()\[\]#]{0,20}"
 _RANGE = re.compile(
     r"\(?[-+]?\b\d+(?:\.\d+)?\s*(?:-|\u2013|\u2014|\.\.\.?|\bto\b|\band\b|\bthrough\b)\s*"
     r"[-+]?\d+(?:\.\d+)?\b\)?"
@@ -133,7 +133,7 @@ def _anchor(metric: str) -> re.Pattern[str]:
         (?<![\w-])(?P<final>(?:final|overall|total)\s+)?
         (?:
           (?P<own>{named}(?:[\s_-]+(?:score|rating|grade))?|(?:score|rating|grade)\s+for\s+{named})?
-          (?(own)|(?:score|rating|grade))[*_`"')\]]*(?:\s*\([^()\n]{{0,60}}\))?
+          (?(own)|(?:score|rating|grade))[*_`"')\]]{{0,9}}(?:\s?\([^()\n]{{0,60}}\))?
           (?:{_AROUND}(?:{links}){_AROUND}(?:(?:an?|about|around|exactly)\s+)?|[\s*_`]+)
         | (?:overall|total|verdict|marks?|points|result|evaluation|assessment){_AROUND}[:=]{_AROUND}
         )
