@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from penstock._base.files import files_aside, set_aside
 from penstock.errors import ForeignDirectoryError
+from penstock.store.directory import sync_directory
 from penstock.store.starts import FILE as STARTS
 
 __all__ = [
@@ -151,6 +152,8 @@ def claim_files(
         about = {name: value for name, value in made._asdict().items() if value is not None}
         with set_aside(directory / RECORD) as aside:
             aside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+        sync_directory(directory)  # else a loss of power may keep the files and lose their record
 
 
 def study_file_of(directory: Path) -> Path | None:
