@@ -66,15 +66,17 @@ COST_USD = (12 * 1000 + 3 * 2000) / 1e6
 
 
 class Bill:
-    """A provider that counts what it bills, and breaks off one call in five."""
+    """A provider that counts what it bills, and breaks off one in three of the agent's calls."""
 
     def __init__(self) -> None:
         self.calls = self.billed = 0
+        self._of_the_agent = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         self.calls += 1
-        if self.calls % 5 == 0 and body["model"] == "some-model":
+        self._of_the_agent += body["model"] == "some-model"
+        if body["model"] == "some-model" and self._of_the_agent % 3 == 0:
             broken = web.StreamResponse(headers={"Content-Length": "100"})
             await broken.prepare(request)
             await broken.write(b"{")

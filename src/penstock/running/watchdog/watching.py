@@ -7,7 +7,8 @@ thread, and nothing for a run.
 
 A sign may be late without anyone blocking the loop: the process was stopped, or the machine was
 busy or asleep. So a delay is excused as far as the watchdog's own thread was late and the loop's
-did not compute, and as far as the loop's thread was ready and had no processor. A loop that is idle
+did not compute, and as far as the loop's thread was ready and had no processor. The thread waits in
+short steps, since a stop within a step shows only by how late that step ends. A loop that is idle
 and is kept from going on by other threads is not seen.
 """
 
@@ -30,6 +31,8 @@ __all__ = ["Sight", "Watchdog"]
 
 _SHORTEST_S = 0.005
 """Waking more often would cost more than it tells."""
+_STEPS = 4
+"""In how many steps the threshold is waited for, once the loop was asked."""
 
 
 class Sight(NamedTuple):
@@ -113,15 +116,18 @@ class Watchdog:
 
     def _wait_for_answer(self, loop: _Loop, who: Callable[[Any], Any]) -> None:
         at, before, overdue_s = monotonic(), loop.read_time(), 0.0
-        wait_s = self._threshold_s
-        while not self._ends_within(wait_s) and self._asked_at is not None:
+        step_s = max(self._threshold_s / _STEPS, _SHORTEST_S)
+        while not self._ends_within(step_s) and self._asked_at is not None:
             now, used = monotonic(), loop.read_time()
-            late_s = now - at - wait_s - (used.computed_s - before.computed_s)
-            overdue_s += now - at - max(late_s, used.queued_s - before.queued_s, 0.0)
+            computed_s = used.computed_s - before.computed_s
+            late_s = now - at - step_s - computed_s
+            if late_s > step_s:  # no telling how much of the step itself the process was stopped
+                overdue_s += computed_s
+            else:
+                overdue_s += now - at - max(late_s, used.queued_s - before.queued_s, 0.0)
+
             at, before = now, used
-            left_s = self._threshold_s - overdue_s
-            wait_s = max(left_s, _SHORTEST_S) if left_s > 0 else self._threshold_s
-            if left_s <= 0 and self._seen is None:
+            if overdue_s >= self._threshold_s and self._seen is None:
                 self._look(loop, who)
 
     def _look(self, loop: _Loop, who: Callable[[Any], Any]) -> None:
