@@ -56,6 +56,10 @@ class RunStatus(StrEnum):
     CANCELLED = "cancelled"
     """An attempt that the study gave up; never the result of a run, which runs again."""
 
+    SCORING = "scoring"
+    """An attempt whose answer is there while its evaluators are at work; it is saved, so
+    that a study which is killed meanwhile does not pay for it again. Never the result of a run."""
+
 
 class RunStage(StrEnum):
     """In which part of a run it failed."""

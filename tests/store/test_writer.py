@@ -567,3 +567,30 @@ async def test_two_studies_are_stored_side_by_side(tmp_path: Path) -> None:
 
     for name in plans:
         assert query(tmp_path / name, "SELECT study_id FROM runs") == [(name,)]
+
+
+async def test_an_answer_that_was_saved_before_its_scores_is_one_attempt_and_costs_once(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan()
+    spec = plan[0]
+    seen = (make_observation(spec),)
+    result = make_result(spec, metrics={"cost_usd": 0.25}, scores={"a": 1}, observations=seen)
+    judged = result.model_copy(update={"metrics": {**result.metrics, "judge_cost_usd": 0.5}})
+    scoring = make_result(spec, metrics={"cost_usd": 0.25}, observations=seen).model_copy(
+        update={"status": RunStatus.SCORING, "error": make_error(stage=RunStage.EVALUATOR)}
+    )
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        await store.save([(scoring, False)])
+        at_work = store.summary()
+        await store.save([(judged, True)])
+        summary = await store.end("complete")
+
+    with StoreReader(tmp_path) as reader:
+        assert list(reader.results()) == [judged]
+
+    assert (at_work.attempts, at_work.cost_usd, at_work.succeeded) == (1, 0.25, 0)
+    assert (summary.attempts, summary.cost_usd, summary.succeeded) == (1, 0.75, 1)
+    assert query(tmp_path, "SELECT count(*) FROM attempt") == [(1,)]
+    assert query(tmp_path, "SELECT count(*) FROM observation") == [(1,)]

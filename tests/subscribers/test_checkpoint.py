@@ -16,6 +16,7 @@ from penstock.errors import StoreError
 from penstock.events import (
     Event,
     LimitChanged,
+    RunAnswered,
     RunFailed,
     RunRetried,
     RunsSaved,
@@ -246,3 +247,22 @@ async def test_a_result_that_cannot_be_stored_is_a_stored_failure_and_costs_no_o
     assert failed[0].error is not None
     assert (failed[0].error.stage, failed[0].cost_usd) == (RunStage.OUTPUT, 2.0)
     assert "cannot be stored" in failed[0].error.message
+
+
+async def test_an_answer_that_is_scored_before_its_group_is_written_is_written_once() -> None:
+    result = make_result(PLAN.at(0))
+    scoring = result.model_copy(update={"status": RunStatus.SCORING})
+    store, bus = FakeStore(), EventBus()
+    store.let_go.set()
+    stream = bus.open(*EVENTS)
+    for event in (
+        make_event(RunAnswered, run_id=result.run_id, result=scoring),
+        make_event(RunSucceeded, run_id=result.run_id, result=result),
+        make_event(RunAnswered, run_id="run-other", result=scoring),
+    ):
+        bus.publish(event)
+
+    bus.close()
+    await checkpoint(cast("Store", store), Announced())(stream)
+
+    assert store.groups == [[(result.run_id, True), (result.run_id, False)]]

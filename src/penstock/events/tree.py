@@ -9,6 +9,7 @@
     ├─ RunEvent(run_id)
     │   ├─ RunStarted(spec, attempt)
     │   ├─ RunObserved(observation)
+    │   ├─ RunAnswered(result)            its answer is there; what may take long begins to score it
     │   ├─ RunRetried(result, wait_s)     this attempt failed; another follows after wait_s
     │   ├─ RunCancelled(result)           this attempt was given up; the run is made next time
     │   │   └─ RunAbandoned               it ignored its cancellation and was left behind
@@ -39,6 +40,7 @@ __all__ = [
     "LimitChanged",
     "LoopStalled",
     "RunAbandoned",
+    "RunAnswered",
     "RunCancelled",
     "RunEvent",
     "RunFailed",
@@ -131,6 +133,18 @@ class RunObserved(RunEvent):
     """An agent reported something from inside a run."""
 
     observation: Observation
+
+
+class RunAnswered(RunEvent):
+    """A run's answer is there, and evaluators that may take long begin to score it.
+
+    Runs whose evaluators are all built in have no such event: they are over at once.
+
+    Args:
+        result: The attempt as it is saved meanwhile, with the status ``scoring``.
+    """
+
+    result: RunResult
 
 
 class RunRetried(RunEvent):

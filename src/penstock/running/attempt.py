@@ -5,7 +5,7 @@ Whatever is raised on the way becomes a typed failure that keeps all that was ga
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from math import inf
 from time import perf_counter
@@ -115,6 +115,7 @@ class Attempt:
         evaluators: Sequence[BoundEvaluator] = (),
         *,
         timeout_s: float | None = None,
+        on_answer: Callable[[RunResult], None] | None = None,
     ) -> RunResult:
         """Call the agent and score its answer; return what came of it, whatever they do.
 
@@ -124,6 +125,7 @@ class Attempt:
             agent: Answers the problem.
             evaluators: Score the answer.
             timeout_s: How long the agent may take, in seconds; evaluators are not counted.
+            on_answer: Told what there is when the answer is, before it is scored.
         """
         ctx = self.ctx
         try:
@@ -139,6 +141,9 @@ class Attempt:
             self._keep(answer)
 
         if evaluators and self.error is None:
+            if on_answer is not None:
+                on_answer(self.so_far())
+
             await self.score(evaluators)
 
         if was_asked_to_cancel():
@@ -193,15 +198,22 @@ class Attempt:
         self.fail(StudyCancelled())
         return self.end()
 
+    def so_far(self) -> RunResult:
+        """Return what is kept of an attempt whose answer is there and is not yet scored."""
+        return self._result(gather(self.ctx, _say_later), RunStatus.SCORING, _NOT_SCORED)
+
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
         self.ctx.end()
         self._stop_the_clock()
-        gathered, latency_s = self.gathered(), self._latency_s or 0.0
-        ended_at = datetime.now(UTC)
+        gathered = self.gathered()
+        return self._result(gathered, self.status, self.error)
+
+    def _result(self, gathered: Gathered, status: RunStatus, error: RunError | None) -> RunResult:
+        latency_s, ended_at = self._latency_s or 0.0, datetime.now(UTC)
         return _ended(
             **self._run,
-            status=self.status,
+            status=status,
             ended_at=ended_at,
             latency_s=latency_s,
             outputs_json=self._outputs_json,
@@ -210,7 +222,7 @@ class Attempt:
             observations=self.observed(gathered.observations, self._outputs_json, ended_at),
             trace_refs=self.answer.trace_refs,
             provenance={**gathered.provenance, **self._provenance},
-            error=self.error,
+            error=error,
         )
 
     def gathered(self) -> Gathered:
@@ -283,6 +295,15 @@ _PARTS = (
     ("events", Attempt._keep_events),  # noqa: SLF001
 )
 _NOTHING = object()
+_NOT_SCORED = RunError(
+    kind="NotScored",
+    message="the answer is kept; its evaluators had not ended, and score it in the next session",
+    stage=RunStage.EVALUATOR,
+)
+
+
+def _say_later(_: BaseException) -> None:
+    """Leave out what cannot be stored: where the attempt ends, it is told."""
 
 
 async def _in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:

@@ -43,6 +43,9 @@ class Bindings(NamedTuple):
     evaluators: Mapping[str, tuple[BoundEvaluator, ...]]
     """The evaluators of each problem, the problem's own first."""
 
+    take_long: frozenset[str] = frozenset()
+    """The problems that some evaluator may take long with: a judge, or a function."""
+
     resources: tuple[Resource, ...] = ()
     """What agents and evaluators share, and what is open only while a session runs."""
 
@@ -98,6 +101,7 @@ def bind(
         ),
         problems=found,
         evaluators=_bind_evaluators(study, found, models, errors),
+        take_long=_taking_long(study, found.values()),
         resources=() if models is None else (models,),
         budget=study.budget,
     )
@@ -205,6 +209,12 @@ def _bind_evaluators(
     )
     shared = tuple(found.values())
     return {name: (*evaluators, *shared) for name, evaluators in own.items()}
+
+
+def _taking_long(study: Study, problems: Iterable[Problem]) -> frozenset[str]:
+    """Name the problems whose answers are saved before they are scored."""
+    do_all = any(each.call is not None or each.judge for each in study.evaluators.values())
+    return frozenset(each.problem_id for each in problems if do_all or each.evaluator is not None)
 
 
 def _bind_declared_evaluator(

@@ -14,6 +14,7 @@ from penstock.evaluators.port import BoundEvaluator
 from penstock.events.announcer import Announcer
 from penstock.events.tree import (
     RunAbandoned,
+    RunAnswered,
     RunCancelled,
     RunFailed,
     RunObserved,
@@ -129,7 +130,13 @@ class Lifecycle:
             result = await self._rescored(job, attempt, evaluators)
         else:
             agent = self._bindings.agents[spec.agent_id]
-            result = await attempt.execute(agent, evaluators, timeout_s=self._timeout_s)
+            waits = spec.problem_id in self._bindings.take_long
+            result = await attempt.execute(
+                agent,
+                evaluators,
+                timeout_s=self._timeout_s,
+                on_answer=self._say_answered if waits else None,
+            )
 
         # An attempt that was left behind was over then, for counts, events and store alike.
         return self._settle(job, attempt, result) if job.attempt is attempt else None
@@ -159,6 +166,9 @@ class Lifecycle:
             on_observe=self._on_observe,
         )
         return Attempt(ctx, self._orders, self._outcomes)
+
+    def _say_answered(self, result: RunResult) -> None:
+        self._announce(RunAnswered, run_id=result.run_id, result=result)
 
     def _count_call(self, count: int) -> None:
         self.tally.started += count

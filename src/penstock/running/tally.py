@@ -50,7 +50,12 @@ class Tally:
         self.opening, self.restored = opening, opening.session.restored
 
     def count(
-        self, result: RunResult, *, retried: bool = False, replaced: RunStatus | None = None
+        self,
+        result: RunResult,
+        *,
+        retried: bool = False,
+        replaced: RunStatus | None = None,
+        counted: Mapping[str, Any] | None = None,
     ) -> None:
         """Count an attempt that is over.
 
@@ -58,6 +63,8 @@ class Tally:
             result: The attempt.
             retried: Whether it is tried again, and so is not the result of its run.
             replaced: How the result of the same run ended that this one takes the place of.
+            counted: The metrics that were counted when its answer was saved (see
+                `count_answer`), where it was.
         """
         if retried:
             self.retried += 1
@@ -67,8 +74,14 @@ class Tally:
         if result.is_rescored:
             self.rescored += not retried
             self._spend(result.metrics, "judge")
-        else:
+        elif counted is None:
             self._count_attempt(result)
+        else:
+            self._count_since(result, counted)
+
+    def count_answer(self, result: RunResult) -> None:
+        """Count an attempt whose answer is saved before it is over: it is made, and it has cost."""
+        self._count_attempt(result)
 
     def give_up(self, result: RunResult | None) -> None:
         """Count an attempt that was given up, whose run is left to the next session.
@@ -98,6 +111,15 @@ class Tally:
         self._spend(result.metrics, "agent")
         if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
             self._spend(result.metrics, "judge")
+
+    def _count_since(self, result: RunResult, counted: Mapping[str, Any]) -> None:
+        """Count what an attempt has cost since its answer was saved."""
+        for who, amounts in _AMOUNTS.items():
+            since = {
+                metric: _amount(result.metrics.get(metric)) - _amount(counted.get(metric))
+                for metric, _ in amounts
+            }
+            self._spend(since, who)
 
     def _count_run(self, result: RunResult, replaced: RunStatus | None) -> None:
         self.gained[result.status] += 1

@@ -79,7 +79,7 @@ def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> 
         if status == RunStatus.CANCELLED or (final and status == RunStatus.SKIPPED):
             continue
 
-        if final:
+        if final or status == RunStatus.SCORING:
             left.done[position] = 0
             if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
                 left.answered.add(position)

@@ -21,10 +21,13 @@ from penstock.study.identity import answer_event_id
 
 __all__ = [
     "ATTEMPT_COLUMNS",
+    "DELETE_ATTEMPT",
     "DELETE_ENDING",
+    "DELETE_OBSERVATIONS",
     "INSERT_ATTEMPT",
     "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
+    "KEEP_UNSCORED",
     "OBSERVED_COLUMNS",
     "SUPERSEDE",
     "UPDATE_SCORES",
@@ -103,6 +106,16 @@ SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 UPDATE_SCORES = (
     f"UPDATE attempt SET {', '.join(f'{name} = ?' for name in _CHANGED_BY_SCORES)} WHERE id = ?"  # noqa: S608
 )
+DELETE_ATTEMPT = "DELETE FROM attempt WHERE id = ?"
+DELETE_OBSERVATIONS = "DELETE FROM observation WHERE attempt_id = ?"
+_UNSCORED = "status = 'scoring' AND position IS NOT NULL"
+_POSITIONS_UNSCORED = f"SELECT position FROM attempt WHERE {_UNSCORED}"  # noqa: S608
+KEEP_UNSCORED = (
+    f"UPDATE attempt SET final = 0 WHERE final AND position IN ({_POSITIONS_UNSCORED})",  # noqa: S608
+    f"UPDATE attempt SET final = 1, status = 'failed' WHERE {_UNSCORED}",  # noqa: S608
+)
+"""Make results of answers whose session was killed while they were scored: the next scores them."""
+
 DELETE_ENDING = f"DELETE FROM observation WHERE number >= {ANSWER} AND attempt_id = ?"  # noqa: S608
 
 
@@ -220,7 +233,8 @@ def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
         "record_id": f"evt-{result.run_id.removeprefix('run-')}",
         "text": str(error),
         "actor_id": "penstock",
-        "event_type": f"run_{result.status}",
+        # What is being scored is read where its session was killed, and has failed then.
+        "event_type": f"run_{'failed' if result.status is RunStatus.SCORING else result.status}",
         "meta_json": f'{{"auto_generated":true,"stage":"{error.stage}"}}',
         "level": "run",
     }

@@ -66,6 +66,7 @@ class Store:
         self._next_id = 1
         self._starts: Starts | None = None
         self._reader: StoreReader | None = None
+        self._scoring: dict[int, tuple[int, Mapping[str, Any]]] = {}
         self._tally: Tally  # there when a session has begun, as is what earlier ones left
         self._left: Restored
 
@@ -90,6 +91,9 @@ class Store:
                 )
             else:
                 await self._call(refuse_changes, self.path.parent, study, rescore=rescore)
+
+            for statement in rows.KEEP_UNSCORED:  # of a session that was killed as they were
+                await self._execute(statement, ())
 
             await self._describe(plan, fingerprint)
             if known and known[0][0] != fingerprint:
@@ -144,34 +148,53 @@ class Store:
         Raises:
             StoreError: they cannot be written, as on a full disk; none of them is saved.
         """
-        attempts, observations, evaluations, superseded = [], [], [], []
+        attempts, observations, evaluations, superseded, replaced = [], [], [], [], []
         made = [each for each in results if not each[0].is_rescored]
-        first = self._next_id
-        self._next_id += len(made)  # no id is given twice, whatever becomes of this group
-        for attempt_id, (result, final) in enumerate(made, start=first):
+        scoring = self._scoring.copy()
+        for result, final in made:
+            position = result.spec.position
+            known = scoring.pop(position, None)
+            if known is not None:
+                attempt_id = known[0]
+                replaced.append((attempt_id,))
+            else:
+                attempt_id = self._next_id
+                self._next_id += 1  # no id is given twice, whatever becomes of this group
+
+            if result.status is RunStatus.SCORING:
+                scoring[position] = (attempt_id, result.metrics)
+
             attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
             observations += rows.observation_rows(attempt_id, result)
             evaluations += rows.evaluation_rows(attempt_id, result)
             if final and result.attempt > 1:
-                superseded.append((result.spec.position,))
+                superseded.append((position,))
 
         tally = self._tally.copy()
         statements: list[Statement] = [
+            (rows.DELETE_ATTEMPT, replaced),
+            (rows.DELETE_OBSERVATIONS, replaced),
             (rows.SUPERSEDE, superseded),
             (rows.INSERT_ATTEMPT, attempts),
             (rows.INSERT_OBSERVATION, observations),
             (rows.INSERT_EVALUATION, evaluations),
             *await self._new_scores([each for each, _ in results if each.is_rescored], tally),
         ]
+        self._count(results, tally)
+        await self._write([*statements, self._counts(tally)])
+        self._tally, self._scoring = tally, scoring
+
+    def _count(self, results: Sequence[tuple[RunResult, bool]], tally: Tally) -> None:
         for result, final in results:
-            if result.status is RunStatus.CANCELLED:
+            position = result.spec.position
+            if result.status is RunStatus.SCORING:
+                tally.count_answer(result)
+            elif result.status is RunStatus.CANCELLED:
                 tally.give_up(result)
             else:
-                replaced = self._left.replaced(result.spec.position)
-                tally.count(result, retried=not final, replaced=replaced)
-
-        await self._write([*statements, self._counts(tally)])
-        self._tally = tally
+                _, counted = self._scoring.get(position, (0, None))
+                replaced = self._left.replaced(position)
+                tally.count(result, retried=not final, replaced=replaced, counted=counted)
 
     async def recall(self, position: int) -> RunResult:
         """Give the stored result at a position of the plan."""

@@ -9,14 +9,21 @@ from functools import partial
 from penstock._base.loop import undisturbed
 from penstock.errors import StoreError
 from penstock.events.bus import EventStream, Subscriber
-from penstock.events.tree import Event, RunCancelled, RunFinished, RunRetried, RunsSaved
+from penstock.events.tree import (
+    Event,
+    RunAnswered,
+    RunCancelled,
+    RunFinished,
+    RunRetried,
+    RunsSaved,
+)
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.failures import error_of
 from penstock.store.writer import Store
 
 __all__ = ["EVENTS", "GROUP", "checkpoint"]
 
-EVENTS = (RunFinished, RunRetried, RunCancelled)
+EVENTS = (RunFinished, RunAnswered, RunRetried, RunCancelled)
 
 GROUP = 256
 """So many attempts are saved at once, and as many may wait before no more are started."""
@@ -50,6 +57,9 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
                 raise  # the disk is full, or gone
 
             (result, final), *_ = attempts
+            if result.status is RunStatus.SCORING:
+                return  # what cannot be stored is told where the attempt ends
+
             await undisturbed(partial(store.save, [(_refused(result, error), final)]))
 
         announce(
@@ -66,10 +76,17 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
 
 
 def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
-    """Give the attempts that are to be saved, and whether each is the result of its run."""
+    """Give the attempts that are to be saved, and whether each is the result of its run.
+
+    An answer that was scored while its group came together is written once.
+    """
+    ended = {event.run_id for event in events if isinstance(event, (RunFinished, RunCancelled))}
     for event in events:
         if isinstance(event, RunFinished):
             yield event.result, True
+        elif isinstance(event, RunAnswered):
+            if event.run_id not in ended:
+                yield event.result, False
         elif isinstance(event, (RunRetried, RunCancelled)) and event.result is not None:
             yield event.result, False
 
