@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from math import inf
 from time import perf_counter
 from typing import Any
-
-import anyio
 
 from penstock._base.fact import unchecked
 from penstock._base.json import encode
@@ -22,7 +19,6 @@ from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
 from penstock.errors import (
     AgentReportedFailure,
-    AttemptTimeoutError,
     SkipRun,
     StopStudy,
     StudyCancelled,
@@ -40,6 +36,7 @@ from penstock.results import (
 from penstock.running.failures import error_of
 from penstock.running.gathered import Gathered, gather, metrics_of
 from penstock.running.scheduler import Orders
+from penstock.running.timeout import in_time
 from penstock.study.hypotheses import Outcome
 
 __all__ = ["Attempt"]
@@ -129,7 +126,7 @@ class Attempt:
         """
         ctx = self.ctx
         try:
-            answer = await (agent(ctx) if timeout_s is None else _in_time(agent, ctx, timeout_s))
+            answer = await (agent(ctx) if timeout_s is None else in_time(agent, ctx, timeout_s))
         except BaseException as error:
             if _is_closed_by(error):
                 raise
@@ -294,7 +291,6 @@ _PARTS = (
     ("metadata", Attempt._keep_metadata),  # noqa: SLF001
     ("events", Attempt._keep_events),  # noqa: SLF001
 )
-_NOTHING = object()
 _NOT_SCORED = RunError(
     kind="NotScored",
     message="the answer is kept; its evaluators had not ended, and score it in the next session",
@@ -304,32 +300,6 @@ _NOT_SCORED = RunError(
 
 def _say_later(_: BaseException) -> None:
     """Leave out what cannot be stored: where the attempt ends, it is told."""
-
-
-async def _in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:
-    """Call an agent; what it raises and returns is its own, unless its time is over first."""
-    answer: Any = _NOTHING
-    error: BaseException | None = None
-    scope = ctx.timeout_scope = anyio.move_on_after(timeout_s)
-    try:
-        with scope:
-            try:
-                answer = await agent(ctx)
-            except Exception as raised:  # noqa: BLE001 - raised again, as what it is
-                error = raised
-    except RuntimeError as leak:
-        # The agent has opened a scope in this task that it never left, as an async generator does
-        # that is not read to its end; anyio says so here. Its answer is an answer all the same.
-        scope.deadline = inf
-        error = error or leak
-
-    if answer is not _NOTHING:
-        return answer
-
-    if scope.cancel_called:  # clients may turn the cancellation into an error of their own
-        raise AttemptTimeoutError(timeout_s) from error
-
-    raise error or AssertionError("unreachable")
 
 
 def _is_closed_by(error: BaseException) -> bool:

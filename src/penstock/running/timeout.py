@@ -1,0 +1,42 @@
+"""The time that an agent may take in one attempt."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import anyio
+
+from penstock.agents.context import RunContext
+from penstock.agents.shapes import BoundAgent
+from penstock.errors import AttemptTimeoutError
+
+__all__ = ["in_time"]
+
+_NOTHING = object()
+
+
+async def in_time(agent: BoundAgent, ctx: RunContext, timeout_s: float) -> Any:
+    """Call an agent; what it raises and returns is its own, unless its time is over first."""
+    answer: Any = _NOTHING
+    error: BaseException | None = None
+    scope = ctx.timeout_scope = anyio.move_on_after(timeout_s)
+    try:
+        with scope:
+            try:
+                answer = await agent(ctx)
+            except Exception as raised:  # noqa: BLE001 - raised again, as what it is
+                error = raised
+    except RuntimeError as leak:
+        # The agent has opened a scope in this task that it never left, as an async generator does
+        # that is not read to its end; anyio says so here. Its answer is an answer all the same.
+        scope.deadline = inf
+        error = error or leak
+
+    if answer is not _NOTHING:
+        return answer
+
+    if scope.cancel_called:  # clients may turn the cancellation into an error of their own
+        raise AttemptTimeoutError(timeout_s) from error
+
+    raise error or AssertionError("unreachable")
