@@ -32,6 +32,7 @@ from penstock.store.declarations import (
     problem_row,
     study_file_of,
 )
+from penstock.store.group import made_group
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
@@ -66,7 +67,7 @@ class Store:
         self._next_id = 1
         self._starts: Starts | None = None
         self._reader: StoreReader | None = None
-        self._scoring: dict[int, tuple[int, Mapping[str, Any]]] = {}
+        self._scoring: Mapping[int, tuple[int, Mapping[str, Any]]] = {}
         self._tally: Tally  # there when a session has begun, as is what earlier ones left
         self._left: Restored
 
@@ -148,41 +149,17 @@ class Store:
         Raises:
             StoreError: they cannot be written, as on a full disk; none of them is saved.
         """
-        attempts, observations, evaluations, superseded, replaced = [], [], [], [], []
         made = [each for each in results if not each[0].is_rescored]
-        scoring = self._scoring.copy()
-        for result, final in made:
-            position = result.spec.position
-            known = scoring.pop(position, None)
-            if known is not None:
-                attempt_id = known[0]
-                replaced.append((attempt_id,))
-            else:
-                attempt_id = self._next_id
-                self._next_id += 1  # no id is given twice, whatever becomes of this group
-
-            if result.status is RunStatus.SCORING:
-                scoring[position] = (attempt_id, result.metrics)
-
-            attempts.append(rows.attempt_row(attempt_id, self._session_id, result, final=final))
-            observations += rows.observation_rows(attempt_id, result)
-            evaluations += rows.evaluation_rows(attempt_id, result)
-            if final and result.attempt > 1:
-                superseded.append((position,))
-
+        group = made_group(made, self._session_id, self._next_id, self._scoring)
+        self._next_id = group.next_id  # no id is given twice, whatever becomes of this group
         tally = self._tally.copy()
         statements: list[Statement] = [
-            (rows.DELETE_ATTEMPT, replaced),
-            (rows.DELETE_OBSERVATIONS, replaced),
-            (rows.SUPERSEDE, superseded),
-            (rows.INSERT_ATTEMPT, attempts),
-            (rows.INSERT_OBSERVATION, observations),
-            (rows.INSERT_EVALUATION, evaluations),
+            *group.statements,
             *await self._new_scores([each for each, _ in results if each.is_rescored], tally),
         ]
         self._count(results, tally)
         await self._write([*statements, self._counts(tally)])
-        self._tally, self._scoring = tally, scoring
+        self._tally, self._scoring = tally, group.scoring
 
     def _count(self, results: Sequence[tuple[RunResult, bool]], tally: Tally) -> None:
         for result, final in results:
