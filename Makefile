@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test lint docs faults soak bench clean
+.PHONY: demo test lint docs faults bills soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -32,9 +32,13 @@ docs: .venv/installed
 
 # Kills a study more than a hundred times, tries every case, and writes the page that says so.
 faults: .venv/installed
-	PENSTOCK_FAULT_SERIES=8 PENSTOCK_FAULTS_REPORT=docs/reliability.json \
+	PENSTOCK_FAULT_SERIES=8 PENSTOCK_BILLS=200 PENSTOCK_FAULTS_REPORT=docs/reliability.json \
 		$(BIN)/python -m pytest tests/faults
 	$(BIN)/python docs/make_reliability.py
+
+# Runs 200 studies with budgets that fail, are interrupted and are killed, against the bill.
+bills: .venv/installed
+	PENSTOCK_BILLS=200 $(BIN)/python -m pytest tests/faults/test_bills.py
 
 # Runs a study for twenty minutes with faults on, and writes what it held to the same page.
 soak: .venv/installed

@@ -65,6 +65,13 @@ were, and says so: `StudyStarted.lost_calls`, `calls.lost` in the log, a line of
 The count is exact when a process is killed. When the whole machine loses power, the starts since
 the last group of results may be missing from it.
 
+Money is kept in the same file. Before a chat model is called, the most that the call may cost is
+added to what the session may have spent, and corrected when the provider says what it did cost. So
+calls that were cut off by a second Ctrl-C, a kill or a crash are set against the budget of later
+sessions at their worst case, and told as `uncounted_cost_usd`; a loss of power may leave out those
+since the last group of results. `make bills` makes 200 histories of failing providers, time limits,
+interrupts and kills, and compares each with the provider's own bill.
+
 ## A loss of power
 
 A kill leaves what was written in the memory of the system; a loss of power leaves what is on the

@@ -11,11 +11,7 @@ from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.subscribing import PATIENCE_S, Listener, Listeners, one_by_one
-from penstock.events.tree import (
-    Event,
-    StudyFinished,
-    StudyStarted,
-)
+from penstock.events.tree import Event, StudyFinished, StudyStarted
 from penstock.models.session import Session
 from penstock.options import (
     HOST_DEFAULTS,
@@ -293,7 +289,8 @@ class StudyRunner:
 
     def _session(self) -> Session:
         spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
-        return Session(*spent, self._parallelism.say, self.execution.refused_for_s)
+        say, wait_s = self._parallelism.say, self.execution.refused_for_s
+        return Session(*spent, say, wait_s, risked=self._store.note_spent)
 
     @property
     def _stopped_because(self) -> str | None:

@@ -219,3 +219,18 @@ async def test_whoever_waits_for_the_budget_is_told_when_it_is_gone() -> None:
         tasks.start_soon(call)
         await settled()
         first.settle(0.75, 0)
+
+
+def test_what_a_session_may_have_cost_is_told_before_each_call_and_after_it() -> None:
+    told: list[tuple[float, int]] = []
+    spending = Spending(
+        Budget(max_cost_usd=10.0), spent_usd=3.0, on_risked=lambda *risked: told.append(risked)
+    )
+    first, second, never = (spending.reserve(2.0, 20) for _ in range(3))
+    assert not told, "nothing was sent"
+    first.begin()
+    second.begin()
+    first.settle(0.5, 7)
+    second.release()
+    never.release()
+    assert told == [(2.0, 20), (4.0, 40), (2.5, 27), (0.5, 7)]

@@ -156,6 +156,7 @@ async def test_six_answers_to_what_did_it_cost_are_equal_and_what_was_billed(
     assert summary.uncounted_cost_usd > 0
     assert summary.lost_calls > 0
     assert 0 <= round(lost_by_the_kill, 9) <= summary.lost_calls * 2 * COST_USD
+    assert round(lost_by_the_kill, 9) <= summary.uncounted_cost_usd, "the budget counts it"
     assert 0 < summary.session.attempts < summary.attempts
     assert told["lost_calls"] == summary.lost_calls
     assert f"of earlier sessions {summary.lost_calls} call" in ended.stderr
@@ -305,3 +306,45 @@ async def test_counts_of_runs_come_from_indexes_and_amounts_from_sessions(tmp_pa
         for each in looked_at:
             steps = [row[-1] for row in reader.table(f"EXPLAIN QUERY PLAN {each}")]
             assert not [step for step in steps if "attempt" in step and "INDEX" not in step]
+
+
+@pytest.mark.field("studies-M3")
+async def test_what_a_killed_session_may_have_spent_counts_in_status_and_in_the_next_session(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan(["a", "b", "c"])
+    called = {"cost_usd": 0.5, "input_tokens": 5, "output_tokens": 5, "provider_s": 1.0}
+    in_python = {"cost_usd": 0.25, "input_tokens": 2, "output_tokens": 1}
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        store.note_spent(1.75, 40)  # three calls, of which one is saved
+        await store.save(
+            [
+                (make_result(plan[0], metrics=called), True),
+                (make_result(plan[1], metrics=in_python), True),
+            ]
+        )
+
+    with StoreReader(tmp_path) as reader:
+        killed = read_ledger(reader).summary
+
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        resumed = store.summary()
+
+    assert killed.committed == resumed.committed == (2.0, 43)
+    assert (resumed.cost_usd, resumed.uncounted_cost_usd) == (0.75, 1.25)
+
+
+async def test_what_is_saved_of_a_session_is_not_set_aside_again_at_its_end(tmp_path: Path) -> None:
+    plan = make_plan(["a", "b", "c"])
+    called = {"cost_usd": 0.1, "input_tokens": 5, "output_tokens": 5, "provider_s": 1.0}
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        store.note_spent(0.1 + 0.2 - 0.2 + 0.1 + 0.1, 30)
+        for spec in plan:
+            await store.save([(make_result(spec, metrics=called), True)])
+
+        ended = await store.end("complete")
+
+    assert (ended.uncounted_cost_usd, ended.uncounted_tokens) == (0.0, 0)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 import pytest
 
-from penstock.store.starts import FILE, Starts, _seek_and_write, read_starts
+from penstock.store.starts import FILE, Starts, _seek_and_write, read_spent, read_starts
 
 
 def test_what_was_counted_is_read_whoever_counted_it(tmp_path: Path) -> None:
@@ -17,6 +18,27 @@ def test_what_was_counted_is_read_whoever_counted_it(tmp_path: Path) -> None:
     starts.close()
     starts.note()
     assert (starts.count, read_starts(tmp_path)) == (3, (3, 2))
+
+
+def test_what_may_have_been_spent_is_read_whoever_spent_it(tmp_path: Path) -> None:
+    starts = Starts(tmp_path, 3)
+    starts.risk(1.5, 100)
+    starts.risk(1.25, 90)  # one of the calls cost less than it might have
+    starts.add(0.5, 7)
+    starts.note()
+    assert starts.spent == (1.75, 97)
+    assert read_spent(tmp_path) == (3, 1.75, 97)  # not closed: it may be killed here
+    assert read_starts(tmp_path) == (3, 1)
+    starts.sync()
+    starts.close()
+    Starts(tmp_path, 4).close()
+    assert read_spent(tmp_path) == (4, 0.0, 0)
+
+
+def test_a_count_of_a_version_that_kept_no_money_is_read(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(struct.pack("<QQ", 3, 2))
+    assert read_starts(tmp_path) == (3, 2)
+    assert read_spent(tmp_path) == (3, 0.0, 0)
 
 
 def test_a_system_without_our_way_of_writing_counts_the_same(

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple, Protocol
 
-from penstock.models.gate.budget import Risked
-
 __all__ = ["Resource", "Session"]
 
 
@@ -21,8 +19,8 @@ class Session(NamedTuple):
         limit_changed: Called with how many calls may be in flight from now on, why, and the
             endpoint's name as ``endpoint``.
         refused_for_s: How long a call that is refused is waited for, in seconds.
-        risked: Told, whenever that changes, what the calls of this session may have cost so far;
-            it is to be kept where a process that is killed leaves it.
+        risked: Told, whenever that changes, what the calls of this session may have cost so far,
+            in US dollars and in tokens; it is to be kept where a process that is killed leaves it.
     """
 
     spent_usd: float
@@ -30,7 +28,7 @@ class Session(NamedTuple):
     out_of_budget: Callable[[str], None]
     limit_changed: Callable[..., None]
     refused_for_s: float = 600.0
-    risked: Callable[[Risked], None] = lambda _: None
+    risked: Callable[[float, int], None] = lambda _cost_usd, _tokens: None
 
 
 class Resource(Protocol):

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from penstock.results import RunStatus
 from penstock.store.lock import is_held
 from penstock.store.reader import StoreReader
-from penstock.store.starts import read_starts
+from penstock.store.starts import read_spent, read_starts
 from penstock.summary import Failure, SessionSummary, Spent, StudySummary
 
-__all__ = ["Ledger", "failures", "read_ledger"]
+__all__ = ["Ledger", "account_of", "failures", "read_ledger", "unsaved"]
 
 
 class Ledger(NamedTuple):
@@ -45,7 +45,12 @@ def read_ledger(store: StoreReader) -> Ledger:
 
     last, counts = sessions[-1], store.status_counts()
     state = _state(last, store.directory)
-    accounts = [_account(row) for row in sessions]
+    accounts = [account_of(row) for row in sessions]
+    if state == "killed":
+        counted_by, cost_usd, tokens = read_spent(store.directory)
+        if counted_by == last["id"]:
+            accounts[-1] = unsaved(accounts[-1], cost_usd, tokens)
+
     summary = StudySummary(
         study_id=store.study_id,
         planned=last["planned"],
@@ -72,7 +77,32 @@ def failures(store: StoreReader) -> tuple[Failure, ...]:
     return tuple(Failure(**dict(row)) for row in rows)
 
 
-def _account(row: Mapping[str, Any]) -> SessionSummary:
+def unsaved(account: SessionSummary, cost_usd: float, tokens: int) -> SessionSummary:
+    """Set aside what a session may have spent on calls whose results were never saved.
+
+    Args:
+        account: What is saved of the session.
+        cost_usd: What it may have spent in all, in US dollars.
+        tokens: The same in tokens.
+    """
+    saved_usd, saved_tokens = account.committed
+    missing_usd = cost_usd - saved_usd
+    if missing_usd <= _ROUNDING * cost_usd:
+        missing_usd = 0.0
+
+    more = {
+        "uncounted_cost_usd": account.uncounted_cost_usd + missing_usd,
+        "uncounted_tokens": account.uncounted_tokens + max(0, tokens - saved_tokens),
+    }
+    return account.model_copy(update=more)
+
+
+_ROUNDING = 1e-9
+"""Sums that are made in another order differ by less than this share of them."""
+
+
+def account_of(row: Mapping[str, Any]) -> SessionSummary:
+    """Give what is saved of a session: a row of the table ``session``."""
     return SessionSummary(
         **{name: row[name] for name in SessionSummary.counts()},
         agents=_spent(row, "agent"),

@@ -1,9 +1,11 @@
-"""How many attempts a session has started, kept where a killed process leaves it as it was.
+"""What a session has started and may have spent, kept where a killed process leaves it as it was.
 
 A call that was made and whose result was never saved may have been paid for. The results that are
-saved say nothing of it, so each start is counted before its agent is called: in 16 bytes of a file,
-which the system keeps when the process is killed (1 us). The count goes into the store with every
-group, so that a crash of the whole machine loses no more than the starts since the last one.
+saved say nothing of it, so each start is counted before its agent is called, and each call of a
+model with the most that it may cost before it is sent: in 32 bytes of a file, which the system
+keeps when the process is killed (1 us). The count goes into the store with every group, and the
+file is synced with it where calls were made, so that a crash of the whole machine loses no more
+than what was begun since the last one.
 """
 
 from __future__ import annotations
@@ -13,15 +15,19 @@ import os
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 
-__all__ = ["FILE", "Starts", "read_starts"]
+__all__ = ["FILE", "Starts", "read_spent", "read_starts"]
 
 FILE = ".started"
-"""Beside the store; holds the number of a session and how many attempts it has started."""
+"""Beside the store; holds the number of a session, how many attempts it has started, and how much
+it may have spent, in US dollars and in tokens."""
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
-_FORM = struct.Struct("<QQ")
+_FORM = struct.Struct("<QQdQ")
+_FORMER_BYTES = 16
+"""What versions wrote that did not keep what was spent."""
 
 
 def _writer() -> Callable[[int, bytes, int, int], int]:
@@ -57,16 +63,21 @@ class Starts:
     A disk that is full or failing does not hold the study up here: the results say so.
 
     Args:
-        directory: The study's output directory.
+        directory: The study's output directory; None keeps nothing, while there is no session.
         session_id: The session.
     """
 
-    def __init__(self, directory: Path, session_id: int) -> None:
+    def __init__(self, directory: Path | None = None, session_id: int = 0) -> None:
         self.count = 0
         self._session_id = session_id
+        self._called: tuple[float, int] = (0.0, 0)
+        self._told: tuple[float, int] = (0.0, 0)
+        self._is_synced = True
         self._descriptor: int | None = None
-        with suppress(OSError):
-            self._descriptor = os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | _NO_LINK, 0o644)
+        if directory is not None:
+            with suppress(OSError):
+                flags = os.O_WRONLY | os.O_CREAT | _NO_LINK
+                self._descriptor = os.open(directory / FILE, flags, 0o644)
 
         self._write()
 
@@ -74,6 +85,39 @@ class Starts:
         """Count an attempt whose agent is about to be called; -1 takes one back."""
         self.count += count
         self._write()
+
+    @property
+    def spent(self) -> tuple[float, int]:
+        """What the session may have spent so far: US dollars and tokens."""
+        return self._called[0] + self._told[0], self._called[1] + self._told[1]
+
+    def risk(self, cost_usd: float, tokens: int) -> None:
+        """Keep what calls of models have cost so far, those under way at their worst case.
+
+        Args:
+            cost_usd: US dollars.
+            tokens: Tokens of prompts and answers.
+        """
+        self._called = (cost_usd, tokens)
+        self._is_synced = False
+        self._write()
+
+    def add(self, cost_usd: float, tokens: int) -> None:
+        """Add what agents say that they have spent otherwise, before it is saved.
+
+        Args:
+            cost_usd: US dollars.
+            tokens: Tokens of prompts and answers.
+        """
+        self._told = (self._told[0] + cost_usd, self._told[1] + tokens)
+        self._write()
+
+    def sync(self) -> None:
+        """Make it survive a loss of power too, where calls were made since the last time."""
+        if self._descriptor is not None and not self._is_synced:
+            self._is_synced = True
+            with suppress(OSError):
+                os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Close the file."""
@@ -83,14 +127,33 @@ class Starts:
 
     def _write(self) -> None:
         if self._descriptor is not None:
-            _write(self._descriptor, _FORM.pack(self._session_id, self.count), _FORM.size, 0)
+            _write(self._descriptor, self._packed(), _FORM.size, 0)
+
+    def _packed(self) -> bytes:
+        cost_usd, tokens = self.spent
+        return _FORM.pack(self._session_id, self.count, max(0.0, cost_usd), max(0, tokens))
 
 
 def read_starts(directory: Path) -> tuple[int, int]:
     """Read which session counted last, and how far; zeros where none did."""
-    try:
-        session_id, count = _FORM.unpack((directory / FILE).read_bytes())
-    except (OSError, struct.error):
-        return (0, 0)
+    session_id, count, _, _ = _read(directory)
+    return session_id, count
 
-    return (session_id, count)
+
+def read_spent(directory: Path) -> tuple[int, float, int]:
+    """Read which session counted last, and what it may have spent: US dollars and tokens."""
+    session_id, _, cost_usd, tokens = _read(directory)
+    return session_id, cost_usd, tokens
+
+
+def _read(directory: Path) -> tuple[int, int, float, int]:
+    try:
+        data = (directory / FILE).read_bytes()
+        if len(data) == _FORMER_BYTES:
+            data += bytes(_FORM.size - _FORMER_BYTES)
+
+        session_id, count, cost_usd, tokens = _FORM.unpack(data)
+    except (OSError, struct.error):
+        return 0, 0, 0.0, 0
+
+    return session_id, count, cost_usd if isfinite(cost_usd) else 0.0, tokens

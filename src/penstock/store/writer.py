@@ -24,7 +24,7 @@ from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStatus, timestamp
 from penstock.running.tally import Tally
 from penstock.store import rows
-from penstock.store.changes import refuse_changes, refuse_older_copy
+from penstock.store.changes import refuse_changes
 from penstock.store.declarations import (
     condition_row,
     definition_of,
@@ -33,11 +33,12 @@ from penstock.store.declarations import (
     study_file_of,
 )
 from penstock.store.group import made_group
-from penstock.store.ledger import read_ledger
+from penstock.store.ledger import read_ledger, unsaved
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
 from penstock.store.starts import Starts
 from penstock.store.transaction import Statement, store_failure, transact
+from penstock.store.unsaved import noted, told_by
 from penstock.summary import StudySummary
 
 __all__ = ["Store"]
@@ -65,7 +66,7 @@ class Store:
         self._connection = connection
         self._session_id = 0
         self._next_id = 1
-        self._starts: Starts | None = None
+        self._starts = Starts()
         self._reader: StoreReader | None = None
         self._scoring: Mapping[int, tuple[int, Mapping[str, Any]]] = {}
         self._tally: Tally  # there when a session has begun, as is what earlier ones left
@@ -100,7 +101,9 @@ class Store:
             if known and known[0][0] != fingerprint:
                 await self._call(adopt, self.path.parent, plan)
 
-            await self._note_starts()
+            for query, values in await self._call(noted, self.path):
+                await self._many(query, values)
+
             self._session_id = await self._note_session(plan)
 
         self._starts = Starts(self.path.parent, self._session_id)
@@ -117,12 +120,20 @@ class Store:
         Args:
             count: -1 to take one back whose agent has called nobody.
         """
-        if self._starts is not None:
-            self._starts.note(count)
+        self._starts.note(count)
+
+    def note_spent(self, cost_usd: float, tokens: int) -> None:
+        """Keep what calls of models may have cost in this session so far, also should we be killed.
+
+        Args:
+            cost_usd: US dollars, calls under way at their worst case.
+            tokens: The same in tokens.
+        """
+        self._starts.risk(cost_usd, tokens)
 
     def summary(self) -> StudySummary:
         """Say where the study stands with all that is saved; the session has begun."""
-        self._tally.started = self._started
+        self._tally.started = self._starts.count
         return self._tally.summary()
 
     async def end(self, ending: str, seen: StudySummary | None = None) -> StudySummary:
@@ -134,6 +145,9 @@ class Store:
         """
         why = (None, False) if seen is None else (seen.stopped_because, seen.is_out_of_budget)
         ended = (_END, [(timestamp(), ending, *why, self._session_id)])
+        account = unsaved(self._tally.session(), *self._starts.spent)  # runs may be left behind
+        self._tally.uncounted_cost_usd = account.uncounted_cost_usd
+        self._tally.uncounted_tokens = account.uncounted_tokens
         await self._write([self._counts(self._tally), ended])
         with suppress(StoreError):  # its directory may be gone by now
             return await self._read_summary()
@@ -158,6 +172,8 @@ class Store:
             *await self._new_scores([each for each, _ in results if each.is_rescored], tally),
         ]
         self._count(results, tally)
+        # Before they are saved: what a kill in between counts twice is never counted not at all.
+        self._starts.add(*told_by((result for result, _ in made), self._scoring))
         await self._write([*statements, self._counts(tally)])
         self._tally, self._scoring = tally, group.scoring
 
@@ -185,9 +201,7 @@ class Store:
 
     def close(self) -> None:
         """Close what was opened beside the connection."""
-        if self._starts is not None:
-            self._starts.close()
-
+        self._starts.close()
         if self._reader is not None:
             self._reader.close()
 
@@ -228,20 +242,8 @@ class Store:
             "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, definition_of(plan))
         )
 
-    @property
-    def _started(self) -> int:
-        return 0 if self._starts is None else self._starts.count
-
-    async def _note_starts(self) -> None:
-        """Note how many calls the last session had made, should it have been killed."""
-        session_id, started = await self._call(refuse_older_copy, self.path)
-        await self._execute(
-            "UPDATE session SET started = max(started, ?) WHERE id = ? AND ended_at IS NULL",
-            (started, session_id),
-        )
-
     def _counts(self, tally: Tally) -> Statement:
-        tally.started = self._started
+        tally.started = self._starts.count
         return (_COUNT, [(*(getattr(tally, name) for name in _COUNTED), self._session_id)])
 
     async def _read_summary(self) -> StudySummary:
@@ -282,6 +284,7 @@ class Store:
 
         def transact_all(connection: sqlite3.Connection) -> None:
             try:
+                self._starts.sync()
                 transact(connection, statements)
             except BaseException as error:  # noqa: BLE001 - raised again, below
                 raised.append(error)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 from time import monotonic
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import anyio
 
 from penstock.errors import StopStudy
 from penstock.study.chat import Budget
 
-__all__ = ["BudgetExhaustedError", "Reservation", "Risked", "Spending"]
+__all__ = ["BudgetExhaustedError", "Reservation", "Spending"]
 
 Bound = Literal["max_cost_usd", "max_tokens", "max_duration_s"]
 
@@ -49,20 +49,6 @@ class BudgetExhaustedError(StopStudy):
             f"budget.{bound} is exhausted: {what}; raise budget.{bound} and run the study again "
             "to continue where it stopped"
         )
-
-
-class Risked(NamedTuple):
-    """What a session may have cost so far.
-
-    Args:
-        cost_usd: US dollars.
-        tokens: Tokens of prompts and answers.
-        calls: How many calls were sent.
-    """
-
-    cost_usd: float = 0.0
-    tokens: int = 0
-    calls: int = 0
 
 
 class Reservation:
@@ -111,8 +97,9 @@ class Spending:
         spent_usd: What earlier sessions spent, in US dollars.
         spent_tokens: What earlier sessions spent, in tokens.
         clock: Tells the time, in seconds; ``max_duration_s`` counts from now.
-        on_risked: Is told, whenever that changes, what this session may have cost so far: what
-            was settled, and the worst case of the calls that are under way.
+        on_risked: Is told, whenever that changes, what the calls of this session may have cost so
+            far, in US dollars and in tokens: what was settled, and the worst case of those under
+            way.
     """
 
     def __init__(
@@ -122,7 +109,7 @@ class Spending:
         spent_usd: float = 0.0,
         spent_tokens: int = 0,
         clock: Callable[[], float] = monotonic,
-        on_risked: Callable[[Risked], None] = lambda _: None,
+        on_risked: Callable[[float, int], None] = lambda _cost_usd, _tokens: None,
     ) -> None:
         _check(spent_usd, spent_tokens)
         self.spent_usd = spent_usd
@@ -131,7 +118,8 @@ class Spending:
         self.reserved_tokens = 0
         self._budget = budget
         self._open = 0
-        self._risked = Risked()
+        self._risked_usd = 0.0
+        self._risked_tokens = 0
         self._on_risked = on_risked
         self._turn = anyio.Lock(fast_acquire=True)
         self._freed = anyio.Event()
@@ -174,7 +162,7 @@ class Spending:
 
     def begun(self, reservation: Reservation) -> None:
         """Count a call that is about to be sent; `Reservation.begin` does it."""
-        self._risk(reservation.cost_usd, reservation.tokens, calls=1)
+        self._risk(reservation.cost_usd, reservation.tokens)
 
     def close(self, reservation: Reservation, cost_usd: float, tokens: int) -> None:
         """Put what a call cost in place of what it reserved; `Reservation.settle` does it."""
@@ -189,12 +177,10 @@ class Spending:
         self.reserved_usd = self.reserved_usd - reservation.cost_usd if self._open else 0.0
         self._freed.set()
 
-    def _risk(self, cost_usd: float, tokens: int, calls: int = 0) -> None:
-        risked = self._risked
-        self._risked = Risked(
-            risked.cost_usd + cost_usd, risked.tokens + tokens, risked.calls + calls
-        )
-        self._on_risked(self._risked)
+    def _risk(self, cost_usd: float, tokens: int) -> None:
+        self._risked_usd += cost_usd
+        self._risked_tokens += tokens
+        self._on_risked(self._risked_usd, self._risked_tokens)
 
     def _reserve(self, cost_usd: float, tokens: int) -> Reservation:
         self._open += 1
