@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import structlog
 
-from penstock.errors import BindingError, OutputError
+from penstock.errors import BindingError
 from penstock.results import Observation, ObservationLevel
 from penstock.study.identity import hash_identifier
 from tests.builders import make_context
@@ -83,17 +84,37 @@ def test_a_metric_may_have_any_name() -> None:
 @pytest.mark.parametrize("name", ["cost_usd", "input_tokens", "output_tokens"])
 @pytest.mark.parametrize(
     "value",
-    ["n/a", "3", None, Decimal(1), float("nan"), float("inf"), 10**400, np.array([1, 2]), [1]],
+    ["n/a", "3", -1, float("nan"), float("inf"), 10**400, np.array([1, 2]), [1], Decimal("NaN")],
 )
-def test_an_amount_that_cannot_be_summed_is_refused_and_the_others_are_kept(
+def test_an_amount_that_cannot_be_summed_is_told_and_not_known_and_the_others_are_kept(
     name: str, value: Any
 ) -> None:
     ctx = make_context()
 
-    with pytest.raises(OutputError, match=rf"metrics\.{name} cannot be stored"):
-        ctx.record(**{"before": 1, name: value, "after": 2})
+    ctx.record(**{"before": 1, name: value, "after": 2})
 
-    assert ctx.metrics == {"before": 1, "after": 2}
+    assert ctx.metrics == {"before": 1, name: None, "after": 2}
+    (refused,) = ctx.refused
+    assert f"metrics.{name} cannot be stored" in str(refused)
+
+
+@pytest.mark.parametrize("name", ["cost_usd", "input_tokens", "output_tokens"])
+def test_an_amount_of_which_a_part_is_not_known_is_not_known(name: str) -> None:
+    ctx = make_context()
+
+    for part in (1, None, 2):
+        ctx.record(**{name: part})
+
+    assert (ctx.metrics, ctx.refused) == ({name: None}, [])
+
+
+def test_a_cost_may_be_exact() -> None:
+    ctx = make_context()
+
+    ctx.record(cost_usd=Decimal("0.5"))
+    ctx.record(cost_usd=0.25)
+
+    assert ctx.metrics == {"cost_usd": 0.75}
 
 
 @pytest.mark.parametrize("value", [np.int32(7), np.array([7]), np.array(7)])
@@ -106,9 +127,13 @@ def test_an_amount_may_be_a_number_of_numpy(value: Any) -> None:
     assert type(ctx.metrics["input_tokens"]) is int
 
 
-def test_a_metric_without_a_json_form_is_refused_with_its_path() -> None:
-    with pytest.raises(OutputError, match=r"metrics\.seen\.ids cannot be stored.*\(set\)"):
-        make_context().record(seen={"ids": {1, 2}})
+def test_a_metric_without_a_json_form_is_left_out_and_told_with_its_path() -> None:
+    ctx = make_context()
+
+    ctx.record(seen={"ids": {1, 2}}, words=3)
+
+    assert ctx.metrics == {"words": 3}
+    assert re.search(r"metrics\.seen\.ids cannot be stored.*\(set\)", str(ctx.refused[0]))
 
 
 def test_an_observation_is_filled_in() -> None:
@@ -172,14 +197,22 @@ def test_each_observation_has_an_id_of_its_own() -> None:
     assert len({each.record_id for each in ctx.observations}) == 3
 
 
-def test_an_unknown_level_is_refused() -> None:
-    with pytest.raises(ValueError, match="'turn' is not a valid ObservationLevel"):
-        make_context().observe("step", level="turn")
+def test_an_unknown_level_is_told_and_the_observation_is_kept() -> None:
+    ctx = make_context()
+
+    ctx.observe("step", level="turn")
+
+    assert [each.level for each in ctx.observations] == [ObservationLevel.STEP]
+    assert "'turn' is not a valid ObservationLevel; one of: study, run" in str(ctx.refused[0])
 
 
-def test_what_is_observed_must_have_a_json_form() -> None:
-    with pytest.raises(OutputError, match=r"event\.meta_json\.seen"):
-        make_context().observe("step", seen=object())
+def test_what_is_observed_is_kept_but_for_what_has_no_json_form() -> None:
+    ctx = make_context()
+
+    ctx.observe("step", "a", seen=object(), hits=2)
+
+    assert [each.meta_json for each in ctx.observations] == ['{"hits":2}']
+    assert "event.meta_json.seen" in str(ctx.refused[0])
 
 
 def test_threads_that_report_at_once_lose_nothing() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ import orjson
 from penstock._base.frozen import frozen_json
 from penstock.errors import OutputError, UnstableValueError
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "encode_parts"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SHORT = 256
@@ -45,6 +46,34 @@ def encode(value: Any, path: str = "output") -> str:
         return _encode_faithfully(value, path)
 
     return data.decode()
+
+
+def encode_parts(parts: Mapping[Any, Any], path: str) -> tuple[str, dict[Any, OutputError]]:
+    """Write as JSON what of a mapping can be stored; return it, and why each other part cannot.
+
+    Args:
+        parts: As for `encode`.
+        path: What the mapping is called in an error.
+    """
+    try:
+        return encode(parts, path), {}
+    except OutputError as error:
+        whole = error
+
+    refused: dict[Any, OutputError] = {}
+    kept: dict[Any, Any] = {}
+    for name, value in parts.items():
+        try:
+            encode({name: value}, path)
+        except OutputError as error:
+            refused[name] = error
+        else:
+            kept[name] = value
+
+    if refused:
+        return encode_parts(kept, path)[0], refused
+
+    return "{}", dict.fromkeys(parts, whole)  # its parts are at odds with each other
 
 
 def decode(text: str) -> Any:

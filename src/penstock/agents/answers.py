@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -45,12 +45,24 @@ _USAGE = {
 }
 
 
-def as_agent_result(answer: Any) -> AgentResult:
+def _raise(error: OutputError) -> None:
+    raise error
+
+
+Refuse = Callable[[OutputError], None]
+
+
+def as_agent_result(answer: Any, refuse: Refuse = _raise) -> AgentResult:
     """Bring what an agent returned to one form.
 
     Text becomes ``{"text": ...}``. A mapping that has any of the fields of `AgentResult` is read
     as one; any other mapping is the outputs. An object with ``success``, ``output`` and
     ``metadata`` is read by its attributes.
+
+    Args:
+        answer: What the agent returned.
+        refuse: Called for each part beside the answer that is not what it should be, and is left
+            out; without it, that is raised.
 
     Raises:
         OutputError: it is none of these.
@@ -62,10 +74,13 @@ def as_agent_result(answer: Any) -> AgentResult:
         return _answered(outputs={"text": answer})
 
     if isinstance(answer, Mapping):
-        return _from_mapping(answer) if _FIELDS & answer.keys() else AgentResult(outputs=answer)
+        if _FIELDS & answer.keys():
+            return _from_mapping(answer, refuse)
+
+        return AgentResult(outputs=answer)
 
     if hasattr(answer, "success") and hasattr(answer, "output") and hasattr(answer, "metadata"):
-        return _from_execution_result(answer)
+        return _from_execution_result(answer, refuse)
 
     if answer is None:
         raise OutputError("output", "the agent returned None; return its answer")
@@ -80,7 +95,7 @@ def as_agent_result(answer: Any) -> AgentResult:
     return AgentResult(outputs={"value": answer})
 
 
-def _from_mapping(answer: Mapping[str, Any]) -> AgentResult:
+def _from_mapping(answer: Mapping[str, Any], refuse: Refuse) -> AgentResult:
     outputs = answer.get("outputs", answer.get("output"))
     if outputs is None:
         outputs = {key: value for key, value in answer.items() if key not in _FIELDS}
@@ -90,52 +105,72 @@ def _from_mapping(answer: Mapping[str, Any]) -> AgentResult:
     error = answer.get("error")
     return AgentResult(
         outputs=outputs,
-        metrics=_mapping(answer, "metrics"),
-        events=_events(answer.get("events")),
-        metadata=_mapping(answer, "metadata"),
-        trace_refs=_refs(answer.get("trace_refs")),
+        metrics=_mapping(answer, "metrics", refuse),
+        events=_events(answer.get("events"), refuse),
+        metadata=_mapping(answer, "metadata", refuse),
+        trace_refs=_refs(answer.get("trace_refs"), refuse),
         success=answer.get("success") is not False,
         error=None if error is None else str(error),
     )
 
 
-def _mapping(answer: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+def _mapping(answer: Mapping[str, Any], field: str, refuse: Refuse) -> Mapping[str, Any]:
     value = answer.get(field) or {}
     if not isinstance(value, Mapping):
-        raise OutputError(field, f"a mapping was expected, not {type(value).__name__}")
+        refuse(OutputError(field, f"a mapping was expected, not {type(value).__name__}"))
+        return {}
 
     return _with_text_keys(value)
 
 
-def _events(events: Any) -> tuple[dict[str, Any], ...]:
-    return tuple(_with_text_keys(event) for event in events or () if isinstance(event, Mapping))
+def _events(events: Any, refuse: Refuse) -> tuple[dict[str, Any], ...]:
+    return tuple(
+        _with_text_keys(event)
+        for event in _items(events, "events", refuse)
+        if isinstance(event, Mapping)
+    )
+
+
+def _items(value: Any, field: str, refuse: Refuse) -> Sequence[Any]:
+    """Return the items of a field that is a list; it may be any iterable but a text."""
+    if value is None:
+        return ()
+
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        refuse(OutputError(field, f"a list was expected, not {type(value).__name__}"))
+        return ()
+
+    return tuple(value)
 
 
 def _with_text_keys(mapping: Mapping[Any, Any]) -> dict[str, Any]:
     return {str(key): value for key, value in mapping.items()}
 
 
-def _refs(refs: Any) -> tuple[str, ...]:
-    return (refs,) if isinstance(refs, str) else tuple(str(ref) for ref in refs or ())
+def _refs(refs: Any, refuse: Refuse) -> tuple[str, ...]:
+    if isinstance(refs, str):
+        return (refs,)
+
+    return tuple(str(ref) for ref in _items(refs, "trace_refs", refuse))
 
 
-def _from_execution_result(answer: Any) -> AgentResult:
+def _from_execution_result(answer: Any, refuse: Refuse) -> AgentResult:
     output = (
         answer.output if isinstance(answer.output, Mapping) else {"final_output": answer.output}
     )
     metadata = _with_text_keys(answer.metadata) if isinstance(answer.metadata, Mapping) else {}
     responses = _responses(answer, output)
     metadata = {**_model(responses), **metadata}
-    trace_refs = _refs(metadata.get("trace_refs")) or _refs(metadata.get("trace_path"))
+    trace_refs = _refs(metadata.get("trace_refs") or metadata.get("trace_path"), refuse)
     error = getattr(answer, "error", None) or output.get("error") or metadata.get("error")
     usage = output.get("usage") or metadata.get("usage")
     return AgentResult(
         outputs=_final_output(output),
         metrics={
             **(_usage(usage) if usage else _usage_of(responses)),
-            **_mapping(output, "metrics"),
+            **_mapping(output, "metrics", refuse),
         },
-        events=_events(output.get("events")),
+        events=_events(output.get("events"), refuse),
         metadata=metadata,
         trace_refs=trace_refs,
         success=bool(answer.success),

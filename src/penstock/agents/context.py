@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from penstock._base.json import encode
-from penstock.agents.metrics import added, plain_metric
+from penstock.agents.metrics import AMOUNTS, added, plain_metric
+from penstock.agents.observing import make_observation
 from penstock.errors import BindingError, OutputError
 from penstock.planning.plan import RunSpec
-from penstock.results import Observation, ObservationLevel, timestamp
+from penstock.results import Observation, ObservationLevel
 from penstock.study.conditions import Condition
-from penstock.study.identity import hash_identifier
 from penstock.study.problem import Problem
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ class RunContext:
         metrics: What `record` has gathered.
         observations: What `observe` has gathered.
         provenance: Who answered: it is kept, also when the attempt fails.
+        refused: What was recorded or observed and cannot be stored: it is left out.
         waited_s: How long the run has waited for its turn (see `waiting`), in seconds.
         timeout_scope: What ends the attempt at ``timeout_s``, where there is a timeout.
     """
@@ -63,6 +63,7 @@ class RunContext:
         "planned_order",
         "problem",
         "provenance",
+        "refused",
         "spec",
         "started_order",
         "timeout_scope",
@@ -90,6 +91,7 @@ class RunContext:
         self.metrics: dict[str, Any] = {}
         self.observations: list[Observation] = []
         self.provenance: dict[str, Any] = {}
+        self.refused: list[OutputError] = []
         self.waited_s = 0.0
         self.timeout_scope: anyio.CancelScope | None = None
         self._limiters = limiters or {}
@@ -185,25 +187,31 @@ class RunContext:
     def record(self, /, **metrics: Any) -> None:
         """Add to this run's metrics: numbers add up, anything else is replaced.
 
-        ``cost_usd``, ``input_tokens`` and ``output_tokens`` have columns of their own. What was
-        recorded is kept when the attempt fails.
-
-        Raises:
-            OutputError: a value has no stable JSON form, or one of the three is no number; the
-                others are recorded.
+        ``cost_usd``, ``input_tokens`` and ``output_tokens`` have columns of their own; None says
+        that one of them is not known. What was recorded is kept when the attempt fails. A value
+        that cannot be stored is left out, and the run's result says so: its answer is kept.
         """
-        refused: OutputError | None = None
         for name, value in metrics.items():
             try:
                 plain = plain_metric(name, value)
-                with self._lock:
-                    if not self._is_over:
-                        self.metrics[name] = added(name, self.metrics.get(name), plain)
             except OutputError as error:
-                refused = refused or error
+                self.refused.append(error)
+                if name not in AMOUNTS:
+                    continue
 
-        if refused is not None:
-            raise refused
+                plain = None
+
+            self._add(name, plain)
+
+    def _add(self, name: str, value: Any) -> None:
+        with self._lock:
+            if self._is_over or (name in AMOUNTS and self.metrics.get(name, 0) is None):
+                return  # a sum of which a part is not known is not known
+
+            try:
+                self.metrics[name] = added(name, self.metrics.get(name), value)
+            except OutputError as error:
+                self.refused.append(error)
 
     def observe(
         self,
@@ -221,7 +229,8 @@ class RunContext:
             text: What was said.
             level: What it is about.
             actor_id: Who did it.
-            **meta: Anything else that has a JSON form.
+            **meta: Anything else that has a JSON form; what has none is left out, and the run's
+                result says so.
         """
         self.observe_mapping(
             {
@@ -239,7 +248,8 @@ class RunContext:
             if self._is_over:
                 return
 
-            observation = _make_observation(self.spec, len(self.observations), fields)
+            index = len(self.observations)
+            observation = make_observation(self.spec, index, fields, self.refused.append)
             self.observations.append(observation)
 
         if self._on_observe is not None:
@@ -269,27 +279,3 @@ class RunContext:
 # The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's
 # is the seed's own, so that `ctx.rng` is `default_rng(ctx.seed)`.
 _ROLES: Mapping[str, tuple[int, ...]] = {"agent": (), "environment": (1,), "evaluator": (2,)}
-
-
-def _make_observation(spec: RunSpec, index: int, fields: Mapping[str, Any]) -> Observation:
-    """Fill in what an observation leaves out: when, who, in which run, under which id."""
-    event_type = str(fields.get("event_type") or "event")
-    identity = {"run_id": spec.run_id, "index": index, "event_type": event_type}
-    meta = fields.get("meta_json")
-    return Observation(
-        timestamp=str(fields.get("timestamp") or timestamp()),
-        record_id=str(fields.get("record_id") or hash_identifier("evt", identity)),
-        text=str(fields.get("text") or ""),
-        session_id=str(fields.get("session_id") or spec.run_id),
-        actor_id=str(fields.get("actor_id") or "agent"),
-        event_type=event_type,
-        meta_json=meta if isinstance(meta, str) else encode(meta or {}, "event.meta_json"),
-        level=ObservationLevel(fields.get("level") or ObservationLevel.STEP),
-        study_id=spec.study_id,
-        run_id=spec.run_id,
-        condition_id=spec.condition_id,
-        **{name: str(fields[name]) for name in _LINKS if fields.get(name) is not None},
-    )
-
-
-_LINKS = ("trial_id", "step_id", "tool_name", "evaluation_id")

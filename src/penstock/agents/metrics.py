@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from penstock._base.frozen import frozen_json
 from penstock.errors import OutputError, UnstableValueError
 
-__all__ = ["added", "plain_metric"]
+__all__ = ["AMOUNTS", "added", "plain_metric"]
+
+AMOUNTS = frozenset({"cost_usd", "input_tokens", "output_tokens"})
+"""Metrics that are summed over a study and have a column of their own; None is not known."""
 
 
 def plain_metric(name: str, value: Any) -> Any:
@@ -16,7 +21,7 @@ def plain_metric(name: str, value: Any) -> Any:
     Raises:
         OutputError: it has no stable JSON form, or is one of those that are summed and cannot be.
     """
-    if name in _AMOUNTS:
+    if name in AMOUNTS:
         return _amount(name, value)
 
     if type(value) in (int, float):
@@ -36,19 +41,23 @@ def added(name: str, known: Any, value: Any) -> Any:
     return value
 
 
-def _amount(name: str, value: Any) -> int | float:
-    """Read one of the metrics that are summed over a study and have a column of their own."""
+def _amount(name: str, value: Any) -> int | float | None:
+    """Read one of the metrics that are summed over a study; a provider may not have told it."""
+    if value is None:
+        return None
+
+    if isinstance(value, (Decimal, Fraction)):
+        value = float(value)  # what libraries of prices return
+
     plain = value.item() if type(value).__module__ == "numpy" and value.size == 1 else value
     if not isinstance(plain, (int, float)):
-        raise OutputError(f"metrics.{name}", f"{value!r} is no number")
+        raise OutputError(f"metrics.{name}", f"{value!r} is not a number")
 
-    if not abs(plain) <= _LARGEST_AMOUNT:  # said so that NaN is refused too
-        raise OutputError(f"metrics.{name}", f"{value!r} is no amount that can be summed")
+    if not 0 <= plain <= _LARGEST_AMOUNT:  # said so that NaN is refused too
+        raise OutputError(f"metrics.{name}", f"{value!r} is not an amount that can be summed")
 
     return plain
 
 
 _LARGEST_AMOUNT = 2**53
 """A float holds every whole number up to this one."""
-
-_AMOUNTS = frozenset({"cost_usd", "input_tokens", "output_tokens"})

@@ -16,6 +16,7 @@ __all__ = [
     "FieldsAnswer",
     "Scores",
     "TextAnswer",
+    "answer_key",
     "answer_of",
 ]
 
@@ -84,6 +85,12 @@ class FieldsAnswer(dict[str, Any]):
         return encode(dict(self))
 
 
+def answer_key(outputs: Mapping[str, Any]) -> str | None:
+    """Name the output that is the answer; None where it is the one value, or all outputs."""
+    key = next((key for key in ANSWER_KEYS if key in outputs), None)
+    return "text" if key is None and isinstance(outputs.get("text"), str) else key
+
+
 def answer_of(outputs: Mapping[str, Any]) -> Any:
     """Find the answer in the outputs of a run: the same for functions and templates of judges.
 
@@ -91,12 +98,8 @@ def answer_of(outputs: Mapping[str, Any]) -> Any:
     ``x``, the first that is there; else the ``text``; else the one ``value`` that an agent
     returned; else all the outputs.
     """
-    for key in ANSWER_KEYS:
-        if key in outputs:
-            return outputs[key]
-
-    text = outputs.get("text")
-    if isinstance(text, str):
-        return TextAnswer(text, outputs)
+    key = answer_key(outputs)
+    if key is not None:
+        return TextAnswer(outputs[key], outputs) if key == "text" else outputs[key]
 
     return outputs["value"] if outputs.keys() == {"value"} else FieldsAnswer(outputs)

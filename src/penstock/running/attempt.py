@@ -19,6 +19,7 @@ from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
 from penstock.errors import (
     AgentReportedFailure,
+    OutputError,
     SkipRun,
     StopStudy,
     StudyCancelled,
@@ -33,8 +34,8 @@ from penstock.results import (
     RunStatus,
     answer_of,
 )
-from penstock.running.failures import error_of
-from penstock.running.gathered import Gathered, gather, metrics_of
+from penstock.running.failures import error_of, error_of_parts
+from penstock.running.gathered import Gathered, gather, kept_outputs, metrics_of
 from penstock.running.scheduler import Orders
 from penstock.running.timeout import in_time
 from penstock.study.hypotheses import Outcome
@@ -66,6 +67,7 @@ class Attempt:
         "_outcomes",
         "_outputs_json",
         "_provenance",
+        "_refused",
         "_run",
         "_stage",
         "answer",
@@ -90,6 +92,7 @@ class Attempt:
         self._stage = RunStage.AGENT
         self._has_answered = False
         self._outputs_json = "{}"
+        self._refused: list[BaseException] = []
         self._provenance: dict[str, Any] = (
             {"execution_mode": "condition_runner"}
             if ctx.spec.problem_spec_ref is None
@@ -204,6 +207,9 @@ class Attempt:
         self.ctx.end()
         self._stop_the_clock()
         gathered = self.gathered()
+        if refused := [*self.ctx.refused, *self._refused]:
+            self.error = error_of_parts(refused, self.error)
+
         return self._result(gathered, self.status, self.error)
 
     def _result(self, gathered: Gathered, status: RunStatus, error: RunError | None) -> RunResult:
@@ -223,11 +229,14 @@ class Attempt:
         )
 
     def gathered(self) -> Gathered:
-        """Return what the context holds, but for what cannot be stored; that is a failure."""
+        """Return what the context holds, but for what cannot be stored.
+
+        What was recorded was looked at then; whoever writes into the context itself fails.
+        """
         try:
-            return gather(self.ctx, self._refuse)
+            return gather(self.ctx, self._fail_to_store)
         except BaseException as error:  # noqa: BLE001 - an agent may leave anything behind
-            self._refuse(error)
+            self._fail_to_store(error)
             return Gathered()
 
     def observed(
@@ -240,7 +249,10 @@ class Attempt:
         return (answer_of(self._run["spec"], outputs_json, ended_at),)
 
     def _refuse(self, error: BaseException) -> None:
-        """Note that a part of what was gathered cannot be stored, and is left out."""
+        """Note that a part beside the answer cannot be stored, and is left out."""
+        self._refused.append(error)
+
+    def _fail_to_store(self, error: BaseException) -> None:
         self._stage = RunStage.OUTPUT
         self.fail(error)
 
@@ -254,7 +266,7 @@ class Attempt:
         self._has_answered = True
         self._stage = RunStage.OUTPUT
         try:
-            self.answer = as_agent_result(answer)
+            self.answer = as_agent_result(answer, self._refuse)
         except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
             self.fail(error)
             return
@@ -274,7 +286,12 @@ class Attempt:
         self.ctx.record(**self.answer.metrics)
 
     def _keep_outputs(self) -> None:
-        self._outputs_json = encode(self.answer.outputs)
+        try:
+            self._outputs_json, kept = kept_outputs(self.answer.outputs, self._refuse)
+        except OutputError as error:
+            self.fail(error)
+        else:
+            self.answer = self.answer.model_copy(update={"outputs": kept})
 
     def _keep_metadata(self) -> None:
         encode(self.answer.metadata, "metadata")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
@@ -9,7 +10,7 @@ from penstock._base.secrets import redacted
 from penstock.errors import StopStudy, message_of, traceback_of
 from penstock.results import RunError, RunStage
 
-__all__ = ["error_of"]
+__all__ = ["error_of", "error_of_parts"]
 
 
 def error_of(error: BaseException, stage: RunStage) -> RunError:
@@ -30,6 +31,21 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
         stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
         traceback=redacted(traceback_of(error)),
     )
+
+
+def error_of_parts(errors: Sequence[BaseException], failure: RunError | None) -> RunError:
+    """Say what beside an answer could not be stored; it fails nothing, for the answer is kept.
+
+    Args:
+        errors: Why not, one for each part.
+        failure: What the attempt failed of, where it did.
+    """
+    first = error_of(errors[0], RunStage.OUTPUT) if failure is None else failure
+    told = [message_of(error) for error in errors]
+    if failure is not None:
+        told = [failure.message, *told]
+
+    return first.model_copy(update={"message": redacted("; ".join(dict.fromkeys(told)))})
 
 
 def _said(error: Any, name: str, kind: type | tuple[type, ...]) -> Any:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
-from penstock._base.json import decode, encode
+from penstock._base.json import decode, encode, encode_parts
 from penstock._base.secrets import without_secrets
 from penstock.agents.context import RunContext
 from penstock.agents.metrics import plain_metric
 from penstock.errors import OutputError
+from penstock.evaluators.port import answer_key
 from penstock.results import Evaluation, Observation
 from penstock.study.hypotheses import Outcome
 
-__all__ = ["Gathered", "gather", "metrics_of", "primary_outcome"]
+__all__ = ["Gathered", "gather", "kept_outputs", "metrics_of", "primary_outcome"]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
@@ -65,6 +66,32 @@ def _provenance(ctx: RunContext, refuse: Callable[[BaseException], None]) -> dic
             refuse(error)
 
     return without_secrets(kept)
+
+
+def kept_outputs(
+    outputs: Mapping[str, Any], refuse: Callable[[BaseException], None]
+) -> tuple[str, Mapping[str, Any]]:
+    """Return what of an agent's outputs can be stored, as JSON and as it is.
+
+    Args:
+        outputs: What the agent returned.
+        refuse: Called for each output beside the answer that cannot be stored, and is left out.
+
+    Raises:
+        OutputError: the answer itself cannot be stored.
+    """
+    written, refused = encode_parts(outputs, "output")
+    if not refused:
+        return written, outputs
+
+    kept = {name: value for name, value in outputs.items() if name not in refused}
+    if not kept or answer_key(outputs) in refused:
+        raise next(iter(refused.values()))
+
+    for error in refused.values():
+        refuse(error)
+
+    return written, kept
 
 
 def metrics_of(

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from penstock._base.loop import take_back_cancellations, was_asked_to_cancel
 from penstock.agents.answers import AgentResult
 from penstock.evaluators.port import BoundEvaluator
-from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus, reported_in
+from penstock.results import (
+    JUDGE_AMOUNTS,
+    RunError,
+    RunResult,
+    RunStage,
+    RunStatus,
+    reported_in,
+)
 from penstock.running.attempt import Attempt
 from penstock.running.gathered import Gathered, metrics_of, primary_outcome
 from penstock.study.hypotheses import Outcome
@@ -50,7 +57,7 @@ async def rescore(
     return earlier.model_copy(
         update={
             "status": attempt.status,
-            "error": attempt.error,
+            "error": attempt.error or _kept_word(earlier),
             "evaluations": attempt.evaluations,
             "metrics": metrics_of(kept, earlier.latency_s, attempt.evaluations, outcomes),
             "observations": attempt.observed(
@@ -59,3 +66,9 @@ async def rescore(
             "is_rescored": True,
         }
     )
+
+
+def _kept_word(earlier: RunResult) -> RunError | None:
+    """Return what was said of parts beside the answer that could not be stored."""
+    error = earlier.error
+    return error if error is not None and error.stage is RunStage.OUTPUT else None

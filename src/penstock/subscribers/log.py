@@ -16,6 +16,7 @@ from penstock.events.tree import (
     RunEvent,
     RunFailed,
     RunRetried,
+    RunSucceeded,
     StudyFinished,
     StudyStarted,
     StudyStopping,
@@ -32,13 +33,14 @@ EVENTS = (
     StudyFinished,
     RunRetried,
     RunFailed,
+    RunSucceeded,
     RunAbandoned,
     LimitChanged,
     LoopStalled,
     SubscriberFailed,
 )
 
-_NAMES = {RunFailed: "run.failed", RunRetried: "run.retried"}
+_NAMES = {RunFailed: "run.failed", RunRetried: "run.retried", RunSucceeded: "run.part_not_stored"}
 _TOLD = (
     "planned",
     "succeeded",
@@ -70,7 +72,10 @@ async def log(stream: EventStream) -> None:
     said: dict[str, datetime] = {}
     alike: Counter[tuple[str, str]] = Counter()
     async for event in stream:
-        if not is_host_s and isinstance(event, (RunFailed, RunRetried)):
+        if isinstance(event, RunSucceeded) and event.result.error is None:
+            continue
+
+        if not is_host_s and isinstance(event, (RunFailed, RunRetried, RunSucceeded)):
             same = (_NAMES[type(event)], str(event.result.error))
             alike[same] += 1
             if alike[same] > 1:
@@ -156,5 +161,7 @@ def _write_run(logger: Any, event: RunEvent) -> None:
                 problem_id=event.result.spec.problem_id,
                 error=str(event.result.error),
             )
+        case RunSucceeded():
+            logger.warning(_NAMES[RunSucceeded], run_id=event.run_id, error=str(event.result.error))
         case RunAbandoned():
             logger.error("run.abandoned", run_id=event.run_id)
