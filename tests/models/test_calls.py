@@ -108,6 +108,35 @@ async def test_a_refusal_that_may_not_be_waited_for_fails_at_once(tmp_path: Path
     assert result.error.kind == "RetryAfterTooLongError"
 
 
+@pytest.mark.field("studies-P11")
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("retry_after", ["seconds", "none"])
+async def test_one_stray_refusal_in_a_hundred_hardly_slows_a_study(
+    retry_after: str, tmp_path: Path
+) -> None:
+    lasted_s = {}
+    for share in (0.0, 0.01):
+        options = SimulatorOptions.model_validate(
+            {
+                "latency_s": 1.0,
+                "faults": {"rate_limited": share},
+                "retry_after": retry_after,
+                "retry_after_s": 1.0,
+            }
+        )
+        async with SimulatedProvider(options) as provider:
+            agent = chat(provider.url, timeout_s=600)
+            limits = {provider.url: {"max_in_flight": 500}}
+            study = chat_study(tmp_path / str(share), agent, **many(1300, limits=limits))
+            began_at = anyio.current_time()
+            results = await run(study, concurrency=500)
+            lasted_s[share] = anyio.current_time() - began_at
+
+        assert results.summary.succeeded == 1300
+
+    assert lasted_s[0.01] < 1.3 * lasted_s[0.0] + 1.0, "the last of them waits a second"
+
+
 @pytest.mark.field("models-F8")
 async def test_a_403_about_one_prompt_fails_that_run_alone(tmp_path: Path) -> None:
     async def handler(request: web.Request) -> web.Response:

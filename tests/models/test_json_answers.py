@@ -59,6 +59,48 @@ def test_an_answer_that_does_not_is_refused_with_its_place(answer: str, said: st
         JsonAnswers(SCHEMA).read(answer)
 
 
+SCORE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"score": {"type": "integer"}},
+    "required": ["score"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.field("models-F18", "models-E14")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        '```json\n{"score": 4}\n```',
+        '```\n{"score": 4}\n```',
+        'Here it is:\n\n```json\n{"score": 4}\n```\nI hope this helps!',
+        '<think>hm</think>\n{"score": 4}',
+        '{"score": 4}\n\nI hope this helps!',
+        'Sure! {"score": 4}',
+        '{"score": 4.0}',
+        '\ufeff{"score": 4}',
+    ],
+)
+def test_json_is_read_with_what_models_put_around_it(answer: str) -> None:
+    assert JsonAnswers(SCORE).read(answer) == {"score": 4}
+
+
+@pytest.mark.field("models-F18")
+@pytest.mark.parametrize("answer", ['{"score": 4} or {"score": 5}', '{"score": 4', "4"])
+def test_json_is_not_guessed_where_it_is_not_clear(answer: str) -> None:
+    with pytest.raises(MalformedResponseError):
+        JsonAnswers(SCORE).read(answer)
+
+
+@pytest.mark.field("models-F18")
+def test_a_pattern_as_pydantic_writes_it_for_a_decimal_is_read() -> None:
+    pattern = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
+    answers = JsonAnswers({"type": "object", "properties": {"a": {"pattern": pattern}}})
+    assert answers.read('{"a": "1.5"}') == {"a": "1.5"}
+    with pytest.raises(MalformedResponseError):
+        answers.read('{"a": "+"}')
+
+
 def test_an_answer_that_is_no_mapping_is_the_field_value() -> None:
     assert JsonAnswers({"type": "array", "items": {"type": "integer"}}).read("[1, 2]") == {
         "value": [1, 2]
