@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 from aiohttp import web
 from anyio.abc import SocketStream
 
@@ -504,3 +507,82 @@ async def test_a_budget_holds_with_max_completion_tokens(tmp_path: Path) -> None
     assert results.summary.cost_usd == 150
     assert {body.get("max_completion_tokens") for body in bodies} == {50}
     assert not any("max_tokens" in body for body in bodies)
+
+
+@pytest.mark.field("models-F17")
+async def test_a_cost_that_is_not_known_is_empty_and_told_and_no_zero(tmp_path: Path) -> None:
+    async with http_server(answers()) as url:
+        agents = {"priced": chat(url), "unpriced": chat(url, model="who-knows")}
+        study = chat_study(
+            tmp_path, chat(url), **many(2, agents=agents, agent_specs=("priced", "unpriced"))
+        )
+        with structlog.testing.capture_logs() as logs:
+            results = await run(study)
+
+    told = [log["model"] for log in logs if log["event"] == "model.price_unknown"]
+    assert told == ["who-knows"], "once"
+    costs = {
+        row["agent_id"]: row["cost_usd"]
+        for row in rows(study, "SELECT agent_id, cost_usd FROM runs")
+    }
+    assert costs["unpriced"] is None
+    assert costs["priced"] == pytest.approx(results.summary.cost_usd / 2)
+    assert results.summary.unpriced == 2
+    directory = study.resolve("results")
+    with (directory / "runs.csv").open(newline="") as file:
+        written = {row["agent_id"]: row["cost_usd"] for row in csv.DictReader(file)}
+
+    assert written["unpriced"] == "0"
+    manifest = json.loads((directory / "manifest.json").read_text())
+    assert manifest["unpriced_models"] == [ANSWER["model"]]
+
+
+@pytest.mark.field("models-F17")
+async def test_a_judge_whose_price_is_not_known_is_told_too(tmp_path: Path) -> None:
+    async with http_server(answers(said("Score: 7"))) as url:
+        judge = {"base_url": url, "model": "who-knows", "prompt": "{{ answer }}?"}
+        study = chat_study(tmp_path, chat(url), **many(1, evaluators={"grade": {"judge": judge}}))
+        results = await run(study)
+
+    (row,) = rows(study, "SELECT cost_usd, judge_cost_usd FROM attempts")
+    assert row["cost_usd"] > 0
+    assert row["judge_cost_usd"] is None
+    assert results.summary.unpriced == 1
+
+
+@pytest.mark.field("models-F22", "models-F3")
+async def test_what_a_cost_is_made_of_and_why_an_answer_ended_are_columns(tmp_path: Path) -> None:
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 50,
+        "prompt_tokens_details": {"cached_tokens": 60},
+        "completion_tokens_details": {"reasoning_tokens": 40},
+    }
+    body = said("4", finish_reason="length") | {"usage": usage}
+    async with http_server(answers(body)) as url:
+        study = chat_study(tmp_path, chat(url), **many(1))
+        await run(study)
+
+    (attempt,) = rows(
+        study, "SELECT finish_reason, cached_input_tokens, reasoning_tokens FROM attempts"
+    )
+    assert attempt == {
+        "finish_reason": "length",
+        "cached_input_tokens": 60,
+        "reasoning_tokens": 40,
+    }
+    assert rows(study, "SELECT finish_reason FROM runs") == [{"finish_reason": "length"}]
+
+
+@pytest.mark.field("models-F22")
+async def test_a_prompt_of_which_the_provider_counts_a_fraction_is_told(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 2048, "completion_tokens": 3}
+    async with http_server(answers(ANSWER | {"usage": usage})) as url:
+        long = chat(url, prompt="many words " * 20_000)
+        with structlog.testing.capture_logs() as logs:
+            (cut,) = await run(chat_study(tmp_path / "a", long, **many(1)))
+            (whole,) = await run(chat_study(tmp_path / "b", chat(url), **many(1)))
+
+    assert [log["event"] for log in logs].count("model.prompt_cut") == 1
+    assert cut.metrics["prompts_cut"] == 1
+    assert "prompts_cut" not in whole.metrics

@@ -25,6 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from penstock.agents.metrics import AMOUNTS
 from penstock.export.conditions import write_conditions
 from penstock.export.tables import plain_cell, write_csv, write_json, write_twins
 from penstock.store.reader import StoreReader
@@ -68,9 +69,10 @@ class Analysable:
         """Says in SQL which rows of ``runs``, and of ``attempt``, can be analysed."""
 
     def run_pairs(self) -> Iterator[Pair]:
-        """Give the rows of ``runs.csv``."""
+        """Give the rows of ``runs.csv``, whose readers want a number where none is known."""
         model, outcome = RUN_COLUMNS.index("model_name"), RUN_COLUMNS.index("primary_outcome")
-        columns = f"{', '.join(RUN_COLUMNS)}, {self.condition}"
+        known = [f"coalesce({name}, 0)" if name in AMOUNTS else name for name in RUN_COLUMNS]
+        columns = f"{', '.join(known)}, {self.condition}"
         for *cells, is_kept in self._store.table(f"SELECT {columns} FROM runs"):  # noqa: S608
             row = tuple(cells)
             self.models.add(row[model])

@@ -119,9 +119,19 @@ def _manifest(store: StoreReader, models: set[str]) -> dict[str, Any]:
         "generated_at": timestamp(),
         "status_counts": counts,
         "model_ids": sorted(models - {"unknown"}),
+        "unpriced_models": _unpriced(store),
         "run_count": sum(counts.values()),
         "provenance": definition["provenance_metadata"] or _captured_provenance(),
     }
+
+
+def _unpriced(store: StoreReader) -> list[str]:
+    """Name those whose cost is not known, where ``runs.csv`` has to say 0: models, or agents."""
+    query = (
+        "SELECT DISTINCT iif(model_name = 'unknown', agent_id, model_name) FROM runs "
+        "WHERE cost_usd IS NULL"
+    )
+    return sorted(str(name) for (name,) in store.table(query))
 
 
 def _captured_provenance() -> dict[str, Any]:

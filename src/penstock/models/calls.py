@@ -16,6 +16,7 @@ from penstock.models.endpoints import EndpointClient, Endpoints
 from penstock.models.gate.budget import Reservation
 from penstock.models.gate.worst_case import Expected
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
+from penstock.models.tokens import prompt_tokens
 from penstock.study.execution import Retry
 
 __all__ = ["Caller"]
@@ -32,7 +33,8 @@ class Caller:
 
     Recorded are ``input_tokens``, ``output_tokens``, ``cost_usd``, ``provider_s`` and
     ``queued_s``, each with a prefix where one is given, also where the call fails. Where they are
-    not 0, ``cached_input_tokens``, ``reasoning_tokens``, ``refusals`` and ``refused_s`` are too.
+    not 0, ``cached_input_tokens``, ``reasoning_tokens``, ``refusals``, ``refused_s`` and
+    ``prompts_cut`` are too. ``cost_usd`` is None where the model's price is not known.
 
     Args:
         endpoints: What the study shares.
@@ -178,7 +180,7 @@ class Caller:
             ctx,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost_usd=cost_usd or 0.0,
+            cost_usd=cost_usd,
         )
         for name in ("cached_input_tokens", "reasoning_tokens"):
             if tokens := getattr(usage, name):
@@ -186,6 +188,10 @@ class Caller:
 
         if cost_usd is None:
             self._endpoints.tell_once("model.price_unknown", self._base_url, request.model)
+
+        if _is_prompt_cut(request, usage):
+            self._record(ctx, prompts_cut=1)
+            self._endpoints.tell_once("model.prompt_cut", self._base_url, request.model)
 
         if self._endpoints.worst_cases.note(request, self._base_url, expected, usage, cost_usd):
             self._endpoints.tell_once("model.billed_more", self._base_url, request.model)
@@ -230,3 +236,15 @@ class Caller:
             full = self._prefix + name
             is_unknown = full in ctx.metrics and ctx.metrics[full] is None
             ctx.record(**{full: None if is_unknown else value})  # what is not known stays so
+
+
+def _is_prompt_cut(request: CompletionRequest, usage: Usage) -> bool:
+    """Tell whether the provider seems to have read only a part of the prompt, as Ollama does."""
+    asked = prompt_tokens(request)
+    is_long = asked > _LONG_PROMPT_TOKENS and not usage.is_estimated
+    return is_long and usage.input_tokens * _MOST_OVERESTIMATED < asked
+
+
+_LONG_PROMPT_TOKENS = 4000
+_MOST_OVERESTIMATED = 3
+"""An estimate of a whole prompt is not so many times what is counted."""

@@ -107,7 +107,8 @@ class Tally:
 
     def _count_attempt(self, result: RunResult) -> None:
         self.attempts += 1
-        self.unpriced += result.metrics.get("cost_usd", 0) is None
+        costs = (result.metrics.get(name, 0) for name in ("cost_usd", "judge_cost_usd"))
+        self.unpriced += None in costs
         self._spend(result.metrics, "agent")
         if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
             self._spend(result.metrics, "judge")

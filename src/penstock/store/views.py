@@ -51,7 +51,8 @@ SELECT study.study_id, condition_id, run_id, problem_id,
        coalesce(trace_refs ->> '$[0]', '') AS trace_path,
        'manifest.json' AS manifest_path,
        error_kind || ': ' || error_message AS error_info,
-       position, planned_order, started_order, number AS attempts, outputs, metrics
+       position, planned_order, started_order, number AS attempts, outputs, metrics,
+       {_PROVENANCE} ->> '$.finish_reason' AS finish_reason
 FROM attempt, study WHERE {_FINAL} ORDER BY position;
 """  # noqa: S608 - our own names
 
@@ -99,6 +100,10 @@ SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, laten
        coalesce({_METRICS} ->> '$.http_status', error_http_status) AS http_status,
        cost_usd, input_tokens, output_tokens,
        {_METRICS} ->> '$.judge_cost_usd' AS judge_cost_usd,
+       {_METRICS} ->> '$.uncounted_cost_usd' AS uncounted_cost_usd,
+       {_METRICS} ->> '$.cached_input_tokens' AS cached_input_tokens,
+       {_METRICS} ->> '$.reasoning_tokens' AS reasoning_tokens,
+       {_PROVENANCE} ->> '$.finish_reason' AS finish_reason,
        {_PROVENANCE} ->> '$.model_name' AS model_name,
        {_PROVENANCE} ->> '$.system_fingerprint' AS system_fingerprint,
        {_PROVENANCE} ->> '$.request_id' AS request_id,
