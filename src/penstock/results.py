@@ -17,6 +17,7 @@ from penstock.study.identity import answer_event_id
 
 __all__ = [
     "JUDGE_AMOUNTS",
+    "OWN_OUTCOME",
     "Evaluation",
     "Observation",
     "ObservationLevel",
@@ -45,6 +46,10 @@ JUDGE_AMOUNTS = frozenset(
     }
 )
 """Metrics of what judges took to score an answer, kept apart from what the agent took."""
+
+
+OWN_OUTCOME = {"primary_outcome_from": "agent"}
+"""Stands in the provenance of a run whose agent measured its primary outcome itself."""
 
 
 class RunStatus(StrEnum):

@@ -35,7 +35,13 @@ from penstock.results import (
     answer_of,
 )
 from penstock.running.failures import error_of, error_of_parts
-from penstock.running.gathered import Gathered, gather, kept_outputs, metrics_of
+from penstock.running.gathered import (
+    Gathered,
+    gather,
+    kept_outputs,
+    metrics_of,
+    whose_outcome,
+)
 from penstock.running.scheduler import Orders
 from penstock.running.timeout import in_time
 from penstock.study.hypotheses import Outcome
@@ -200,7 +206,7 @@ class Attempt:
 
     def so_far(self) -> RunResult:
         """Return what is kept of an attempt whose answer is there and is not yet scored."""
-        return self._result(gather(self.ctx, _say_later), RunStatus.SCORING, _NOT_SCORED)
+        return self._result(gather(self.ctx, lambda _: None), RunStatus.SCORING, _NOT_SCORED)
 
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
@@ -224,7 +230,7 @@ class Attempt:
             evaluations=self.evaluations,
             observations=self.observed(gathered.observations, self._outputs_json, ended_at),
             trace_refs=self.answer.trace_refs,
-            provenance={**gathered.provenance, **self._provenance},
+            provenance={**gathered.provenance, **self._provenance, **whose_outcome(gathered)},
             error=error,
         )
 
@@ -248,10 +254,6 @@ class Attempt:
 
         return (answer_of(self._run["spec"], outputs_json, ended_at),)
 
-    def _refuse(self, error: BaseException) -> None:
-        """Note that a part beside the answer cannot be stored, and is left out."""
-        self._refused.append(error)
-
     def _fail_to_store(self, error: BaseException) -> None:
         self._stage = RunStage.OUTPUT
         self.fail(error)
@@ -266,7 +268,7 @@ class Attempt:
         self._has_answered = True
         self._stage = RunStage.OUTPUT
         try:
-            self.answer = as_agent_result(answer, self._refuse)
+            self.answer = as_agent_result(answer, self._refused.append)
         except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
             self.fail(error)
             return
@@ -280,14 +282,14 @@ class Attempt:
                 if getattr(self.answer, part):
                     keep_part(self)
             except BaseException as error:  # noqa: BLE001 - whatever an agent returned may raise
-                self._refuse(error)
+                self._refused.append(error)
 
     def _keep_metrics(self) -> None:
         self.ctx.record(**self.answer.metrics)
 
     def _keep_outputs(self) -> None:
         try:
-            self._outputs_json, kept = kept_outputs(self.answer.outputs, self._refuse)
+            self._outputs_json, kept = kept_outputs(self.answer.outputs, self._refused.append)
         except OutputError as error:
             self.fail(error)
         else:
@@ -313,10 +315,6 @@ _NOT_SCORED = RunError(
     message="the answer is kept; its evaluators had not ended, and score it in the next session",
     stage=RunStage.EVALUATOR,
 )
-
-
-def _say_later(_: BaseException) -> None:
-    """Leave out what cannot be stored: where the attempt ends, it is told."""
 
 
 def _is_closed_by(error: BaseException) -> bool:

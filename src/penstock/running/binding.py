@@ -23,6 +23,7 @@ from penstock.events.bus import Subscriber
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.finding import find_agent, find_problem, find_subscriber, load_named
+from penstock.running.outcomes import outcome_errors
 from penstock.study.chat import Budget
 from penstock.study.model import Study
 from penstock.study.problem import Problem
@@ -105,6 +106,7 @@ def bind(
         resources=() if models is None else (models,),
         budget=study.budget,
     )
+    errors += outcome_errors(study, found.values())
     if models is not None and plan is not None:
         errors += models.errors(plan, found)
 

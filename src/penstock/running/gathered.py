@@ -17,12 +17,22 @@ from penstock.agents.context import RunContext
 from penstock.agents.metrics import plain_metric
 from penstock.errors import OutputError
 from penstock.evaluators.port import answer_key
-from penstock.results import Evaluation, Observation
+from penstock.results import OWN_OUTCOME, Evaluation, Observation
 from penstock.study.hypotheses import Outcome
 
-__all__ = ["Gathered", "gather", "kept_outputs", "metrics_of", "primary_outcome"]
+__all__ = [
+    "PRIMARY",
+    "Gathered",
+    "gather",
+    "kept_outputs",
+    "metrics_of",
+    "primary_outcome",
+    "primary_rule",
+    "whose_outcome",
+]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+PRIMARY = "primary_outcome"
 _STEP_EVENTS = frozenset({"step", "tool_call", "assistant_output"})
 
 
@@ -124,14 +134,30 @@ def metrics_of(
 def primary_outcome(
     evaluations: Sequence[Evaluation], metrics: Mapping[str, Any], outcomes: Iterable[Outcome]
 ) -> Any:
-    """Return the value of the declared primary outcome; where none is declared, the first score."""
-    declared = next((outcome for outcome in outcomes if outcome.primary), None)
-    if declared is None:
+    """Return the value of the declared primary outcome; where none is declared, the first score.
+
+    What the agent recorded as ``primary_outcome`` comes before it: whoever asks has looked.
+    """
+    table, column = primary_rule(outcomes)
+    if column == PRIMARY:
         return evaluations[0].metric_value if evaluations else None
 
-    if declared.source_table == "evaluations":
-        return next(
-            (row.metric_value for row in evaluations if row.metric_name == declared.column), None
-        )
+    if table == "evaluations":
+        return next((row.metric_value for row in evaluations if row.metric_name == column), None)
 
-    return metrics.get(declared.column)
+    return metrics.get(column)
+
+
+def whose_outcome(gathered: Gathered) -> Mapping[str, str]:
+    """Say in a run's provenance where its agent measured its primary outcome itself."""
+    return OWN_OUTCOME if PRIMARY in gathered.metrics else EMPTY
+
+
+def primary_rule(outcomes: Iterable[Outcome]) -> tuple[str, str]:
+    """Return the table and the column that the primary outcome comes from.
+
+    Where none is declared it is the contract's, which may be declared as well: the column
+    ``primary_outcome`` of ``runs``, which is what the agent recorded so, else the first score.
+    """
+    declared = next((outcome for outcome in outcomes if outcome.primary), None)
+    return ("runs", PRIMARY) if declared is None else (declared.source_table, declared.column)

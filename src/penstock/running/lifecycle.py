@@ -27,6 +27,7 @@ from penstock.planning.plan import Plan
 from penstock.results import Observation, RunResult, RunStatus, reported_in
 from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings
+from penstock.running.outcomes import OutcomeWatch
 from penstock.running.rescoring import rescore
 from penstock.running.retry import next_wait_s
 from penstock.running.scheduler import Orders
@@ -114,6 +115,7 @@ class Lifecycle:
         self._interrupt = interrupt
         self._on_call = on_call
         self._outcomes = plan.study.outcomes
+        self._watch = OutcomeWatch(plan.study.outcomes, plan.study.evaluators)
         self._on_observe = self._observed  # bound once, not for every run
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
@@ -231,7 +233,10 @@ class Lifecycle:
 
     def _stop_after(self, result: RunResult) -> None:
         """Stop the study where its runs have failed too often, or no other can succeed."""
-        if result.error is not None and result.error.stops_study:
+        if result.status is RunStatus.SUCCESS:
+            if why := self._watch.why_stop(result):
+                self._stop(why)
+        elif result.error is not None and result.error.stops_study:
             self._stop(str(result.error))
         elif self._max_failures is not None and self.tally.failed > self._max_failures:
             self._stop(

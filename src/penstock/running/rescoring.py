@@ -9,6 +9,7 @@ from penstock.agents.answers import AgentResult
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import (
     JUDGE_AMOUNTS,
+    OWN_OUTCOME,
     RunError,
     RunResult,
     RunStage,
@@ -46,7 +47,9 @@ async def rescore(
         return attempt.end()
 
     metrics = dict(earlier.metrics)
-    if metrics.get("primary_outcome") == primary_outcome(earlier.evaluations, metrics, outcomes):
+    is_own = OWN_OUTCOME.items() <= earlier.provenance.items()
+    before = primary_outcome(earlier.evaluations, metrics, outcomes)
+    if not is_own and metrics.get("primary_outcome") == before:
         metrics.pop("primary_outcome", None)  # it came from the old scores, not from the agent
 
     recorded = attempt.gathered().metrics

@@ -10,6 +10,7 @@ from penstock._base.json import encode
 from penstock._base.secrets import without_secrets
 from penstock.errors import UnstableValueError
 from penstock.planning.plan import Plan
+from penstock.store.outcomes import FOLLOWS
 from penstock.study.conditions import Condition
 from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.model import Study
@@ -69,7 +70,8 @@ def definition_of(plan: Plan) -> str:
     """Write the study as JSON, without its problems and without keys that stand beside it."""
     definition = plan.study.to_dict(problems=False)
     provenance = without_secrets(definition["provenance_metadata"])
-    return stable_json_dumps({**definition, "provenance_metadata": provenance})
+    marks = {FOLLOWS: True}  # see `penstock.store.outcomes`
+    return stable_json_dumps({**definition, **marks, "provenance_metadata": provenance})
 
 
 def study_file_of(study: Study, directory: Path) -> str | None:

@@ -21,7 +21,7 @@ from penstock.results import (
 from penstock.store.rows import OBSERVED_COLUMNS
 from penstock.store.schema import EVALUATION_COLUMNS
 
-__all__ = ["result_from_row"]
+__all__ = ["result_from_row", "score_of"]
 
 
 def result_from_row(
@@ -74,11 +74,12 @@ def _error(row: Mapping[str, Any]) -> RunError | None:
 
 def _evaluation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Evaluation:
     cells = {name: row[name] for name in EVALUATION_COLUMNS if name != "run_id"}
-    cells["metric_value"] = _value(row["metric_value"], row["metric_type"])
+    cells["metric_value"] = score_of(row["metric_value"], row["metric_type"])
     return Evaluation(run_id=attempt["run_id"], **cells)
 
 
-def _value(value: Any, kind: str | None) -> Any:
+def score_of(value: Any, kind: str | None) -> Any:
+    """Read a score back from its cell and the type that SQLite has no word for."""
     match kind:
         case "bool":
             return value == "True"

@@ -19,6 +19,7 @@ from penstock.results import RunResult
 from penstock.store.declarations import fingerprint_of
 from penstock.store.facts import result_from_row
 from penstock.store.migration import shown_as_today
+from penstock.store.outcomes import FOLLOWS
 from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
 from penstock.study.conditions import Condition
@@ -97,6 +98,7 @@ class StoreReader:
             raise StoreError(f"{self.directory}: the study was created and never begun")
 
         definition: dict[str, Any] = decode(row[0])
+        definition.pop(FOLLOWS, None)
         return definition
 
     def study(self) -> Study:

@@ -32,6 +32,7 @@ __all__ = [
     "SUPERSEDE",
     "UPDATE_SCORES",
     "attempt_row",
+    "cell_of",
     "evaluation_rows",
     "last_rows",
     "observation_rows",
@@ -146,7 +147,7 @@ def attempt_row(
         metrics["input_tokens"],
         metrics["output_tokens"],
         metrics["cost_usd"],
-        _cell(metrics.get("primary_outcome")),
+        cell_of(metrics.get("primary_outcome")),
         result.outputs_json,
         encode(metrics),
         readable_json(encode(result.provenance)),
@@ -161,7 +162,7 @@ def score_cells(session_id: int, result: RunResult) -> tuple[Any, ...]:
     return (
         session_id,
         result.status,
-        _cell(result.metrics.get("primary_outcome")),
+        cell_of(result.metrics.get("primary_outcome")),
         encode(result.metrics),
         *_failure_cells(result),
         _answer_id(result),
@@ -262,7 +263,7 @@ def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]
             number,
             each.evaluator_id,
             each.metric_name,
-            _cell(each.metric_value),
+            cell_of(each.metric_value),
             _type(each.metric_value),
             each.metric_unit,
             each.aggregation_level,
@@ -272,8 +273,8 @@ def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]
     ]
 
 
-def _cell(value: Any) -> Any:
-    """What SQLite keeps as it is; true and false as text, for it would make them 1 and 0."""
+def cell_of(value: Any) -> Any:
+    """Return what SQLite keeps as it is; true and false as text, for it would make them 1 and 0."""
     if value is None or type(value) in (float, str):
         return value
 

@@ -34,6 +34,7 @@ from penstock.store.declarations import (
 )
 from penstock.store.group import made_group
 from penstock.store.ledger import read_ledger, unsaved
+from penstock.store.outcomes import follow_outcomes
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored, adopt, restored
 from penstock.store.starts import Starts
@@ -93,6 +94,7 @@ class Store:
                 )
             else:
                 await self._call(refuse_changes, self.path.parent, study, rescore=rescore)
+                await self._call(follow_outcomes, study.outcomes)
 
             for statement in rows.KEEP_UNSCORED:  # of a session that was killed as they were
                 await self._execute(statement, ())

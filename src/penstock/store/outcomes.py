@@ -1,0 +1,82 @@
+"""Primary outcomes that follow their declaration: kept with each run, and made again from scores.
+
+The column is what tables, reports and SQL read. It is not a fact of its own, so where a session
+declares the primary outcome otherwise than the one before, it is made from the scores and metrics
+that are kept. What an agent measured itself stays: the provenance of its run says so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from penstock._base.json import decode, encode
+from penstock.results import OWN_OUTCOME, Evaluation
+from penstock.running.gathered import PRIMARY, primary_outcome, primary_rule
+from penstock.store.facts import score_of
+from penstock.store.rows import cell_of
+from penstock.study.hypotheses import Outcome
+
+__all__ = ["FOLLOWS", "follow_outcomes"]
+
+FOLLOWS = "primary_outcome_follows"
+"""The mark in a stored definition that provenance tells agents' own outcomes from computed ones."""
+
+_ATTEMPTS = "SELECT id, run_id, metrics, provenance FROM attempt ORDER BY id"
+_SCORES = """
+SELECT metric_name, metric_value, metric_type FROM evaluation WHERE attempt_id = ? ORDER BY number
+"""
+_UPDATE = "UPDATE attempt SET primary_outcome = ?, metrics = ?, provenance = ? WHERE id = ?"
+
+
+def follow_outcomes(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
+    """Make the primary outcomes of kept runs those that are declared now.
+
+    Args:
+        connection: The store, inside a transaction, with the definition of the session before.
+        outcomes: The outcomes as they are declared now.
+    """
+    ((definition,),) = connection.execute("SELECT definition FROM study")
+    before = decode(definition)
+    declared = [Outcome.model_validate(each) for each in before.get("outcomes", ())]
+    if before.get(FOLLOWS) and primary_rule(declared) == primary_rule(outcomes):
+        return
+
+    is_marked = bool(before.get(FOLLOWS))
+    changed = _changed(connection, None if is_marked else declared, outcomes)
+    connection.executemany(_UPDATE, list(changed))
+
+
+def _changed(
+    connection: sqlite3.Connection,
+    unmarked: Sequence[Outcome] | None,
+    outcomes: Sequence[Outcome],
+) -> Iterator[tuple[Any, ...]]:
+    """Give the rows that differ; ``unmarked`` are the outcomes before, where they left no mark."""
+    for attempt_id, run_id, stored, said in connection.execute(_ATTEMPTS).fetchall():
+        metrics, provenance = decode(stored), decode(said)
+        scores = _scores(connection, attempt_id, run_id)
+        if unmarked is not None and PRIMARY in metrics:
+            computed = primary_outcome(scores, _others(metrics), unmarked)
+            if encode(computed) != encode(metrics[PRIMARY]):  # text, for NaN is not NaN
+                provenance |= OWN_OUTCOME
+
+        if not OWN_OUTCOME.items() <= provenance.items():
+            metrics = _others(metrics)
+            value = primary_outcome(scores, metrics, outcomes)
+            if value is not None:
+                metrics[PRIMARY] = value
+
+        yield cell_of(metrics.get(PRIMARY)), encode(metrics), encode(provenance), attempt_id
+
+
+def _others(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in metrics.items() if name != PRIMARY}
+
+
+def _scores(connection: sqlite3.Connection, attempt_id: int, run_id: str) -> list[Evaluation]:
+    return [
+        Evaluation(run_id=run_id, metric_name=name, metric_value=score_of(value, kind))
+        for name, value, kind in connection.execute(_SCORES, (attempt_id,))
+    ]
