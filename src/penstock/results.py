@@ -16,8 +16,10 @@ from penstock.planning.plan import RunSpec
 from penstock.study.identity import answer_event_id
 
 __all__ = [
+    "EVERY_RUN",
     "JUDGE_AMOUNTS",
     "OWN_OUTCOME",
+    "RUN_COLUMNS",
     "Evaluation",
     "Observation",
     "ObservationLevel",
@@ -47,6 +49,35 @@ JUDGE_AMOUNTS = frozenset(
 )
 """Metrics of what judges took to score an answer, kept apart from what the agent took."""
 
+
+RUN_COLUMNS = (
+    "study_id",
+    "condition_id",
+    "run_id",
+    "problem_id",
+    "problem_family",
+    "agent_id",
+    "agent_kind",
+    "pattern_name",
+    "model_name",
+    "seed",
+    "replicate",
+    "status",
+    "start_time",
+    "end_time",
+    "latency_s",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "primary_outcome",
+    "trace_path",
+    "manifest_path",
+    "error_info",
+)
+"""The columns of ``runs.csv``."""
+
+EVERY_RUN = ("tool_call_count", "step_event_count", "unique_actor_count")
+"""Metrics that every run has, beside those that are columns of ``runs.csv``."""
 
 OWN_OUTCOME = {"primary_outcome_from": "agent"}
 """Stands in the provenance of a run whose agent measured its primary outcome itself."""

@@ -19,6 +19,7 @@ from penstock.runner import StudyRunner
 from penstock.running.garbage import collecting_seldom
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
+from penstock.store.wide_rows import wide_rows
 from penstock.study.model import Study
 from penstock.summary import StudySummary
 
@@ -80,9 +81,12 @@ class StudyResult(Sequence[RunResult]):
         return [between[place - low] for place in places]
 
     def to_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a mapping per run: the columns of ``runs.csv``, its assignments and metrics."""
+        """Yield a mapping per run: the columns of ``runs.csv``, levels, answer, scores, metrics.
+
+        A factor or block keeps its name; a built-in column that it would hide is ``run_<name>``.
+        """
         with StoreReader(self.output_dir) as store:
-            yield from store.run_rows()
+            yield from wide_rows(store)
 
     def to_pandas(self) -> Any:
         """Return the rows as a pandas ``DataFrame``; pandas must be installed."""

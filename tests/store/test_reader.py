@@ -11,6 +11,7 @@ from penstock.planning.plan import Plan
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
+from penstock.store.wide_rows import wide_rows
 from tests.builders import make_error, make_observation, make_plan, make_result
 
 pytestmark = pytest.mark.anyio
@@ -100,7 +101,7 @@ async def test_run_rows_hold_columns_assignments_and_metrics(tmp_path: Path) -> 
     await stored(tmp_path, plan, 0, 1)
 
     with StoreReader(tmp_path) as store:
-        first, second = store.run_rows()
+        first, second = wide_rows(store)
 
     assert first["tone"] == "polite"
     assert second["tone"] is None

@@ -90,11 +90,12 @@ class RunResult(results.RunResult):
     @property
     def provenance_info(self) -> dict[str, Any]:
         """Who answered what: agent, problem, model."""
-        spec = self.spec
+        spec, ours = self.spec, results.OWN_OUTCOME
+        said = {name: value for name, value in self.provenance.items() if name not in ours}
         if not spec.agent_id:
-            return {"execution_mode": "condition_runner", **self.provenance}
+            return {"execution_mode": "condition_runner", **said}
 
-        return {"agent_id": spec.agent_id, "problem_id": spec.problem_id, **self.provenance}
+        return {"agent_id": spec.agent_id, "problem_id": spec.problem_id, **said}
 
     @property
     def artifact_refs(self) -> list[str]:

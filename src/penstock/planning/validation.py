@@ -11,6 +11,7 @@ from penstock.designs.registry import center_errors
 from penstock.errors import ValidationError
 from penstock.planning.claims import claim_errors
 from penstock.planning.estimability import estimability_errors
+from penstock.planning.names import metric_clashes
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
 from penstock.study.conditions import Condition
 from penstock.study.identity import stable_json_dumps
@@ -73,6 +74,7 @@ def declaration_errors(
         *_duplicates(study),
         *claim_errors(study, conditions),
         *_name_clashes(study),
+        *metric_clashes(study),
         *_unready(study, standalone=standalone),
     ]
 

@@ -30,7 +30,7 @@ def outcome_errors(study: Study, problems: Iterable[Problem]) -> Iterator[str]:
         study: The declared study.
         problems: Those that take part; they may bring evaluators.
     """
-    given = [metric_of(name, each) for name, each in study.evaluators.items()]
+    given = [each.metric_of(name) for name, each in study.evaluators.items()]
     is_known = all(each.call is None for each in study.evaluators.values()) and all(
         problem.evaluator is None for problem in problems
     )
@@ -51,11 +51,6 @@ def outcome_errors(study: Study, problems: Iterable[Problem]) -> Iterator[str]:
                 f"{label} is runs.{outcome.column}, and the evaluator '{outcome.column}' fills "
                 "evaluations; say `source_table: evaluations`."
             )
-
-
-def metric_of(name: str, evaluator: EvaluatorDeclaration) -> str:
-    """Return what a single score of a declared evaluator is called."""
-    return (evaluator.judge and evaluator.judge.metric_name) or name
 
 
 def _hint(name: str, known: Sequence[str]) -> str:

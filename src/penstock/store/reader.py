@@ -20,7 +20,7 @@ from penstock.store.declarations import fingerprint_of
 from penstock.store.facts import result_from_row
 from penstock.store.migration import shown_as_today
 from penstock.store.outcomes import FOLLOWS
-from penstock.store.schema import APPLICATION_ID, RUN_COLUMNS, SCHEMA_VERSION, UNFINISHED
+from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
@@ -210,19 +210,6 @@ class StoreReader:
         """Give the result at a position of the plan."""
         (result,) = self._results_after(position - 1, 1)
         return result
-
-    def run_rows(self) -> Iterator[dict[str, Any]]:
-        """Give a mapping per run: the columns of ``runs.csv``, its assignments and its metrics."""
-        query = (
-            f"SELECT {', '.join(f'runs.{name}' for name in RUN_COLUMNS)}, "  # noqa: S608
-            "metrics, factors, blocks FROM runs JOIN condition USING (condition_id)"
-        )
-        for row in self.rows(query):
-            cells = dict(row)
-            metrics, factors, blocks = (
-                decode(cells.pop(name)) for name in ("metrics", "factors", "blocks")
-            )
-            yield {**metrics, **blocks, **factors, **cells}
 
     def _position_before(self, start: int) -> int:
         if start <= 0:

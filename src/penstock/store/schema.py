@@ -13,6 +13,8 @@ Tables may change from one layout to the next; the views go on showing what they
 
 from __future__ import annotations
 
+from penstock.results import RUN_COLUMNS
+
 __all__ = [
     "APPLICATION_ID",
     "EVALUATION_COLUMNS",
@@ -30,32 +32,6 @@ APPLICATION_ID = 0x50454E53
 
 SCHEMA_VERSION = 4
 """Kept in ``PRAGMA user_version``; `penstock.store.migration` brings older ones here."""
-
-RUN_COLUMNS = (
-    "study_id",
-    "condition_id",
-    "run_id",
-    "problem_id",
-    "problem_family",
-    "agent_id",
-    "agent_kind",
-    "pattern_name",
-    "model_name",
-    "seed",
-    "replicate",
-    "status",
-    "start_time",
-    "end_time",
-    "latency_s",
-    "input_tokens",
-    "output_tokens",
-    "cost_usd",
-    "primary_outcome",
-    "trace_path",
-    "manifest_path",
-    "error_info",
-)
-"""The columns of ``runs.csv``."""
 
 EVENT_COLUMNS = (
     "timestamp",

@@ -156,6 +156,10 @@ class EvaluatorDeclaration(_OneOf):
 
         return data
 
+    def metric_of(self, name: str) -> str:
+        """Return what a single score of this evaluator is called, itself being called ``name``."""
+        return (self.judge and self.judge.metric_name) or name
+
     @classmethod
     def _is_registered(cls, name: str, info: ValidationInfo) -> bool:
         # What is read back was registered once; the package that brought it may be gone since.

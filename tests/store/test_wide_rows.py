@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock as ps
+from penstock.results import RUN_COLUMNS
+from tests.builders import make_study
+
+OTHERWISE = {"study_id", "condition_id", "agent_id", "problem_id"}
+"""Refused, for they are columns of conditions.csv, or what chooses agents and problems."""
+
+
+def factor(name: str, *levels: Any) -> ps.Factor:
+    return ps.Factor(
+        name=name,
+        description="",
+        levels=[ps.Level(name=f"l{at}", value=level) for at, level in enumerate(levels)],
+    )
+
+
+def agent(ctx: ps.RunContext) -> str:
+    ctx.record(words=3, tone="recorded", shift="recorded", status="recorded")
+    return "42"
+
+
+def run(folder: Path, **fields: Any) -> ps.StudyResult:
+    study = make_study(("warm",), **fields)
+    return ps.run_study(study, agent_bindings={"agent-a": agent}, output_dir=folder)
+
+
+@pytest.mark.field("studies-N3")
+@pytest.mark.parametrize("name", sorted(set(RUN_COLUMNS) - OTHERWISE))
+def test_a_factor_called_like_a_built_in_column_gives_its_own_levels(
+    name: str, tmp_path: Path
+) -> None:
+    results = run(tmp_path, factors=(factor(name, "x", "y"),))
+    rows = list(results.to_rows())
+    frame = results.to_pandas()
+
+    assert {row[name] for row in rows} == set(frame[name]) == {"x", "y"}
+    assert {f"run_{name}", *RUN_COLUMNS} <= set(rows[0]) | {name}
+
+
+@pytest.mark.field("studies-N3")
+@pytest.mark.field("studies-N10")
+def test_nothing_that_is_known_of_a_run_hides_anything_else(tmp_path: Path) -> None:
+    results = run(
+        tmp_path,
+        factors=(factor("tone", "warm"),),
+        blocks=(ps.Block(name="shift", levels=("late",)),),
+        evaluators={"correct": "number", "asked": lambda answer: {"words": 7, "tone": 1}},
+    )
+
+    (row,) = results.to_rows()
+
+    assert (row["tone"], row["shift"], row["status"]) == ("warm", "late", "success")
+    assert (row["metric_tone"], row["metric_shift"]) == ("recorded", "recorded")
+    assert row["metric_status"] == "recorded"
+    assert (row["correct"], row["words"], row["asked.tone"]) == (1.0, 7, 1)
+    assert (row["metric_words"], row["answer"]) == (3, "42")
+
+
+@pytest.mark.parametrize(
+    ("fields", "places"),
+    [
+        ({"evaluators": {"tone": "exact"}}, ("Evaluator 'tone' (evaluators)", "factor 'tone'")),
+        ({"evaluators": {"status": "exact"}}, ("Evaluator 'status'", "built-in column 'status'")),
+        (
+            {"evaluators": {"step_event_count": "exact"}},
+            ("Evaluator 'step_event_count'", "built-in column 'step_event_count'"),
+        ),
+        (
+            {"blocks": [ps.Block(name="shift", levels=("a",))], "evaluators": {"Shift": "exact"}},
+            ("Evaluator 'Shift'", "block 'shift' (blocks)"),
+        ),
+        (
+            {"factors": (factor("seed", 1, 2), factor("run_seed", 1, 2))},
+            ("Factor 'run_seed' (factors)", "factor 'seed' (factors)"),
+        ),
+    ],
+)
+def test_a_name_that_would_stand_for_two_things_is_refused_with_both_places(
+    fields: dict[str, Any], places: tuple[str, str], tmp_path: Path
+) -> None:
+    with pytest.raises(ps.ValidationError) as refused:
+        run(tmp_path, **fields)
+
+    assert all(place in str(refused.value) for place in places), refused.value
