@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from penstock.store.claims import ARTIFACTS
 from penstock.store.schema import SCHEMA_VERSION
 from tests.command_line import StudyFolder
 from tests.older_stores import make_older
@@ -109,6 +110,19 @@ def test_an_older_layout_is_told_and_its_files_are_the_same(
     told = cli("doctor", results)
     assert f"layout {layout}, the one of today is" in told.stderr
     assert told.exit_code == 0
+
+
+@pytest.mark.field("studies-M8")
+def test_a_killed_study_that_was_never_exported_has_no_fault(results: Path, cli: Any) -> None:
+    for name in ARTIFACTS:
+        (results / name).unlink(missing_ok=True)
+
+    ended = cli("doctor", results)
+    assert (ended.exit_code, "wrong: missing: " in ended.stderr) == (3, True)
+    edit(results, "UPDATE session SET ended_at = NULL")
+    killed = cli("doctor", results)
+    assert (killed.exit_code, "note: missing: " in killed.stderr) == (0, True)
+    assert "the last session was killed" in killed.stderr
 
 
 def test_runs_without_a_result_are_told(results: Path, cli: Any) -> None:

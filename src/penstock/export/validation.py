@@ -17,6 +17,8 @@ from penstock.export.conditions import CONDITION_COLUMNS
 from penstock.export.parquet import PARQUET_FILES
 from penstock.store.claims import ARTIFACTS
 from penstock.store.doctor import Finding
+from penstock.store.ledger import read_ledger
+from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping
 from penstock.study.model import SCHEMA_VERSION
@@ -119,6 +121,8 @@ _STAMPS = frozenset({"generated_at", "provenance"})
 def examine_artifacts(directory: Path) -> Iterator[Finding]:
     """Hold the files of a directory against those that its store would give; nothing is changed.
 
+    Where the last session was killed, its files were not written, and that is no fault.
+
     Raises:
         StoreError: the directory holds no store.
     """
@@ -132,13 +136,16 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
             if name not in missing and not _is_same(directory / name, fresh / name)
         ]
 
+    with StoreReader(directory) as store:
+        is_wrong = read_ledger(store).state != "killed"
+
     again = "penstock export DIR writes the files anew from the store"
     if missing:
-        yield Finding(is_wrong=True, what=f"missing: {', '.join(missing)}", advice=again)
+        yield Finding(is_wrong=is_wrong, what=f"missing: {', '.join(missing)}", advice=again)
 
     if differing:
         yield Finding(
-            is_wrong=True,
+            is_wrong=is_wrong,
             what=f"not as the store has it (edited, or written before): {', '.join(differing)}",
             advice=again,
         )
