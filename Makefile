@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test lint docs faults bills soak bench clean
+.PHONY: demo test lint docs faults bills clients soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,11 @@ faults: .venv/installed
 bills: .venv/installed
 	PENSTOCK_BILLS=200 $(BIN)/python -m pytest tests/faults/test_bills.py
 
+# Asks the simulated provider with clients that others wrote; they are installed apart.
+clients: .venv/installed
+	$(BIN)/pip install --quiet --target .clients openai litellm
+	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py
+
 # Runs a study for twenty minutes with faults on, and writes what it held to the same page.
 soak: .venv/installed
 	$(BIN)/python benchmarks/soak.py --json docs/soak.json
@@ -50,4 +55,4 @@ bench: .venv/installed
 	$(BIN)/python benchmarks/suite.py
 
 clean:
-	rm -rf .venv artifacts site
+	rm -rf .venv .clients artifacts site

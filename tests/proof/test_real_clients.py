@@ -1,0 +1,129 @@
+"""Clients that others wrote ask the simulated provider: what it says is what they expect.
+
+They are no dependencies of penstock. ``make clients`` installs them into a folder of their own and
+names it in ``PENSTOCK_CLIENTS``; each runs as a process of its own, with that folder on its path.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif("PENSTOCK_CLIENTS" not in os.environ, reason="make clients runs it"),
+]
+
+OPENAI = """
+import json, sys
+import openai
+
+client = openai.OpenAI(base_url=sys.argv[1], api_key="some-key", max_retries=0)
+asked = {"model": "some-model", "messages": [{"role": "user", "content": "6 x 7?"}]}
+whole = client.chat.completions.create(**asked, max_tokens=50)
+pieces = list(client.chat.completions.create(
+    **asked, stream=True, stream_options={"include_usage": True}))
+cut = client.chat.completions.create(**asked, max_tokens=1)
+failures = []
+for _ in range(3):
+    try:
+        client.chat.completions.create(**asked)
+    except openai.OpenAIError as error:
+        failures.append(type(error).__name__)
+
+print(json.dumps({
+    "models": [each.id for each in client.models.list()],
+    "text": whole.choices[0].message.content,
+    "ending": whole.choices[0].finish_reason,
+    "tokens": whole.usage.completion_tokens,
+    "streamed": "".join(p.choices[0].delta.content or "" for p in pieces if p.choices),
+    "streamed_tokens": [p.usage.completion_tokens for p in pieces if p.usage],
+    "cut": cut.choices[0].finish_reason,
+    "failures": failures,
+}))
+"""
+
+LITELLM = """
+import json, sys
+import litellm
+
+litellm.suppress_debug_info = True
+asked = {
+    "model": "openai/some-model", "api_base": sys.argv[1], "api_key": "some-key",
+    "messages": [{"role": "user", "content": "6 x 7?"}], "num_retries": 0, "max_retries": 0,
+}
+whole = litellm.completion(**asked, max_tokens=50)
+pieces = list(litellm.completion(**asked, stream=True))
+cut = litellm.completion(**asked, max_tokens=1)
+failures = []
+for _ in range(3):
+    try:
+        litellm.completion(**asked)
+    except Exception as error:
+        failures.append(type(error).__name__)
+
+print(json.dumps({
+    "text": whole.choices[0].message.content,
+    "ending": whole.choices[0].finish_reason,
+    "tokens": whole.usage.completion_tokens,
+    "streamed": "".join(p.choices[0].delta.content or "" for p in pieces),
+    "cut": cut.choices[0].finish_reason,
+    "failures": failures,
+}))
+"""
+
+
+async def told_by(script: str, url: str) -> dict[str, Any]:
+    """Run a script as a child; what it prints at its end is JSON."""
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", script, url],
+            env={**os.environ, "PYTHONPATH": os.environ["PENSTOCK_CLIENTS"]},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    done = await anyio.to_thread.run_sync(run)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
+
+
+OPTIONS = SimulatorOptions(
+    latency_s=0.0,
+    answers=("forty-two it is",),
+    faults_at={4: Fault.RATE_LIMITED, 5: Fault.SERVER_ERROR, 6: Fault.UNAUTHORIZED},
+)
+SAID = {"text": "forty-two it is", "ending": "stop", "tokens": 4, "cut": "length"}
+FAILED = ["RateLimitError", "InternalServerError", "AuthenticationError"]
+
+
+async def test_the_client_of_openai_reads_answers_streams_and_failures() -> None:
+    async with SimulatedProvider(OPTIONS) as provider:
+        told = await told_by(OPENAI, provider.url)
+
+    assert told.items() >= SAID.items()
+    assert (told["streamed"], told["streamed_tokens"]) == (SAID["text"], [4])
+    assert told["failures"] == FAILED
+    assert all(isinstance(each, str) for each in told["models"])
+
+
+async def test_litellm_reads_answers_streams_and_failures() -> None:
+    async with SimulatedProvider(OPTIONS) as provider:
+        told = await told_by(LITELLM, provider.url)
+
+    assert told.items() >= SAID.items()
+    assert told["streamed"] == SAID["text"]
+    assert told["failures"] == FAILED
