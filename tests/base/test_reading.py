@@ -22,7 +22,10 @@ def test_each_row_has_the_line_that_it_ends_on() -> None:
     ("text", "line", "reason"),
     [
         ("a,a\n", 1, "two columns are named 'a'"),
-        ("a,,\n1,2,3\n", 1, "two columns are named ''"),
+        ("a,,\n1,2,3\n", 2, "3 cells where the header names 1"),
+        ("a,,b\n", 1, "no name"),
+        ("a;b\n", 1, "delimiter: ';'"),
+        ("a\tb\n", 1, "delimiter: '.t'"),
         ("a,b\n1\n", 2, "1 cells where the header names 2"),
         ('a\n"1\n', 2, "not CSV"),
     ],

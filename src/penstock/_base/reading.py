@@ -22,8 +22,15 @@ class RowError(ValueError):
         self.line = line
 
 
-def csv_rows(file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
-    """Read a CSV file with a header, empty lines left out: the line of each row, and its cells.
+def csv_rows(file: TextIO, delimiter: str = ",") -> Iterator[tuple[int, dict[str, str]]]:
+    """Read a CSV file with a header: the line of each row, and its cells.
+
+    Rows without a text in any cell are left out, and so are columns at the end that have no name
+    and no text: spreadsheet programs write them.
+
+    Args:
+        file: The open file.
+        delimiter: What stands between cells.
 
     Raises:
         RowError: two columns have one name, a row has another number of cells than the header, or
@@ -31,19 +38,33 @@ def csv_rows(file: TextIO) -> Iterator[tuple[int, dict[str, str]]]:
     """
     limit = csv.field_size_limit(_MOST_CELL_CHARACTERS)
     try:
-        reader = csv.reader(file, strict=True)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
         columns = next(reader, [])
+        while columns and not columns[-1].strip():
+            columns.pop()
+
+        if nameless := [at for at, name in enumerate(columns, start=1) if not name.strip()]:
+            raise RowError(1, f"column {nameless[0]} has no name")
+
+        if len(columns) == 1 and (other := next((o for o in ";\t|" if o in columns[0]), None)):
+            raise RowError(1, f"its columns are separated by {other!r}; say `delimiter: {other!r}`")
+
         repeated = [repr(name) for name, count in Counter(columns).items() if count > 1]
         if repeated:
             raise RowError(1, f"two columns are named {', '.join(repeated)}")
 
         for cells in reader:
-            if cells and len(cells) != len(columns):
+            if not any(cell.strip() for cell in cells):
+                continue
+
+            while len(cells) > len(columns) and not cells[-1].strip():
+                cells.pop()
+
+            if len(cells) != len(columns):
                 reason = f"{len(cells)} cells where the header names {len(columns)}"
                 raise RowError(reader.line_num, reason)
 
-            if cells:
-                yield reader.line_num, dict(zip(columns, cells, strict=True))
+            yield reader.line_num, dict(zip(columns, cells, strict=True))
     except csv.Error as error:
         raise RowError(reader.line_num, f"not CSV: {error}") from error
     finally:
@@ -61,7 +82,7 @@ def json_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
 
         try:
-            row = read_json(text)
+            row = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse_constant)
         except ValueError as error:
             raise RowError(line, f"not JSON: {error}") from error
         except RecursionError:
@@ -80,13 +101,17 @@ def read_json(text: str) -> Any:
         ValueError: it is not JSON, or a key is there twice.
         RecursionError: it is nested too deep.
     """
+    return json.loads(text, object_pairs_hook=_mapping)
 
-    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        known = dict(pairs)
-        if len(known) < len(pairs):
-            twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-            raise ValueError(f"duplicate key: {', '.join(map(repr, twice))}")
 
-        return known
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    known = dict(pairs)
+    if len(known) < len(pairs):
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise ValueError(f"duplicate key: {', '.join(map(repr, twice))}")
 
-    return json.loads(text, object_pairs_hook=mapping)
+    return known
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON; write null, or a text")

@@ -82,11 +82,27 @@ class Factor(Declaration):
             named = ", ".join(map(repr, twice))
             raise ValueError(f"Factor '{self.name}' has duplicate level names. Twice: {named}.")
 
+        if wrong := [each for each in self.values() if not _is_of(self.dtype, each)]:
+            told = ", ".join(map(repr, wrong))
+            raise ValueError(
+                f"Factor '{self.name}' has dtype {self.dtype}, which {told} is not; a file reads "
+                "1e-3, 0x10 and 1_000 as text: write 0.001, 16 and 1000."
+            )
+
         return self
 
     def values(self) -> tuple[Any, ...]:
         """List the values of the levels, or the default where there are none."""
         return tuple(level.value for level in self.levels) or (self.default,)
+
+
+def _is_of(dtype: str | None, value: Any) -> bool:
+    """Tell whether a level is of the numeric type that its factor declares, where it does."""
+    if dtype not in {"float", "int"} or value is None:
+        return True
+
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and (dtype == "float" or float(value).is_integer())
 
 
 class Block(Declaration):

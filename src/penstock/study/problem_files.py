@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
 
 from penstock._base.fact import Declaration, Name, Text
 from penstock._base.reading import RowError, csv_rows, json_rows
@@ -26,6 +30,8 @@ class ProblemFile(Declaration):
         brief: The column of what an agent is told.
         family: The column of the problem's family.
         expected: The column of the right answer; it becomes ``payload["expected"]``.
+        delimiter: What stands between the cells of a ``.csv`` file: one character.
+        encoding: How the file's text is written: ``utf-8``, ``cp1252``, ``utf-16``, ...
     """
 
     file: Name
@@ -33,6 +39,18 @@ class ProblemFile(Declaration):
     brief: Text = "brief"
     family: Text | None = None
     expected: Text | None = None
+    delimiter: Annotated[Text, Field(min_length=1, max_length=1)] = ","
+    encoding: Text = "utf-8-sig"
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_known(cls, encoding: str) -> str:
+        try:
+            codecs.lookup(encoding)
+        except LookupError:
+            raise ValueError(f"no encoding is called {encoding!r}; try utf-8 or cp1252") from None
+
+        return encoding
 
 
 def find_problems(source: ProblemFile) -> str:
@@ -73,7 +91,7 @@ def read_problems(path: Path, source: ProblemFile) -> list[Problem]:
             message says in which line.
     """
     problems = []
-    for line, row in read_rows(path):
+    for line, row in read_rows(path, source.delimiter, source.encoding):
         try:
             problems.append(_problem(row, source))
         except ValidationError as error:
@@ -99,8 +117,17 @@ def _problem(row: dict[str, Any], source: ProblemFile) -> Problem:
         raise ValueError(f"no column {', '.join(missing)}; columns: {', '.join(row)}")
 
     problem_id, brief = row[source.id], row[source.brief]
-    if problem_id is None:
-        raise ValueError(f"the column {source.id}, which names the problem, is null")
+    if not isinstance(problem_id, str) and type(problem_id) is not int:
+        raise ValueError(
+            f"the column {source.id}, which names the problem, is {json.dumps(problem_id)}; an id "
+            "is a text or a whole number"
+        )
+
+    if isinstance(brief, (dict, list)):
+        raise ValueError(  # noqa: TRY004 - what is wrong with a file is told as one
+            f"the column {source.brief}, which an agent is told, is {json.dumps(brief)[:80]}; a "
+            "brief is a text: name a column of texts, and let prompts read the rest of the payload"
+        )
 
     family = row.get(source.family or "family")
     used = {source.id, source.brief, source.family or "family", source.expected}
@@ -111,26 +138,37 @@ def _problem(row: dict[str, Any], source: ProblemFile) -> Problem:
     return Problem(
         problem_id=str(problem_id),
         family="unknown" if family is None else str(family),
-        brief="" if brief is None else str(brief),
+        brief="" if brief is None else brief if isinstance(brief, str) else json.dumps(brief),
         payload=payload,
     )
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_rows(
+    path: Path, delimiter: str = ",", encoding: str = "utf-8-sig"
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Read the rows of a ``.jsonl`` or ``.csv`` file, each with its line.
+
+    Args:
+        path: The file.
+        delimiter: What stands between the cells of a ``.csv`` file.
+        encoding: How its text is written.
 
     Raises:
         OSError: the file cannot be read.
         ValueError: it holds something else; the message says in which line.
     """
-    readers = {".csv": csv_rows, ".jsonl": json_rows}
-    if path.suffix not in readers:
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".jsonl"}:
         raise ValueError(f"{path}: its name must end with .jsonl or .csv")
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with path.open(encoding=encoding, newline="") as file:
         try:
-            yield from readers[path.suffix](file)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{path} is not UTF-8: {error}") from error
+            yield from csv_rows(file, delimiter) if suffix == ".csv" else json_rows(file)
+        except UnicodeError as error:
+            name = "UTF-8" if encoding == "utf-8-sig" else encoding
+            raise ValueError(
+                f"{path} is not {name}: {error}; say how it is written (`encoding: cp1252`, or "
+                "utf-16), or save it as UTF-8"
+            ) from error
         except RowError as error:
             raise ValueError(f"{path}, line {error.line}: {error}") from error
