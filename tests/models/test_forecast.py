@@ -10,6 +10,7 @@ from penstock.models.chat_model import ChatMessage, CompletionRequest
 from penstock.models.forecast import forecasts
 from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import plan
+from penstock.running.checking import prepare
 from penstock.study.problem import Problem
 from tests.models.studies import chat, chat_study
 
@@ -105,3 +106,16 @@ def test_what_is_done_is_not_asked_again_and_what_is_answered_is_only_judged(
     whole = forecasts(made)
     assert [each.calls for each in whole] == [6, 6, 12]
     assert two.low_tokens == round(whole[1].low_tokens * 5 / 6)
+
+
+@pytest.mark.field("models-E12", "models-F17")
+def test_a_published_price_is_found_at_an_address_that_comes_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("genai_prices")
+    monkeypatch.setenv("SOME_ENDPOINT", "https://api.openai.com/v1")
+    agent = chat("${SOME_ENDPOINT}", model="gpt-4o-mini", max_tokens=20)
+    study = chat_study(tmp_path, agent, prices={}, budget={"max_cost_usd": 1})
+    (found,) = forecasts(plan(study))
+    assert found.high_usd is not None
+    prepare(study).ready()  # and the budget knows what its calls cost

@@ -148,11 +148,12 @@ class DeclaredModels:
             except PromptError:
                 continue  # told already
 
+        address = self._endpoints.address(options.base_url)
         for name in names:
-            if self._endpoints.prices.cost_usd(name, Usage(), options.base_url) is None:
+            if self._endpoints.prices.cost_usd(name, Usage(), address) is None:
                 yield (
                     f"{who}: budget.max_cost_usd needs the price of model {name!r}, which no price "
-                    f"table knows at {options.base_url}; declare it under `prices:`"
+                    f"table knows at {address}; declare it under `prices:`"
                 )
 
     def _limit_errors(self) -> list[str]:

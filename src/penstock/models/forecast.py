@@ -8,6 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from penstock.models.chat_model import CompletionRequest, Usage
+from penstock.models.endpoints import Endpoints
 from penstock.models.gate.prices import Prices
 from penstock.models.prompts import PromptError, scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
@@ -51,22 +52,22 @@ def forecasts(
         answered: Positions whose answer is kept, so that only judges are asked.
 
     Raises:
-        ValidationError: a template cannot be read.
+        ValidationError: a template cannot be read, or an address is not known.
     """
-    study, prices = plan.study, Prices(plan.study.prices)
+    study, endpoints = plan.study, Endpoints(plan.study)
     found = []
     for name in plan.agents():
         declared = study.agents.get(name)
         if declared is not None and declared.chat is not None:
             template = RequestTemplate(f"agent {name!r}", declared.chat)
             left = [at for at in _positions(plan, name, done) if at not in answered]
-            found.append(_forecast(plan, template, prices, left))
+            found.append(_forecast(plan, template, endpoints, left))
 
     for name, evaluator in study.evaluators.items():
         if evaluator.judge is not None:
             template = RequestTemplate(f"evaluator {name!r}", evaluator.judge)
             unscored = _positions(plan, None, done)
-            found.append(_forecast(plan, template, prices, unscored, is_judge=True))
+            found.append(_forecast(plan, template, endpoints, unscored, is_judge=True))
 
     return found
 
@@ -74,7 +75,7 @@ def forecasts(
 def _forecast(
     plan: Plan,
     template: RequestTemplate,
-    prices: Prices,
+    endpoints: Endpoints,
     positions: Sequence[int],
     *,
     is_judge: bool = False,
@@ -96,7 +97,8 @@ def _forecast(
         grown = Usage(input_tokens=asked + growth, output_tokens=answered)
         high.append((request.model, grown))
 
-    scale, url = calls / len(samples), template.options.base_url
+    scale, prices = calls / len(samples), endpoints.prices
+    url = endpoints.address(template.options.base_url)
     is_bounded = template.is_bounded
     return Forecast(
         template.who,
