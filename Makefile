@@ -42,7 +42,7 @@ bills: .venv/installed
 
 # Asks the simulated provider with clients that others wrote; they are installed apart.
 clients: .venv/installed
-	$(BIN)/pip install --quiet --target .clients openai litellm
+	$(BIN)/pip install --quiet --target .clients 'litellm[proxy]'
 	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py
 
 # Runs a study for twenty minutes with faults on, and writes what it held to the same page.

@@ -10,13 +10,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import socket
 from typing import Any
 
 import anyio
 import anyio.to_thread
 import pytest
 
+import penstock as ps
 from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
+from tests.models.studies import chat, chat_study
 
 pytestmark = [
     pytest.mark.anyio,
@@ -101,6 +107,47 @@ async def told_by(script: str, url: str) -> dict[str, Any]:
     return told
 
 
+PROXY = """
+import sys
+from litellm import run_server
+
+sys.argv = ["litellm", "--config", sys.argv[1], "--host", "127.0.0.1", "--port", sys.argv[2]]
+run_server()
+"""
+CONFIG = """
+model_list:
+  - model_name: some-model
+    litellm_params: {model: openai/some-model, api_base: "%s", api_key: some-key, max_retries: 0}
+litellm_settings: {num_retries: 0}
+"""
+MASTER_KEY = "sk-0f9e8d7c6b5a493827160f9e8d7c6b5a"
+
+
+@asynccontextmanager
+async def litellm_proxy(folder: Path, provider_url: str) -> AsyncIterator[str]:
+    """Run LiteLLM's proxy in front of a provider; gives its base URL."""
+    config = folder / "config.yaml"
+    config.write_text(CONFIG % provider_url)
+    with socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    path = {"PYTHONPATH": os.environ["PENSTOCK_CLIENTS"], "LITELLM_MASTER_KEY": MASTER_KEY}
+    command = [sys.executable, "-c", PROXY, str(config), str(port)]
+    async with await anyio.open_process(
+        command, env={**os.environ, **path}, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        said = b""
+        try:
+            while b"Uvicorn running" not in said:
+                said += await process.stdout.receive()
+
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.kill()
+
+
 OPTIONS = SimulatorOptions(
     latency_s=0.0,
     answers=("forty-two it is",),
@@ -127,3 +174,32 @@ async def test_litellm_reads_answers_streams_and_failures() -> None:
     assert told.items() >= SAID.items()
     assert told["streamed"] == SAID["text"]
     assert told["failures"] == FAILED
+
+
+async def test_a_study_behind_the_proxy_of_litellm_means_what_the_provider_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROXY_KEY", MASTER_KEY)
+    options = SimulatorOptions(
+        latency_s=0.0,
+        answers=("forty-two it is",),
+        faults_at={2: Fault.CONTEXT_TOO_LONG, 4: Fault.SERVER_ERROR},
+    )
+    problems = [ps.Problem(problem_id=f"p{number}", brief=f"{number}?") for number in range(6)]
+    async with (
+        SimulatedProvider(options) as provider,
+        litellm_proxy(tmp_path, provider.url) as url,
+    ):
+        agent = chat(url, api_key_env="PROXY_KEY", max_tokens=20)
+        study = chat_study(tmp_path, agent, factors=(), problems=problems, run_order="as_designed")
+        results = await ps.arun_study(study, show_progress=False, concurrency=1)
+        billed = provider.stats()
+
+    failed = {result.error.kind for result in results if result.error is not None}
+    assert failed == {"ContextTooLongError", "OverloadedError"}
+    assert results.summary.succeeded == 4
+    assert {result.outputs["text"] for result in results if result.error is None} == {
+        "forty-two it is"
+    }
+    assert results.summary.output_tokens == billed["output_tokens"]
+    assert MASTER_KEY not in str([result.error for result in results])
