@@ -17,6 +17,28 @@ def test_a_file_beside_the_study_is_imported_once(tmp_path: Path) -> None:
     assert load_reference("mine.py:loaded", tmp_path) is load_reference("mine:loaded", tmp_path)
 
 
+@pytest.mark.field("studies-B4")
+def test_a_file_that_was_edited_is_imported_again(tmp_path: Path) -> None:
+    for word in (
+        "one",
+        "two",
+    ):  # as long, and in the same second: a cache by time and size is wrong
+        (tmp_path / "mine.py").write_text(f"def f():\n    return {word!r}\n")
+        assert load_reference("mine.py:f", tmp_path)() == word
+
+
+@pytest.mark.field("studies-C4")
+def test_a_file_imports_what_lies_beside_it_and_not_beside_another(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a_helper_beside.py").write_text(f"word = {name!r}\n")
+        (tmp_path / name / "agents.py").write_text("from a_helper_beside import word\n")
+
+    found = [load_reference("agents.py:word", tmp_path / name) for name in ("one", "two")]
+    assert found == ["one", "two"]
+    assert str(tmp_path / "one") not in sys.path
+
+
 def test_files_of_one_name_in_two_folders_are_two_modules(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

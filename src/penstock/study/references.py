@@ -6,8 +6,11 @@ import importlib
 import importlib.util
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import reduce
 from hashlib import sha256
+from importlib.abc import SourceLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -76,24 +79,60 @@ def _load_module(module_ref: str, base_dir: Path) -> ModuleType:
 
 def _load_file(path: Path) -> ModuleType:
     path = path.resolve()
-    # The name must differ between folders and be the same for one file, which is imported once.
+    # The name must differ between folders and be the same for one file, which is imported once,
+    # and again when it was edited: a notebook must not go on with the code of before.
     name = f"{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-
+    known = sys.modules.get(name)
     if not path.is_file():
+        if known is not None:
+            return known
+
         raise ImportError(f"there is no file {path}")
 
+    source = path.read_bytes()
+    if known is not None and getattr(known, _SOURCE, source) == source:
+        return known
+
     spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
+    if spec is None or not isinstance(spec.loader, SourceLoader):
         raise ImportError(f"{path} is not a Python file")
 
     module = importlib.util.module_from_spec(spec)
+    setattr(module, _SOURCE, source)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _importing_beside(path.parent):
+            # Not through the loader, whose cache cannot tell edits within one second.
+            exec(spec.loader.source_to_code(source, str(path)), module.__dict__)  # noqa: S102
     except BaseException:
         del sys.modules[name]
         raise
 
     return module
+
+
+_SOURCE = "__penstock_source__"
+
+
+@contextmanager
+def _importing_beside(folder: Path) -> Iterator[None]:
+    """Let a file import what lies beside it, as from the command line.
+
+    Where the folder is not on the path anyway, what is imported from it is forgotten afterwards:
+    in another study's folder the same name is another module.
+    """
+    if str(folder) in sys.path:
+        yield
+        return
+
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            file = getattr(sys.modules[name], "__file__", None)
+            is_file_of_ours = hasattr(sys.modules[name], _SOURCE)
+            if file and not is_file_of_ours and Path(file).is_relative_to(folder):
+                del sys.modules[name]
