@@ -93,3 +93,12 @@ def test_levels_are_of_the_numeric_type_that_their_factor_declares(
         Factor(name="lr", dtype=dtype, levels=levels)
 
     assert Factor(name="lr", dtype=dtype, levels=[1, 2]).values() == (1, 2)
+
+
+@pytest.mark.field("studies-SEC10")
+def test_merge_keys_that_stand_for_too_much_are_refused_at_once(tmp_path: Path) -> None:
+    merged = [f"m{at}: &m{at} {{<<: [{', '.join([f'*m{at - 1}'] * 10)}]}}" for at in range(1, 30)]
+    (tmp_path / "study.yaml").write_text("\n".join(["m0: &m0 {a: 1}", *merged]))
+
+    with pytest.raises(StudyFileError, match=r"merge keys \(<<\) stand for more than 10,000 keys"):
+        load_study(tmp_path / "study.yaml")

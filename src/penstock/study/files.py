@@ -103,8 +103,18 @@ class _Resolver(VersionedResolver):
     versioned_resolver = _WORDS
 
 
+_MOST_MERGED = 10_000
+
+
 class _Constructor(SafeConstructor):
-    """Takes a ``<<`` that is not a key for text."""
+    """Takes a ``<<`` that is not a key for text, and merges no more keys than a study can have."""
+
+    def flatten_mapping(self, node: Any) -> Any:
+        merged = super().flatten_mapping(node)
+        if len(node.value) > _MOST_MERGED:
+            raise ValueError(f"its merge keys (<<) stand for more than {_MOST_MERGED:,} keys")
+
+        return merged
 
 
 _Constructor.add_constructor("tag:yaml.org,2002:merge", SafeConstructor.construct_yaml_str)
