@@ -13,6 +13,13 @@ _OTHER_NAMES = {"saved": "attempts"}
 _NAMES_ANSWERS = 3
 
 
+_SHOWN = """
+(SELECT e.*, row_number() OVER (PARTITION BY attempt_id ORDER BY s.place, e.number) - 1 AS at
+ FROM today.evaluation e JOIN today.scoring s ON s.id = e.scoring_id WHERE s.place IS NOT NULL)
+"""
+"""Older layouts numbered all scores of an attempt, and had those that counted."""
+
+
 def make_older(store: Path, layout: int) -> None:
     """Give a store an older layout: what it did not keep is lost."""
     aside = store.with_name("older.sqlite")
@@ -22,8 +29,10 @@ def make_older(store: Path, layout: int) -> None:
         names = older.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
         for (table,) in names.fetchall():
             columns = [row[1] for row in older.execute(f"PRAGMA main.table_info({table})")]
-            theirs = ", ".join(_OTHER_NAMES.get(name, name) for name in columns)
-            older.execute(f"INSERT INTO main.{table} SELECT {theirs} FROM today.{table}")
+            other_names = {"number": "at"} if table == "evaluation" else _OTHER_NAMES
+            theirs = ", ".join(other_names.get(name, name) for name in columns)
+            source = _SHOWN if table == "evaluation" else f"today.{table}"
+            older.execute(f"INSERT INTO main.{table} SELECT {theirs} FROM {source}")
 
         if layout < _NAMES_ANSWERS:  # each answer was a row
             older.execute(

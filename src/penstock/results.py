@@ -27,6 +27,7 @@ __all__ = [
     "RunResult",
     "RunStage",
     "RunStatus",
+    "Scored",
     "answer_of",
     "is_answer",
     "reported_in",
@@ -176,6 +177,22 @@ class Evaluation(Fact):
     notes_json: str = "{}"
 
 
+class Scored(Fact):
+    """That an evaluator has scored an answer.
+
+    Args:
+        evaluator: The evaluator's name in the study.
+        rows: How many scores it gave.
+        latency_s: How long it took, in seconds.
+        cost_usd: What it recorded as its cost, in US dollars.
+    """
+
+    evaluator: str
+    rows: int
+    latency_s: float = 0.0
+    cost_usd: float = 0.0
+
+
 class RunResult(Fact):
     """A run that is over, or one failed attempt of a run that is tried again.
 
@@ -191,6 +208,7 @@ class RunResult(Fact):
         latency_s: How long the attempt took, in seconds of a monotonic clock.
         is_rescored: Whether the answer is an earlier one that was scored again: it cost nothing.
         provenance: Who answered: the model's name and provider, ids of the provider's requests.
+        scored: Which evaluators have scored the answer; ``evaluations`` has their rows in order.
     """
 
     spec: RunSpec
@@ -209,6 +227,7 @@ class RunResult(Fact):
     provenance: dict[str, Any] = EMPTY
     error: RunError | None = None
     is_rescored: bool = False
+    scored: tuple[Scored, ...] = ()
 
     @cached_property
     def outputs(self) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import anyio
 import anyio.abc
 
 from penstock.errors import RunningLoopError
+from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.results import RunResult
 from penstock.runner import StudyRunner
@@ -147,6 +149,7 @@ async def arun_study(
         SubscriberError: a critical subscriber failed.
     """
     runner = StudyRunner(study, **options)
+    runner.on(StudyStarted)(_warn)
     if not dry_run:
         await runner.run()
 
@@ -171,6 +174,7 @@ def run_study(
     """
     _refuse_in_running_loop()
     runner = StudyRunner(study, **options)
+    runner.on(StudyStarted)(_warn)
     if not dry_run and anyio.run(partial(run_interruptibly, runner)):
         raise KeyboardInterrupt
 
@@ -182,6 +186,12 @@ def resume_study(
 ) -> StudyResult:
     """Go on with a study: the same as `run_study`, which always goes on from where it stands."""
     return run_study(study, include_sqlite=include_sqlite, **options)
+
+
+def _warn(event: StudyStarted) -> None:
+    """Say what a person should know of kept results, also in a notebook."""
+    for sentence in event.warnings:
+        warnings.warn(sentence, UserWarning, stacklevel=2)
 
 
 async def run_interruptibly(

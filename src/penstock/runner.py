@@ -69,7 +69,7 @@ class StudyRunner:
         self.execution = execution = effective_execution(study, options)
         self.output_dir = study.resolve(given["output_dir"] or study.output_dir or ".").resolve()
         self.bus = EventBus()
-        self.plan, self._bindings = prepare(
+        self.plan, self.bindings = prepare(
             study,
             conditions=given["conditions"],
             agent_bindings=given["agent_bindings"],
@@ -80,7 +80,7 @@ class StudyRunner:
         self._announce = Announcer(self.bus, study.study_id)
         self._ending = ending = Ending(self._announce, execution.grace_s)
         self._listeners = Listeners(self.bus, self._announce, ending.stop, ending.interrupt)
-        named = (*self._bindings.subscribers, *given["subscribers"])
+        named = (*self.bindings.subscribers, *given["subscribers"])
         self._subscribed = [Listener(subscriber) for subscriber in named]
         self._durable = given["checkpoint"]
         self._show_progress = given["show_progress"]
@@ -98,7 +98,7 @@ class StudyRunner:
         wanted, threshold_s = execution.concurrency, execution.stall_threshold_s
         self._lifecycle = Lifecycle(
             self.plan,
-            self._bindings,
+            self.bindings,
             self._announce,
             timeout_s=execution.timeout_s,
             retry=execution.retry,
@@ -225,12 +225,13 @@ class StudyRunner:
         opening = open_store(self.output_dir, study=self.study, durable=self._durable)
         async with opening as store:
             self._store = store
-            restored = await store.begin(self.plan, rescore=self._rescore)
+            restored = await store.begin(self.plan, self.bindings, rescore=self._rescore)
             self._lifecycle.tally.begin(store.summary())
+            self._lifecycle.held_back = restored.held_back
             self._chosen = to_make(self._chosen, restored.done, restored.answered, self._only)
             self.left_out = len(self.plan) - restored.kept - self._chosen.count(1)
             try:
-                async with self._bindings.open(self._session()):
+                async with self.bindings.open(self._session()):
                     with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
@@ -263,6 +264,8 @@ class StudyRunner:
             restored=opening.session.restored,
             lost_calls=opening.lost_calls,
             left_out=self.left_out,
+            notes=restored.notes,
+            warnings=restored.warnings,
             summary=opening,
         )
         failure: BaseException | None = None

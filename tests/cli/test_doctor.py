@@ -83,7 +83,7 @@ def edit(results: Path, *statements: str) -> None:
     ("statement", "code", "said"),
     [
         (
-            "INSERT INTO evaluation VALUES (99, 0, 'e', 'score', 1, NULL, 'unitless', 'run', '{}')",
+            "INSERT INTO evaluation VALUES (99, 0, 0, 'e', 'm', 1, NULL, 'unitless', 'run', '{}')",
             3,
             "1 rows of evaluation belong to no attempt",
         ),

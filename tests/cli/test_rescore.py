@@ -32,6 +32,13 @@ def scores(folder: StudyFolder) -> set[tuple[str, Any]]:
         }
 
 
+def shown(folder: StudyFolder) -> set[tuple[str, Any]]:
+    """Give the scores that the tables show."""
+    with StoreReader(folder.results) as store:
+        rows = store.table("SELECT evaluator_id, metric_value FROM evaluations")
+        return {tuple(row) for row in rows}
+
+
 @pytest.mark.field("studies-B3", "studies-N4")
 def test_kept_answers_are_scored_again_and_no_agent_is_called(
     scored: StudyFolder, cli: Any
@@ -46,15 +53,45 @@ def test_kept_answers_are_scored_again_and_no_agent_is_called(
 
 
 @pytest.mark.field("studies-N4")
-def test_the_advice_where_expected_answers_have_changed_can_be_followed(
+def test_answers_are_scored_by_what_is_expected_now_and_a_person_is_told(
     scored: StudyFolder, cli: Any
 ) -> None:
+    before = scored.calls()
     scored.file.write_text(scored.file.read_text().replace('expected: "yes"', 'expected: "no"'))
+    ended = cli("run", scored.file, "--problems", "1")
+    assert ended.exit_code == 0, ended.stderr
+    assert "kept answers are scored by what is declared now" in " ".join(ended.stderr.split())
+    assert "20 by 'right'" in " ".join(ended.stderr.split())
+    assert shown(scored) == {("right", 0.0)}
+    assert scored.calls() == before
+
+
+@pytest.mark.field("studies-N4")
+def test_the_advice_where_other_parts_of_a_payload_have_changed_can_be_followed(
+    scored: StudyFolder, cli: Any
+) -> None:
+    text = scored.file.read_text()
+    scored.file.write_text(text.replace('expected: "yes"', 'expected: "no", hint: "?"'))
     refused = cli("run", scored.file)
     assert refused.exit_code == 3
     assert "use rescore" in refused.stderr
     assert cli("rescore", scored.file).exit_code == 0
-    assert {value for _, value in scores(scored)} == {0.0}
+    assert shown(scored) == {("right", 0.0)}
+    assert cli("run", scored.file, "--problems", "1").exit_code == 0
+
+
+@pytest.mark.field("studies-N2", "studies-B3")
+def test_a_changed_rule_leaves_no_score_of_the_old_one_in_the_table(
+    scored: StudyFolder, cli: Any
+) -> None:
+    text = scored.file.read_text().replace("right: contains", "right: {regex: {pattern: x}}")
+    scored.file.write_text(text)
+    assert cli("run", scored.file).exit_code == 0
+    assert shown(scored) == {("right", 0.0)}
+    scored.file.write_text(text.replace("{regex: {pattern: x}}", "exact"))
+    assert cli("run", scored.file).exit_code == 0
+    assert shown(scored) == {("right", 0.0), ("right", 1.0)}
+    assert len(scored.calls()) == 40
 
 
 def test_run_makes_what_is_missing_and_scores_kept_answers_where_it_is_told_to(

@@ -30,7 +30,7 @@ import anyio
 import penstock as ps
 from penstock.events import StudyStarted, Subscriber
 from penstock.export import tables
-from penstock.store import opening, transaction, writer
+from penstock.store import beginning, opening, transaction, writer
 from penstock.study.policies import RunBudget
 from penstock.subscribers import checkpoint, export
 
@@ -174,8 +174,8 @@ def patch(fault: Fault) -> None:
     before(opening, "_prepare", fault, "startup")
     before(opening, "hold_directory", fault, "lock")
     before(writer.Store, "begin", fault, "begin")
-    before(writer.Store, "_describe", fault, "describe")
-    before(writer, "restored", fault, "restore")
+    before(beginning, "_describe", fault, "describe")
+    before(beginning, "restored", fault, "restore")
     before(writer.Store, "end", fault, "end")
     before(writer.Store, "close", fault, "close")
     before(export, "export_artifacts", fault, "export")

@@ -331,15 +331,16 @@ async def test_what_is_declared_now_is_what_is_exported(tmp_path: Path) -> None:
         assert [json.loads(line)["brief"] for line in store.problems()] == ["new"]
 
 
-async def test_a_problem_whose_payload_is_an_object_is_kept_without_it(tmp_path: Path) -> None:
-    problem = Problem(problem_id="p", brief="b", payload={"problem_object": object()})
+async def test_a_problem_whose_payload_holds_an_object_is_kept_without_it(tmp_path: Path) -> None:
+    payload = {"problem_object": object(), "expected": 1}
+    problem = Problem(problem_id="p", brief="b", payload=payload)
     await session(tmp_path, make_plan(problems=(problem,)))
 
     with StoreReader(tmp_path) as store:
         (line,) = store.problems()
 
     assert json.loads(line)["brief"] == "b"
-    assert "payload" not in json.loads(line)
+    assert json.loads(line)["payload"] == {"expected": 1}
 
 
 def foreign(path: Path) -> None:

@@ -21,9 +21,11 @@ SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order,
 FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
 """
 _SCORES = """
-SELECT attempt_id, metric_name, metric_value FROM evaluation
-WHERE attempt_id IN (SELECT id FROM attempt WHERE final AND position IS NOT NULL)
-ORDER BY attempt_id, number
+SELECT attempt_id, metric_name, metric_value
+FROM evaluation JOIN scoring ON scoring.id = evaluation.scoring_id
+WHERE scoring.place IS NOT NULL
+AND attempt_id IN (SELECT id FROM attempt WHERE final AND position IS NOT NULL)
+ORDER BY attempt_id, scoring.place, number
 """
 _OF_THE_RUN = frozenset({"latency_s", "cost_usd", "primary_outcome"})
 _FLAGS = {"True": 1.0, "False": 0.0}

@@ -26,7 +26,7 @@ def dry_run(named: str | None, request: RunRequest) -> None:
         kept = (
             Restored.nothing(len(plan))
             if request.fresh
-            else outlook(target.output_dir, plan, rescore=request.rescore)
+            else outlook(target.output_dir, plan, runner.bindings, rescore=request.rescore)
         )
         made = to_make(choose(plan, only), kept.done, kept.answered, only)
         left_out = len(plan) - kept.kept - made.count(1)
@@ -48,6 +48,7 @@ def dry_run(named: str | None, request: RunRequest) -> None:
             f"{words}: {target.output_dir}" if words else f"results would go to {target.output_dir}"
         )
         not_made = made.translate(bytes([1, *bytes(255)]))
+        say(*kept.warnings, *kept.notes)
         if forecasts := forecasts_of(plan, kept._replace(done=not_made)):
             say(*forecast_lines(forecasts, is_rest=not_made.count(1) > 0))
 

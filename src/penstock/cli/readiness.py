@@ -46,7 +46,7 @@ def readiness(target: Target) -> Readiness:
     report, plan, kept = prepared.report, prepared.plan, Restored.nothing(0)
     if plan is not None:
         try:
-            kept = outlook(target.output_dir, plan)
+            kept = outlook(target.output_dir, plan, prepared.bindings)
         except StoreError as error:
             report = report.model_copy(update={"errors": (*report.errors, str(error))})
 

@@ -137,6 +137,7 @@ class _Session:
                 "killed or cancelled; what has none is run again"
             )
 
+        say(*event.warnings, *event.notes)
         if self._request.json:
             line = launched(
                 self._runner,

@@ -151,6 +151,9 @@ class GivenPlan(Plan):
             spec.model_copy(update={"position": place}) for place, spec in enumerate(specs)
         ]
 
+    def seed_of(self, *_: object) -> None:
+        """Tell that seeds are given."""
+
     def at(self, position: int) -> RunSpec:
         """Return the run at a position."""
         return self._specs[position]

@@ -87,6 +87,9 @@ class StudyStarted(StudyEvent):
         lost_calls: Calls that may have been paid for and have no result, for what made them was
             killed or cancelled; they are made again.
         left_out: Runs without a result that are left to a later session.
+        notes: What the session does with kept answers: which are scored again, and by what.
+        warnings: What a person should know of them: which are not scored and what that would
+            cost, which were made by other code than that of now.
         summary: Where the study stands.
     """
 
@@ -94,6 +97,8 @@ class StudyStarted(StudyEvent):
     restored: int
     lost_calls: int = 0
     left_out: int = 0
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     summary: StudySummary | None = None
 
 

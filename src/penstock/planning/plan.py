@@ -156,6 +156,13 @@ class Plan(Sequence[RunSpec]):
         """Return the condition of one of this plan's runs."""
         return self.cells[bisect_right(self.starts, spec.position) - 1].condition
 
+    def seed_of(
+        self, condition_id: str, replicate: int, agent_id: str, problem_id: str
+    ) -> int | None:
+        """Return the seed of a run, in the plan or not; None where seeds are not derived."""
+        who = (agent_id or None, problem_id or None)
+        return self._seed(self.study.study_id, condition_id, replicate, *who)
+
     def agents(self) -> list[str]:
         """List every agent that takes part, first seen first."""
         return list(dict.fromkeys(agent for cell in self.cells for agent in cell.agents))

@@ -32,9 +32,11 @@ from penstock.results import (
     RunResult,
     RunStage,
     RunStatus,
+    Scored,
     answer_of,
 )
-from penstock.running.failures import error_of, error_of_parts
+from penstock.running.evaluating import score_by
+from penstock.running.failures import cancelled_by, error_of, error_of_parts
 from penstock.running.gathered import (
     Gathered,
     gather,
@@ -81,6 +83,7 @@ class Attempt:
         "error",
         "evaluations",
         "is_interrupted",
+        "scored",
         "status",
     )
 
@@ -92,6 +95,7 @@ class Attempt:
         self.status = RunStatus.SUCCESS
         self.error: RunError | None = None
         self.evaluations: tuple[Evaluation, ...] = ()
+        self.scored: tuple[Scored, ...] = ()
         self.is_interrupted = False
         self._orders = orders or Orders()
         self._outcomes = outcomes
@@ -169,8 +173,9 @@ class Attempt:
 
         try:
             for evaluate in evaluators:
-                scores = await evaluate(self.ctx, self.answer.outputs)
+                scores, scored = await score_by(evaluate, self.ctx, self.answer.outputs)
                 self.evaluations = (*self.evaluations, *scores)
+                self.scored = (*self.scored, *scored)
         except BaseException as error:
             if _is_closed_by(error):
                 raise
@@ -188,7 +193,7 @@ class Attempt:
         is_at_work = self._stage is RunStage.EVALUATOR or not self._has_answered
         if self._orders.cancelled and is_at_work:
             # Whatever was raised: clients turn a cancellation into an error of their own.
-            error = _cancelled_by(error)
+            error = cancelled_by(error)
             self.status = RunStatus.FAILED if self._has_answered else RunStatus.CANCELLED
         elif isinstance(error, StopStudy) and self._stage is RunStage.AGENT:
             self.status = RunStatus.CANCELLED
@@ -228,6 +233,7 @@ class Attempt:
             outputs_json=self._outputs_json,
             metrics=metrics_of(gathered, latency_s, self.evaluations, self._outcomes),
             evaluations=self.evaluations,
+            scored=self.scored,
             observations=self.observed(gathered.observations, self._outputs_json, ended_at),
             trace_refs=self.answer.trace_refs,
             provenance={**gathered.provenance, **self._provenance, **whose_outcome(gathered)},
@@ -320,9 +326,3 @@ _NOT_SCORED = RunError(
 def _is_closed_by(error: BaseException) -> bool:
     """Tell whether a coroutine is closed by the garbage collector, its loop being gone."""
     return isinstance(error, GeneratorExit) and not has_loop()
-
-
-def _cancelled_by(error: BaseException) -> StudyCancelled:
-    cancelled = StudyCancelled()
-    cancelled.__cause__ = None if isinstance(error, StudyCancelled) else error
-    return cancelled

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import anyio
 
 from penstock._base.extras import load_extra
+from penstock._base.fact import EMPTY
 from penstock._base.loop import calling_later
 from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.shapes import BoundAgent, bind_agent
@@ -19,12 +20,14 @@ from penstock.evaluators.builtin import bind_built_in, expected_errors
 from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
 from penstock.evaluators.labels import bind_labels
 from penstock.evaluators.port import BoundEvaluator
+from penstock.evaluators.rules import Rule, RuledEvaluator, rule_of, rule_of_problem
 from penstock.events.bus import Subscriber
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.finding import find_agent, find_problem, find_subscriber, load_named
 from penstock.running.outcomes import outcome_errors
-from penstock.study.chat import Budget
+from penstock.study.chat import Budget, JudgeOptions
+from penstock.study.fingerprints import code_fingerprint
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 
@@ -53,6 +56,17 @@ class Bindings(NamedTuple):
     budget: Budget = Budget()
     subscribers: tuple[Subscriber, ...] = ()
     """Those that the study names, in its order."""
+
+    sources: Mapping[str, str] = EMPTY
+    """The fingerprint of the code of each agent that is code."""
+
+    def rules(self, problem_id: str) -> tuple[Rule, ...]:
+        """Return what the scores of answers to a problem are made by, in their order."""
+        return tuple(
+            each.rule
+            for each in self.evaluators.get(problem_id, ())
+            if isinstance(each, RuledEvaluator)
+        )
 
     @asynccontextmanager
     async def open(self, session: Session) -> AsyncIterator[None]:
@@ -92,14 +106,22 @@ def bind(
         What could be bound, and what is wrong with the rest.
     """
     errors: list[str] = []
+    sources: dict[str, str] = {}
     models = _declared_models(study, errors)
     agent_names, problem_names = _taking_part(study, plan)
     known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
     found = _gather(problem_names, lambda name: find_problem(known, name), errors)
     bindings = Bindings(
         agents=_bind_agents(
-            study, agent_names, agents, models, errors, isolate_random=isolate_random
+            study,
+            agent_names,
+            agents,
+            models,
+            errors,
+            sources=sources,
+            isolate_random=isolate_random,
         ),
+        sources=sources,
         problems=found,
         evaluators=_bind_evaluators(study, found, models, errors),
         take_long=_taking_long(study, found.values()),
@@ -167,6 +189,7 @@ def _bind_agents(
     models: DeclaredModels | None,
     errors: list[str],
     *,
+    sources: dict[str, str],
     isolate_random: bool,
 ) -> dict[str, BoundAgent]:
     # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
@@ -180,6 +203,7 @@ def _bind_agents(
 
     def bind_code(name: str) -> BoundAgent:
         target = find_agent(study, bound, name)
+        sources[name] = code_fingerprint(target, study.base_dir)
         return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
 
     found = _gather((name for name in names if name not in chats), bind_code, errors)
@@ -222,19 +246,26 @@ def _taking_long(study: Study, problems: Iterable[Problem]) -> frozenset[str]:
 def _bind_declared_evaluator(
     study: Study, name: str, models: DeclaredModels | None, threads: anyio.CapacityLimiter
 ) -> BoundEvaluator:
-    declared = study.evaluators[name]
+    declared, function = study.evaluators[name], None
     if declared.call is not None:
         function = load_named(study, "evaluator", name, declared.call)
-        return bind_evaluator(name, function, threads)
+        evaluate = bind_evaluator(name, function, threads)
+    elif declared.labels is not None:
+        function = study.resolve(declared.labels.file)
+        evaluate = bind_labels(name, declared.labels, function)
+    elif declared.judge is None or models is None:
+        evaluate = bind_built_in(name, declared, threads)
+    else:
+        evaluate = _bind_judge(name, declared.judge, models, threads)
 
-    if declared.labels is not None:
-        return bind_labels(name, declared.labels, study.resolve(declared.labels.file))
+    return RuledEvaluator(rule_of(name, declared, function, study.base_dir), evaluate)
 
-    if declared.judge is None or models is None:
-        return bind_built_in(name, declared, threads)
 
+def _bind_judge(
+    name: str, options: JudgeOptions, models: DeclaredModels, threads: anyio.CapacityLimiter
+) -> BoundEvaluator:
     judges = load_extra("penstock.evaluators.judge", extra="models", what=f"evaluator {name!r}")
-    judge: BoundEvaluator = judges.bind_judge(name, declared.judge, models, threads)
+    judge: BoundEvaluator = judges.bind_judge(name, options, models, threads)
     return judge
 
 
@@ -248,7 +279,8 @@ def _bind_own_evaluator(
     if isinstance(evaluator, str):
         evaluator = load_named(study, "the evaluator of problem", problem.problem_id, evaluator)
 
-    return (bind_problem_evaluator(evaluator, threads),)
+    rule = rule_of_problem(evaluator, study.base_dir)
+    return (RuledEvaluator(rule, bind_problem_evaluator(evaluator, threads)),)
 
 
 def _gather(

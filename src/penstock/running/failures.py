@@ -7,10 +7,10 @@ from math import isfinite
 from typing import Any
 
 from penstock._base.secrets import redacted
-from penstock.errors import StopStudy, message_of, traceback_of
+from penstock.errors import StopStudy, StudyCancelled, message_of, traceback_of
 from penstock.results import RunError, RunStage
 
-__all__ = ["error_of", "error_of_parts"]
+__all__ = ["cancelled_by", "error_of", "error_of_parts"]
 
 
 def error_of(error: BaseException, stage: RunStage) -> RunError:
@@ -79,3 +79,10 @@ def _http_status(error: BaseException) -> int | None:
 
 
 _HTTP_STATUSES = range(100, 600)
+
+
+def cancelled_by(error: BaseException) -> StudyCancelled:
+    """Say that the study was cancelled, and what an agent or a client made of it."""
+    cancelled = StudyCancelled()
+    cancelled.__cause__ = None if isinstance(error, StudyCancelled) else error
+    return cancelled

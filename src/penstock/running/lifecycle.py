@@ -11,6 +11,7 @@ import anyio
 from penstock._base.loop import call_soon_from_threads
 from penstock.agents.context import RunContext
 from penstock.evaluators.port import BoundEvaluator
+from penstock.evaluators.rules import RuledEvaluator
 from penstock.events.announcer import Announcer
 from penstock.events.tree import (
     RunAbandoned,
@@ -83,6 +84,9 @@ class Lifecycle:
         interrupt: Called when somebody pressed Ctrl-C during a step of a run.
         on_call: Called with 1 before each attempt that calls its agent, and with -1 when it has
             ended before its agent called anybody.
+
+    Attributes:
+        held_back: Evaluators that do not score kept answers in this session, for it may cost.
     """
 
     def __init__(
@@ -102,6 +106,7 @@ class Lifecycle:
         on_call: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.tally = Tally(StudySummary(study_id=plan.study.study_id, planned=len(plan)))
+        self.held_back: frozenset[str] = frozenset()
         self._plan = plan
         self._bindings = bindings
         self._announce = announce
@@ -180,7 +185,22 @@ class Lifecycle:
         self, job: Job, attempt: Attempt, evaluators: Sequence[BoundEvaluator]
     ) -> RunResult:
         earlier = await self._recall(job.position)
-        result = await rescore(attempt, earlier, evaluators, outcomes=self._outcomes)
+        names = [rule.evaluator_id for rule in self._bindings.rules(earlier.spec.problem_id)]
+        has_scored = {each.evaluator for each in earlier.scored}
+        if earlier.status is RunStatus.SUCCESS:
+            has_scored |= self.held_back
+
+        result = await rescore(
+            attempt,
+            earlier,
+            [
+                evaluate
+                for evaluate in evaluators
+                if not (isinstance(evaluate, RuledEvaluator) and evaluate.rule[0] in has_scored)
+            ],
+            order=names,
+            outcomes=self._outcomes,
+        )
         if result.is_rescored and job.attempt is attempt:
             self.tally.discount(earlier.metrics)
 

@@ -11,58 +11,89 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
-from penstock.store.declarations import problem_row
+from penstock.planning.plan import Plan
+from penstock.running.binding import Bindings
+from penstock.store.origins import Origins, other_agents, other_problems, other_sources
 from penstock.store.starts import FILE, read_starts
-from penstock.study.chat import ChatOptions
-from penstock.study.model import Study
+from penstock.study.chat import OF_THE_CALL, ChatOptions
 
-__all__ = ["refuse_changes", "refuse_older_copy"]
-
-_KEPT = "SELECT count(*) FROM attempt WHERE final AND status <> 'failed' AND "
+__all__ = ["accept_payloads", "edited_agents", "refuse_changes", "refuse_older_copy"]
 
 
 def refuse_changes(
-    connection: sqlite3.Connection, directory: Path, study: Study, *, rescore: bool
+    connection: sqlite3.Connection,
+    directory: Path,
+    plan: Plan,
+    bindings: Bindings,
+    *,
+    rescore: bool,
 ) -> None:
     """Refuse a store of another study, or one whose kept results were declared otherwise.
 
-    A function that was edited, or bound in Python under a name that it had not, cannot be told
-    from the one before.
+    What is expected of an answer may change: answers are scored again. A function that was edited
+    is told by `edited_agents`.
 
     Args:
-        connection: The store, with the declarations of the session before.
+        connection: The store.
         directory: Where it is.
-        study: The study as it is declared now.
-        rescore: Whether kept answers are scored again: then payloads may have changed, for what
-            is expected is in them.
+        plan: The plan of today.
+        bindings: What takes part in it.
+        rescore: Whether kept answers are scored again whatever it costs: then all of a problem's
+            payload may have changed.
 
     Raises:
         ForeignDirectoryError: it is another study's, or agents or problems have changed; it
             names them.
     """
     ((study_id,),) = connection.execute("SELECT study_id FROM study")
-    if study_id != study.study_id:
+    if study_id != plan.study.study_id:
         raise ForeignDirectoryError(
-            f"{directory} holds study {study_id!r}, not {study.study_id!r}; "
+            f"{directory} holds study {study_id!r}, not {plan.study.study_id!r}; "
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
     changed = [
-        f"{what} ({kept} results)"
-        for column, name, what in [
-            *_changed_agents(connection, study),
-            *_changed_problems(connection, study, but={"payload"} if rescore else set()),
-        ]
-        if (kept := _count(connection, f"{_KEPT} {column} = ?", name))
+        *_changed_agents(connection, plan),
+        *_changed_problems(connection, bindings, rescore=rescore),
     ]
     if changed:
         raise ForeignDirectoryError(
             f"{directory} holds results of this study from before a change: {'; '.join(changed)}. "
             "Restore it, give what changed another name, run in another directory (output_dir), "
-            "or move the old one aside with fresh; where only the expected answers changed, use "
-            "rescore"
+            "or move the old one aside with fresh; where only what answers are scored by changed "
+            "in a payload, use rescore"
+        )
+
+
+def accept_payloads(connection: sqlite3.Connection, origins: Origins) -> None:
+    """Take kept answers for answers to the problems of now, which differ in their payload alone.
+
+    Args:
+        connection: The store, inside a transaction; nothing else has changed, or it was refused.
+        origins: The rows of what takes part now.
+    """
+    connection.executemany(
+        "UPDATE attempt SET problem_made = ?2 WHERE problem_id = ?1 AND problem_made <> ?2",
+        origins.problems.items(),
+    )
+
+
+def edited_agents(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[str]:
+    """Say of kept results that other code made them: agents whose source has been edited since.
+
+    Args:
+        connection: The store.
+        bindings: What takes part, with the fingerprints of its code.
+    """
+    others = [*other_sources(connection, bindings)]
+    if others:
+        told = ", ".join(f"{each.results:,} of agent {each.name!r}" for each in others)
+        yield (
+            f"kept results were made by other code than that of now: {told}. They stay as they "
+            "are, and what is missing is made by the code of now. To make all of them by it, run "
+            "with fresh (--fresh); to keep both, give the agent of now another name, or run in "
+            "another directory (output_dir, --output-dir)"
         )
 
 
@@ -91,34 +122,10 @@ def refuse_older_copy(connection: sqlite3.Connection, path: Path) -> tuple[int, 
     return session_id, started
 
 
-_Changes = list[tuple[str, str, str]]
-
-
-def _changed_agents(connection: sqlite3.Connection, study: Study) -> _Changes:
-    ((definition,),) = connection.execute("SELECT definition FROM study")
-    before = decode(definition)["agents"]
-    now = study.model_dump(mode="json", include={"agents"})["agents"]
-    return [
-        ("agent_id", name, f"agent {name!r} {told}")
-        for name in before.keys() & now.keys()
-        if (told := _agent_change(before[name], now[name]))
-    ]
-
-
-_OF_THE_CALL = frozenset(
-    {
-        "api_key_env",
-        "api_key_file",
-        "api_key_command",
-        "api_key_header",
-        "proxy",
-        "ca_file",
-        "verify_tls",
-        "timeout_s",
-        "connect_timeout_s",
-    }
-)
-"""What a chat agent's answers do not depend on."""
+def _changed_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[str]:
+    for other in other_agents(connection, plan):
+        if told := _agent_change(other.before, other.now):
+            yield f"agent {other.name!r} {told} ({other.results} results)"
 
 
 _UNSAID = ChatOptions.model_construct(base_url="", model="").model_dump(mode="json")
@@ -129,23 +136,26 @@ def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say how an agent's declaration changed, where its answers may have; else nothing."""
     if "chat" in before and "chat" in now:
         fields = _different(_UNSAID | before["chat"], now["chat"])
-        told = ", ".join(field for field in fields if field not in _OF_THE_CALL)
+        told = ", ".join(field for field in fields if field not in OF_THE_CALL)
         return f"has another {told}" if told else ""
 
     return "" if before == now else f"was {_said(before)} and is {_said(now)}"
 
 
-def _changed_problems(connection: sqlite3.Connection, study: Study, *, but: set[str]) -> _Changes:
-    before = dict(connection.execute("SELECT problem_id, definition FROM problem").fetchall())
-    changes = []
-    for _, name, definition in (problem_row(0, problem) for problem in study.problems):
-        if definition != before.get(name, definition):
-            fields = _different(decode(before[name]), decode(definition))
-            told = ", ".join(field for field in fields if field not in {"evaluator", *but})
-            if told:
-                changes.append(("problem_id", name, f"problem {name!r} has another {told}"))
+def _changed_problems(
+    connection: sqlite3.Connection, bindings: Bindings, *, rescore: bool
+) -> Iterator[str]:
+    for other in other_problems(connection, bindings):
+        fields = _different(_asked(other.before, rescore), _asked(other.now, rescore))
+        if told := ", ".join(fields):
+            yield f"problem {other.name!r} has another {told} ({other.results} results)"
 
-    return changes
+
+def _asked(problem: Mapping[str, Any], rescore: bool) -> Mapping[str, Any]:  # noqa: FBT001
+    """Leave out of a problem what its answers are only scored by."""
+    payload = problem.get("payload", {})
+    asked = {} if rescore else {name: payload[name] for name in payload if name != "expected"}
+    return {**problem, "evaluator": None, "payload": asked}
 
 
 def _different(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -154,8 +164,3 @@ def _different(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
 
 def _said(declaration: Mapping[str, Any]) -> str:
     return declaration.get("call") or "a chat model"
-
-
-def _count(connection: sqlite3.Connection, sql: str, name: str) -> int:
-    ((count,),) = connection.execute(sql, (name,))
-    return int(count)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from penstock._base.json import encode
+from penstock._base.json import decode, encode
 from penstock._base.secrets import without_secrets
 from penstock.errors import UnstableValueError
 from penstock.planning.plan import Plan
@@ -16,7 +18,15 @@ from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 
-__all__ = ["condition_row", "definition_of", "fingerprint_of", "problem_row", "study_file_of"]
+__all__ = [
+    "agent_definition",
+    "condition_row",
+    "definition_of",
+    "fingerprint_of",
+    "problem_definition",
+    "question_of",
+    "study_file_of",
+]
 
 
 def condition_row(position: int, condition: Condition) -> tuple[Any, ...]:
@@ -32,14 +42,37 @@ def condition_row(position: int, condition: Condition) -> tuple[Any, ...]:
     )
 
 
-def problem_row(position: int, problem: Problem) -> tuple[Any, ...]:
-    """Write a problem; where its payload holds an object that no file can hold, without it."""
-    try:
-        definition = stable_json_dumps(problem.model_dump())
-    except UnstableValueError:
-        definition = stable_json_dumps(problem.model_dump(exclude={"payload"}))
+def problem_definition(problem: Problem) -> str:
+    """Write a problem as JSON; of its payload what no file can hold is left out."""
+    declared = problem.model_dump()
+    return stable_json_dumps({**declared, "payload": _writable(declared["payload"])})
 
-    return (position, problem.problem_id, definition)
+
+def question_of(problem: Problem | Mapping[str, Any]) -> str:
+    """Return the fingerprint of what answers to a problem are scored by: all but its code."""
+    declared = decode(problem_definition(problem)) if isinstance(problem, Problem) else problem
+    return hash_identifier("q", {name: declared[name] for name in declared if name != "evaluator"})
+
+
+def _writable(value: Any) -> Any:
+    """Leave out of a mapping what has no stable JSON form."""
+    if not isinstance(value, Mapping):
+        return value
+
+    kept = {}
+    for name, each in value.items():
+        written = _writable(each)
+        with suppress(UnstableValueError):
+            stable_json_dumps({name: written})
+            kept[name] = written
+
+    return kept
+
+
+def agent_definition(study: Study, name: str) -> str:
+    """Write what a study declares of an agent as JSON; ``null`` where it is given in Python."""
+    declared = study.agents.get(name)
+    return stable_json_dumps(None if declared is None else declared.model_dump(mode="json"))
 
 
 def fingerprint_of(plan: Plan) -> str:

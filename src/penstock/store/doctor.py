@@ -61,7 +61,7 @@ def _integrity(store: StoreReader) -> Iterator[Finding]:
             advice="restore a copy of it, or save what can be saved: sqlite3 study.sqlite .recover",
         )
 
-    for table in ("observation", "evaluation"):
+    for table in ("observation", "scored", "evaluation"):
         query = f"SELECT count(*) FROM {table} WHERE attempt_id NOT IN (SELECT id FROM attempt)"  # noqa: S608
         ((orphans,),) = store.table(query)
         if orphans:

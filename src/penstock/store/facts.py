@@ -15,6 +15,7 @@ from penstock.results import (
     RunResult,
     RunStage,
     RunStatus,
+    Scored,
     answer_of,
     text_of,
 )
@@ -27,6 +28,7 @@ __all__ = ["result_from_row", "score_of"]
 def result_from_row(
     row: Mapping[str, Any],
     observed: Iterable[Mapping[str, Any]] = (),
+    evaluated: Iterable[Mapping[str, Any]] = (),
     scored: Iterable[Mapping[str, Any]] = (),
 ) -> RunResult:
     """Read an attempt back, with what its agent reported and how it was scored."""
@@ -47,7 +49,10 @@ def result_from_row(
         latency_s=row["latency_s"],
         outputs_json=row["outputs"],
         metrics=decode(row["metrics"]),
-        evaluations=tuple(_evaluation(each, row) for each in scored),
+        evaluations=tuple(_evaluation(each, row) for each in evaluated),
+        scored=tuple(
+            Scored(**{name: each[name] for name in Scored.model_fields}) for each in scored
+        ),
         observations=observations,
         provenance=decode(row["provenance"]),
         trace_refs=tuple(decode(row["trace_refs"])),

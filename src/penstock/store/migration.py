@@ -13,13 +13,14 @@ from pathlib import Path
 
 from penstock._base.files import files_aside, set_aside
 from penstock.store.directory import sync_directory
-from penstock.store.schema import TABLES
+from penstock.store.schema import OF_BEFORE, TABLES, UNTOLD
 from penstock.store.views import VIEWS
 
 __all__ = ["migrate", "shown_as_today"]
 
 _COUNTS_STARTS = 2
 _NAMES_ANSWERS = 3
+_TELLS_ENDS = 4
 """The layouts that were the first to do so."""
 
 
@@ -34,24 +35,56 @@ def _tables(layout: int, old: str) -> dict[str, str]:
     same = {name: f"SELECT * FROM {old}{name}" for name in _UNCHANGED}  # noqa: S608 - our own names
     return {
         **same,
-        "session": _sessions(layout, old),
+        "session": f"SELECT * FROM {old}session"  # noqa: S608 - our own names
+        if layout >= _TELLS_ENDS
+        else _sessions(layout, old),
+        "problem": f"""
+            SELECT position + 1 AS id, position, problem_id, definition
+            FROM {old}problem""",  # noqa: S608 - our own names
         "attempt": f"""
-            SELECT id, position, final, session_id, NULL AS rescored_in, number, planned_order,
-                   started_order, run_id, condition_id, problem_id, agent_id, replicate, seed,
-                   status, started_at, ended_at, latency_s, input_tokens, output_tokens, cost_usd,
-                   primary_outcome, outputs, metrics, provenance, trace_refs, error_kind,
-                   error_message, error_stage, error_retryable, NULL AS error_retry_after_s,
-                   NULL AS error_http_status, iif(error_kind IS NULL, NULL, 0) AS error_stops_study,
-                   traceback, {answer_id}
+            SELECT id, position, final, session_id, {_end("rescored_in", layout)}, number,
+                   planned_order, started_order, run_id, condition_id, problem_id, agent_id,
+                   replicate, seed, status, started_at, ended_at, latency_s, input_tokens,
+                   output_tokens, cost_usd, primary_outcome, outputs, metrics, provenance,
+                   trace_refs, error_kind, error_message, error_stage, error_retryable,
+                   {_end("error_retry_after_s", layout)}, {_end("error_http_status", layout)},
+                   {_end("error_stops_study", layout, "iif(error_kind IS NULL, NULL, 0)")},
+                   traceback, {answer_id}, NULL AS problem_made, NULL AS agent_made
             FROM {old}attempt""",  # noqa: S608 - our own names
         "evaluation": f"""
-            SELECT attempt_id, number, evaluator_id, metric_name, metric_value,
-                   NULL AS metric_type, metric_unit, aggregation_level, notes_json
+            SELECT attempt_id, {OF_BEFORE} AS scoring_id, number, evaluator_id, metric_name,
+                   metric_value, {_end("metric_type", layout)}, metric_unit, aggregation_level,
+                   notes_json
             FROM {old}evaluation""",  # noqa: S608 - our own names
     }
 
 
-_UNCHANGED = ("study", "condition", "problem", "observation")
+def _end(column: str, layout: int, before: str = "NULL") -> str:
+    """Read a column that layouts have from the fourth on."""
+    return column if layout >= _TELLS_ENDS else f"{before} AS {column}"
+
+
+_NEW = {
+    "agent": "SELECT 0 AS id, 0 AS is_current, '' AS agent_id, '' AS definition, '' AS source "
+    "WHERE 0",
+    "scoring": f"{UNTOLD} UNION ALL SELECT {OF_BEFORE}, 0, '', '', 0, 0, 0",
+    "evaluator": "SELECT 0 AS id, '' AS evaluator_id, '' AS declaration, 0 AS version, "
+    "'' AS source WHERE 0",
+    "scored": "SELECT 0 AS attempt_id, 0 AS scoring_id, 0 AS session_id, 0 AS rows, "
+    "0 AS latency_s, 0 AS cost_usd WHERE 0",
+}
+"""Tables that older layouts have not, as one that is only read shows them."""
+
+_MADE_BY = """
+INSERT INTO agent (is_current, agent_id, definition, source)
+SELECT 1, each.key, each.value, '' FROM study, json_each(definition, '$.agents') AS each;
+UPDATE attempt SET
+    problem_made = (SELECT id FROM problem WHERE problem.problem_id = attempt.problem_id),
+    agent_made = (SELECT id FROM agent WHERE agent.agent_id = attempt.agent_id);
+"""
+"""Results were made by what the session before declared: it was refused where that had changed."""
+
+_UNCHANGED = ("study", "condition", "observation")
 
 
 def _sessions(layout: int, old: str) -> str:
@@ -105,7 +138,7 @@ def shown_as_today(layout: int) -> str:
     Args:
         layout: The layout of the store that is open.
     """
-    tables = _tables(layout, "main.")
+    tables = {**_tables(layout, "main."), **_NEW}
     made = [f"CREATE TEMP VIEW {name} AS {query};" for name, query in tables.items()]
     views = [view.replace("CREATE VIEW", "CREATE TEMP VIEW") for view in VIEWS]
     return "\n".join(["PRAGMA temp_store = MEMORY;", *made, *views])
@@ -152,4 +185,6 @@ def _steps(store: sqlite3.Connection, layout: int) -> Iterator[str]:
     yield TABLES
     yield from (f"INSERT INTO {name} {query};" for name, query in made_of.items())
     yield from (f"DROP TABLE old_{name};" for name in made_of)
+    yield f"INSERT INTO scoring {_NEW['scoring']};"
+    yield _MADE_BY
     yield from VIEWS

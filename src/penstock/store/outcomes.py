@@ -18,14 +18,16 @@ from penstock.store.facts import score_of
 from penstock.store.rows import cell_of
 from penstock.study.hypotheses import Outcome
 
-__all__ = ["FOLLOWS", "follow_outcomes"]
+__all__ = ["FOLLOWS", "follow_outcomes", "remake_outcomes"]
 
 FOLLOWS = "primary_outcome_follows"
 """The mark in a stored definition that provenance tells agents' own outcomes from computed ones."""
 
 _ATTEMPTS = "SELECT id, run_id, metrics, provenance FROM attempt ORDER BY id"
 _SCORES = """
-SELECT metric_name, metric_value, metric_type FROM evaluation WHERE attempt_id = ? ORDER BY number
+SELECT metric_name, metric_value, metric_type
+FROM evaluation JOIN scoring ON scoring.id = evaluation.scoring_id
+WHERE attempt_id = ? AND scoring.place IS NOT NULL ORDER BY scoring.place, number
 """
 _UPDATE = "UPDATE attempt SET primary_outcome = ?, metrics = ?, provenance = ? WHERE id = ?"
 
@@ -46,6 +48,16 @@ def follow_outcomes(connection: sqlite3.Connection, outcomes: Sequence[Outcome])
     is_marked = bool(before.get(FOLLOWS))
     changed = _changed(connection, None if is_marked else declared, outcomes)
     connection.executemany(_UPDATE, list(changed))
+
+
+def remake_outcomes(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
+    """Make the primary outcomes of kept runs from the scores that count now.
+
+    Args:
+        connection: The store, inside a transaction; it says whose outcomes are agents' own.
+        outcomes: The outcomes as they are declared now.
+    """
+    connection.executemany(_UPDATE, list(_changed(connection, None, outcomes)))
 
 
 def _changed(

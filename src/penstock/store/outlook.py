@@ -10,7 +10,9 @@ from pathlib import Path
 
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
-from penstock.store.changes import refuse_changes, refuse_older_copy
+from penstock.running.binding import Bindings
+from penstock.store.beginning import declared_problems
+from penstock.store.changes import edited_agents, refuse_changes, refuse_older_copy
 from penstock.store.claims import refuse_foreign
 from penstock.store.opening import refuse_lost_store
 from penstock.store.reader import StoreReader, is_begun
@@ -19,18 +21,22 @@ from penstock.store.restored import Restored, would_restore
 __all__ = ["outlook"]
 
 
-def outlook(directory: Path, plan: Plan, *, rescore: bool = False) -> Restored:
+def outlook(
+    directory: Path, plan: Plan, bindings: Bindings | None = None, *, rescore: bool = False
+) -> Restored:
     """Find what of a plan is done in a directory; nothing is written, and nobody is held up.
 
     Args:
         directory: Where results are, or would go; it need not exist.
         plan: The plan of the session that may come.
+        bindings: What takes part in it, with what its scores are made by.
         rescore: Whether answers that were scored are to be scored again.
 
     Raises:
         StoreError: a session would be refused here; the error is the same. That another process
             uses the directory is none: it will end.
     """
+    bindings = declared_problems(plan.study) if bindings is None else bindings
     path = directory / "study.sqlite"
     refuse_foreign(directory, plan.study.study_id)
     if not is_begun(directory):
@@ -40,7 +46,9 @@ def outlook(directory: Path, plan: Plan, *, rescore: bool = False) -> Restored:
     try:
         with StoreReader(directory) as store, store.snapshot():
             refuse_older_copy(store.connection, path)
-            refuse_changes(store.connection, directory, plan.study, rescore=rescore)
-            return would_restore(store.connection, directory, plan, rescore=rescore)
+            refuse_changes(store.connection, directory, plan, bindings, rescore=rescore)
+            left = would_restore(store.connection, directory, plan, bindings, rescore=rescore)
+            edited = edited_agents(store.connection, bindings)
+            return left._replace(warnings=(*edited, *left.warnings))
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be read: {error}") from error

@@ -33,6 +33,19 @@ _FINGERPRINT = (
     "coalesce(iif(json_valid(metadata), metadata ->> '$.fingerprint', NULL), "
     """'{"blocks":' || blocks || ',"factors":' || factors || '}')"""
 )
+_OBSERVED = f"""
+SELECT * FROM observation WHERE attempt_id IN ({{}}) AND number < {ANSWER}
+ORDER BY attempt_id, number
+"""  # noqa: S608 - our own names
+_EVALUATED = """
+SELECT e.* FROM evaluation e JOIN scoring s ON s.id = e.scoring_id
+WHERE attempt_id IN ({}) AND s.place IS NOT NULL ORDER BY attempt_id, s.place, number
+"""
+_SCORED = """
+SELECT d.*, r.evaluator_id AS evaluator
+FROM scored d JOIN scoring s ON s.id = d.scoring_id JOIN evaluator r ON r.id = s.evaluator
+WHERE attempt_id IN ({}) AND s.place IS NOT NULL ORDER BY attempt_id, s.place
+"""
 
 
 class StoreReader:
@@ -162,7 +175,9 @@ class StoreReader:
 
     def problems(self) -> Iterator[str]:
         """Give the problems that the study declares, each as JSON."""
-        for row in self.rows("SELECT definition FROM problem ORDER BY position"):
+        for row in self.rows(
+            "SELECT definition FROM problem WHERE position IS NOT NULL ORDER BY position"
+        ):
             yield row["definition"]
 
     def planned(self) -> int:
@@ -233,20 +248,13 @@ class StoreReader:
             )
         ]
         ids = [row["id"] for row in attempts]
-        observations = self._details("observation", ids)
-        evaluations = self._details("evaluation", ids)
+        details = [self._details(query, ids) for query in (_OBSERVED, _EVALUATED, _SCORED)]
         return [
-            result_from_row(row, observations.get(row["id"], ()), evaluations.get(row["id"], ()))
-            for row in attempts
+            result_from_row(row, *(each.get(row["id"], ()) for each in details)) for row in attempts
         ]
 
-    def _details(self, table: str, ids: list[int]) -> dict[int, list[dict[str, Any]]]:
-        marks = ", ".join("?" * len(ids))
-        found = self.rows(
-            f"SELECT * FROM {table} WHERE attempt_id IN ({marks}) "  # noqa: S608 - our own names
-            f"AND number < {ANSWER} ORDER BY attempt_id, number",
-            tuple(ids),
-        )
+    def _details(self, query: str, ids: list[int]) -> dict[int, list[dict[str, Any]]]:
+        found = self.rows(query.format(", ".join("?" * len(ids))), tuple(ids))
         grouped = groupby(map(dict, found), itemgetter("attempt_id"))
         return {attempt_id: list(rows) for attempt_id, rows in grouped}
 

@@ -11,10 +11,13 @@ from typing import NamedTuple
 from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
+from penstock.running.binding import Bindings
 from penstock.store.declarations import fingerprint_of
+from penstock.store.legacy_scores import has_scores_of_before
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
+from penstock.store.scorings import Scorings, find_scorings
 
-__all__ = ["Restored", "adopt", "restored", "would_restore"]
+__all__ = ["Restored", "adopt", "moved_in", "restored", "would_restore"]
 
 _FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
 _ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
@@ -36,6 +39,15 @@ class Restored(NamedTuple):
 
     failed: set[int]
     """Positions of runs whose result is a failure, which is made again."""
+
+    held_back: frozenset[str] = frozenset()
+    """Evaluators that do not score kept answers in this session, for it may cost."""
+
+    notes: tuple[str, ...] = ()
+    """What a session does with results that are kept, a sentence each."""
+
+    warnings: tuple[str, ...] = ()
+    """What a person should know of them, and may have to do, a sentence each."""
 
     @classmethod
     def nothing(cls, planned: int) -> Restored:
@@ -59,19 +71,19 @@ class Restored(NamedTuple):
         return RunStatus.SUCCESS if position in self.answered else None
 
 
-def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> Restored:
+def restored(connection: sqlite3.Connection, planned: int, *, scorings: Scorings) -> Restored:
     """Find what earlier sessions left, in indexes alone: no result is read.
 
     Args:
         connection: The store; its positions are those of the plan.
         planned: How many runs the plan holds.
-        rescore: Whether answers that were scored are to be scored again; then all are read.
+        scorings: Which answers are scored again; where that is all of them, all are read.
     """
     left = Restored.nothing(planned)
     for (position,) in connection.execute(_FINISHED):
         left.done[position] = 1
 
-    looked_at = "position IS NOT NULL" if rescore else _UNFINISHED
+    looked_at = "position IS NOT NULL" if scorings.is_redone else _UNFINISHED
     for position, final, status, number, stage in connection.execute(
         f"{_ATTEMPTED} WHERE {looked_at}"
     ):
@@ -89,28 +101,40 @@ def restored(connection: sqlite3.Connection, planned: int, *, rescore: bool) -> 
 
         left.attempts[position] = max(number, left.attempts.get(position, 0))
 
-    return left
+    return _with_scorings(left, scorings)
 
 
 def would_restore(
-    connection: sqlite3.Connection, directory: Path, plan: Plan, *, rescore: bool
+    connection: sqlite3.Connection,
+    directory: Path,
+    plan: Plan,
+    bindings: Bindings,
+    *,
+    rescore: bool,
 ) -> Restored:
     """Find what a session of a plan would find, whatever plan the store was last run with.
 
-    Nothing is written; the arguments are those of `adopt` and `restored`.
+    Nothing is written; the arguments are those of a session.
     """
     ((fingerprint,),) = connection.execute("SELECT fingerprint FROM study")
-    if fingerprint == fingerprint_of(plan):
-        return restored(connection, len(plan), rescore=rescore)
+    is_moved = fingerprint != fingerprint_of(plan)
+    moved = moved_in(connection, directory, plan) if is_moved else None
+    if has_scores_of_before(connection):
+        scorings = Scorings(is_redone=rescore)  # a session says first what made them
+    else:
+        scorings = find_scorings(connection, bindings, len(plan), rescore=rescore, moved=moved)
+
+    if moved is None:
+        return restored(connection, len(plan), scorings=scorings)
 
     left = Restored.nothing(len(plan))
-    moved = _moved(connection, directory, plan)
     for attempt_id, stored, status, number, stage in connection.execute(_RESULTS):
         position = moved.get(attempt_id, stored)
         if position is None:
             continue
 
-        if status == RunStatus.SKIPPED or (status == RunStatus.SUCCESS and not rescore):
+        is_kept = status == RunStatus.SUCCESS and not scorings.is_redone
+        if status == RunStatus.SKIPPED or is_kept:
             left.done[position] = 1
             continue
 
@@ -122,46 +146,79 @@ def would_restore(
 
         left.attempts[position] = number
 
-    return left
+    return _with_scorings(left, scorings)
 
 
-def adopt(connection: sqlite3.Connection, directory: Path, plan: Plan) -> None:
+def _with_scorings(left: Restored, scorings: Scorings) -> Restored:
+    """Mark the kept answers that are scored again."""
+    for position, number in scorings.touched.items():
+        left.done[position] = 0
+        left.answered.add(position)
+        left.attempts[position] = max(number, left.attempts.get(position, 0))
+
+    return left._replace(
+        held_back=frozenset(each.evaluator for each in scorings.held),
+        notes=tuple(scorings.told()),
+        warnings=tuple(scorings.warnings()),
+    )
+
+
+def adopt(connection: sqlite3.Connection, moved: Mapping[int, int | None]) -> None:
     """Move stored runs to their positions in another plan; those outside it have none.
 
     Args:
         connection: The store, inside a transaction.
-        directory: Where it is.
-        plan: The plan of today.
-
-    Raises:
-        ForeignDirectoryError: runs of it have other seeds.
+        moved: What `moved_in` gave.
     """
-    moved = _moved(connection, directory, plan)
     connection.execute(
         "UPDATE attempt SET position = NULL WHERE NOT final AND position IS NOT NULL"
     )
     _move(connection, sorted(moved.items(), key=itemgetter(0)))
 
 
-def _moved(connection: sqlite3.Connection, directory: Path, plan: Plan) -> Mapping[int, int | None]:
-    """Find the results that stand elsewhere in a plan: their ids -> their positions there."""
-    query = "SELECT run_id, id, seed, position FROM attempt NOT INDEXED WHERE final"
+def moved_in(
+    connection: sqlite3.Connection, directory: Path, plan: Plan
+) -> Mapping[int, int | None]:
+    """Find the results that stand elsewhere in a plan: their ids -> their positions there.
+
+    Args:
+        connection: The store.
+        directory: Where it is.
+        plan: The plan of today.
+
+    Raises:
+        ForeignDirectoryError: runs of it have other seeds, in the plan or outside it.
+    """
+    query = (
+        "SELECT run_id, id, seed, position, condition_id, replicate, agent_id, problem_id "
+        "FROM attempt NOT INDEXED WHERE final"
+    )
     stored = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
     moved: dict[int, int | None] = {}
     for spec in plan if stored else ():
-        attempt_id, seed, position = stored.pop(spec.run_id, (None, spec.seed, None))
+        attempt_id, seed, position, *_ = stored.pop(spec.run_id, (None, spec.seed, None))
         if seed != spec.seed:
-            raise ForeignDirectoryError(
-                f"{directory} holds runs of this study made with another seed policy; "
-                "restore base_seed, run in another directory (output_dir), or move the old "
-                "one aside with fresh"
-            )
+            raise _other_seeds(directory)
 
         if attempt_id is not None and position != spec.position:
             moved[attempt_id] = spec.position
 
-    moved.update((attempt_id, None) for attempt_id, _, at in stored.values() if at is not None)
+    for attempt_id, seed, position, *who in stored.values():
+        if plan.seed_of(*who) not in (None, seed):
+            raise _other_seeds(directory)  # else they and those of now could never be in one plan
+
+        if position is not None:
+            moved[attempt_id] = None
+
     return moved
+
+
+def _other_seeds(directory: Path) -> ForeignDirectoryError:
+    return ForeignDirectoryError(
+        f"{directory} holds runs of this study made with another seed policy; "
+        "restore base_seed, run in another directory (output_dir), or move the old "
+        "one aside with fresh"
+    )
 
 
 def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:

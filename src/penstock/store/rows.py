@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isnan
 from typing import Any
 
 from penstock._base.json import encode
@@ -25,7 +24,6 @@ __all__ = [
     "DELETE_ENDING",
     "DELETE_OBSERVATIONS",
     "INSERT_ATTEMPT",
-    "INSERT_EVALUATION",
     "INSERT_OBSERVATION",
     "KEEP_UNSCORED",
     "OBSERVED_COLUMNS",
@@ -33,7 +31,6 @@ __all__ = [
     "UPDATE_SCORES",
     "attempt_row",
     "cell_of",
-    "evaluation_rows",
     "last_rows",
     "observation_rows",
     "score_cells",
@@ -75,6 +72,8 @@ ATTEMPT_COLUMNS = (
     "error_stops_study",
     "traceback",
     "answer_event_id",
+    "problem_made",
+    "agent_made",
 )
 _CHANGED_BY_SCORES = (
     "rescored_in",
@@ -102,7 +101,7 @@ def _insert(table: str, columns: int) -> str:
 
 INSERT_ATTEMPT = _insert("attempt", len(ATTEMPT_COLUMNS))
 INSERT_OBSERVATION = _insert("observation", 2 + len(OBSERVED_COLUMNS))
-INSERT_EVALUATION = _insert("evaluation", 9)
+
 SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 UPDATE_SCORES = (
     f"UPDATE attempt SET {', '.join(f'{name} = ?' for name in _CHANGED_BY_SCORES)} WHERE id = ?"  # noqa: S608
@@ -121,9 +120,22 @@ DELETE_ENDING = f"DELETE FROM observation WHERE number >= {ANSWER} AND attempt_i
 
 
 def attempt_row(
-    attempt_id: int, session_id: int, result: RunResult, *, final: bool
+    attempt_id: int,
+    session_id: int,
+    result: RunResult,
+    *,
+    final: bool,
+    made: tuple[int | None, int | None] = (None, None),
 ) -> tuple[Any, ...]:
-    """Write an attempt as a row of ``attempt``, its values in the order of `ATTEMPT_COLUMNS`."""
+    """Write an attempt as a row of ``attempt``, its values in the order of `ATTEMPT_COLUMNS`.
+
+    Args:
+        attempt_id: Its id.
+        session_id: The session that made it.
+        result: The attempt.
+        final: Whether it is the result of its run.
+        made: The rows of the problem that was answered and of the agent that answered.
+    """
     spec, metrics = result.spec, result.metrics
     return (
         attempt_id,
@@ -154,6 +166,7 @@ def attempt_row(
         readable_json(encode(result.trace_refs)) if result.trace_refs else "[]",
         *_failure_cells(result),
         _answer_id(result),
+        *made,
     )
 
 
@@ -255,24 +268,6 @@ def _is_hard_to_read(outputs_json: str) -> bool:
     )
 
 
-def evaluation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
-    """Write the scores of an attempt."""
-    return [
-        (
-            attempt_id,
-            number,
-            each.evaluator_id,
-            each.metric_name,
-            cell_of(each.metric_value),
-            _type(each.metric_value),
-            each.metric_unit,
-            each.aggregation_level,
-            each.notes_json,
-        )
-        for number, each in enumerate(result.evaluations)
-    ]
-
-
 def cell_of(value: Any) -> Any:
     """Return what SQLite keeps as it is; true and false as text, for it would make them 1 and 0."""
     if value is None or type(value) in (float, str):
@@ -282,14 +277,3 @@ def cell_of(value: Any) -> Any:
         return value
 
     return str(value) if isinstance(value, bool) else encode(value)
-
-
-def _type(value: Any) -> str | None:
-    """Name the type of a value that SQLite does not keep as it is."""
-    if isinstance(value, bool):
-        return "bool"
-
-    if type(value) is int:
-        return None if -(2**63) <= value < 2**63 else "int"
-
-    return "nan" if isinstance(value, float) and isnan(value) else None

@@ -3,10 +3,14 @@
     study        one row: the study, the plan's fingerprint, when it was made
     session      one row per launch: who, where, when, how it ended, what it did and what it cost
     condition    the conditions of the current plan, in design order
-    problem      the problems that the study declares
+    problem      the problems of the plan, and those as declared before that answers were made to
+    agent        likewise the agents: what is declared of each, and the fingerprint of its code
     attempt      every attempt at every run; ``final`` marks the one that is the run's result
     observation  what agents reported, by attempt
-    evaluation   scores, by attempt
+    evaluator    what scores were made by: what is declared, the rule's version, the code
+    scoring      an evaluator at the answers to a problem; one without ``place`` is of before
+    scored       which attempts each scoring has scored, in which session, and what it took
+    evaluation   scores, by attempt and scoring
 
 Tables may change from one layout to the next; the views go on showing what they show.
 """
@@ -19,18 +23,20 @@ __all__ = [
     "APPLICATION_ID",
     "EVALUATION_COLUMNS",
     "EVENT_COLUMNS",
+    "OF_BEFORE",
     "RESULT_INDEX",
     "RUN_COLUMNS",
     "SCHEMA_VERSION",
     "TABLES",
     "UNFINISHED",
     "UNFINISHED_INDEX",
+    "UNTOLD",
 ]
 
 APPLICATION_ID = 0x50454E53
 """``PENS``: marks an SQLite file as ours."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Kept in ``PRAGMA user_version``; `penstock.store.migration` brings older ones here."""
 
 EVENT_COLUMNS = (
@@ -128,9 +134,20 @@ CREATE TABLE condition (
 CREATE INDEX condition_by_id ON condition (condition_id);
 
 CREATE TABLE problem (
-    position INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY,
+    position INTEGER,               -- NULL where the study does not declare it so any more
     problem_id TEXT NOT NULL,
-    definition TEXT NOT NULL        -- the problem as JSON
+    definition TEXT NOT NULL,       -- the problem as JSON
+    UNIQUE (problem_id, definition)
+);
+
+CREATE TABLE agent (
+    id INTEGER PRIMARY KEY,
+    is_current INTEGER NOT NULL,    -- 0 where it is not so any more
+    agent_id TEXT NOT NULL,
+    definition TEXT NOT NULL,       -- as JSON; null where it was given in Python
+    source TEXT NOT NULL,           -- the fingerprint of its code; empty where that is not known
+    UNIQUE (agent_id, definition, source)
 );
 
 CREATE TABLE attempt (
@@ -168,7 +185,9 @@ CREATE TABLE attempt (
     error_http_status INTEGER,
     error_stops_study INTEGER,
     traceback TEXT,
-    answer_event_id TEXT            -- of the event that is the answer, where it is no row
+    answer_event_id TEXT,           -- of the event that is the answer, where it is no row
+    problem_made INTEGER,           -- the row of the problem that was answered
+    agent_made INTEGER              -- the row of the agent that answered
 );
 {RESULT_INDEX}
 {UNFINISHED_INDEX}
@@ -181,8 +200,37 @@ CREATE TABLE observation (
     PRIMARY KEY (attempt_id, number)
 ) WITHOUT ROWID;
 
+CREATE TABLE evaluator (
+    id INTEGER PRIMARY KEY,
+    evaluator_id TEXT NOT NULL,
+    declaration TEXT NOT NULL,      -- as JSON
+    version INTEGER NOT NULL,       -- of the rule, where penstock brings it
+    source TEXT NOT NULL            -- the fingerprint of its code, or of its file
+);
+
+CREATE TABLE scoring (
+    id INTEGER PRIMARY KEY,
+    place INTEGER,                  -- among those of its problem; NULL where it is of before
+    problem_id TEXT NOT NULL,
+    question TEXT NOT NULL,         -- the fingerprint of the problem
+    evaluator INTEGER NOT NULL,
+    is_pending INTEGER NOT NULL,    -- kept answers may lack it
+    is_ordered INTEGER NOT NULL     -- they are to be scored although it may cost
+);
+
+CREATE TABLE scored (
+    attempt_id INTEGER NOT NULL,
+    scoring_id INTEGER NOT NULL,
+    session_id INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    latency_s REAL NOT NULL,
+    cost_usd REAL NOT NULL,
+    PRIMARY KEY (attempt_id, scoring_id)
+) WITHOUT ROWID;
+
 CREATE TABLE evaluation (
     attempt_id INTEGER NOT NULL,
+    scoring_id INTEGER NOT NULL,    -- 0 where nobody told
     number INTEGER NOT NULL,
     evaluator_id TEXT NOT NULL,
     metric_name TEXT NOT NULL,
@@ -191,6 +239,15 @@ CREATE TABLE evaluation (
     metric_unit TEXT NOT NULL,
     aggregation_level TEXT NOT NULL,
     notes_json TEXT NOT NULL,
-    PRIMARY KEY (attempt_id, number)
+    PRIMARY KEY (attempt_id, scoring_id, number)
 ) WITHOUT ROWID;
 """
+
+UNTOLD = (
+    "SELECT 0 AS id, 0 AS place, '' AS problem_id, '' AS question, 0 AS evaluator, "
+    "0 AS is_pending, 0 AS is_ordered"
+)
+"""The scoring of scores that nobody says who made."""
+
+OF_BEFORE = -1
+"""The scoring of scores from layouts that did not tell what made them."""

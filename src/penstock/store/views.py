@@ -9,7 +9,7 @@ that its agent reported.
 
 from __future__ import annotations
 
-from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES, UNTOLD
 
 __all__ = ["ANSWER", "EVENTS_IN_ORDER", "LAST", "SCHEMA", "VIEWS"]
 
@@ -87,8 +87,9 @@ _EVALUATIONS = """
 CREATE VIEW evaluations AS
 SELECT a.run_id, e.evaluator_id, e.metric_name, e.metric_value, e.metric_unit,
        e.aggregation_level, e.notes_json
-FROM attempt a JOIN evaluation e ON e.attempt_id = a.id
-WHERE a.final AND a.position IS NOT NULL ORDER BY a.position, e.number;
+FROM attempt a JOIN evaluation e ON e.attempt_id = a.id JOIN scoring s ON s.id = e.scoring_id
+WHERE a.final AND a.position IS NOT NULL AND s.place IS NOT NULL
+ORDER BY a.position, s.place, e.number;
 """
 
 _ATTEMPTS = f"""
@@ -132,4 +133,5 @@ SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 {TABLES}
+INSERT INTO scoring {UNTOLD};
 {"".join(VIEWS)}"""

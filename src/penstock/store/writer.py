@@ -22,21 +22,14 @@ from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStatus, timestamp
+from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
-from penstock.store import rows
-from penstock.store.changes import refuse_changes
-from penstock.store.declarations import (
-    condition_row,
-    definition_of,
-    fingerprint_of,
-    problem_row,
-    study_file_of,
-)
-from penstock.store.group import made_group
+from penstock.store.beginning import begin_session, declared_problems
+from penstock.store.declarations import study_file_of
+from penstock.store.group import Session, made_group, rescored
 from penstock.store.ledger import read_ledger, unsaved
-from penstock.store.outcomes import follow_outcomes
 from penstock.store.reader import StoreReader
-from penstock.store.restored import Restored, adopt, restored
+from penstock.store.restored import Restored
 from penstock.store.starts import Starts
 from penstock.store.transaction import Statement, store_failure, transact
 from penstock.store.unsaved import noted, told_by
@@ -65,7 +58,7 @@ class Store:
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        self._session_id = 0
+        self._session = Session()
         self._next_id = 1
         self._starts = Starts()
         self._reader: StoreReader | None = None
@@ -73,45 +66,33 @@ class Store:
         self._tally: Tally  # there when a session has begun, as is what earlier ones left
         self._left: Restored
 
-    async def begin(self, plan: Plan, *, rescore: bool = False) -> Restored:
+    async def begin(
+        self, plan: Plan, bindings: Bindings | None = None, *, rescore: bool = False
+    ) -> Restored:
         """Start a session: note who writes, and find what earlier sessions left.
 
         Args:
             plan: The plan of the session.
-            rescore: Whether answers that were scored are to be scored again.
+            bindings: What takes part in it, with what its scores are made by.
+            rescore: Whether answers are scored again also where it may cost, or as they are
+                declared already.
 
         Raises:
             ForeignDirectoryError: the directory holds another study, or this one with other
                 seeds, agents or problems.
         """
-        study, fingerprint = plan.study, fingerprint_of(plan)
+        bindings = declared_problems(plan.study) if bindings is None else bindings
         async with self._transaction():
-            known = await self._all("SELECT fingerprint FROM study")
-            if not known:
-                await self._execute(
-                    "INSERT INTO study VALUES (?, ?, ?, ?)",
-                    (study.study_id, timestamp(), definition_of(plan), fingerprint),
-                )
-            else:
-                await self._call(refuse_changes, self.path.parent, study, rescore=rescore)
-                await self._call(follow_outcomes, study.outcomes)
-
-            for statement in rows.KEEP_UNSCORED:  # of a session that was killed as they were
-                await self._execute(statement, ())
-
-            await self._describe(plan, fingerprint)
-            if known and known[0][0] != fingerprint:
-                await self._call(adopt, self.path.parent, plan)
-
             for query, values in await self._call(noted, self.path):
                 await self._many(query, values)
 
-            self._session_id = await self._note_session(plan)
+            session_id = await self._note_session(plan)
+            begun = partial(begin_session, plan=plan, bindings=bindings, rescore=rescore)
+            self._session, self._left = await self._call(begun, self.path.parent, session_id)
 
-        self._starts = Starts(self.path.parent, self._session_id)
+        self._starts = Starts(self.path.parent, session_id)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
-        self._left = await self._call(restored, len(plan), rescore=rescore)
         self._tally = Tally(await self._read_summary(), restored=self._left.kept)
         await self._write([self._counts(self._tally)])
         return self._left
@@ -146,7 +127,7 @@ class Store:
             seen: What the session knows of its end that the store does not: why it came early.
         """
         why = (None, False) if seen is None else (seen.stopped_because, seen.is_out_of_budget)
-        ended = (_END, [(timestamp(), ending, *why, self._session_id)])
+        ended = (_END, [(timestamp(), ending, *why, self._session.id)])
         account = unsaved(self._tally.session(), *self._starts.spent)  # runs may be left behind
         self._tally.uncounted_cost_usd = account.uncounted_cost_usd
         self._tally.uncounted_tokens = account.uncounted_tokens
@@ -166,7 +147,7 @@ class Store:
             StoreError: they cannot be written, as on a full disk; none of them is saved.
         """
         made = [each for each in results if not each[0].is_rescored]
-        group = made_group(made, self._session_id, self._next_id, self._scoring)
+        group = made_group(made, self._session, self._next_id, self._scoring)
         self._next_id = group.next_id  # no id is given twice, whatever becomes of this group
         tally = self._tally.copy()
         statements: list[Statement] = [
@@ -208,7 +189,7 @@ class Store:
             self._reader.close()
 
     async def _new_scores(self, results: Sequence[RunResult], tally: Tally) -> list[Statement]:
-        """Put new scores in the place of those that answers had; what these cost is told apart."""
+        """Write new scores of kept answers; what earlier ones cost is told apart."""
         statements: list[Statement] = []
         known: dict[int, Mapping[str, Any]] = {}
         for result in results:
@@ -218,35 +199,15 @@ class Store:
             )
             tally.discount(known.get(attempt_id) or decode(metrics))
             known[attempt_id] = result.metrics
-            statements += [
-                (rows.UPDATE_SCORES, [(*rows.score_cells(self._session_id, result), attempt_id)]),
-                (rows.DELETE_ENDING, [(attempt_id,)]),
-                (rows.INSERT_OBSERVATION, rows.last_rows(attempt_id, result)),
-                ("DELETE FROM evaluation WHERE attempt_id = ?", [(attempt_id,)]),
-                (rows.INSERT_EVALUATION, rows.evaluation_rows(attempt_id, result)),
-            ]
+            scored = f"SELECT scoring_id FROM scored WHERE attempt_id = {attempt_id:d}"  # noqa: S608
+            has = {scoring_id for (scoring_id,) in await self._all(scored)}
+            statements += rescored(attempt_id, self._session, result, has)
 
         return statements
 
-    async def _describe(self, plan: Plan, fingerprint: str) -> None:
-        """Write what is declared now: the study, its conditions and its problems."""
-        await self._execute("DELETE FROM condition", ())
-        await self._execute("DELETE FROM problem", ())
-        await self._many(
-            "INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [condition_row(i, condition) for i, condition in enumerate(plan.conditions)],
-        )
-        await self._many(
-            "INSERT INTO problem VALUES (?, ?, ?)",
-            [problem_row(i, problem) for i, problem in enumerate(plan.study.problems)],
-        )
-        await self._execute(
-            "UPDATE study SET fingerprint = ?, definition = ?", (fingerprint, definition_of(plan))
-        )
-
     def _counts(self, tally: Tally) -> Statement:
         tally.started = self._starts.count
-        return (_COUNT, [(*(getattr(tally, name) for name in _COUNTED), self._session_id)])
+        return (_COUNT, [(*(getattr(tally, name) for name in _COUNTED), self._session.id)])
 
     async def _read_summary(self) -> StudySummary:
         return await self._call(_summary, self.path.parent)

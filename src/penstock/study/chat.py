@@ -197,6 +197,21 @@ _NOT_EXTRA = {
 """What prompts, prices and budgets are made from: no other field may change it behind them."""
 
 
+OF_THE_CALL = frozenset(
+    {
+        "api_key_env",
+        "api_key_file",
+        "api_key_command",
+        "api_key_header",
+        "proxy",
+        "ca_file",
+        "verify_tls",
+        "timeout_s",
+        "connect_timeout_s",
+    }
+)
+"""What the answers of a chat model do not depend on."""
+
 _FORMER_PATTERN = r"[-+]?\d+(?:\.\d+)?"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_serializer, model_validator
 
@@ -30,6 +30,9 @@ EVALUATOR_GROUP = "penstock.evaluators"
 
 class _OneOf(Declaration):
     """Exactly one of the fields is set; ``call`` is code, and code alone is short for it."""
+
+    _BESIDE: ClassVar[frozenset[str]] = frozenset()
+    """Fields that say something else beside the one."""
 
     @model_validator(mode="before")
     @classmethod
@@ -81,15 +84,23 @@ class _OneOf(Declaration):
     def _only_what_is_set(self) -> dict[str, Any]:
         said = self._said()
         code = said.get("call")
-        return said if code is None or isinstance(code, str) else {"call": reference_to(code)}
+        if code is not None and not isinstance(code, str):
+            said = {**said, "call": reference_to(code)}
+
+        beside = {name: getattr(self, name) for name in self._BESIDE}
+        return said | {name: value for name, value in beside.items() if value is not None}
 
     def _said(self) -> dict[str, Any]:
         names = self._names()
-        return {names[name]: value for name, value in self if value is not None}
+        return {names[name]: value for name, value in self if name in names and value is not None}
 
     @classmethod
     def _names(cls) -> dict[str, str]:
-        return {name: field.alias or name for name, field in cls.model_fields.items()}
+        return {
+            name: field.alias or name
+            for name, field in cls.model_fields.items()
+            if name not in cls._BESIDE
+        }
 
 
 def _is_code(data: Any) -> bool:
@@ -125,7 +136,14 @@ class EvaluatorDeclaration(_OneOf):
 
     ``exact`` is short for ``{exact: {}}``; ``module:attr``, a name that an installed package
     registers (``penstock.evaluators``), or in Python the function itself, for ``{call: ...}``.
+
+    Args:
+        free: Whether scoring costs nothing, so that kept answers are scored again without being
+            told to where the evaluator has changed. Where not given, a judge is not free, nor is
+            a function that is async, holds a model, recorded a cost or takes over a second.
     """
+
+    _BESIDE: ClassVar[frozenset[str]] = frozenset({"free"})
 
     exact: ExactOptions | None = None
     contains: ContainsOptions | None = None
@@ -136,6 +154,7 @@ class EvaluatorDeclaration(_OneOf):
     labels: LabelsOptions | None = None
     judge: JudgeOptions | None = None
     call: Any = None
+    free: bool | None = None
 
     @model_validator(mode="before")
     @classmethod

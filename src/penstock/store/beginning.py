@@ -1,0 +1,96 @@
+"""Beginning a session: what is declared now is written, and what earlier sessions left is found."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from penstock._base.text import without_surrogates
+from penstock.planning.plan import Plan
+from penstock.results import timestamp
+from penstock.running.binding import Bindings
+from penstock.store import rows
+from penstock.store.changes import accept_payloads, edited_agents, refuse_changes
+from penstock.store.declarations import condition_row, definition_of, fingerprint_of
+from penstock.store.group import Session
+from penstock.store.legacy_scores import adopt_scores
+from penstock.store.origins import declare_origins
+from penstock.store.outcomes import follow_outcomes, remake_outcomes
+from penstock.store.restored import Restored, adopt, moved_in, restored
+from penstock.store.scorings import declare_scorings, find_scorings
+from penstock.study.model import Study
+
+__all__ = ["begin_session", "declared_problems"]
+
+
+def begin_session(
+    connection: sqlite3.Connection,
+    directory: Path,
+    session_id: int,
+    *,
+    plan: Plan,
+    bindings: Bindings,
+    rescore: bool,
+) -> tuple[Session, Restored]:
+    """Write what is declared now, and find what earlier sessions left.
+
+    Args:
+        connection: The store, inside a transaction.
+        directory: Where it is.
+        session_id: The session, which is noted already.
+        plan: Its plan.
+        bindings: What takes part in it.
+        rescore: See `penstock.store.scorings.find_scorings`.
+
+    Raises:
+        ForeignDirectoryError: the directory holds another study, or this one with other seeds,
+            agents or problems.
+    """
+    known = connection.execute("SELECT fingerprint FROM study").fetchone()
+    fingerprint, moved, edited = fingerprint_of(plan), None, tuple[str, ...]()
+    if known is None:
+        described = (plan.study.study_id, timestamp(), definition_of(plan), fingerprint)
+        connection.execute("INSERT INTO study VALUES (?, ?, ?, ?)", described)
+    else:
+        refuse_changes(connection, directory, plan, bindings, rescore=rescore)
+        edited = tuple(edited_agents(connection, bindings))
+        follow_outcomes(connection, plan.study.outcomes)
+        adopt_scores(connection, bindings)
+
+    for statement in rows.KEEP_UNSCORED:  # of a session that was killed as they were
+        connection.execute(statement)
+
+    _describe(connection, plan, fingerprint)
+    origins = declare_origins(connection, plan, bindings)
+    if rescore:
+        accept_payloads(connection, origins)
+
+    if known is not None and known[0] != fingerprint:
+        moved = moved_in(connection, directory, plan)
+        adopt(connection, moved)
+        moved = {}  # they stand where they belong
+
+    found = find_scorings(connection, bindings, len(plan), rescore=rescore, moved=moved)
+    declare_scorings(connection, found)
+    if found.is_shown_otherwise:
+        remake_outcomes(connection, plan.study.outcomes)
+
+    left = restored(connection, len(plan), scorings=found)
+    session = Session(session_id, origins, found.ids())
+    return session, left._replace(warnings=(*edited, *left.warnings))
+
+
+def declared_problems(study: Study) -> Bindings:
+    """Give what takes part where only a study is known: its problems."""
+    return Bindings({}, {each.problem_id: each for each in study.problems}, {})
+
+
+def _describe(connection: sqlite3.Connection, plan: Plan, fingerprint: str) -> None:
+    """Write what is declared now: the study and its conditions."""
+    connection.execute("DELETE FROM condition")
+    conditions = [condition_row(i, condition) for i, condition in enumerate(plan.conditions)]
+    connection.executemany(
+        "INSERT INTO condition VALUES (?, ?, ?, ?, ?, ?, ?)", without_surrogates(conditions)
+    )
+    described = (fingerprint, definition_of(plan))
+    connection.execute("UPDATE study SET fingerprint = ?, definition = ?", described)
