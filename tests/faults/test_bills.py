@@ -175,7 +175,7 @@ async def test_a_provider_never_bills_more_than_the_budget_whatever_happens(
 
     proved(
         "a provider that fails, a study that is interrupted and killed, and a budget",
-        "on the provider's own count never more is billed than the budget, nor than is told",
+        "on the provider's own count, no more is billed than the budget, and no more than is told",
         "{histories:.0f} histories, {requests:,.0f} requests, {billed:.0f} of {budget:.0f} dollars",
         histories=1,
         requests=bill.requests,
