@@ -113,6 +113,7 @@ def test_an_older_layout_is_told_and_its_files_are_the_same(
 
 
 @pytest.mark.field("studies-M8")
+@pytest.mark.field("studies-M8")
 def test_a_killed_study_that_was_never_exported_has_no_fault(results: Path, cli: Any) -> None:
     for name in ARTIFACTS:
         (results / name).unlink(missing_ok=True)

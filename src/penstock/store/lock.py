@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -62,8 +63,26 @@ def is_held(directory: Path) -> bool:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         return True
+    except PermissionError:  # somebody else's directory, or an archive: who looks may only read
+        return _is_locked(directory / LOCK_NAME)
 
     lock.release()
+    return False
+
+
+def _is_locked(path: Path) -> bool:
+    """Tell whether a file that one may only read is locked."""
+    if sys.platform == "win32":
+        raise PermissionError(f"one may not look who holds {path}")
+
+    import fcntl  # noqa: PLC0415 - POSIX alone has it
+
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+
     return False
 
 

@@ -293,6 +293,10 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
             raise
 
+    wal = path.with_name(f"{path.name}-wal")
+    if not os.access(path.parent, os.W_OK) and not (wal.is_file() and wal.stat().st_size):
+        return _opened_as_it_is(path, "&immutable=1")  # an archive: nobody writes beside it
+
     # Killed as it was made: what was begun must be undone, which is writing.
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -300,8 +304,8 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
     return _opened_as_it_is(path)
 
 
-def _opened_as_it_is(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
-    uri = f"{path.absolute().as_uri()}?mode=ro"
+def _opened_as_it_is(path: Path, how: str = "") -> tuple[sqlite3.Connection, int, int, int]:
+    uri = f"{path.absolute().as_uri()}?mode=ro{how}"
     connection = sqlite3.connect(
         uri, uri=True, check_same_thread=False
     )  # one at a time all the same

@@ -1,0 +1,46 @@
+"""A study that lies where nobody may write: an archive, a mount, a colleague's folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import penstock as ps
+from tests.builders import make_study
+
+# Root may write everywhere: it gives that up.
+WITHOUT_RIGHTS = (
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search",
+    "--inh-caps=-dac_override,-dac_read_search",
+)
+
+
+@pytest.mark.field("studies-B5")
+@pytest.mark.parametrize("command", [["status"], ["doctor"], ["export", "--to", "there"]])
+def test_a_study_in_a_directory_that_cannot_be_written_can_be_read(
+    command: list[str], tmp_path: Path
+) -> None:
+    if os.geteuid() == 0 and shutil.which("setpriv") is None:
+        pytest.skip("root writes everywhere, and setpriv is not installed")
+
+    results = tmp_path / "results"
+    ps.run_study(
+        make_study(("a",)), agent_bindings={"agent-a": lambda ctx: "42"}, output_dir=results
+    )
+    for path in (*results.rglob("*"), results):
+        path.chmod(path.stat().st_mode & ~0o222)
+
+    verb, *rest = command
+    asked = [str(Path(sys.executable).with_name("penstock")), verb, str(results), *rest]
+    before = WITHOUT_RIGHTS if os.geteuid() == 0 else ()
+    done = subprocess.run(
+        [*before, *asked], check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
