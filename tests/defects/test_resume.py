@@ -183,7 +183,7 @@ def _declared(tmp_path: Path, call: str = "one", **fields: Any) -> ps.Study:
         ({"call": "other"}, r"agent 'agent-a' was two_agents\.py:one and is two_agents\.py:other"),
         (
             {"problems": (ps.Problem(problem_id="p1", brief="What is 6 x 8?"),)},
-            r"problem 'p1' has another brief, payload \(2 results\)",
+            r"problem 'p1' has another brief \(2 results\)",
         ),
         ({"study_id": "foreign"}, "holds study 'tested', not 'foreign'"),
     ],
