@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import sys
 import threading
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -33,6 +34,7 @@ from penstock.cli import app
 from penstock.errors import StudyFileError
 from penstock.events import LimitChanged, StudyStopping
 from penstock.study.policies import DesignKind, RunBudget
+from tests.packages import install_package
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -279,8 +281,9 @@ def test_every_block_of_code_in_the_documentation_is_true(
 ) -> None:
     """Do in an empty folder what the reader of a page would do.
 
-    A block with a title is a file, or a part of an example. Python without one is run, SQL is
-    asked of the study that was run, YAML is a part of a study file.
+    A block with a title is a file, or a part of an example; a ``pyproject.toml`` is installed.
+    Python without a title is run, SQL is asked of the study that was run, YAML is a part of a
+    study file.
     """
     monkeypatch.chdir(tmp_path)
     page = ModuleType("page")
@@ -290,6 +293,8 @@ def test_every_block_of_code_in_the_documentation_is_true(
             assert "--8<--" in code or code in (EXAMPLES / title).read_text(encoding="utf-8")
         elif title:
             (tmp_path / title).write_text(code, encoding="utf-8")
+            if title == "pyproject.toml":
+                install(code, tmp_path, monkeypatch)
         elif language == "python":
             run_python(code, page)
         elif language == "sql":
@@ -333,6 +338,13 @@ def test_the_page_on_the_command_line_tells_of_every_command_and_option() -> Non
 def test_the_reference_holds_every_public_name(name: str) -> None:
     reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     assert f"::: penstock.{name}\n" in reference
+
+
+def install(pyproject: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a project as ``pip install -e`` does: its folder is on the path, its names known."""
+    project = tomllib.loads(pyproject)["project"]
+    install_package(folder, project["name"], entry_points=project["entry-points"])
+    monkeypatch.syspath_prepend(folder)
 
 
 def run_python(code: str, page: ModuleType) -> None:
