@@ -26,6 +26,7 @@ FLOORS_OF_FILES = {
     "run": 6,
     "runner": 6,
     "summary": 1,
+    "testing": 7,
 }
 FLOOR = re.compile(r"\(floor (\d)\)\.")
 
@@ -131,6 +132,11 @@ def test_no_other_room_imports_the_older_names() -> None:
         and any(is_in("compat", used) for used in imported_modules(tree))
     }
     assert not users, f"compat is reached through entry points alone, not from {users}"
+
+
+def test_nothing_imports_what_third_parties_test_with() -> None:
+    users = {name for name, tree in MODULES.items() if "testing" in imported_modules(tree)}
+    assert not users, f"penstock.testing is for third parties, and imported by {users}"
 
 
 def is_in(room: str, module: str) -> bool:
