@@ -293,7 +293,7 @@ class StudyRunner:
     def _session(self) -> Session:
         spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
         say, wait_s = self._parallelism.say, self.execution.refused_for_s
-        return Session(*spent, say, wait_s, risked=self._store.note_spent)
+        return Session(*spent, say, wait_s, self._store.note_spent, self._ending.on_stop)
 
     @property
     def _stopped_because(self) -> str | None:

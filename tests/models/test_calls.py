@@ -586,3 +586,101 @@ async def test_a_prompt_of_which_the_provider_counts_a_fraction_is_told(tmp_path
     assert [log["event"] for log in logs].count("model.prompt_cut") == 1
     assert cut.metrics["prompts_cut"] == 1
     assert "prompts_cut" not in whole.metrics
+
+
+@pytest.mark.field("engine-K15")
+@pytest.mark.parametrize(
+    "bound",
+    [
+        {"limits": {"URL": {"max_in_flight": 1}}},
+        {"limits": {"URL": {"requests_per_minute": 4}}},
+        {"budget": {"max_cost_usd": 0.3}},
+    ],
+    ids=["slots", "rate", "budget"],
+)
+async def test_runs_that_only_wait_begin_no_call_after_a_stop(
+    tmp_path: Path, bound: dict[str, Any]
+) -> None:
+    calls = 0
+    runner: ps.StudyRunner
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            runner.stop("enough")
+
+        return web.json_response(ANSWER)
+
+    async with http_server(answer) as url:
+        fields = {
+            section: {url if name == "URL" else name: value for name, value in said.items()}
+            for section, said in bound.items()
+        }
+        study = chat_study(tmp_path, chat(url), **many(100, **fields))
+        runner = ps.StudyRunner(study, concurrency=50, show_progress=False)
+        stopped = await runner.run()
+        assert (stopped.stopped_because, stopped.is_out_of_budget) == ("enough", False)
+        assert (stopped.lost_calls, stopped.failed) == (0, 0)
+        assert stopped.succeeded == calls
+        assert calls <= 4 + 6  # what was under way
+
+        again = await ps.StudyRunner(
+            chat_study(tmp_path, chat(url), **many(100)), show_progress=False
+        ).run()
+
+    assert (again.succeeded, calls) == (100, 100)
+
+
+@pytest.mark.field("engine-K15")
+@pytest.mark.virtual_time
+async def test_a_run_that_waits_for_a_refusal_asks_no_more_after_a_stop(tmp_path: Path) -> None:
+    calls, asked = 0, anyio.Event()
+
+    async def refuse(_: web.Request) -> web.Response:
+        nonlocal calls
+        calls += 1
+        asked.set()
+        return web.json_response({}, status=429, headers={"Retry-After": "60"})
+
+    async with http_server(refuse) as url, anyio.create_task_group() as tasks:
+        study = chat_study(tmp_path, chat(url), **many(3))
+        runner = ps.StudyRunner(study, show_progress=False)
+
+        async def stop() -> None:
+            await asked.wait()
+            await anyio.sleep(1)
+            runner.stop("enough")
+
+        tasks.start_soon(stop)
+        summary = await runner.run()
+
+    assert (summary.stopped_because, summary.failed, summary.remaining) == ("enough", 0, 3)
+    assert calls <= 3
+
+
+async def test_a_judge_still_scores_an_answer_that_was_paid_when_the_study_stops(
+    tmp_path: Path,
+) -> None:
+    runner: ps.StudyRunner
+
+    async def answer(request: web.Request) -> web.Response:
+        is_judge = (await request.json())["model"] == "judge-model"
+        if not is_judge:
+            runner.stop("enough")
+
+        return web.json_response(said("Score: 7" if is_judge else "42"))
+
+    async with http_server(answer) as url:
+        judge = {
+            "base_url": url,
+            "model": "judge-model",
+            "max_tokens": 20,
+            "prompt": "{{ answer }}",
+        }
+        evaluators = {"grade": {"judge": judge}}
+        study = chat_study(tmp_path, chat(url), **many(9, evaluators=evaluators))
+        runner = ps.StudyRunner(study, concurrency=1, show_progress=False)
+        summary = await runner.run()
+
+    assert (summary.succeeded, summary.remaining) == (1, 8)

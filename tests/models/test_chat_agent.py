@@ -405,7 +405,9 @@ async def test_results_of_another_prompt_are_not_mixed_and_a_longer_timeout_chan
         await run(chat_study(tmp_path, chat(provider.url)))
         patient = await run(chat_study(tmp_path, chat(provider.url, timeout_s=90)))
         assert patient.summary.session.restored == 2
-        with pytest.raises(ForeignDirectoryError, match="agent 'gpt' has another prompt, max_tok"):
+        with pytest.raises(
+            ForeignDirectoryError, match="agent 'gpt' has another max_tokens, prompt"
+        ):
             await run(chat_study(tmp_path, chat(provider.url, prompt="Why?", max_tokens=30)))
 
 

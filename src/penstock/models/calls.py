@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from random import Random
 from time import perf_counter
 
@@ -65,6 +66,7 @@ class Caller:
         Raises:
             ModelError: there is no answer.
             BudgetExhaustedError: the study's budget does not allow the call.
+            StopStudy: the study stopped before the call was sent.
         """
         cache = self._endpoints.cache
         if cache is None:
@@ -102,8 +104,20 @@ class Caller:
                 self._record(ctx, refusals=1, refused_s=wait_s)
                 self._check_patience(error, waited_s)
 
-            with ctx.waiting():
+            with self._waiting(ctx):
                 await anyio.sleep(wait_s)
+
+    @contextmanager
+    def _waiting(self, ctx: RunContext) -> Iterator[None]:
+        """Wait before a call; where the study stops, not for a run that has paid for nothing yet.
+
+        Raises:
+            StopStudy: the study stops, and this call would be the first of its run.
+        """
+        holds_something = self._prefix or any(ctx.metrics.get(name) for name in _BILLED)
+        stops = nullcontext() if holds_something else self._endpoints.stopping.ending_the_wait()
+        with ctx.waiting(), stops:
+            yield
 
     def _check_patience(self, error: ModelError, waited_s: float) -> None:
         """See whether a refusal may be waited for.
@@ -124,7 +138,7 @@ class Caller:
         gate = self._endpoints.gate(self._client)
         waited_s = ctx.waited_s
         async with AsyncExitStack() as stack:
-            with ctx.waiting():
+            with self._waiting(ctx):
                 reservation = await self._endpoints.reserve(expected)
                 stack.callback(reservation.release)
                 ticket = await stack.enter_async_context(
@@ -236,6 +250,10 @@ class Caller:
             full = self._prefix + name
             is_unknown = full in ctx.metrics and ctx.metrics[full] is None
             ctx.record(**{full: None if is_unknown else value})  # what is not known stays so
+
+
+_BILLED = ("input_tokens", "output_tokens", "uncounted_tokens")
+"""What a run that has paid for a call has recorded."""
 
 
 def _is_prompt_cut(request: CompletionRequest, usage: Usage) -> bool:

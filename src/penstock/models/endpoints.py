@@ -16,6 +16,7 @@ from penstock.models.cache import ResponseCache
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
+from penstock.models.gate.stopping import Stopping
 from penstock.models.gate.worst_case import Expected, WorstCases
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
 from penstock.models.openai.client import OpenAIChatModel
@@ -61,6 +62,7 @@ class Endpoints:
 
     Attributes:
         prices: What models cost.
+        stopping: Ends the waits of calls that have not been sent, when the study stops.
         cache: Answers that are kept, where the study asks for it; there while a session runs.
     """
 
@@ -68,6 +70,7 @@ class Endpoints:
         self.prices = Prices(study.prices)
         self.worst_cases = WorstCases(self.prices)
         self.refused_for_s = 0.0
+        self.stopping = Stopping()
         self.cache: ResponseCache | None = None
         self._study = study
         self._spending = Spending(study.budget)
@@ -183,6 +186,8 @@ class Endpoints:
         study = self._study
         self._out_of_budget = session.out_of_budget
         self.refused_for_s = session.refused_for_s
+        self.stopping = Stopping()
+        session.on_stop(self.stopping.stop)
         self._spending = Spending(
             study.budget,
             spent_usd=session.spent_usd,

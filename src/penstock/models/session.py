@@ -21,6 +21,8 @@ class Session(NamedTuple):
         refused_for_s: How long a call that is refused is waited for, in seconds.
         risked: Told, whenever that changes, what the calls of this session may have cost so far,
             in US dollars and in tokens; it is to be kept where a process that is killed leaves it.
+        on_stop: Takes a function that is called with the reason when the study stops; at once,
+            where it has.
     """
 
     spent_usd: float
@@ -29,6 +31,7 @@ class Session(NamedTuple):
     limit_changed: Callable[..., None]
     refused_for_s: float = 600.0
     risked: Callable[[float, int], None] = lambda _cost_usd, _tokens: None
+    on_stop: Callable[[Callable[[str], None]], None] = lambda _: None
 
 
 class Resource(Protocol):
