@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 import anyio
 import anyio.abc
 
+from penstock._base.loop import leave_tasks_behind
 from penstock.errors import RunningLoopError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
@@ -201,16 +202,28 @@ async def run_interruptibly(
 
     The first SIGINT, SIGTERM or SIGHUP stops the study, the second cancels what is in flight; a
     hang-up that is ignored (``nohup``) stays so. Where signals cannot be received (not the main
-    thread, not POSIX) it only runs the study. The garbage collector looks seldom meanwhile.
+    thread, not POSIX) it only runs the study. The garbage collector looks seldom meanwhile. Tasks
+    that ignore their cancellation do not keep the event loop from closing.
 
     Args:
         runner: The study.
         on_interrupt: Told what happens at each signal, for a person to read.
     """
-    if threading.current_thread() is not threading.main_thread():
+    try:
+        if threading.current_thread() is threading.main_thread():
+            return await _run_with_signals(runner, on_interrupt)
+
         await runner.run()
         return False
+    finally:
+        await leave_tasks_behind(_PATIENCE_S)
 
+
+_PATIENCE_S = 0.5
+"""For tasks of agents, whose runs have had their grace."""
+
+
+async def _run_with_signals(runner: StudyRunner, on_interrupt: Callable[[str], None]) -> bool:
     interrupts = 0
 
     async def receive(*, task_status: anyio.abc.TaskStatus[None]) -> None:

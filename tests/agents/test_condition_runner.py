@@ -77,7 +77,10 @@ def test_a_plain_function_does_each_run_in_a_thread(tmp_path: Path) -> None:
     ]
     assert threading.main_thread() not in threads
     for result in results:
-        assert result.provenance == {"execution_mode": "condition_runner"}
+        assert result.provenance == {
+            "execution_mode": "condition_runner",
+            "primary_outcome_from": "agent",
+        }
         assert result.evaluations == ()
         (answered,) = result.observations  # a run has one event at least, for analyses
         assert answered.meta_json == '{"auto_generated":true}'

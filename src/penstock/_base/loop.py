@@ -21,6 +21,7 @@ __all__ = [
     "calling_later",
     "has_loop",
     "is_closed_by",
+    "leave_tasks_behind",
     "take_back_cancellations",
     "task_from_threads",
     "undisturbed",
@@ -132,6 +133,28 @@ async def undisturbed(call: Callable[[], Awaitable[Result]]) -> Result:
                     raise
 
                 await take_back_cancellations()
+
+
+async def leave_tasks_behind(patience_s: float) -> None:
+    """Cancel all other tasks of an event loop that is about to be closed, and wait a little.
+
+    An event loop is closed when all of its tasks have ended. One that ignores its cancellation
+    would keep it, and its process, from ever ending: it is forgotten here.
+
+    Args:
+        patience_s: How long they have to end, in seconds.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+
+    if not others:
+        return
+
+    for task in (await asyncio.wait(others, timeout=patience_s))[1]:
+        asyncio._unregister_task(task)  # noqa: SLF001 - documented, for those who extend asyncio
+        if hasattr(task, "_log_destroy_pending"):
+            task._log_destroy_pending = False  # noqa: SLF001 - the study has said so itself
 
 
 def call_soon_from_threads() -> Callable[..., None]:
