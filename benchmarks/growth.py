@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - counts its tasks
 import gc
+import linecache
 import sys
 import threading
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def held() -> dict[str, int]:
         if thread.name.startswith("penstock"):
             thread.join(_THREADS_END_S)
 
+    linecache.clearcache()  # source lines that tracebacks have shown, once for each file
     gc.collect()
     return _counts()
 
