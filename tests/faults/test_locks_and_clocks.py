@@ -24,7 +24,7 @@ def test_a_killed_session_is_known_as_such_also_where_its_pid_is_anothers_by_now
     tmp_path: Path, cli: Any, proved: Prove
 ) -> None:
     results = tmp_path / "results"
-    killed = run_module("tests.faults.child", results, tmp_path, PENSTOCK_FAULT="said:2:0")
+    killed = run_module("tests.faults.child", results, tmp_path, PENSTOCK_FAULT="call:60:0")
     assert killed.returncode == -signal.SIGKILL
     assert (results / ".lock").exists()
     with closing(sqlite3.connect(results / "study.sqlite")) as store, store:
