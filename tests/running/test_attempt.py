@@ -387,6 +387,29 @@ async def test_an_agent_in_a_thread_that_takes_too_long_is_left_behind() -> None
     assert ctx.observations == []
 
 
+@pytest.mark.field("engine-K13")
+@pytest.mark.virtual_time
+async def test_the_time_goes_on_when_none_of_an_agent_s_tasks_waits_for_its_turn() -> None:
+    async def wait(ctx: ps.RunContext, after_s: float) -> None:
+        await anyio.sleep(after_s)
+        with ctx.waiting():
+            await anyio.sleep(2.0)
+
+    async def agent(ctx: ps.RunContext) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait, ctx, 0.0)
+            tasks.start_soon(wait, ctx, 1.0)  # from 1 to 3, while the other waits from 0 to 2
+
+        await anyio.sleep_forever()
+
+    ctx = make_context()
+    result = await attempt(agent, ctx=ctx, timeout_s=5.0)
+
+    assert result.error is not None
+    assert result.error.kind == AttemptTimeoutError.__name__
+    assert (ctx.waited_s, result.latency_s) == (pytest.approx(3.0), pytest.approx(5.0))
+
+
 @pytest.mark.virtual_time
 async def test_a_client_that_turns_the_timeout_into_an_error_of_its_own_still_timed_out() -> None:
     async def agent(ctx: ps.RunContext) -> None:

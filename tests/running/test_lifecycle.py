@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -282,6 +283,26 @@ async def test_a_lifecycle_may_be_made_in_one_thread_and_run_in_another() -> Non
     assert [type(event) for event in await house.said()] == [RunStarted, RunObserved, RunSucceeded]
 
 
+@pytest.mark.field("engine-K23")
+@pytest.mark.parametrize(("metrics", "said"), [({}, [RunObserved]), (None, [])])
+async def test_what_a_thread_observes_is_said_before_its_run_ends_or_not_at_all(
+    metrics: Any, said: list[type[Event]]
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        own = threading.Thread(target=ctx.observe, args=("step", "mine"))
+        own.start()
+        own.join()  # the loop stands still: it says this when the agent has answered
+        ctx.metrics = metrics  # None loses all that was gathered
+        raise ValueError("no")
+
+    house = House(agent)
+    await house.do()
+    await anyio.lowlevel.checkpoint()
+
+    assert [type(event) for event in await house.said()] == [RunStarted, *said, RunFailed]
+
+
+@pytest.mark.field("engine-K23")
 async def test_an_agent_left_behind_says_nothing_more() -> None:
     release = threading.Event()
     left = anyio.Event()

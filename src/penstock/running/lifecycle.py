@@ -267,8 +267,12 @@ class Lifecycle:
     def _observed(self, ctx: RunContext) -> None:
         # The bus is the event loop's; an agent in a thread neither enters it nor waits for it.
         if get_ident() != self._thread and self._call_soon is not None:
-            self._call_soon(self._say_observed, ctx)
+            self._call_soon(self._say_so_far, ctx)
         else:
+            self._say_observed(ctx)
+
+    def _say_so_far(self, ctx: RunContext) -> None:
+        if not ctx.is_over:  # else its end has said what was observed
             self._say_observed(ctx)
 
     def _say_observed(self, ctx: RunContext, observed: Sequence[Observation] | None = None) -> None:
