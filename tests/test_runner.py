@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
+from penstock.agents.global_random import global_random
 from penstock.errors import ForeignDirectoryError, SubscriberError
 from penstock.events import (
     Event,
@@ -633,3 +635,28 @@ async def test_an_error_that_asks_to_wait_for_ever_is_tried_again_all_the_same(
     summary = await ended(make_runner(tmp_path, agent, retry=ps.Retry(attempts=2, wait_s=0)))
 
     assert (summary.succeeded, summary.session.retried) == (4, 4)
+
+
+# A study within another
+
+
+@pytest.mark.field("engine-K21")
+def test_an_agent_may_block_on_a_study_of_another_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(global_random().turn, "patience_s", 0.0)
+
+    def run(name: str, agent: Any) -> ps.StudyResult:
+        study = make_study(("a",), replicates=2)
+        return ps.run_study(study, agent_bindings={"agent-a": agent}, output_dir=tmp_path / name)
+
+    async def outer(ctx: ps.RunContext) -> str:
+        with ThreadPoolExecutor(1) as thread:  # the loop stands still until the other has ended
+            name = f"inner {ctx.spec.replicate}"
+            return f"{len(thread.submit(run, name, quick).result())} results"
+
+    outers = run("outer", outer)
+    assert [result.outputs["text"] for result in outers] == ["2 results"] * 2
+    with StoreReader(tmp_path / "inner 1") as store:
+        for result in store.results():
+            assert [each.event_type for each in result.observations] == ["random_not_isolated"]

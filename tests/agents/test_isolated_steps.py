@@ -7,6 +7,7 @@ import contextvars
 import gc
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from random import gauss
 from random import random as captured
 from types import coroutine as types_coroutine
@@ -17,7 +18,9 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
+from penstock.agents.global_random import global_random
 from penstock.agents.isolation import isolated
+from tests.builders import make_context
 from tests.draws import (
     Agent,
     alone,
@@ -336,3 +339,52 @@ def test_event_loops_in_several_threads_do_not_disturb_each_other() -> None:
         thread.join()
 
     assert answers == [[drawn_alone(seed) for seed in range(20)]] * 4
+
+
+eager_task_factory: Any = getattr(asyncio, "eager_task_factory", None)  # from 3.12 on
+
+
+def reporting(seed: int) -> Any:
+    ctx = make_context()
+    ctx.spec = ctx.spec.model_copy(update={"seed": seed})
+    return ctx
+
+
+@pytest.mark.field("engine-K21")
+async def test_an_agent_may_block_on_a_run_of_another_thread_which_then_says_what_it_shares(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(global_random().turn, "patience_s", 0.0)
+    blocked, others = reporting(5), [reporting(6), reporting(7)]
+
+    async def inner(ctx: Any) -> list[float]:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(3):
+                tasks.start_soon(anyio.lowlevel.checkpoint)
+
+        return [captured()]
+
+    async def in_a_loop(ctx: Any) -> list[float]:
+        if eager_task_factory is not None:
+            asyncio.get_running_loop().set_task_factory(eager_task_factory)
+
+        return await isolated(inner)(ctx)
+
+    async def outer(ctx: Any) -> list[float]:
+        first = captured()
+        with ThreadPoolExecutor(1) as thread:
+            for each in others:
+                assert len(thread.submit(anyio.run, in_a_loop, each).result()) == 1
+
+        await anyio.lowlevel.checkpoint()
+        return [first]
+
+    assert await isolated(outer)(blocked) == alone(lambda: [captured()])
+    assert blocked.observations == []
+    for ctx in others:
+        (said,) = ctx.observations
+        assert (said.event_type, said.actor_id) == ("random_not_isolated", "penstock")
+        assert "is not repeatable" in said.text
+
+    # What is over is over: whoever comes next has the generators to itself.
+    assert await at_once(drawing, 3) == [drawn_alone(seed) for seed in range(3)]

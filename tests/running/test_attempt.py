@@ -407,7 +407,8 @@ async def test_the_time_goes_on_when_none_of_an_agent_s_tasks_waits_for_its_turn
 
     assert result.error is not None
     assert result.error.kind == AttemptTimeoutError.__name__
-    assert (ctx.waited_s, result.latency_s) == (pytest.approx(3.0), pytest.approx(5.0))
+    assert ctx.waited_s == pytest.approx(3.0)
+    assert result.latency_s == pytest.approx(5.0)
 
 
 @pytest.mark.virtual_time

@@ -15,8 +15,9 @@ import struct
 from _random import Random as Twister
 from collections.abc import Callable
 from functools import cache
-from threading import RLock
 from typing import Any, NamedTuple
+
+from penstock.agents.turn import Turn
 
 __all__ = ["GlobalRandom", "global_random"]
 
@@ -53,14 +54,14 @@ class GlobalRandom(NamedTuple):
             make them of its seed. Gives what ``leave`` must be told.
         leave: Give the states of the run that was put in place.
         turn: Held while the generators are lent out, so that event loops in several threads take
-            turns; one thread may hold it many times over.
+            turns.
     """
 
     save: Callable[[], Any]
     load: Callable[[Any], None]
     enter: Callable[[int, Any], Any]
     leave: Callable[[Any], Any]
-    turn: Any
+    turn: Turn
 
 
 @cache
@@ -72,7 +73,7 @@ def global_random() -> GlobalRandom:
     """
     gauss = _numpy_is_proved()
     if gauss is None or not _stdlib_is_proved():
-        return GlobalRandom(_plain_save, _plain_load, _plain_enter, _plain_leave, RLock())
+        return GlobalRandom(_plain_save, _plain_load, _plain_enter, _plain_leave, Turn())
 
     return _by_blocks(_stdlib_by_block(), *_numpy_by_block(gauss))
 
@@ -178,7 +179,7 @@ def _by_blocks(
         load,
         enter,
         leave,
-        RLock(),
+        Turn(),
     )
 
 

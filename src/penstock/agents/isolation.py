@@ -4,7 +4,8 @@ Agents draw from ``random`` and ``numpy.random``, or libraries do that they call
 runs, these would give every run different numbers at every concurrency. So an agent is stepped by
 hand: around each step, from one ``await`` to the next, the run's states are put in place and the
 host's put back. Steps of one thread never overlap, so a swap is all it takes; loops in several
-threads take turns.
+threads take turns. Where one cannot have its turn, for the other's step does not end, it makes its
+step with the generators as they are, and the run says so.
 
 A run starts as ``random.seed(ctx.seed)`` and ``numpy.random.seed(ctx.seed)`` would let it. Tasks
 that an agent starts share the states of its run.
@@ -36,9 +37,16 @@ def isolated(call: Callable[..., Coroutine[Any, Any, Answer]]) -> Callable[..., 
     global_random()  # looks at the generators now, not within the first run
 
     def call_isolated(ctx: RunContext, *others: Any) -> Awaitable[Answer]:
-        return _Run(call(ctx, *others), ctx.seed)
+        return _Run(call(ctx, *others), ctx)
 
     return call_isolated
+
+
+_SHARED = (
+    "An agent in another thread did not end its step, so this run has not had the global random "
+    "generators to itself: what it drew from them is not repeatable. An agent that waits for "
+    "another study must await it."
+)
 
 
 def _running_loop() -> AbstractEventLoop | None:
@@ -89,42 +97,62 @@ class _Stepped(Coroutine[Any, Any, Answer]):
 class _Run(_Stepped[Answer]):
     """The coroutine of an agent; the states of its run are in place only while it makes a step."""
 
-    __slots__ = ("_host_factory", "_is_in_place", "_loop", "_own", "_seed")
+    __slots__ = ("_ctx", "_has_shared", "_host_factory", "_is_at_it", "_loop", "_own", "_seed")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Answer], seed: int) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Answer], ctx: RunContext) -> None:
         self._coroutine = coroutine
-        self._seed = seed
+        self._ctx = ctx
+        self._seed = ctx.seed
+        self._has_shared = False
         self._own: Any = None
-        self._is_in_place = False
+        self._is_at_it = False
         self._loop: AbstractEventLoop | None = None
         self._host_factory: Any = None
 
     def step(self, move: Callable[..., Any], *arguments: Any) -> Any:
-        if self._is_in_place:  # a task that begins within the step of the task that starts it
+        if self._is_at_it:  # a task that begins within the step of the task that starts it
             return move(*arguments)
 
         save, load, enter, leave, turn = global_random()
-        loop = self._loop = self._loop or _running_loop()
-        with turn:
+        self._loop = self._loop or _running_loop()
+        if not turn.take():
+            self._say_shared(turn.patience_s)
+            return self._move(move, arguments)
+
+        try:
             host = save()
             entered = enter(self._seed, self._own)
             try:
-                self._is_in_place = True
-                if loop is None:
-                    return move(*arguments)
-
-                self._host_factory = loop.get_task_factory()
-                loop.set_task_factory(start := self._start)
-                try:
-                    return move(*arguments)
-                finally:
-                    if loop.get_task_factory() is start:  # else the agent has set its own
-                        loop.set_task_factory(self._host_factory)
-
+                return self._move(move, arguments)
             finally:
                 self._own = leave(entered)
                 load(host)
-                self._is_in_place = False
+
+        finally:
+            turn.give_back()
+
+    def _move(self, move: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        """Make a step, in which the agent may start tasks."""
+        loop = self._loop
+        if loop is None:
+            return move(*arguments)
+
+        self._host_factory = loop.get_task_factory()
+        loop.set_task_factory(start := self._start)
+        self._is_at_it = True
+        try:
+            return move(*arguments)
+        finally:
+            self._is_at_it = False
+            if loop.get_task_factory() is start:  # else the agent has set its own
+                loop.set_task_factory(self._host_factory)
+
+    def _say_shared(self, waited_s: float) -> None:
+        """Say once that what the run draws from now on may not be its own."""
+        if not self._has_shared:
+            self._has_shared = True
+            self._ctx.log.warning("agent.random_not_isolated", waited_s=waited_s)
+            self._ctx.observe("random_not_isolated", _SHARED, level="run", actor_id="penstock")
 
     def _start(self, loop: AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
         """Start a task that the agent starts: it is part of the run."""

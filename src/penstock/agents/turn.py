@@ -1,0 +1,47 @@
+"""Whose turn it is: event loops in several threads share the global random generators.
+
+A loop holds the turn while it makes a step of a run. An agent that blocks within a step on another
+thread's study would wait for ever, for the steps of that study wait for their turn: so nobody waits
+longer than for a while.
+"""
+
+from __future__ import annotations
+
+from threading import RLock
+
+__all__ = ["Turn"]
+
+PATIENCE_S = 10.0
+
+
+class Turn:
+    """The right to lend the generators out; one thread may take it many times over.
+
+    Attributes:
+        patience_s: How long another thread may hold it before nobody waits for it any more.
+    """
+
+    __slots__ = ("_is_held_up", "_lock", "patience_s")
+
+    def __init__(self) -> None:
+        self.patience_s = PATIENCE_S
+        self._lock = RLock()
+        self._is_held_up = False
+
+    def take(self) -> bool:
+        """Take the turn, waiting for it a while; return whether it was to be had.
+
+        Once somebody has waited in vain, others no longer wait until it is given back.
+        """
+        if not self._lock.acquire(blocking=False):
+            patience_s = 0.0 if self._is_held_up else self.patience_s
+            if not self._lock.acquire(timeout=patience_s):
+                self._is_held_up = True
+                return False
+
+        self._is_held_up = False
+        return True
+
+    def give_back(self) -> None:
+        """Let another thread take it."""
+        self._lock.release()
