@@ -11,6 +11,7 @@ import penstock as ps
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.store import restored
+from penstock.store.beginning import declared_problems
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader, holds_plan
 from tests.builders import make_error, make_plan, make_result, make_study
@@ -64,18 +65,32 @@ async def test_a_run_has_one_result_also_after_it_was_moved(tmp_path: Path) -> N
     assert await session(tmp_path, wider) == [0, 1, 1]
 
 
-async def test_a_failed_attempt_of_another_plan_is_no_attempt_at_what_stands_there_now(
+@pytest.mark.field("engine-G13")
+async def test_attempts_that_are_no_results_go_with_their_run_and_are_counted_on(
     tmp_path: Path,
 ) -> None:
     plan = make_plan()
     async with open_store(tmp_path) as store:
         await store.begin(plan)
-        await store.save([(make_result(plan[0], error=make_error()), False)])
+        await store.save([(make_result(plan[0], error=make_error(), attempt=3), False)])
 
-    async with open_store(tmp_path) as store:
-        left = await store.begin(make_plan(["new", "a", "b"]))
+    wider, without, other_seeds = (
+        make_plan(["new", "a", "b"]),
+        make_plan(["new", "b"]),
+        make_plan(["new", "a"], base_seed=5),
+    )
+    for each, expected in ((wider, {1: 3}), (without, {}), (wider, {1: 3}), (other_seeds, {})):
+        async with open_store(tmp_path) as store:
+            forecast = would_restore(tmp_path, each)
+            left = await store.begin(each)
 
-    assert left.attempts == {}
+        assert left.attempts == forecast.attempts == expected
+
+
+def would_restore(directory: Path, plan: Plan) -> restored.Restored:
+    with StoreReader(directory) as store:
+        bindings = declared_problems(plan.study)
+        return restored.would_restore(store.connection, directory, plan, bindings, rescore=False)
 
 
 async def test_a_large_plans_ids_are_compared_once_and_not_in_every_session(

@@ -21,7 +21,7 @@ __all__ = ["Restored", "adopt", "moved_in", "restored", "would_restore"]
 
 _FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
 _ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
-_RESULTS = "SELECT id, position, status, number, error_stage FROM attempt WHERE final"
+_WHEREVER = "SELECT id, position, final, status, number, error_stage FROM attempt"
 _UNFINISHED = f"position IS NOT NULL AND {UNFINISHED}"
 
 
@@ -84,24 +84,37 @@ def restored(connection: sqlite3.Connection, planned: int, *, scorings: Scorings
         left.done[position] = 1
 
     looked_at = "position IS NOT NULL" if scorings.is_redone else _UNFINISHED
-    for position, final, status, number, stage in connection.execute(
-        f"{_ATTEMPTED} WHERE {looked_at}"
-    ):
-        # An attempt that was given up is made again, under the same number.
-        if status == RunStatus.CANCELLED or (final and status == RunStatus.SKIPPED):
-            continue
-
-        if final or status == RunStatus.SCORING:
-            left.done[position] = 0
-            if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
-                left.answered.add(position)
-
-            if status == RunStatus.FAILED:
-                left.failed.add(position)
-
-        left.attempts[position] = max(number, left.attempts.get(position, 0))
+    for position, *attempt in connection.execute(f"{_ATTEMPTED} WHERE {looked_at}"):
+        _leave(left, position, _Attempt(*attempt))
 
     return _with_scorings(left, scorings)
+
+
+class _Attempt(NamedTuple):
+    """What is looked at of an attempt."""
+
+    final: int
+    status: str
+    number: int
+    error_stage: str | None
+
+
+def _leave(left: Restored, position: int, attempt: _Attempt) -> None:
+    """Note what an attempt leaves to do at its position."""
+    final, status, number, stage = attempt
+    # An attempt that was given up is made again, under the same number.
+    if status == RunStatus.CANCELLED or (final and status == RunStatus.SKIPPED):
+        return
+
+    if final or status == RunStatus.SCORING:
+        left.done[position] = 0
+        if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
+            left.answered.add(position)
+
+        if status == RunStatus.FAILED:
+            left.failed.add(position)
+
+    left.attempts[position] = max(number, left.attempts.get(position, 0))
 
 
 def would_restore(
@@ -128,23 +141,19 @@ def would_restore(
         return restored(connection, len(plan), scorings=scorings)
 
     left = Restored.nothing(len(plan))
-    for attempt_id, stored, status, number, stage in connection.execute(_RESULTS):
-        position = moved.get(attempt_id, stored)
-        if position is None:
-            continue
-
-        is_kept = status == RunStatus.SUCCESS and not scorings.is_redone
-        if status == RunStatus.SKIPPED or is_kept:
+    attempts = [
+        (position, _Attempt(*attempt))
+        for attempt_id, stored, *attempt in connection.execute(_WHEREVER)
+        if (position := moved.get(attempt_id, stored)) is not None
+    ]
+    for position, attempt in attempts:
+        if attempt.final:
             left.done[position] = 1
-            continue
 
-        if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
-            left.answered.add(position)
-
-        if status == RunStatus.FAILED:
-            left.failed.add(position)
-
-        left.attempts[position] = number
+    for position, attempt in attempts:
+        is_success = attempt.final and attempt.status == RunStatus.SUCCESS
+        if scorings.is_redone or not is_success:
+            _leave(left, position, attempt)
 
     return _with_scorings(left, scorings)
 
@@ -164,22 +173,19 @@ def _with_scorings(left: Restored, scorings: Scorings) -> Restored:
 
 
 def adopt(connection: sqlite3.Connection, moved: Mapping[int, int | None]) -> None:
-    """Move stored runs to their positions in another plan; those outside it have none.
+    """Move stored attempts to their positions in another plan; those outside it have none.
 
     Args:
         connection: The store, inside a transaction.
         moved: What `moved_in` gave.
     """
-    connection.execute(
-        "UPDATE attempt SET position = NULL WHERE NOT final AND position IS NOT NULL"
-    )
     _move(connection, sorted(moved.items(), key=itemgetter(0)))
 
 
 def moved_in(
     connection: sqlite3.Connection, directory: Path, plan: Plan
 ) -> Mapping[int, int | None]:
-    """Find the results that stand elsewhere in a plan: their ids -> their positions there.
+    """Find the attempts that stand elsewhere in a plan: their ids -> their positions there.
 
     Args:
         connection: The store.
@@ -194,14 +200,20 @@ def moved_in(
         "FROM attempt NOT INDEXED WHERE final"
     )
     stored = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    earlier = _earlier_attempts(connection)
     moved: dict[int, int | None] = {}
-    for spec in plan if stored else ():
+    for spec in plan if stored or earlier else ():
         attempt_id, seed, position, *_ = stored.pop(spec.run_id, (None, spec.seed, None))
         if seed != spec.seed:
             raise _other_seeds(directory)
 
         if attempt_id is not None and position != spec.position:
             moved[attempt_id] = spec.position
+
+        for attempt_id, seed, position in earlier.pop(spec.run_id, ()):
+            to = spec.position if seed == spec.seed else None
+            if position != to:
+                moved[attempt_id] = to
 
     for attempt_id, seed, position, *who in stored.values():
         if plan.seed_of(*who) not in (None, seed):
@@ -210,7 +222,25 @@ def moved_in(
         if position is not None:
             moved[attempt_id] = None
 
+    moved |= {
+        attempt_id: None
+        for attempts in earlier.values()
+        for attempt_id, _, position in attempts
+        if position is not None
+    }
     return moved
+
+
+def _earlier_attempts(
+    connection: sqlite3.Connection,
+) -> dict[str, list[tuple[int, int, int | None]]]:
+    """Return the attempts that are no results, by run: the id, seed and position of each."""
+    found: dict[str, list[tuple[int, int, int | None]]] = {}
+    query = "SELECT run_id, id, seed, position FROM attempt NOT INDEXED WHERE NOT final"
+    for run_id, *attempt in connection.execute(query):
+        found.setdefault(run_id, []).append(tuple(attempt))
+
+    return found
 
 
 def _other_seeds(directory: Path) -> ForeignDirectoryError:
@@ -222,7 +252,7 @@ def _other_seeds(directory: Path) -> ForeignDirectoryError:
 
 
 def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
-    """Give results new positions in one pass over the file, front to back."""
+    """Give attempts new positions in one pass over the file, front to back."""
     if not moved:
         return
 
