@@ -90,7 +90,11 @@ def edit(results: Path, *statements: str) -> None:
         ("UPDATE attempt SET run_id = 'run-x' WHERE id = 1", 3, "1 results are not where the plan"),
         ("DELETE FROM session", 3, "knows nothing of the last session, which made 40 calls"),
         ("UPDATE session SET ended_at = NULL", 0, "the last session was killed"),
-        ("UPDATE session SET planned = 7", 0, "the plan was made in Python"),
+        (
+            "UPDATE session SET planned = 7",
+            3,
+            "planned 7 runs, and what the store declares makes 40",
+        ),
     ],
 )
 def test_a_store_that_was_edited_is_told(
@@ -124,6 +128,17 @@ def test_a_killed_study_that_was_never_exported_has_no_fault(results: Path, cli:
     killed = cli("doctor", results)
     assert (killed.exit_code, "note: missing: " in killed.stderr) == (0, True)
     assert "the last session was killed" in killed.stderr
+
+
+@pytest.mark.field("engine-G7")
+def test_a_parquet_file_that_cannot_be_read_is_told(results: Path, cli: Any) -> None:
+    cli("export", results, "--parquet")
+    table = results / "runs.parquet"
+    for content in (table.read_bytes()[:-100], b"PAR1....PAR1", b""):
+        table.write_bytes(content)
+        told = cli("doctor", results)
+        assert told.exit_code == 3
+        assert "cannot be read: runs.parquet" in told.stderr
 
 
 def test_runs_without_a_result_are_told(results: Path, cli: Any) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
 from itertools import islice
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.store.views import EVENTS_IN_ORDER
 
-__all__ = ["PARQUET_FILES", "load_parquet", "write_parquet"]
+__all__ = ["PARQUET_FILES", "is_broken", "load_parquet", "write_parquet"]
 
 PARQUET_FILES = tuple(f"{name}.parquet" for name in ("conditions", "runs", "events", "evaluations"))
 
@@ -65,6 +66,31 @@ _ARROW_TYPES: Mapping[str, Callable[[Any], Any]] = {
     "moment": lambda arrow: arrow.timestamp("us", tz="UTC"),
     "string": lambda arrow: arrow.string(),
 }
+
+
+_MARK = b"PAR1"
+"""What a Parquet file begins and ends with."""
+
+
+def is_broken(path: Path) -> bool:
+    """Tell whether there is a file whose footer, which says what is in it, cannot be read."""
+    if not path.is_file():
+        return False
+
+    with path.open("rb") as file:
+        begin = file.read(len(_MARK))
+        file.seek(-min(len(_MARK), path.stat().st_size), SEEK_END)
+        if (begin, file.read()) != (_MARK, _MARK):
+            return True
+
+    try:
+        import_module("pyarrow.parquet").read_metadata(path)
+    except ImportError:
+        return False  # it is whole, as far as can be seen without
+    except (OSError, ValueError):
+        return True
+
+    return False
 
 
 class _Column(NamedTuple):

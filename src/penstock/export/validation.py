@@ -14,9 +14,9 @@ from penstock._base.files import files_aside
 from penstock.errors import StudyFileError
 from penstock.export.artifacts import export_artifacts
 from penstock.export.conditions import CONDITION_COLUMNS
-from penstock.export.parquet import PARQUET_FILES
+from penstock.export.parquet import PARQUET_FILES, is_broken
 from penstock.store.claims import ARTIFACTS
-from penstock.store.doctor import Finding
+from penstock.store.findings import Finding
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
@@ -150,20 +150,31 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
             advice=again,
         )
 
-    stale = [name for name in PARQUET_FILES if _is_stale(directory / name)]
-    if stale:
-        yield Finding(
-            is_wrong=False,
-            what=f"older than the tables beside them: {', '.join(stale)}",
-            advice="penstock export DIR --parquet writes them anew",
-        )
-
+    yield from _parquet(directory)
     left = [each.name for each in (*files_aside(directory), *files_aside(directory / "analysis"))]
     if left:
         yield Finding(
             is_wrong=False,
             what=f"left by an export that was killed: {', '.join(left)}",
             advice="they may be deleted",
+        )
+
+
+def _parquet(directory: Path) -> Iterator[Finding]:
+    broken = [name for name in PARQUET_FILES if is_broken(directory / name)]
+    if broken:
+        yield Finding(
+            is_wrong=True,
+            what=f"cannot be read: {', '.join(broken)}",
+            advice="penstock export DIR --parquet writes them anew",
+        )
+
+    stale = [name for name in PARQUET_FILES if _is_stale(directory / name)]
+    if stale:
+        yield Finding(
+            is_wrong=False,
+            what=f"older than the tables beside them: {', '.join(stale)}",
+            advice="penstock export DIR --parquet writes them anew",
         )
 
 

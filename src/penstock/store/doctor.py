@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
-from penstock.errors import PenstockError, StoreError
-from penstock.planning.plan import plan
+from penstock.errors import StoreError
 from penstock.store.claims import links_in
+from penstock.store.findings import EDITED, SHOWN, Finding
 from penstock.store.lock import is_held
+from penstock.store.plan_checks import examine_plan, examine_schema
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.starts import read_starts
 
 __all__ = ["Finding", "examine_store"]
-
-_SHOWN = 3
-
-
-class Finding(NamedTuple):
-    """Something that was found."""
-
-    is_wrong: bool
-    """Whether something is damaged; else it is only worth knowing."""
-
-    what: str
-    advice: str = ""
 
 
 def examine_store(directory: Path) -> Iterator[Finding]:
@@ -40,11 +27,15 @@ def examine_store(directory: Path) -> Iterator[Finding]:
     with StoreReader(directory) as store:
         try:
             with store.snapshot():
-                yield from _integrity(store)
-                yield from _layout(store)
                 yield from _links(directory)
+                yield from _layout(store)
+                if misshapen := [*examine_schema(store)]:
+                    yield from misshapen
+                    return  # what is asked of it next may not be there
+
+                yield from _integrity(store)
                 yield from _sessions(store)
-                yield from _results(store)
+                yield from examine_plan(store)
         except sqlite3.Error as error:
             raise StoreError(
                 f"{directory / 'study.sqlite'} is damaged: {error}; restore a copy of it, or save "
@@ -57,7 +48,7 @@ def _integrity(store: StoreReader) -> Iterator[Finding]:
     if faults:
         yield Finding(
             is_wrong=True,
-            what=f"study.sqlite is damaged: {'; '.join(faults[:_SHOWN])}",
+            what=f"study.sqlite is damaged: {'; '.join(faults[:SHOWN])}",
             advice="restore a copy of it, or save what can be saved: sqlite3 study.sqlite .recover",
         )
 
@@ -68,7 +59,7 @@ def _integrity(store: StoreReader) -> Iterator[Finding]:
             yield Finding(
                 is_wrong=True,
                 what=f"{orphans:,} rows of {table} belong to no attempt",
-                advice="the file was edited by something else; restore a copy of it",
+                advice=EDITED,
             )
 
 
@@ -105,39 +96,4 @@ def _sessions(store: StoreReader) -> Iterator[Finding]:
             is_wrong=False,
             what="the last session was killed",
             advice="run the study again: it goes on from what was saved",
-        )
-
-
-def _results(store: StoreReader) -> Iterator[Finding]:
-    found = dict(store.table("SELECT position, run_id FROM attempt WHERE final AND position >= 0"))
-    try:
-        planned = plan(store.study(), list(store.conditions()))
-    except (PenstockError, ValueError):
-        planned = None
-
-    ((expected,),) = store.table(
-        "SELECT coalesce(max(planned), 0) FROM session WHERE id = (SELECT max(id) FROM session)"
-    )
-    if planned is None or len(planned) != expected:
-        yield Finding(is_wrong=False, what="the plan was made in Python, so it is not checked here")
-        return
-
-    wrong = [
-        run_id
-        for position, run_id in found.items()
-        if position >= len(planned) or planned.at(position).run_id != run_id
-    ]
-    if wrong:
-        yield Finding(
-            is_wrong=True,
-            what=f"{len(wrong):,} results are not where the plan has them: "
-            f"{', '.join(islice(wrong, _SHOWN))}",
-            advice="the file was edited by something else; restore a copy of it",
-        )
-
-    if missing := len(planned) - len(found):
-        yield Finding(
-            is_wrong=False,
-            what=f"{missing:,} of {len(planned):,} runs have no result yet",
-            advice="run the study again: it makes them, and nothing else",
         )
