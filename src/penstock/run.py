@@ -22,6 +22,7 @@ from penstock.runner import StudyRunner
 from penstock.running.garbage import collecting_seldom
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
+from penstock.store.unblinding import unblind as make_unblind
 from penstock.store.wide_rows import wide_rows
 from penstock.study.model import Study
 from penstock.summary import StudySummary
@@ -103,20 +104,24 @@ class StudyResult(Sequence[RunResult]):
 
         return pl.from_dicts(list(self.to_rows()), infer_schema_length=None)
 
-    def analyze(self, *, unblind: bool = False) -> Analysis:
+    def analyze(self, *, unblind: str | None = None) -> Analysis:
         """Analyse what came of the study, as it declares it; needs ``penstock[analysis]``.
 
         Args:
-            unblind: Show what each condition came to although runs of a study with declared
-                hypotheses are left.
+            unblind: Why what each condition came to is to be shown although runs of a study with
+                declared hypotheses are left; the reason is kept, and stands in the report.
 
         Raises:
             ValidationError: the extra is not installed.
+            StoreError: the reason cannot be kept.
         """
         from penstock.analysis.analyze import analyze  # noqa: PLC0415 - needs an extra
 
+        if unblind is not None:
+            make_unblind(self.output_dir, unblind)
+
         with StoreReader(self.output_dir) as store, store.snapshot():
-            return analyze(store, store.study(), unblind=unblind)
+            return analyze(store, store.study())
 
     def _read(self, start: int, stop: int) -> Iterator[RunResult]:
         if start < stop:

@@ -8,6 +8,7 @@ import pytest
 
 import penstock as ps
 from penstock.analysis.analyze import Analysis
+from penstock.planning.selection import Selection
 from penstock.study.hypotheses import Contrast
 from penstock.study.policies import RunBudget
 
@@ -117,7 +118,7 @@ def test_nothing_by_condition_is_shown_until_every_planned_run_has_ended(tmp_pat
 
     blind = analysed(study, stops_early)
     told = blind.model_dump_json()
-    seen = ps.StudyResult.open(tmp_path / "results").analyze(unblind=True)
+    seen = ps.StudyResult.open(tmp_path / "results").analyze(unblind="the budget is cut")
 
     assert blind.is_blind
     assert (blind.ended, blind.planned) == (20, 32)
@@ -126,6 +127,43 @@ def test_nothing_by_condition_is_shown_until_every_planned_run_has_ended(tmp_pat
     assert 'mean"' not in told
     assert not seen.is_blind
     assert seen.outcomes["score"].contrasts
+    (sentence,) = seen.unblinded
+    assert "with 20 of 32 runs ended: the budget is cut" in sentence
+    assert ps.StudyResult.open(tmp_path / "results").analyze().unblinded == (sentence,)
+
+
+def test_a_look_that_came_before_the_end_stands_in_what_is_found_at_the_end(tmp_path: Path) -> None:
+    study = study_of(tmp_path, hypotheses=(hypothesis(),))
+    analysed(study.model_copy(update={"run_budget": RunBudget(replicates=1)}), helped)
+    results = ps.run_study(study, agent_bindings={"a": helped}, only=Selection(limit=18))
+    assert results.analyze().is_blind
+
+    results.analyze(unblind="to see")
+    results.analyze(unblind="again: it is shown by now, so there is nothing to keep")
+    found = analysed(study)
+
+    assert (found.ended, found.planned) == (32, 32)
+    assert [each.rpartition(": ")[2] for each in found.unblinded] == ["to see"]
+
+
+def test_a_study_can_say_that_it_is_not_blind(tmp_path: Path) -> None:
+    study = study_of(tmp_path, hypotheses=(hypothesis(),), blind=False)
+
+    results = ps.run_study(study, agent_bindings={"a": helped}, only=Selection(limit=4))
+
+    assert not results.analyze().is_blind
+    assert ps.Study(**study.to_dict()).blind is False
+    assert "blind" not in study_of(tmp_path).to_dict()
+
+
+def test_unblinding_needs_a_reason(tmp_path: Path) -> None:
+    study = study_of(tmp_path, hypotheses=(hypothesis(),))
+    results = ps.run_study(study, agent_bindings={"a": helped}, only=Selection(limit=4))
+
+    with pytest.raises(ps.PenstockError, match="say why"):
+        results.analyze(unblind=" ")
+
+    assert results.analyze().is_blind
 
 
 def test_a_study_without_hypotheses_has_nothing_to_be_blind_to(tmp_path: Path) -> None:

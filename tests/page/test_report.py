@@ -11,6 +11,7 @@ from penstock.page.render import figures_of, render
 from penstock.page.report import report_view, write_report
 from penstock.page.view import ReportView
 from penstock.store.reader import StoreReader
+from penstock.store.unblinding import unblind
 from tests.page.studies import HOSTILE, answer, run_study
 
 
@@ -98,7 +99,9 @@ def test_while_runs_are_left_nothing_by_condition_is_in_the_page(tmp_path: Path)
         return await answer(ctx)
 
     results = run_study(tmp_path, agent=stops)
-    blind, seen = view_of(results), view_of(results, unblind=True)
+    blind = view_of(results)
+    unblind(results, "the budget is cut")
+    seen = view_of(results)
 
     assert blind.is_blind
     assert "18 of 48 planned runs have not ended" in blind.blind_note
@@ -108,6 +111,7 @@ def test_while_runs_are_left_nothing_by_condition_is_in_the_page(tmp_path: Path)
     assert figures_of(blind) == {}
     assert not seen.is_blind
     assert seen.conditions
+    assert "with 30 of 48 runs ended: the budget is cut" in render(seen)
 
 
 def test_a_study_without_hypotheses_shows_its_effects_as_suggestions(tmp_path: Path) -> None:

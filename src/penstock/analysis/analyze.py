@@ -25,6 +25,7 @@ from penstock.analysis.regression import Regression, regress
 from penstock.analysis.sample import Sample
 from penstock.analysis.verdicts import Family, HypothesisResult, judge
 from penstock.store.reader import StoreReader
+from penstock.store.unblinding import is_blind, unblindings
 from penstock.study.model import Study
 
 __all__ = ["Analysis", "OutcomeAnalysis", "analyze"]
@@ -85,6 +86,7 @@ class Analysis(Fact):
             declares hypotheses and runs are left: who looks and goes on rejects more true null
             hypotheses than the 5 % that are meant.
         is_exploratory: Whether nothing was declared, so that every effect is a suggestion.
+        unblinded: Who looked at what conditions came to while runs were left, each in a sentence.
     """
 
     study_id: str
@@ -96,16 +98,15 @@ class Analysis(Fact):
     ended: int = 0
     is_blind: bool = False
     is_exploratory: bool = False
+    unblinded: tuple[str, ...] = ()
 
 
-def analyze(store: StoreReader, study: Study, *, unblind: bool = False) -> Analysis:
+def analyze(store: StoreReader, study: Study) -> Analysis:
     """Analyse what a store holds of a study, as the study declares it.
 
     Args:
         store: The study's store.
         study: The study; its outcomes, hypotheses and analysis plans say what is asked.
-        unblind: Show what each condition came to although runs of a study with declared
-            hypotheses are left.
 
     Raises:
         ValidationError: the extra ``penstock[analysis]`` is not installed.
@@ -120,8 +121,9 @@ def analyze(store: StoreReader, study: Study, *, unblind: bool = False) -> Analy
         "planned": planned,
         "ended": ended,
         "is_exploratory": not study.hypotheses,
+        "unblinded": tuple(str(each) for each in unblindings(store)),
     }
-    if study.hypotheses and ended < planned and not unblind:
+    if is_blind(store, study):
         return _blind(stated, samples, study)
 
     questions = [question_of(hypothesis, samples) for hypothesis in study.hypotheses]

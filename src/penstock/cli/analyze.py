@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.arguments import JsonOption, TargetArgument, UnblindOption
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import emit, errors_told, listed, say
 
@@ -27,14 +27,20 @@ def analyze(
         list[str] | None,
         typer.Option(metavar="H", help="Exit 13 unless this hypothesis holds; may be repeated."),
     ] = None,
+    unblind: UnblindOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show what came of a study: a verdict for each hypothesis, and each condition's estimate."""
     from penstock.analysis.analyze import analyze as analyze_store
     from penstock.cli.target import find_directory
     from penstock.store.reader import StoreReader
+    from penstock.store.unblinding import unblind as make_unblind
 
-    with StoreReader(find_directory(study)) as store, store.snapshot():
+    directory = find_directory(study)
+    if unblind is not None:
+        make_unblind(directory, unblind)
+
+    with StoreReader(directory) as store, store.snapshot():
         found = analyze_store(store, store.study())
 
     known = {each.hypothesis_id: each for each in found.hypotheses}
@@ -59,6 +65,7 @@ def analyze(
 def _told(found: Analysis) -> Iterator[str]:
     primary = found.outcomes[found.primary]
     yield f"{found.study_id}: {found.ended:,} of {found.planned:,} runs, outcome {found.primary}"
+    yield from found.unblinded
     for each in found.hypotheses:
         yield f"{each.hypothesis_id}: {each.sentence}"
 

@@ -17,6 +17,7 @@ __all__ = [
     "ProgressOption",
     "StudyArgument",
     "TargetArgument",
+    "UnblindOption",
     "VerboseOption",
     "given_path",
     "number_or_auto",
@@ -109,5 +110,12 @@ DryRunOption = Annotated[
 ]
 ProgressOption = Annotated[
     bool | None, typer.Option(help="Show progress; the default is to, but with --json not to.")
+]
+UnblindOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REASON",
+        help="Show what conditions came to although runs are left; why is kept, and reported.",
+    ),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Say more on stderr.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli.arguments import JsonOption, TargetArgument, given_path
+from penstock.cli.arguments import JsonOption, TargetArgument, UnblindOption, given_path
 from penstock.cli.output import emit, errors_told, say
 
 __all__ = ["report"]
@@ -37,6 +37,7 @@ def report(
         Answers, typer.Option(help="Whose texts go into the page: answers and errors.")
     ] = Answers.all,
     show: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+    unblind: UnblindOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write what came of a study as one page: verdicts, evidence, and every run."""
@@ -44,17 +45,22 @@ def report(
     from penstock.cli.target import find_directory
     from penstock.page.report import write_report
     from penstock.store.reader import StoreReader
+    from penstock.store.unblinding import is_blind
+    from penstock.store.unblinding import unblind as make_unblind
 
     directory = find_directory(study)
     path = (directory / "report.html" if to is None else to).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
+    if unblind is not None:
+        make_unblind(directory, unblind)
+
     with StoreReader(directory) as store, store.snapshot():
         declared = store.study()
-        is_blind = bool(declared.hypotheses) and store.count() < store.planned()
+        is_withheld = is_blind(store, declared)
         write_report(store, declared, path, texts=texts.value)
 
     if json:
-        emit(Reported(study_id=declared.study_id, path=str(path), is_blind=is_blind))
+        emit(Reported(study_id=declared.study_id, path=str(path), is_blind=is_withheld))
     else:
         say(f"report: {path}")
 

@@ -39,6 +39,7 @@ from penstock.page.view import (
     Verdict,
 )
 from penstock.store.reader import StoreReader
+from penstock.store.unblinding import is_blind, unblindings
 from penstock.study.model import Study
 
 __all__ = ["report_view", "write_report"]
@@ -58,20 +59,16 @@ def write_report(store: StoreReader, study: Study, path: Path, *, texts: Texts =
         aside.write_text(page, encoding="utf-8")
 
 
-def report_view(
-    store: StoreReader, study: Study, *, texts: Texts = "all", unblind: bool = False
-) -> ReportView:
+def report_view(store: StoreReader, study: Study, *, texts: Texts = "all") -> ReportView:
     """Return all that the page shows.
 
     Args:
         store: The study's store.
         study: The study as it is declared.
         texts: Whose answers go into the page.
-        unblind: Show what each condition came to although runs of a study with declared
-            hypotheses are left.
     """
     try:
-        analysis: Analysis | None = analyze(store, study, unblind=unblind)
+        analysis: Analysis | None = analyze(store, study)
     except ValidationError:  # the extra is not installed: counts, means, flow and runs remain
         analysis = None
 
@@ -79,7 +76,7 @@ def report_view(
     outcome = outcomes_of(study)[0]
     sample = readings.sample(outcome)
     planned, ended = store.planned(), store.count()
-    is_blind = bool(study.hypotheses) and ended < planned and not unblind
+    is_withheld = is_blind(store, study)
     found = None if analysis is None else analysis.outcomes[analysis.primary]
     is_share = sample.is_binary
     return ReportView(
@@ -89,14 +86,15 @@ def report_view(
         facts=_facts(store, study, sample, readings),
         outcome=outcome.name,
         is_share=is_share,
-        is_blind=is_blind,
-        blind_note=_blind_note(planned, ended) if is_blind else "",
+        is_blind=is_withheld,
+        blind_note=_blind_note(planned, ended) if is_withheld else "",
+        unblinded=tuple(str(each) for each in unblindings(store)),
         is_exploratory=not study.hypotheses,
         lacks_analysis=analysis is None,
         verdicts=tuple(_verdicts(analysis, study, is_share=is_share)),
         signals=signals_of(store, study, found, planned=planned, ended=ended),
         problems=sample.problems,
-        **({} if is_blind else _by_condition(readings, sample, found)),
+        **({} if is_withheld else _by_condition(readings, sample, found)),
         **_flow(sample, planned, found),
         design=tuple(_design(study, sample, store)),
         methods=methods_of(study, sample, analysis),
@@ -104,7 +102,7 @@ def report_view(
             store,
             readings.places(sample),
             sample.problems,
-            [None] * ended if is_blind else [run.value for run in sample.runs],
+            [None] * ended if is_withheld else [run.value for run in sample.runs],
             texts=texts,
             briefs={problem.problem_id: problem.brief for problem in study.problems},
         ),
@@ -138,7 +136,8 @@ def _flow(sample: Sample, planned: int, found: OutcomeAnalysis | None) -> dict[s
 def _blind_note(planned: int, ended: int) -> str:
     return (
         f"{planned - ended:,} of {planned:,} planned runs have not ended, and the study declares "
-        "hypotheses: what each condition came to is withheld until then."
+        "hypotheses: what each condition came to is withheld until then "
+        "(penstock report --unblind REASON shows it)."
     )
 
 

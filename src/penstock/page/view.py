@@ -158,6 +158,7 @@ class ReportView(Fact):
         is_share: Whether it is a share of right answers.
         is_blind: Whether what conditions came to is withheld while runs are left.
         blind_note: Why, where it is.
+        unblinded: Who looked while runs were left, each in a sentence.
         is_exploratory: Whether the verdicts are effects that nobody declared.
         lacks_analysis: Whether the extra that makes intervals and verdicts is not installed.
         verdicts: A verdict for each hypothesis, or an effect for each factor.
@@ -184,6 +185,7 @@ class ReportView(Fact):
     is_share: bool = False
     is_blind: bool = False
     blind_note: str = ""
+    unblinded: tuple[str, ...] = ()
     is_exploratory: bool = False
     lacks_analysis: bool = False
     verdicts: tuple[Verdict, ...] = ()

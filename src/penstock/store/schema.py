@@ -11,6 +11,7 @@
     scoring      an evaluator at the answers to a problem; one without ``place`` is of before
     scored       which attempts each scoring has scored, in which session, and what it took
     evaluation   scores, by attempt and scoring
+    unblinding   who looked at what conditions came to while runs were left, and why
 
 Tables may change from one layout to the next; the views go on showing what they show.
 """
@@ -227,6 +228,13 @@ CREATE TABLE scored (
     cost_usd REAL NOT NULL,
     PRIMARY KEY (attempt_id, scoring_id)
 ) WITHOUT ROWID;
+
+CREATE TABLE unblinding (
+    at TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    ended INTEGER NOT NULL,         -- runs of the plan that had a result then
+    planned INTEGER NOT NULL
+);
 
 CREATE TABLE evaluation (
     attempt_id INTEGER NOT NULL,

@@ -71,6 +71,8 @@ class Study(Declaration):
             ``file.py:attr``, or a name that an installed package registers
             (``penstock.subscribers``).
         run_order: In which order runs are started.
+        blind: Whether what conditions came to is withheld until every planned run has ended, where
+            the study declares hypotheses.
         output_dir: Where results go; relative to the study file, or to the working directory.
         base_dir: The folder of the study file; relative paths start there.
         study_file: The file that it was read from; None for a study made in Python.
@@ -95,6 +97,7 @@ class Study(Declaration):
     execution: Execution = Execution()
     seed_policy: SeedPolicy = SeedPolicy()
     run_order: RunOrder = RunOrder.BLOCKED
+    blind: bool = True
     output_dir: Path | None = None
     provenance_metadata: JsonMapping = EMPTY
     notes: Text = ""
@@ -211,6 +214,9 @@ class Study(Declaration):
         )
         if not self.subscribers:  # older readers know nothing of them
             del payload["subscribers"]
+
+        if self.blind:
+            del payload["blind"]
 
         # What stands in `run_budget`, where older readers look for it, is not written twice.
         execution = self.execution.model_dump(
