@@ -37,6 +37,7 @@ class RunnerOptions(TypedDict, total=False):
         limiters: See `Execution`.
         grace_s: See `Execution`.
         stall_threshold_s: See `Execution`.
+        report: See `Execution`.
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
         conditions: Conditions to use in place of those the study's design makes.
@@ -67,6 +68,7 @@ class RunnerOptions(TypedDict, total=False):
     limiters: Mapping[str, int] | None
     grace_s: float | None
     stall_threshold_s: float | None
+    report: bool | None
     agent_bindings: Mapping[str, Any] | None
     problem_registry: Mapping[str, Any] | None
     conditions: Sequence[Condition] | None

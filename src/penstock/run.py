@@ -30,7 +30,14 @@ from penstock.summary import StudySummary
 if TYPE_CHECKING:
     from penstock.analysis.analyze import Analysis
 
-__all__ = ["StudyResult", "arun_study", "resume_study", "run_interruptibly", "run_study"]
+__all__ = [
+    "StudyResult",
+    "arun_study",
+    "resume_study",
+    "run_interruptibly",
+    "run_study",
+    "runner_that_reports_later",
+]
 
 
 class StudyResult(Sequence[RunResult]):
@@ -179,12 +186,34 @@ def run_study(
         RunningLoopError: an event loop is running here; ``await arun_study(...)`` instead.
     """
     _refuse_in_running_loop()
-    runner = StudyRunner(study, **options)
+    runner, wants_report = runner_that_reports_later(study, options)
     runner.on(StudyStarted)(_warn)
-    if not dry_run and anyio.run(partial(run_interruptibly, runner)):
-        raise KeyboardInterrupt
+    if not dry_run:
+        if anyio.run(partial(run_interruptibly, runner)):
+            raise KeyboardInterrupt
+
+        if wants_report:
+            _report(runner)
 
     return StudyResult(runner.output_dir, runner.summary, dry_run=dry_run)
+
+
+def runner_that_reports_later(study: Study, options: RunnerOptions) -> tuple[StudyRunner, bool]:
+    """Make a runner for one who makes the report when it has run, and say whether it is wanted."""
+    said = options.get("report")
+    wanted = study.execution.report if said is None else said
+    without: RunnerOptions = {**options, "report": False}
+    return StudyRunner(study, **without), wanted is not False
+
+
+def _report(runner: StudyRunner) -> None:
+    """Write the report; a study that has run is not failed by its page."""
+    from penstock.page.conclusion import conclude  # noqa: PLC0415 - slow to import
+
+    try:
+        conclude(runner.output_dir, runner.study)
+    except Exception as error:  # noqa: BLE001 - said, whatever it is
+        warnings.warn(f"the report could not be made: {error}", UserWarning, stacklevel=3)
 
 
 def resume_study(

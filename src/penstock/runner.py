@@ -35,7 +35,7 @@ from penstock.store.reader import holds_plan
 from penstock.store.restored import Restored
 from penstock.store.writer import Store
 from penstock.study.model import Study
-from penstock.subscribers import checkpoint, export, log, progress
+from penstock.subscribers import checkpoint, export, log, progress, report
 from penstock.summary import StudySummary
 
 __all__ = ["StudyRunner"]
@@ -82,8 +82,8 @@ class StudyRunner:
         self._listeners = Listeners(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
         self._subscribed = [Listener(subscriber) for subscriber in named]
-        self._durable = given["checkpoint"]
-        self._show_progress = given["show_progress"]
+        self._subscribed += report.wanted(execution, self.output_dir)
+        self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
         self._fresh, self._rescore = given["fresh"], given["rescore"]
         self._only = given["only"]
         self._chosen = choose(self.plan, self._only)

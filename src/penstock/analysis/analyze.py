@@ -101,12 +101,14 @@ class Analysis(Fact):
     unblinded: tuple[str, ...] = ()
 
 
-def analyze(store: StoreReader, study: Study) -> Analysis:
+def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> Analysis:
     """Analyse what a store holds of a study, as the study declares it.
 
     Args:
         store: The study's store.
         study: The study; its outcomes, hypotheses and analysis plans say what is asked.
+        with_models: Whether regressions, mixed models and estimating equations are fitted beside
+            the paired tests; no verdict depends on them.
 
     Raises:
         ValidationError: the extra ``penstock[analysis]`` is not installed.
@@ -134,7 +136,12 @@ def analyze(store: StoreReader, study: Study) -> Analysis:
         **stated,
         outcomes={
             name: _of_outcome(
-                name, sample, study, [each for each in questions if each.outcome == name], sizes
+                name,
+                sample,
+                study,
+                [each for each in questions if each.outcome == name],
+                sizes,
+                with_models=with_models,
             )
             for name, sample in samples.items()
         },
@@ -191,6 +198,8 @@ def _of_outcome(
     study: Study,
     questions: Sequence[Question],
     family_sizes: Mapping[str, int],
+    *,
+    with_models: bool,
 ) -> OutcomeAnalysis:
     baselines = _baselines(sample, study, questions)
     compared = _comparisons(sample, baselines, questions, family_sizes)
@@ -218,12 +227,16 @@ def _of_outcome(
             {key: missing_by_condition(sample, each, key) for key, each in weights.items()}
         ),
         bounds=_present({key: bounds_of(sample, each) for key, each in weights.items()}),
-        **_models(
-            sample,
-            [{each: _codes(sample, each, baselines) for each in effects}]
-            if effects
-            else [{key: _halved(each)} for key, each in weights.items()],
-            has_random_effects=any(plan.random_effects for plan in study.analysis_plans),
+        **(
+            _models(
+                sample,
+                [{each: _codes(sample, each, baselines) for each in effects}]
+                if effects
+                else [{key: _halved(each)} for key, each in weights.items()],
+                has_random_effects=any(plan.random_effects for plan in study.analysis_plans),
+            )
+            if with_models
+            else {}
         ),
     )
 

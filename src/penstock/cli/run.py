@@ -76,6 +76,10 @@ def run(
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failed run.")] = False,
     max_failures: MaxFailuresOption = None,
+    report: Annotated[
+        bool | None,
+        typer.Option(help="Write report.html at the end; the default is to."),
+    ] = None,
     dry_run: DryRunOption = False,
     progress: ProgressOption = None,
     json: JsonOption = False,
@@ -111,6 +115,7 @@ def run(
         fail_fast=fail_fast,
         max_failures=max_failures,
         fresh=fresh,
+        report=report,
         show_progress=not json if progress is None else progress,
         json=json,
         verbose=verbose,

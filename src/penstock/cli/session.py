@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn, TextIO
+from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TextIO
 
 import anyio
 import typer
@@ -19,11 +19,14 @@ from penstock.cli.target import Target, find_target
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.planning.selection import Selection, choose
-from penstock.run import run_interruptibly
+from penstock.run import run_interruptibly, runner_that_reports_later
 from penstock.runner import StudyRunner
 from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
 from penstock.summary import StudySummary
+
+if TYPE_CHECKING:
+    from penstock.page.conclusion import Conclusion
 
 __all__ = ["RunRequest", "done_line", "launched", "run", "runner_of", "tell_rounding"]
 
@@ -46,6 +49,7 @@ class RunRequest(NamedTuple):
     fail_fast: bool = False
     fresh: bool = False
     rescore: bool = False
+    report: bool | None = None
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -53,9 +57,10 @@ def run(named: str | None, request: RunRequest) -> None:
     with patient_streams() as stdout, errors_told():
         show_logs(verbose=request.verbose)
         target = find_target(named, request.output_dir)
-        runner = runner_of(target, request)
+        runner, wants_report = runner_of(target, request)
         tell_rounding(runner, request.only)
-        raise typer.Exit(_Session(runner, request, stdout).run())
+        session = _Session(runner, request, stdout, wants_report=wants_report)
+        raise typer.Exit(session.run())
 
 
 def tell_rounding(runner: StudyRunner, only: Selection) -> None:
@@ -68,8 +73,8 @@ def tell_rounding(runner: StudyRunner, only: Selection) -> None:
         )
 
 
-def runner_of(target: Target, request: RunRequest) -> StudyRunner:
-    """Make the runner that a request asks for.
+def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
+    """Make the runner that a request asks for, and say whether a report is wanted at the end.
 
     Raises:
         ValidationError: the study cannot be run as declared, or as asked for.
@@ -98,16 +103,22 @@ def runner_of(target: Target, request: RunRequest) -> StudyRunner:
     if request.fail_fast:
         options["fail_fast"] = True
 
-    return StudyRunner(study, **options)
+    if request.report is not None:
+        options["report"] = request.report
+
+    return runner_that_reports_later(study, options)
 
 
 class _Session:
     """One run of a study on the command line."""
 
-    def __init__(self, runner: StudyRunner, request: RunRequest, stdout: TextIO) -> None:
+    def __init__(
+        self, runner: StudyRunner, request: RunRequest, stdout: TextIO, *, wants_report: bool
+    ) -> None:
         self._runner = runner
         self._request = request
         self._stdout = stdout
+        self._wants_report = wants_report
         self._interrupts = 0
         self._is_launched = False
 
@@ -122,8 +133,9 @@ class _Session:
             self.done()
 
         code = self._exit_code()
+        concluded = None if code is ExitCode.INTERRUPTED else self._conclude()
         if not self._request.json:
-            self._sum_up(code)
+            self._sum_up(code, concluded)
 
         return code
 
@@ -180,7 +192,18 @@ class _Session:
         self.done()
         os._exit(ExitCode.INTERRUPTED)
 
-    def _sum_up(self, code: ExitCode) -> None:
+    def _conclude(self) -> Conclusion | None:
+        """Find what came of the study; one that has run is not failed by its page."""
+        from penstock.page.conclusion import conclude
+
+        runner = self._runner
+        try:
+            return conclude(runner.output_dir, runner.study, wants_report=self._wants_report)
+        except Exception as error:  # noqa: BLE001 - said, whatever it is
+            say(f"the report could not be made: {type(error).__name__}: {error}")
+            return None
+
+    def _sum_up(self, code: ExitCode, concluded: Conclusion | None) -> None:
         """Say what came of it, where the results are, and what to do next."""
         summary = self._runner.summary
         say(
@@ -188,6 +211,10 @@ class _Session:
             f"runs: {_counts(summary)}",
             f"results: {self._runner.output_dir}",
         )
+        if concluded is not None:
+            say(*concluded.finding)
+            say(*([f"report: {concluded.report}"] if concluded.report else []))
+
         if summary.failed:
             with StoreReader(self._runner.output_dir) as store:
                 say(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,15 @@ from penstock.study.model import Study
 __all__ = ["report_view", "write_report"]
 
 
-def write_report(store: StoreReader, study: Study, path: Path, *, texts: Texts = "all") -> None:
+def write_report(
+    store: StoreReader,
+    study: Study,
+    path: Path,
+    *,
+    texts: Texts = "all",
+    analysis: Analysis | None = None,
+    mark: str = "",
+) -> None:
     """Write the report of a study as one HTML file, which loads nothing from anywhere.
 
     Args:
@@ -53,24 +62,29 @@ def write_report(store: StoreReader, study: Study, path: Path, *, texts: Texts =
         study: The study as it is declared.
         path: The file.
         texts: Whose answers go into the page.
+        analysis: What came of the study; made where it is not given.
+        mark: What is written after the page, for whoever made it to know it by.
     """
-    page = render(report_view(store, study, texts=texts))
+    page = render(report_view(store, study, texts=texts, analysis=analysis)) + mark
     with set_aside(path) as aside:
         aside.write_text(page, encoding="utf-8")
 
 
-def report_view(store: StoreReader, study: Study, *, texts: Texts = "all") -> ReportView:
+def report_view(
+    store: StoreReader, study: Study, *, texts: Texts = "all", analysis: Analysis | None = None
+) -> ReportView:
     """Return all that the page shows.
 
     Args:
         store: The study's store.
         study: The study as it is declared.
         texts: Whose answers go into the page.
+        analysis: What came of the study; made where it is not given.
     """
-    try:
-        analysis: Analysis | None = analyze(store, study)
-    except ValidationError:  # the extra is not installed: counts, means, flow and runs remain
-        analysis = None
+    if analysis is None:
+        # Without the extra counts, means, flow and runs remain.
+        with suppress(ValidationError):
+            analysis = analyze(store, study, with_models=False)
 
     readings = Readings(store, study)
     outcome = outcomes_of(study)[0]

@@ -1,9 +1,9 @@
 """Blinding: what a study's conditions came to is withheld while runs of it are left.
 
-Who looks at a pilot and goes on rejects more true null hypotheses than the 5 % that are meant (8.7 %
+Looking at a pilot and going on rejects more true null hypotheses than the 5 % that are meant (8.7 %
 after one look, 13.3 % after four). So what sums up a study that declares hypotheses shows nothing
-by condition until every planned run has ended. Somebody may have a reason to look earlier; it is
-kept, and stands in the report. Rows and SQL stay open.
+by condition until every planned run has ended. There may be a reason to look earlier; it is kept,
+and stands in the report. Rows and SQL stay open.
 """
 
 from __future__ import annotations

@@ -88,6 +88,9 @@ class Execution(Declaration):
         grace_s: How long runs in flight may go on after a cancellation, in seconds.
         stall_threshold_s: How long the event loop may stand still before the study says so
             (`LoopStalled`), in seconds; null to keep no watch.
+        report: Whether ``report.html`` is written at the end. Where not said, `penstock run` and
+            `run_study` write it, and `arun_study` and `StudyRunner` do not; these make it in a
+            process of its own.
     """
 
     concurrency: Concurrency = 1
@@ -99,6 +102,7 @@ class Execution(Declaration):
     limiters: Mapping[Name, PositiveWhole] = EMPTY
     grace_s: NotNegative = 10.0
     stall_threshold_s: Positive | None = 0.1
+    report: Flag | None = None
 
     @field_validator("concurrency")
     @classmethod
