@@ -36,7 +36,12 @@ def module_name(path: Path) -> str:
     return ".".join(parts if parts == ("__init__",) or parts[-1] != "__init__" else parts[:-1])
 
 
-PATHS = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
+TEMPLATES = ROOT / "cli" / "templates"
+"""Studies that `penstock init` copies; no part of the house."""
+
+PATHS = {
+    module_name(path): path for path in sorted(ROOT.rglob("*.py")) if TEMPLATES not in path.parents
+}
 MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
 
 

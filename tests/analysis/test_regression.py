@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from penstock.analysis.analyze import _codes, _halved
+from penstock.analysis.comparisons import codes_of, halved
 from penstock.analysis.contrasts import compare, contrast_of
 from penstock.analysis.models import fit_estimating_equation, fit_mixed_model
 from penstock.analysis.regression import regress
@@ -19,7 +19,7 @@ def test_balanced_data_give_the_paired_t_test_again() -> None:
     sample = sample_of({"right": values[0].tolist(), "left": values[1].tolist()})
     weights = contrast_of(sample, "tone", "left", "right")
 
-    found = regress(sample, {"x": _halved(weights)})["x"]
+    found = regress(sample, {"x": halved(weights)})["x"]
 
     paired = compare(sample, "x", weights)
     assert found.coefficient == pytest.approx(paired.difference)
@@ -34,7 +34,7 @@ def test_unbalanced_data_have_the_clustered_error_of_statsmodels_without_its_dum
     right = [RNG.normal(size=n).tolist() for n in (2, 1, 3, 2, 4)]
     sample = sample_of({"right": right, "left": left})
 
-    found = regress(sample, {"x": _halved(contrast_of(sample, "tone", "left", "right"))})["x"]
+    found = regress(sample, {"x": halved(contrast_of(sample, "tone", "left", "right"))})["x"]
 
     y, side, problem = [], [], []
     for code, cells in ((-0.5, right), (0.5, left)):
@@ -57,7 +57,7 @@ def test_effects_of_two_factors_are_differences_and_a_difference_of_differences(
     sample = crossed(cells)
     baselines = {"a": "a0", "b": "b0"}
 
-    found = regress(sample, {name: _codes(sample, name, baselines) for name in ("a", "b", "a:b")})
+    found = regress(sample, {name: codes_of(sample, name, baselines) for name in ("a", "b", "a:b")})
 
     mean = {levels: np.mean(values) for levels, values in cells.items()}
     interaction = (mean["a1", "b1"] - mean["a0", "b1"]) - (mean["a1", "b0"] - mean["a0", "b0"])
@@ -66,7 +66,7 @@ def test_effects_of_two_factors_are_differences_and_a_difference_of_differences(
 
 def test_effects_that_cannot_be_told_apart_have_no_regression() -> None:
     sample = sample_of({"right": [[0.1], [0.2]], "left": [[0.3], [0.5]]})
-    weights = _halved(contrast_of(sample, "tone", "left", "right"))
+    weights = halved(contrast_of(sample, "tone", "left", "right"))
 
     assert regress(sample, {"x": weights, "again": weights}) == {}
     assert regress(sample_of({"right": [[1.0]] * 3, "left": [[1.0]] * 3}), {"x": weights}) == {}
@@ -78,7 +78,7 @@ def test_a_mixed_model_of_balanced_data_has_the_error_and_the_df_of_the_paired_t
     sample = sample_of({"right": values[0].tolist(), "left": values[1].tolist()})
     weights = contrast_of(sample, "tone", "left", "right")
 
-    found = fit_mixed_model(sample, {"x": _halved(weights)})["x"]
+    found = fit_mixed_model(sample, {"x": halved(weights)})["x"]
 
     paired = compare(sample, "x", weights)
     assert (found.coefficient, found.df) == pytest.approx((paired.difference, paired.df))
@@ -90,12 +90,12 @@ def test_an_estimating_equation_of_shares_is_the_log_odds_ratio() -> None:
     sample = sample_of({"right": right, "left": left})
 
     found = fit_estimating_equation(
-        sample, {"x": _halved(contrast_of(sample, "tone", "left", "right"))}
+        sample, {"x": halved(contrast_of(sample, "tone", "left", "right"))}
     )["x"]
 
     assert found.coefficient == pytest.approx(np.log(9))
     always = sample_of({"right": [[1]] * 4, "left": left})
-    weights = _halved(contrast_of(always, "tone", "left", "right"))
+    weights = halved(contrast_of(always, "tone", "left", "right"))
     assert fit_estimating_equation(always, {"x": weights}) == {}
 
 
@@ -104,7 +104,7 @@ def test_an_estimating_equation_never_has_an_error_that_is_not_a_number(
     values: list[list[float]],
 ) -> None:
     sample = sample_of({"right": values, "left": values})
-    weights = _halved(contrast_of(sample, "tone", "left", "right"))
+    weights = halved(contrast_of(sample, "tone", "left", "right"))
 
     found = fit_estimating_equation(sample, {"x": weights})
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import prod
 from typing import Any, TypeVar
 
 from penstock._base.fact import EMPTY, Fact
-from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
-from penstock.analysis.distributions import t_quantile
+from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
+from penstock.analysis.contrasts import Contrast, Weights
 from penstock.analysis.effects import Dunnett, FactorTest, factor_test, main_effects, with_control
-from penstock.analysis.estimates import ConditionEstimate, Interval, estimate_condition
+from penstock.analysis.estimates import ConditionEstimate, estimate_condition
 from penstock.analysis.missingness import Bounds, Flow, bounds_of, flow_of, missing_by_condition
 from penstock.analysis.models import (
     EstimatingEquation,
@@ -201,8 +200,8 @@ def _of_outcome(
     *,
     with_models: bool,
 ) -> OutcomeAnalysis:
-    baselines = _baselines(sample, study, questions)
-    compared = _comparisons(sample, baselines, questions, family_sizes)
+    baselines = baselines_of(sample, study, questions)
+    compared = comparisons_of(sample, baselines, questions, family_sizes)
     effects = main_effects(sample, baselines) if len(sample.factors()) > 1 else {}
     is_binary = sample.is_binary
     weights = {key: each for key, (_, each) in compared.items()}
@@ -230,9 +229,9 @@ def _of_outcome(
         **(
             _models(
                 sample,
-                [{each: _codes(sample, each, baselines) for each in effects}]
+                [{each: codes_of(sample, each, baselines) for each in effects}]
                 if effects
-                else [{key: _halved(each)} for key, each in weights.items()],
+                else [{key: halved(each)} for key, each in weights.items()],
                 has_random_effects=any(plan.random_effects for plan in study.analysis_plans),
             )
             if with_models
@@ -269,71 +268,3 @@ def _unit_note(sample: Sample) -> str | None:
         f"There is one problem only; its {most:,} replicates are the unit, and nothing is said of "
         "other problems."
     )
-
-
-def _baselines(sample: Sample, study: Study, questions: Iterable[Question]) -> dict[str, Any]:
-    """Choose what other levels are compared with: as declared, else as marked, else the first."""
-    wanted = {
-        factor.name: level.value
-        for factor in study.factors
-        for level in factor.levels
-        if level.metadata.get("is_baseline")
-    }
-    for question in questions:
-        contrast = question.contrast
-        if contrast is not None and ":" not in contrast.name:
-            wanted[contrast.factor] = contrast.right
-
-    return {
-        factor: next((each for each in levels if str(each) == str(wanted.get(factor))), levels[0])
-        for factor, levels in sample.factors().items()
-    }
-
-
-def _comparisons(
-    sample: Sample,
-    baselines: Mapping[str, Any],
-    questions: Iterable[Question],
-    family_sizes: Mapping[str, int],
-) -> dict[str, tuple[Contrast, Weights]]:
-    """Return what hypotheses compare, then each level with its factor's baseline."""
-    found: dict[str, tuple[Contrast, Weights]] = {}
-    for each in questions:
-        if each.contrast is not None and ":" not in each.contrast.name:
-            count = family_sizes.get(each.hypothesis.hypothesis_id, 1)
-            found[each.contrast.name] = (_with_simultaneous(each.contrast, count), each.weights)
-
-    for factor, base in baselines.items():
-        for level in sample.factors()[factor]:
-            name = f"{level}-{base}"
-            if level != base and name not in found:
-                weights = contrast_of(sample, factor, level, base)
-                sides = (str(level), str(base))
-                found[name] = (compare(sample, name, weights, factor=factor, sides=sides), weights)
-
-    return found
-
-
-def _with_simultaneous(contrast: Contrast, hypotheses: int) -> Contrast:
-    """Add the interval that holds together with those of the other hypotheses (Bonferroni)."""
-    if contrast.se is None or contrast.df is None or contrast.difference is None:
-        return contrast
-
-    half = t_quantile(1 - 0.025 / hypotheses, contrast.df) * contrast.se
-    interval = Interval(low=contrast.difference - half, high=contrast.difference + half)
-    return contrast.model_copy(update={"simultaneous": interval})
-
-
-def _halved(weights: Weights) -> Weights:
-    return {arm: 0.5 if weight > 0 else -0.5 for arm, weight in weights.items()}
-
-
-def _codes(sample: Sample, effect: str, baselines: Mapping[str, Any]) -> Weights:
-    """Code an effect so that its coefficient is a difference of means, or of differences."""
-    factors = effect.split(":")
-    return {
-        arm: prod(
-            -0.5 if sample.level_of(arm, factor) == baselines[factor] else 0.5 for factor in factors
-        )
-        for arm in range(len(sample.arms))
-    }

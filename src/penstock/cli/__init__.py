@@ -19,7 +19,9 @@ from penstock.cli import (
     check,
     doctor,
     export,
+    init,
     plan,
+    preview,
     report,
     rescore,
     run,
@@ -79,9 +81,11 @@ def _penstock(
 
 
 for _name, _command in (
+    ("init", init.init),
     ("run", run.run),
     ("check", check.check),
     ("plan", plan.plan),
+    ("preview", preview.preview),
     ("status", status.status),
     ("analyze", analyze.analyze),
     ("report", report.report),

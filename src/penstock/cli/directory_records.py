@@ -8,7 +8,16 @@ from penstock._base.fact import Fact
 from penstock.cli.records import Record
 from penstock.summary import Failure, SessionSummary, Spent
 
-__all__ = ["Diagnosed", "Exported", "Failure", "Found", "Reported", "Session", "Standing"]
+__all__ = [
+    "Diagnosed",
+    "Exported",
+    "Failure",
+    "Found",
+    "Initialized",
+    "Reported",
+    "Session",
+    "Standing",
+]
 
 
 class Session(Fact):
@@ -155,3 +164,19 @@ class Reported(Record):
     study_id: str
     path: str
     is_blind: bool
+
+
+class Initialized(Record):
+    """A study that was written to begin with.
+
+    Args:
+        event: Which line this is.
+        template: Which one.
+        path: Its folder.
+        files: What was written there.
+    """
+
+    event: Literal["init"] = "init"
+    template: str
+    path: str
+    files: tuple[str, ...]

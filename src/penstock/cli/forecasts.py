@@ -10,7 +10,7 @@ from penstock.cli.records import Forecast
 from penstock.planning.plan import Plan
 from penstock.store.restored import Restored
 
-__all__ = ["forecast_lines", "forecasts_of"]
+__all__ = ["cost_in_words", "forecast_lines", "forecasts_of"]
 
 
 def forecasts_of(plan: Plan, kept: Restored | None = None) -> tuple[Forecast, ...]:
@@ -43,14 +43,28 @@ def forecast_lines(found: Iterable[Forecast], *, is_rest: bool) -> Iterator[str]
             (
                 each.who,
                 f"{each.calls:,} calls",
-                f"{_range(each.low_tokens, each.high_tokens, '{:,}')} tokens",
-                "price not known"
-                if each.low_usd is None
-                else _range(each.low_usd, each.high_usd, "${:,.4f}"),
+                _tokens(each),
+                _cost(each),
             )
             for each in found
         ]
     )
+
+
+def cost_in_words(found: Forecast) -> str:
+    """Say what one call uses: ``12 to 212 tokens, $0.0001 to $0.0020``."""
+    return f"{_tokens(found)}, {_cost(found)}"
+
+
+def _tokens(found: Forecast) -> str:
+    return f"{_range(found.low_tokens, found.high_tokens, '{:,}')} tokens"
+
+
+def _cost(found: Forecast) -> str:
+    if found.low_usd is None:
+        return "price not known"
+
+    return _range(found.low_usd, found.high_usd, "${:,.4f}")
 
 
 def _range(low: float, high: float | None, form: str) -> str:

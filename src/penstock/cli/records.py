@@ -22,6 +22,8 @@ __all__ = [
     "Launched",
     "Planned",
     "PlannedCondition",
+    "Previewed",
+    "PreviewedCall",
     "Record",
     "Served",
     "Serving",
@@ -234,6 +236,42 @@ class Planned(Record):
     chat_models: tuple[Forecast, ...]
     chat_models_left: tuple[Forecast, ...]
     output_dir: str
+
+
+class PreviewedCall(Fact):
+    """A call of a chat model in `preview`.
+
+    Args:
+        base_url: Where it would be sent.
+        body: The request's body, as it would be sent.
+        is_judge: Whether it is a judge, whose prompt still lacks the answer.
+        forecast: What the call would use.
+    """
+
+    base_url: str
+    body: Mapping[str, Any]
+    is_judge: bool
+    forecast: Forecast
+
+
+class Previewed(Record):
+    """What `preview` shows of one run.
+
+    Args:
+        event: Which line this is.
+        run: The run, as it would be kept.
+        assignments: The condition's factors and blocks.
+        problem: The problem, as its agent would get it.
+        agent: Where the agent comes from: what the study declares of it.
+        calls: What chat models would be asked.
+    """
+
+    event: Literal["preview"] = "preview"
+    run: Mapping[str, Any]
+    assignments: Mapping[str, Any]
+    problem: Mapping[str, Any]
+    agent: Mapping[str, Any]
+    calls: tuple[PreviewedCall, ...]
 
 
 class Serving(Record):

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.endpoints import Endpoints
 from penstock.models.gate.prices import Prices
+from penstock.models.openai.request_body import body_of
 from penstock.models.prompts import PromptError, scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
 from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import Plan, RunSpec
 
-__all__ = ["Forecast", "forecasts"]
+__all__ = ["Forecast", "PlannedCall", "forecasts", "planned_calls"]
 
 _MOST_SAMPLES = 1000
 _Sample = tuple[CompletionRequest, int]
@@ -39,6 +41,54 @@ class Forecast(NamedTuple):
     high_tokens: int | None
     low_usd: float | None
     high_usd: float | None
+
+
+class PlannedCall(NamedTuple):
+    """What an agent or judge will ask in one run, before anything is asked.
+
+    Args:
+        base_url: Where it is sent.
+        body: The fields of the request's body, as they are sent.
+        is_judge: Whether it is a judge, whose prompt lacks the answer that there is not yet.
+        forecast: What the call will use.
+    """
+
+    base_url: str
+    body: Mapping[str, Any]
+    is_judge: bool
+    forecast: Forecast
+
+
+def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
+    """Yield what the chat agent and the judges of one run will ask, filled in as they will be.
+
+    Args:
+        plan: The plan; its study declares the run's problem.
+        position: The run's place in it.
+
+    Raises:
+        ValidationError: a template cannot be read, or an address is not known.
+        PromptError: a template cannot be filled in for this run.
+    """
+    study, endpoints, spec = plan.study, Endpoints(plan.study), plan.at(position)
+    problem = next(each for each in study.problems if each.problem_id == spec.problem_id)
+    declared = study.agents.get(spec.agent_id)
+    asked = [(f"agent {spec.agent_id!r}", None if declared is None else declared.chat, False)]
+    asked += [(f"evaluator {name!r}", each.judge, True) for name, each in study.evaluators.items()]
+    for who, options, is_judge in asked:
+        if options is None:
+            continue
+
+        template = RequestTemplate(who, options)
+        others = stand_in_answer() if is_judge else {}
+        scope = scope_of(spec, problem, plan.condition_of(spec), **others)
+        request = template.fill_in(scope, spec.seed)
+        yield PlannedCall(
+            endpoints.address(options.base_url),
+            json.loads(body_of(request)),
+            is_judge,
+            _forecast(plan, template, endpoints, [position], is_judge=is_judge),
+        )
 
 
 def forecasts(

@@ -1,0 +1,85 @@
+"""Comparisons: which levels are held against which, from hypotheses and from baselines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import Any
+
+from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
+from penstock.analysis.distributions import t_quantile
+from penstock.analysis.estimates import Interval
+from penstock.analysis.questions import Question
+from penstock.analysis.sample import Sample
+from penstock.study.model import Study
+
+__all__ = ["baselines_of", "codes_of", "comparisons_of", "halved"]
+
+
+def baselines_of(sample: Sample, study: Study, questions: Iterable[Question]) -> dict[str, Any]:
+    """Choose what other levels are compared with: as declared, else as marked, else the first."""
+    wanted = {
+        factor.name: level.value
+        for factor in study.factors
+        for level in factor.levels
+        if level.metadata.get("is_baseline")
+    }
+    for question in questions:
+        contrast = question.contrast
+        if contrast is not None and ":" not in contrast.name:
+            wanted[contrast.factor] = contrast.right
+
+    return {
+        factor: next((each for each in levels if str(each) == str(wanted.get(factor))), levels[0])
+        for factor, levels in sample.factors().items()
+    }
+
+
+def comparisons_of(
+    sample: Sample,
+    baselines: Mapping[str, Any],
+    questions: Iterable[Question],
+    family_sizes: Mapping[str, int],
+) -> dict[str, tuple[Contrast, Weights]]:
+    """Return what hypotheses compare, then each level with its factor's baseline."""
+    found: dict[str, tuple[Contrast, Weights]] = {}
+    for each in questions:
+        if each.contrast is not None and ":" not in each.contrast.name:
+            count = family_sizes.get(each.hypothesis.hypothesis_id, 1)
+            found[each.contrast.name] = (_with_simultaneous(each.contrast, count), each.weights)
+
+    for factor, base in baselines.items():
+        for level in sample.factors()[factor]:
+            name = f"{level}-{base}"
+            if level != base and name not in found:
+                weights = contrast_of(sample, factor, level, base)
+                sides = (str(level), str(base))
+                found[name] = (compare(sample, name, weights, factor=factor, sides=sides), weights)
+
+    return found
+
+
+def _with_simultaneous(contrast: Contrast, hypotheses: int) -> Contrast:
+    """Add the interval that holds together with those of the other hypotheses (Bonferroni)."""
+    if contrast.se is None or contrast.df is None or contrast.difference is None:
+        return contrast
+
+    half = t_quantile(1 - 0.025 / hypotheses, contrast.df) * contrast.se
+    interval = Interval(low=contrast.difference - half, high=contrast.difference + half)
+    return contrast.model_copy(update={"simultaneous": interval})
+
+
+def halved(weights: Weights) -> Weights:
+    """Code a comparison so that its coefficient is a difference of means."""
+    return {arm: 0.5 if weight > 0 else -0.5 for arm, weight in weights.items()}
+
+
+def codes_of(sample: Sample, effect: str, baselines: Mapping[str, Any]) -> Weights:
+    """Code an effect so that its coefficient is a difference of means, or of differences."""
+    factors = effect.split(":")
+    return {
+        arm: prod(
+            -0.5 if sample.level_of(arm, factor) == baselines[factor] else 0.5 for factor in factors
+        )
+        for arm in range(len(sample.arms))
+    }
