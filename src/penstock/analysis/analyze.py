@@ -21,7 +21,7 @@ from penstock.analysis.power import VarianceComponents, variance_components
 from penstock.analysis.questions import Question, families_of, question_of
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.regression import Regression, regress
-from penstock.analysis.sample import Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
 from penstock.analysis.verdicts import Family, HypothesisResult, judge
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
@@ -37,7 +37,8 @@ class OutcomeAnalysis(Fact):
 
     Args:
         outcome: Its name.
-        unit: What is generalised over: ``problem``, or ``replicate`` where there is one problem.
+        unit: What is generalised over: ``problem``; ``replicate`` where there is one problem;
+            ``replicate within problem`` where the analysis plan means these problems only.
         unit_note: A sentence about it, where it is not the problem.
         conditions: An estimate for each condition.
         contrasts: ``left-right`` -> the difference of two levels.
@@ -234,7 +235,7 @@ def _of_outcome(
                 else [{key: halved(each)} for key, each in weights.items()],
                 has_random_effects=any(plan.random_effects for plan in study.analysis_plans),
             )
-            if with_models
+            if with_models and sample.unit == "problem"
             else {}
         ),
     )
@@ -262,6 +263,12 @@ def _present(found: Mapping[str, Found | None]) -> dict[str, Found]:
 def _unit_note(sample: Sample) -> str | None:
     if sample.unit == "problem":
         return None
+
+    if sample.unit == WITHIN_PROBLEMS:
+        return (
+            f"What is found is said of these {len(sample.problems):,} problems and of no others: "
+            "replicates are the unit, within each problem."
+        )
 
     most = max((len(sample.values(arm)) for arm in range(len(sample.arms))), default=0)
     return (

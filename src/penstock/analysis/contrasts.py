@@ -18,10 +18,18 @@ from penstock.analysis.distributions import (
     t_two_sided,
 )
 from penstock.analysis.estimates import Interval, standard_error, t_interval
-from penstock.analysis.other_tests import Equivalence, McNemar, Welch, equivalence, mcnemar, welch
+from penstock.analysis.other_tests import (
+    Equivalence,
+    McNemar,
+    Welch,
+    equivalence,
+    mcnemar,
+    welch,
+)
 from penstock.analysis.power import PairedPower, paired_power
-from penstock.analysis.sample import Floats, Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample, Weights
 from penstock.analysis.sign_flips import sign_flips
+from penstock.analysis.within_contrasts import compare_within_problems
 
 __all__ = [
     "Contrast",
@@ -32,9 +40,6 @@ __all__ = [
     "compare",
     "contrast_of",
 ]
-
-Weights = Mapping[int, float]
-"""Arm -> its weight in a contrast; those above 0 are the left side, those below the right one."""
 
 FEW_PROBLEMS = 30
 """Below so many problems sign flips decide, which need no normal distribution."""
@@ -70,6 +75,9 @@ class Contrast(Fact):
         mcnemar: McNemar's test, where it applies.
         welch: Welch's test, for data that are not paired, or beside the paired test.
         is_paired: Whether problems were scored on both sides.
+        generalizes_to: What it is said of: the ``population`` of problems, or ``these_problems``.
+        is_standardised: Whether it is in standard deviations between the replicates of a problem,
+            because the scales of problems differ.
         simultaneous: The interval that holds with those of all hypotheses of its family.
         power: What the problems' differences say of the design's power.
         undefined: The name of each quantity that does not exist here -> why.
@@ -101,6 +109,8 @@ class Contrast(Fact):
     mcnemar: McNemar | None = None
     welch: Welch | None = None
     is_paired: bool = True
+    generalizes_to: str = "population"
+    is_standardised: bool = False
     simultaneous: Interval | None = None
     power: PairedPower | None = None
     undefined: dict[str, str] = EMPTY
@@ -144,6 +154,9 @@ def compare(
     }
     if sample.unit == "replicate":
         return _of_replicates(sample, weights, identity)
+
+    if sample.unit == WITHIN_PROBLEMS:
+        return Contrast(**identity, **compare_within_problems(sample, weights, delta))
 
     means = np.array([sample.means(arm) for arm in weights])
     differences = np.array(list(weights.values())) @ means

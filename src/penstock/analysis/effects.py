@@ -187,7 +187,7 @@ def with_control(sample: Sample, factor: str, control: Any) -> dict[str, Dunnett
 def _complete(sample: Sample, factor: str) -> Floats | None:
     """Return the means of each level, shape (levels, problems), of problems that have all."""
     levels = sample.factors().get(factor)
-    if not levels or sample.unit == "replicate":
+    if not levels or sample.unit != "problem":
         return None
 
     rows = []

@@ -14,7 +14,8 @@ import numpy as np
 
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.distributions import normal_quantile, t_quantile
-from penstock.analysis.sample import Floats, Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample
+from penstock.analysis.within_problems import estimate_within_problems
 
 __all__ = ["ConditionEstimate", "Interval", "WilsonInterval", "estimate_condition", "t_interval"]
 
@@ -81,8 +82,12 @@ class ConditionEstimate(Fact):
 
 def t_interval(values: Floats, level: float = 0.95) -> Interval:
     """Return Student's interval of a mean; two values or more that differ."""
-    mean, se = float(values.mean()), standard_error(values)
-    half = t_quantile((1 + level) / 2, len(values) - 1) * se
+    return interval_of(float(values.mean()), standard_error(values), len(values) - 1, level)
+
+
+def interval_of(mean: float, se: float, df: float, level: float = 0.95) -> Interval:
+    """Return Student's interval of a mean with a standard error and its degrees of freedom."""
+    half = t_quantile((1 + level) / 2, df) * se
     return Interval(low=mean - half, high=mean + half, level=level)
 
 
@@ -110,17 +115,12 @@ def estimate_condition(sample: Sample, arm: int, *, is_binary: bool) -> Conditio
     else:
         undefined["mean"] = _why_unscored(sample, arm)
 
-    if len(means) > 1:
-        found["se"] = standard_error(means)
-        if found["se"] > 0:
-            found["t_interval"] = t_interval(means)
-        else:
-            advice = "; use the Wilson interval" if is_binary else ""
-            undefined["t_interval"] = f"all {runs:,} runs came to {means[0]:g}{advice}."
-    elif len(means) == 1:
-        undefined["se"] = undefined["t_interval"] = f"there is one {sample.unit} only."
+    if len(means):
+        spread, why_not = _spread(sample, arm, means, is_binary=is_binary)
+        found |= spread
+        undefined |= why_not
 
-    if is_binary and len(means) > 1:
+    if is_binary and len(means) > 1 and sample.unit != WITHIN_PROBLEMS:
         found["wilson"] = _wilson(found["mean"], found["se"], runs, len(means))
 
     found["interval"] = found.get("wilson") or found.get("t_interval")
@@ -139,6 +139,29 @@ def estimate_condition(sample: Sample, arm: int, *, is_binary: bool) -> Conditio
         how=_how(sample, found, problems, runs),
         **found,
     )
+
+
+def _spread(
+    sample: Sample, arm: int, means: Floats, *, is_binary: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the standard error of a condition and Student's interval, or why there is none."""
+    if sample.unit == WITHIN_PROBLEMS:
+        found = estimate_within_problems(sample, {arm: 1.0})
+        if found.value is None or found.se is None or found.df is None:
+            return {}, dict.fromkeys(("se", "t_interval"), found.why_not)
+
+        return {"se": found.se, "t_interval": interval_of(found.value, found.se, found.df)}, {}
+
+    if len(means) == 1:
+        return {}, dict.fromkeys(("se", "t_interval"), f"there is one {sample.unit} only.")
+
+    se = standard_error(means)
+    if se > 0:
+        return {"se": se, "t_interval": t_interval(means)}, {}
+
+    advice = "; use the Wilson interval" if is_binary else ""
+    runs = len(sample.values(arm))
+    return {"se": se}, {"t_interval": f"all {runs:,} runs came to {means[0]:g}{advice}."}
 
 
 def _why_unscored(sample: Sample, arm: int) -> str:
@@ -199,6 +222,7 @@ def _how(sample: Sample, found: dict[str, Any], problems: int, runs: int) -> str
     if "mean" not in found:
         return counted
 
-    unit = "problem means" if sample.unit == "problem" else "the replicates of one problem"
+    unit = "the replicates of one problem" if sample.unit == "replicate" else "problem means"
     interval = "Wilson's interval" if "wilson" in found else "Student's t interval"
-    return f"mean of {unit}; {interval}; {counted}"
+    of_these = ", of these problems only" if sample.unit == WITHIN_PROBLEMS else ""
+    return f"mean of {unit}{of_these}; {interval}; {counted}"

@@ -134,7 +134,7 @@ class _Spread:
 
 
 def _spread(sample: Sample, weights: Weights) -> _Spread | None:
-    if sample.unit == "replicate":
+    if sample.unit != "problem":
         return None
 
     means = np.array([sample.means(arm) for arm in weights])

@@ -11,10 +11,10 @@ from math import sqrt
 
 from penstock._base.fact import Fact
 from penstock.analysis.distributions import binomial_two_sided, t_quantile, t_tail, t_two_sided
-from penstock.analysis.estimates import Interval, standard_error, t_interval
+from penstock.analysis.estimates import Interval, interval_of, standard_error
 from penstock.analysis.sample import Floats
 
-__all__ = ["Equivalence", "McNemar", "Welch", "equivalence", "mcnemar", "welch"]
+__all__ = ["Equivalence", "McNemar", "Welch", "equivalence", "equivalence_of", "mcnemar", "welch"]
 
 
 class Equivalence(Fact):
@@ -57,13 +57,18 @@ class Welch(Fact):
 def equivalence(differences: Floats, delta: float) -> Equivalence:
     """Test whether paired differences are smaller than a smallest effect of interest."""
     mean, se, df = float(differences.mean()), standard_error(differences), len(differences) - 1
+    return equivalence_of(mean, se, df, delta)
+
+
+def equivalence_of(mean: float, se: float, df: float, delta: float) -> Equivalence:
+    """Test whether a difference with a standard error is smaller than a smallest effect."""
     lower, upper = t_tail((mean + delta) / se, df), t_tail((delta - mean) / se, df)
     return Equivalence(
         delta=delta,
         p=max(lower, upper),
         p_lower=lower,
         p_upper=upper,
-        interval=t_interval(differences, level=0.9),
+        interval=interval_of(mean, se, df, level=0.9),
     )
 
 

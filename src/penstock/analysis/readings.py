@@ -49,7 +49,12 @@ class Readings:
 
     def sample(self, outcome: Outcome) -> Sample:
         """Return the values of an outcome, arranged by condition and problem."""
-        return arrange(_assignments(self._conditions), self._valued(outcome), apart=PROBLEM_FACTORS)
+        return arrange(
+            _assignments(self._conditions),
+            self._valued(outcome),
+            apart=PROBLEM_FACTORS,
+            is_of_these_problems=_is_of_these_problems(self.study, outcome),
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the results in the order of the plan, as mappings of their columns."""
@@ -103,6 +108,14 @@ def outcomes_of(study: Study) -> Sequence[Outcome]:
             primary=True,
         )
     ]
+
+
+def _is_of_these_problems(study: Study, outcome: Outcome) -> bool:
+    """Return whether every analysis plan of an outcome means the study's problems and no others."""
+    plans = [
+        each for each in study.analysis_plans if outcome.name in (each.outcomes or [outcome.name])
+    ]
+    return bool(plans) and all(each.generalize_to == "these_problems" for each in plans)
 
 
 def _assignments(conditions: Iterable[Condition]) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arm", "Floats", "Run", "Sample", "arrange"]
+__all__ = ["WITHIN_PROBLEMS", "Arm", "Floats", "Run", "Sample", "Weights", "arrange"]
 
 Floats = npt.NDArray[np.float64]
+
+Weights = Mapping[int, float]
+"""Arm -> its weight in a contrast; those above 0 are the left side, those below the right one."""
+
+WITHIN_PROBLEMS = "replicate within problem"
+"""The unit where nothing is said of other problems than those that were run."""
 
 AGENT = "agent"
 """The name of who answers, where several agents do: it is varied like a factor."""
@@ -49,17 +55,26 @@ class Sample:
         arms: What was compared, in the order of the design.
         problems: The problems, in the order of the plan.
         runs: Every planned run.
-        is_unit_the_problem: Whether problems are what is generalised over; where there is one
-            problem only, or none, the replicate is the unit.
+        is_of_these_problems: Whether these problems are meant and no others. Else they are what is
+            generalised over; where there is one problem only, or none, it is its replicates.
     """
 
-    def __init__(self, arms: Sequence[Arm], problems: Sequence[str], runs: Sequence[Run]) -> None:
+    def __init__(
+        self,
+        arms: Sequence[Arm],
+        problems: Sequence[str],
+        runs: Sequence[Run],
+        *,
+        is_of_these_problems: bool = False,
+    ) -> None:
         self.arms = tuple(arms)
         self.problems = tuple(problems)
         self.runs = tuple(runs)
         self.texts = sorted({run.value for run in runs if isinstance(run.value, str)})
         self._cells = _cells(runs, len(arms), self.problems)
         self.unit = "problem" if len(self.problems) > 1 else "replicate"
+        if is_of_these_problems and self.unit == "problem":
+            self.unit = WITHIN_PROBLEMS
 
     @property
     def is_binary(self) -> bool:
@@ -123,6 +138,7 @@ def arrange(
     rows: Iterable[Mapping[str, Any]],
     *,
     apart: Sequence[str] = (),
+    is_of_these_problems: bool = False,
 ) -> Sample:
     """Arrange rows of runs into a sample.
 
@@ -131,6 +147,7 @@ def arrange(
         rows: Mappings with ``condition_id``, ``agent_id``, ``problem_id``, ``replicate``,
             ``status``, ``value``, and ``started_order`` and ``error`` where they are known.
         apart: Factors that are not compared: those that choose the problem.
+        is_of_these_problems: Whether these problems are meant and no others.
     """
     rows = list(rows)
     agents = list(dict.fromkeys(row["agent_id"] for row in rows))
@@ -163,4 +180,5 @@ def arrange(
             )
             for row in rows
         ],
+        is_of_these_problems=is_of_these_problems,
     )

@@ -182,9 +182,16 @@ def _sentence(
     tests = "two one-sided tests" if hypothesis.kind in _EQUIVALENCES else contrast.test
     said = [f"{judged.verdict.capitalize()}: {found}"]
     if p is not None:
-        said.append(f"p = {_told(p)} ({tests}, {_policy(family)})")
+        said.append(f"p {_told(p)} ({tests}, {_policy(family)})")
 
-    said.append("1 problem" if contrast.n_problems == 1 else f"{contrast.n_problems:,} problems")
+    problems = "1 problem" if contrast.n_problems == 1 else f"{contrast.n_problems:,} problems"
+    if contrast.generalizes_to == "these_problems":
+        problems = f"for these {contrast.n_problems:,} problems and no others"
+
+    said.append(problems)
+    if contrast.is_standardised:
+        said.append("in standard deviations of each problem's replicates")
+
     if judged.size is not None:
         said.append(_SIZES[judged.size].format(delta=hypothesis.minimum_effect_of_interest))
 
@@ -209,4 +216,4 @@ def _policy(family: Family) -> str:
 
 
 def _told(p: float) -> str:
-    return f"{p:.2g}" if p >= 0.0001 else "< 0.0001"  # noqa: PLR2004 - nobody needs more
+    return f"= {p:.2g}" if p >= 0.0001 else "< 0.0001"  # noqa: PLR2004 - nobody needs more

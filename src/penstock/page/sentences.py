@@ -7,7 +7,7 @@ from math import floor, log10
 
 from penstock.analysis.analyze import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
-from penstock.analysis.sample import Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
 from penstock.analysis.verdicts import HypothesisResult
 from penstock.page.view import ConditionRow, FlowRow, Matrix, TimePoint
 from penstock.study.model import Study
@@ -87,6 +87,7 @@ def sentence_of(result: HypothesisResult | Contrast, *, is_share: bool) -> str:
         return result.sentence if isinstance(result, HypothesisResult) else contrast_less(contrast)
 
     unit = " points" if is_share else ""
+    unit = " standard deviations" if contrast.is_standardised else unit
     ends = () if contrast.interval is None else (contrast.interval.low, contrast.interval.high)
     told = difference_told(contrast.difference, is_share=is_share, signed=False, like=ends)
     size = f"{told}{unit}"
@@ -129,7 +130,8 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
 
     family = next((each for each in analysis.families if result.hypothesis_id in each.p), None)
     is_adjusted = family is not None and len(family.p) > 1 and family.policy != "none"
-    parts = [f"{contrast.test} on {contrast.n_problems:,} problems"]
+    these = "these " if contrast.generalizes_to == "these_problems" else ""
+    parts = [f"{contrast.test} on {these}{contrast.n_problems:,} problems"]
     if is_adjusted and family is not None:
         parts.append(f"{family.policy.capitalize()} over {len(family.p)}")
 
@@ -218,6 +220,12 @@ def methods_of(study: Study, sample: Sample, analysis: Analysis | None) -> str:
     repeats = study.replicates
     each = "one replicate" if repeats == 1 else f"{repeats:,} replicates"
     told = [f"{shape} with {each} each, in {order} order."]
+    if analysis is not None and sample.unit == WITHIN_PROBLEMS:
+        told.append(
+            "What is found is said of these problems and of no others: differences are means over "
+            "them, with the variance between the replicates of each problem and condition, and "
+            "degrees of freedom as in Welch's test."
+        )
     if analysis is not None and sample.unit == "problem":
         told.append(
             "Conditions were compared on problem means, paired by problem; p values are two-sided, "

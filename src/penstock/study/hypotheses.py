@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -110,7 +110,14 @@ class Hypothesis(Declaration):
 
 
 class AnalysisPlan(Declaration):
-    """Which tests will be run on which hypotheses, decided before the data are seen."""
+    """Which tests will be run on which hypotheses, decided before the data are seen.
+
+    Args:
+        multiple_comparison_policy: How hypotheses are adjusted for each other.
+        random_effects: What is drawn at random, for a mixed model beside the paired tests.
+        generalize_to: What the verdicts are to hold for: the ``population`` that the problems are a
+            sample of, or ``these_problems``, where they are the ones that are of interest.
+    """
 
     analysis_plan_id: Name
     hypothesis_ids: tuple[Text, ...]
@@ -120,6 +127,7 @@ class AnalysisPlan(Declaration):
     random_effects: tuple[Text, ...] = ()
     filters: JsonMapping = EMPTY
     multiple_comparison_policy: Text = "none"
+    generalize_to: Literal["population", "these_problems"] = "population"
     plots: tuple[Text, ...] = ()
     export_tables: tuple[Text, ...] = ()
     notes: Text = ""

@@ -218,6 +218,10 @@ class Study(Declaration):
         if self.blind:
             del payload["blind"]
 
+        for plan in payload["analysis_plans"]:
+            if plan["generalize_to"] == "population":
+                del plan["generalize_to"]
+
         # What stands in `run_budget`, where older readers look for it, is not written twice.
         execution = self.execution.model_dump(
             mode="python", exclude={"concurrency", "fail_fast"}, exclude_defaults=True
