@@ -162,7 +162,7 @@ def _bytes_on_disk(folder: Path) -> int:
 
 def test_a_result_is_not_written_again_by_every_session(tmp_path: Path) -> None:
     """D35"""
-    study = make_study(("a",))
+    study = make_study(("a",), execution={"report": False})
     run(study, lambda: "x" * 1_000_000, tmp_path)
     first = _bytes_on_disk(tmp_path)
     for _ in range(3):

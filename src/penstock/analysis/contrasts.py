@@ -271,7 +271,12 @@ def _unpaired(unpaired: Welch | None, identity: dict[str, Any]) -> Contrast:
 def _of_replicates(sample: Sample, weights: Weights, identity: dict[str, Any]) -> Contrast:
     """Compare the replicates of one problem, which say nothing of other problems."""
     sides = [
-        np.concatenate([sample.values(arm) for arm, weight in weights.items() if weight * sign > 0])
+        np.concatenate(
+            [
+                np.empty(0),
+                *(sample.values(arm) for arm, weight in weights.items() if weight * sign > 0),
+            ]
+        )
         for sign in (1, -1)
     ]
     unpaired = welch(*sides)

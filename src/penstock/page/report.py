@@ -67,7 +67,7 @@ def write_report(
     """
     page = render(report_view(store, study, texts=texts, analysis=analysis)) + mark
     with set_aside(path) as aside:
-        aside.write_text(page, encoding="utf-8")
+        aside.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair
 
 
 def report_view(

@@ -211,7 +211,7 @@ class Attempt:
 
     def so_far(self) -> RunResult:
         """Return what is kept of an attempt whose answer is there and is not yet scored."""
-        return self._result(gather(self.ctx, lambda _: None), RunStatus.SCORING, _NOT_SCORED)
+        return self._result(self.gathered(lambda _: None), RunStatus.SCORING, _NOT_SCORED)
 
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
@@ -240,15 +240,16 @@ class Attempt:
             error=error,
         )
 
-    def gathered(self) -> Gathered:
+    def gathered(self, fail: Callable[[BaseException], None] | None = None) -> Gathered:
         """Return what the context holds, but for what cannot be stored.
 
         What was recorded was looked at then; whoever writes into the context itself fails.
         """
+        fail = fail or self._fail_to_store
         try:
-            return gather(self.ctx, self._fail_to_store)
+            return gather(self.ctx, fail)
         except BaseException as error:  # noqa: BLE001 - an agent may leave anything behind
-            self._fail_to_store(error)
+            fail(error)
             return Gathered()
 
     def observed(
