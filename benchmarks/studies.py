@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 
 import penstock as ps
-from penstock.running.garbage import collecting_seldom
+from penstock.running.garbage import relaxed_gc
 from penstock.study.policies import RunBudget
 
 __all__ = ["ANSWER", "Agent", "Terminal", "make_runner", "run_alone"]
@@ -77,5 +77,5 @@ def make_runner(
 
 def run_alone(run: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
     """Run a study in an event loop and a process of its own, as `run_study` does."""
-    with collecting_seldom():
+    with relaxed_gc():
         return anyio.run(run, *arguments)

@@ -19,7 +19,7 @@ from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.results import RunResult
 from penstock.runner import StudyRunner
-from penstock.running.garbage import collecting_seldom
+from penstock.running.garbage import relaxed_gc
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import unblind as make_unblind
@@ -278,7 +278,7 @@ async def _run_with_signals(runner: StudyRunner, on_interrupt: Callable[[str], N
     async with anyio.create_task_group() as group:
         await group.start(receive)
         try:
-            with collecting_seldom():
+            with relaxed_gc():
                 await runner.run()
         except Exception as error:  # noqa: BLE001 - raised below, outside the task group
             failure = error

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import penstock as ps
-from penstock.running.garbage import collecting_seldom
+from penstock.running.garbage import relaxed_gc
 from tests.builders import make_study
 
 
@@ -22,9 +22,9 @@ def as_it_was() -> Iterator[None]:
     gc.set_threshold(*thresholds)
 
 
-def test_inside_it_looks_seldom_and_at_what_is_new_and_afterwards_as_before() -> None:
+def test_inside_it_runs_less_often_and_on_new_objects_and_afterwards_as_before() -> None:
     before = gc.get_threshold()
-    with collecting_seldom():
+    with relaxed_gc():
         assert gc.get_threshold()[0] > before[0]
         assert gc.get_freeze_count() > 1000
 
@@ -34,7 +34,7 @@ def test_inside_it_looks_seldom_and_at_what_is_new_and_afterwards_as_before() ->
 def test_what_its_owner_has_frozen_stays_frozen() -> None:
     gc.freeze()
     before = gc.get_threshold(), gc.get_freeze_count()
-    with collecting_seldom():
+    with relaxed_gc():
         assert gc.get_threshold() == before[0]
 
     assert gc.get_freeze_count() > 0
@@ -42,7 +42,7 @@ def test_what_its_owner_has_frozen_stays_frozen() -> None:
 
 def test_where_it_is_switched_off_it_stays_off() -> None:
     gc.disable()
-    with collecting_seldom():
+    with relaxed_gc():
         assert not gc.isenabled()
         assert gc.get_freeze_count() == 0
 

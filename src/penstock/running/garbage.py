@@ -6,22 +6,22 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["collecting_seldom"]
+__all__ = ["relaxed_gc"]
 
 _NEW_OBJECTS = 20_000
-"""After so many it looks at what is new; Python's own number is 700."""
+"""How many new objects start a collection; Python's own threshold is 700."""
 
 
 @contextmanager
-def collecting_seldom() -> Iterator[None]:
-    """Let the garbage collector look less often, and not at what was there before.
+def relaxed_gc() -> Iterator[None]:
+    """Run the garbage collector less often, and not over objects that existed before.
 
-    What a run holds is freed without it. A thousand runs in flight hold tens of thousands of
-    objects, which it would go through again and again, and every full collection would stop the
-    event loop for as long as it takes to go through all modules that are imported.
+    What a run holds is freed by reference counting. A thousand runs in flight hold tens of
+    thousands of objects, which the collector would scan again and again, and every full collection
+    would stop the event loop while it scans all imported modules.
 
-    It is the whole process's, so this is for a process that runs a study and little else. Where
-    its owner has frozen objects or switched it off, it is left alone.
+    The collector belongs to the process, so this is for a process that runs a study and little
+    else. Where the process has frozen objects or disabled the collector, nothing changes.
     """
     if gc.get_freeze_count() or not gc.isenabled():
         yield
