@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import anyio
-import anyio.abc
 
-from penstock._base.loop import leave_tasks_behind
 from penstock.errors import RunningLoopError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.results import RunResult
 from penstock.runner import StudyRunner
-from penstock.running.garbage import relaxed_gc
+from penstock.running.interrupts import run_interruptibly
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import unblind as make_unblind
@@ -34,7 +30,6 @@ __all__ = [
     "StudyResult",
     "arun_study",
     "resume_study",
-    "run_interruptibly",
     "run_study",
     "runner_that_reports_later",
 ]
@@ -227,76 +222,6 @@ def _warn(event: StudyStarted) -> None:
     """Say what a person should know of kept results, also in a notebook."""
     for sentence in event.warnings:
         warnings.warn(sentence, UserWarning, stacklevel=2)
-
-
-async def run_interruptibly(
-    runner: StudyRunner, on_interrupt: Callable[[str], None] = lambda _: None
-) -> bool:
-    """Run a study in a process that is there for it; tell whether a person interrupted it.
-
-    The first SIGINT, SIGTERM or SIGHUP stops the study, the second cancels what is in flight; a
-    hang-up that is ignored (``nohup``) stays so. Where signals cannot be received (not the main
-    thread, not POSIX) it only runs the study. The garbage collector looks seldom meanwhile. Tasks
-    that ignore their cancellation do not keep the event loop from closing.
-
-    Args:
-        runner: The study.
-        on_interrupt: Told what happens at each signal, for a person to read.
-    """
-    try:
-        if threading.current_thread() is threading.main_thread():
-            return await _run_with_signals(runner, on_interrupt)
-
-        await runner.run()
-        return False
-    finally:
-        await leave_tasks_behind(_PATIENCE_S)
-
-
-_PATIENCE_S = 0.5
-"""For tasks of agents, whose runs have had their grace."""
-
-
-async def _run_with_signals(runner: StudyRunner, on_interrupt: Callable[[str], None]) -> bool:
-    interrupts = 0
-
-    async def receive(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-        nonlocal interrupts
-        with anyio.open_signal_receiver(*_stopping_signals()) as signals:
-            task_status.started()
-            async for received in signals:
-                interrupts += 1
-                name = signal.Signals(received).name
-                if interrupts == 1:
-                    on_interrupt(f"{name}: runs in flight end; once more cancels them")
-                    runner.stop(f"interrupted by {name}")
-                else:
-                    on_interrupt(f"{name}: runs in flight are cancelled")
-                    runner.cancel(f"interrupted by {name}")
-
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        await group.start(receive)
-        try:
-            with relaxed_gc():
-                await runner.run()
-        except Exception as error:  # noqa: BLE001 - raised below, outside the task group
-            failure = error
-
-        group.cancel_scope.cancel()
-
-    if failure is not None:
-        raise failure
-
-    return interrupts > 0
-
-
-def _stopping_signals() -> Iterator[signal.Signals]:
-    yield signal.SIGINT
-    yield signal.SIGTERM
-    # The terminal is gone, and a study that dies with it loses the calls in flight.
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        yield signal.SIGHUP
 
 
 def _refuse_in_running_loop() -> None:

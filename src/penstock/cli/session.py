@@ -19,8 +19,9 @@ from penstock.cli.target import Target, find_target
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.planning.selection import Selection, choose
-from penstock.run import run_interruptibly, runner_that_reports_later
+from penstock.run import runner_that_reports_later
 from penstock.runner import StudyRunner
+from penstock.running.interrupts import run_interruptibly
 from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
 from penstock.summary import StudySummary
