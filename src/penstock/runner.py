@@ -10,7 +10,7 @@ from penstock._base.threads import call_in_thread
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus, EventStream, Subscriber
-from penstock.events.subscribing import PATIENCE_S, Listener, Listeners, one_by_one
+from penstock.events.subscribing import PATIENCE_S, Subscribers, Subscription, one_by_one
 from penstock.events.tree import Event, StudyFinished, StudyStarted
 from penstock.models.session import Session
 from penstock.options import (
@@ -22,7 +22,6 @@ from penstock.options import (
 from penstock.planning.order import execution_order
 from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.planning.selection import choose, to_make
-from penstock.results import RunResult
 from penstock.running.checking import prepare
 from penstock.running.ending import Ending, finish_before_cancelling
 from penstock.running.lifecycle import Job, Lifecycle
@@ -79,15 +78,14 @@ class StudyRunner:
         ).ready()
         self._announce = Announcer(self.bus, study.study_id)
         self._ending = ending = Ending(self._announce, execution.grace_s)
-        self._listeners = Listeners(self.bus, self._announce, ending.stop, ending.interrupt)
+        self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
-        self._subscribed = [Listener(subscriber) for subscriber in named]
-        self._subscribed += report.wanted(execution, self.output_dir)
+        self._subscriptions = [Subscription(subscriber) for subscriber in named]
+        self._subscriptions += report.wanted(execution, self.output_dir)
         self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
         self._fresh, self._rescore = given["fresh"], given["rescore"]
         self._only = given["only"]
         self._chosen = choose(self.plan, self._only)
-        self._store: Store  # there while the study runs
         self._final: StudySummary | None = None
         self._left_out_because: str | None = None
         self._begun = False
@@ -104,11 +102,9 @@ class StudyRunner:
             retry=execution.retry,
             max_failures=execution.failures_allowed,
             limits=execution.limiters,
-            recall=self._recall,
             stop=ending.stop,
             orders=orders,
             interrupt=ending.interrupt,
-            on_call=self._note_call,
         )
         self._scheduler = Scheduler[Job](
             self._lifecycle,
@@ -120,11 +116,11 @@ class StudyRunner:
         )
         self._parallelism = Parallelism(wanted, self._scheduler, self._announce)
         self._stalls = Stalls(
-            threshold_s, self.plan, self._scheduler, self._listeners, self._announce
+            threshold_s, self.plan, self._scheduler, self._subscribers, self._announce
         )
         ending.on_stop(lambda _: self._scheduler.stop())
         ending.on_cancel(self._scheduler.cancel)
-        ending.on_cancel(self._limit_listeners)
+        ending.on_cancel(self._limit_subscribers)
 
     @property
     def summary(self) -> StudySummary:
@@ -150,7 +146,7 @@ class StudyRunner:
     def subscribe(
         self, subscriber: Subscriber, *types: type[Event], critical: bool = False
     ) -> None:
-        """Let a subscriber hear the study: every event, in order; the study waits for it.
+        """Subscribe to the study: every event, in order; the study waits for the subscriber.
 
         Args:
             subscriber: A coroutine function over a stream of events.
@@ -160,7 +156,7 @@ class StudyRunner:
         if self._begun:
             raise PenstockError("the study has begun; subscribe before it, or use watch()")
 
-        self._subscribed.append(Listener(subscriber, types, critical))
+        self._subscriptions.append(Subscription(subscriber, types, critical))
 
     def on(self, *types: type[Event]) -> Callable[[Function], Function]:
         """Decorate a plain or async function that takes one event: ``@runner.on(RunFailed)``."""
@@ -172,7 +168,7 @@ class StudyRunner:
         return decorate
 
     def watch(self, *types: type[Event], size: int = 1024) -> AbstractContextManager[EventStream]:
-        """Listen from now on without ever holding the study up: ``with runner.watch() as stream``.
+        """Read events from now on without holding the study up: ``with runner.watch() as stream``.
 
         Args:
             types: Classes of events; all, without any.
@@ -200,7 +196,7 @@ class StudyRunner:
         Raises:
             StoreError: the output directory cannot be used.
             SubscriberError: a critical subscriber failed; also where the host has cancelled.
-            KeyboardInterrupt: Ctrl-C came while an agent or a listener was at work.
+            KeyboardInterrupt: Ctrl-C came while an agent or a subscriber was at work.
         """
         if self._begun:
             raise PenstockError("this runner has run; make another, it will go on from there")
@@ -224,21 +220,20 @@ class StudyRunner:
 
         opening = open_store(self.output_dir, study=self.study, durable=self._durable)
         async with opening as store:
-            self._store = store
             restored = await store.begin(self.plan, self.bindings, rescore=self._rescore)
             self._lifecycle.tally.begin(store.summary())
             self._lifecycle.held_back = restored.held_back
             self._chosen = to_make(self._chosen, restored.done, restored.answered, self._only)
             self.left_out = len(self.plan) - restored.kept - self._chosen.count(1)
             try:
-                async with self.bindings.open(self._session()):
+                async with self.bindings.open(self._session(store)):
                     with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
                 self._final = await store.end(self._how_it_ended(), self.summary)
 
-        if self._listeners.failure is not None:
-            raise self._listeners.failure
+        if self._subscribers.failure is not None:
+            raise self._subscribers.failure
 
     def _compare_ids(self) -> None:
         if self._fresh or not holds_plan(self.output_dir, self.plan):
@@ -247,15 +242,15 @@ class StudyRunner:
     async def _run_with(self, store: Store, restored: Restored) -> None:
         saves = checkpoint.checkpoint(store, self._announce)
         ours: dict[str, Any] = {"critical": True, "is_waited_for": True}
-        saving = Listener(saves, checkpoint.EVENTS, size=checkpoint.GROUP, **ours)
-        exporting = Listener(export.export(self.output_dir), export.EVENTS, **ours)
-        listeners = [saving, exporting, Listener(log.log, log.EVENTS), *self._subscribed]
-        listeners += self._parallelism.listeners
+        saving = Subscription(saves, checkpoint.EVENTS, size=checkpoint.GROUP, **ours)
+        exporting = Subscription(export.export(self.output_dir), export.EVENTS, **ours)
+        subscriptions = [saving, exporting, Subscription(log.log, log.EVENTS), *self._subscriptions]
+        subscriptions += self._parallelism.subscriptions
         if progress.is_shown(self._show_progress, self.summary.undone):
-            listeners.append(Listener(progress.progress(), progress.EVENTS))
+            subscriptions.append(Subscription(progress.progress(), progress.EVENTS))
 
-        for listener in listeners:
-            self._listeners.start(listener)
+        for subscription in subscriptions:
+            self._subscribers.start(subscription)
 
         opening = self.summary
         self._announce(
@@ -270,58 +265,54 @@ class StudyRunner:
         )
         failure: BaseException | None = None
         try:
-            await self._scheduler.run(self._jobs(restored))
+            await self._scheduler.run(self._jobs(store, restored))
         except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
             failure = error
 
-        # From here on a stop has only listeners to wait for.
-        self._ending.on_stop(self._limit_listeners)
+        # From here on a stop has only subscribers to wait for.
+        self._ending.on_stop(self._limit_subscribers)
         if failure is not None:
-            self._limit_listeners()
+            self._limit_subscribers()
 
         if self.left_out:
             self._left_out_because = self._only.reason
 
-        await self._listeners.finish(saving)
+        await self._subscribers.finish(saving)
         self._announce(StudyFinished, summary=self.summary)
-        await self._listeners.finish(exporting)
+        await self._subscribers.finish(exporting)
         self.bus.close()  # before the others are waited for: one of them may watch
-        await self._listeners.finish()
+        await self._subscribers.finish()
         if failure is not None:
             raise failure
 
-    def _session(self) -> Session:
+    def _session(self, store: Store) -> Session:
         spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
         say, wait_s = self._parallelism.say, self.execution.refused_for_s
-        return Session(*spent, say, wait_s, self._store.note_spent, self._ending.on_stop)
+        return Session(*spent, say, wait_s, store.note_spent, self._ending.on_stop)
 
     @property
     def _stopped_because(self) -> str | None:
         return self._ending.stopped_because or self._left_out_because
 
-    def _limit_listeners(self, _: str | None = None) -> None:
-        """Wait for listeners no longer than the grace; they hear of runs left behind first."""
-        self._listeners.cancel(self.execution.grace_s + PATIENCE_S)
+    def _limit_subscribers(self, _: str | None = None) -> None:
+        """Wait for subscribers no longer than the grace; abandoned runs are announced before."""
+        self._subscribers.cancel(self.execution.grace_s + PATIENCE_S)
 
     def _gate(self) -> Awaitable[None] | None:
-        return self._listeners.gate() or self._parallelism.gate()
+        return self._subscribers.gate() or self._parallelism.gate()
 
-    def _jobs(self, restored: Restored) -> Iterator[Job]:
+    def _jobs(self, store: Store, restored: Restored) -> Iterator[Job]:
+        note_call = store.note_start
         for planned_order, position in enumerate(execution_order(self.plan)):
             if self._chosen[position]:
                 yield Job(
                     position,
                     planned_order,
                     restored.attempts.get(position, 0),
-                    position in restored.answered,
+                    store.recall if position in restored.answered else None,
                     restored.replaced(position),
+                    note_call,
                 )
-
-    def _note_call(self, count: int) -> None:
-        self._store.note_start(count)
-
-    async def _recall(self, position: int) -> RunResult:
-        return await self._store.recall(position)
 
     def _how_it_ended(self) -> str:
         if self._stopped_because is not None:

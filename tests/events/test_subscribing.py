@@ -13,7 +13,7 @@ import pytest
 from penstock.errors import SubscriberError
 from penstock.events import Event, LimitChanged, StudyWaiting, SubscriberFailed
 from penstock.events.bus import EventBus, EventStream
-from penstock.events.subscribing import Listener, Listeners, one_by_one
+from penstock.events.subscribing import Subscribers, Subscription, one_by_one
 from tests.builders import Announced, make_event
 
 pytestmark = pytest.mark.anyio
@@ -24,20 +24,20 @@ def limit(value: int) -> Event:
 
 
 class House:
-    """A bus with listeners at work."""
+    """A bus with subscribers at work."""
 
     def __init__(self) -> None:
         self.bus = EventBus()
         self.announced = Announced()
         self.stopped: list[str] = []
-        self.listeners = Listeners(self.bus, self.announced, self.stopped.append)
+        self.subscribers = Subscribers(self.bus, self.announced, self.stopped.append)
 
 
 @asynccontextmanager
-async def listening(*listeners: Listener) -> AsyncIterator[House]:
+async def subscribed(*subscriptions: Subscription) -> AsyncIterator[House]:
     house = House()
-    for listener in listeners:
-        house.listeners.start(listener)
+    for subscription in subscriptions:
+        house.subscribers.start(subscription)
 
     await anyio.wait_all_tasks_blocked()
     yield house
@@ -63,11 +63,11 @@ class Reader:
 
 async def test_a_subscriber_hears_what_it_asked_for_to_the_end() -> None:
     reader = Reader()
-    async with listening(Listener(reader, (LimitChanged,))) as house:
+    async with subscribed(Subscription(reader, (LimitChanged,))) as house:
         for value in range(3):
             house.bus.publish(limit(value))
 
-        await house.listeners.finish()
+        await house.subscribers.finish()
 
         assert reader.seen == [0, 1, 2]
 
@@ -90,12 +90,12 @@ async def test_a_subscriber_that_raises_is_said_and_switched_off_and_others_go_o
     error: BaseException, said: str
 ) -> None:
     breaking, other = Reader(1, error), Reader()
-    async with listening(Listener(breaking), Listener(other)) as house:
+    async with subscribed(Subscription(breaking), Subscription(other)) as house:
         for value in range(4):
             house.bus.publish(limit(value))
             await anyio.wait_all_tasks_blocked()
 
-        await house.listeners.finish()
+        await house.subscribers.finish()
 
         assert breaking.seen == [0, 1]
         assert other.seen == [0, 1, 2, 3]
@@ -103,11 +103,11 @@ async def test_a_subscriber_that_raises_is_said_and_switched_off_and_others_go_o
         assert (failed.error, failed.critical) == (said, False)
         assert failed.subscriber == "tests.events.test_subscribing.Reader"
         assert "raise self.error" in failed.traceback
-        assert (house.stopped, house.listeners.failure) == ([], None)
+        assert (house.stopped, house.subscribers.failure) == ([], None)
 
 
 async def test_a_subscriber_switched_off_holds_nobody_back() -> None:
-    async with listening(Listener(Reader(0))) as house:
+    async with subscribed(Subscription(Reader(0))) as house:
         house.bus.publish(limit(0))
         await anyio.wait_all_tasks_blocked()
         for value in range(5000):
@@ -117,11 +117,11 @@ async def test_a_subscriber_switched_off_holds_nobody_back() -> None:
 
 
 async def test_a_critical_subscriber_that_raises_stops_the_study_with_its_cause() -> None:
-    async with listening(Listener(Reader(0), critical=True)) as house:
+    async with subscribed(Subscription(Reader(0), critical=True)) as house:
         house.bus.publish(limit(0))
         await anyio.wait_all_tasks_blocked()
 
-        failure = house.listeners.failure
+        failure = house.subscribers.failure
         assert isinstance(failure, SubscriberError)
         assert isinstance(failure.__cause__, ValueError)
         assert "Reader failed, and the study cannot go on without it" in str(failure)
@@ -131,22 +131,24 @@ async def test_a_critical_subscriber_that_raises_stops_the_study_with_its_cause(
 
 async def test_the_first_critical_failure_is_the_one_that_is_told() -> None:
     first, second = Reader(0, ValueError("one")), Reader(1, ValueError("two"))
-    async with listening(Listener(first, critical=True), Listener(second, critical=True)) as house:
+    async with subscribed(
+        Subscription(first, critical=True), Subscription(second, critical=True)
+    ) as house:
         for value in range(2):
             house.bus.publish(limit(value))
             await anyio.wait_all_tasks_blocked()
 
         assert len(house.stopped) == 1
-        assert "one" in str(house.listeners.failure)
+        assert "one" in str(house.subscribers.failure)
 
 
 async def test_some_subscribers_can_be_finished_before_others() -> None:
-    early, late = Listener(Reader()), Listener(Reader())
-    async with listening(early, late) as house:
+    early, late = Subscription(Reader()), Subscription(Reader())
+    async with subscribed(early, late) as house:
         house.bus.publish(limit(1))
-        await house.listeners.finish(early)
+        await house.subscribers.finish(early)
         house.bus.publish(limit(2))
-        await house.listeners.finish()
+        await house.subscribers.finish()
 
         assert isinstance(early.subscriber, Reader)
         assert isinstance(late.subscriber, Reader)
@@ -165,9 +167,9 @@ class Unhashable:
 
 async def test_a_subscriber_may_be_unhashable_and_may_subscribe_twice() -> None:
     twice, equal = Unhashable(), Unhashable()
-    async with listening(*map(Listener, (twice, twice, equal))) as house:
+    async with subscribed(*map(Subscription, (twice, twice, equal))) as house:
         house.bus.publish(limit(1))
-        await house.listeners.finish()
+        await house.subscribers.finish()
 
         assert (twice.seen, equal.seen) == ([1, 1], [1])
 
@@ -176,12 +178,12 @@ async def test_a_subscriber_may_stop_reading_early() -> None:
     async def first_only(stream: EventStream) -> None:
         await stream.batch(1)
 
-    async with listening(Listener(first_only)) as house:
+    async with subscribed(Subscription(first_only)) as house:
         for value in range(3):
             house.bus.publish(limit(value))
             await anyio.wait_all_tasks_blocked()
 
-        await house.listeners.finish()
+        await house.subscribers.finish()
 
         assert house.announced.events == []
         assert not house.bus.has_readers(LimitChanged)
@@ -193,10 +195,10 @@ async def hang(stream: EventStream) -> None:
 
 async def test_a_subscriber_that_never_ends_is_said_and_left_behind_after_a_cancellation() -> None:
     reader = Reader()
-    async with listening(Listener(hang), Listener(reader, is_waited_for=True)) as house:
+    async with subscribed(Subscription(hang), Subscription(reader, is_waited_for=True)) as house:
         house.bus.publish(limit(1))
-        house.listeners.cancel(grace_s=1.2)
-        await house.listeners.finish()
+        house.subscribers.cancel(grace_s=1.2)
+        await house.subscribers.finish()
 
         (waiting,) = house.announced.of(StudyWaiting)
         assert (waiting.subscriber, waiting.behind) == ("tests.events.test_subscribing.hang", 1)
@@ -211,13 +213,13 @@ async def test_one_event_at_a_time_is_handed_to_a_plain_or_async_function() -> N
         seen.append(event)
 
     events = [limit(1), limit(2)]
-    async with listening(
-        Listener(one_by_one(seen.append)), Listener(one_by_one(listen), (LimitChanged,))
+    async with subscribed(
+        Subscription(one_by_one(seen.append)), Subscription(one_by_one(listen), (LimitChanged,))
     ) as house:
         for event in events:
             house.bus.publish(event)
 
-        await house.listeners.finish()
+        await house.subscribers.finish()
 
     assert sorted(event.seq for event in seen) == sorted(event.seq for event in events * 2)
 
@@ -241,5 +243,5 @@ def plain(event: Event) -> None: ...
         (partial(hang), "functools.partial"),
     ],
 )
-def test_a_listener_is_called_by_the_name_of_its_function(subscriber: Any, name: str) -> None:
-    assert Listener(subscriber).name == name
+def test_a_subscriber_is_called_by_the_name_of_its_function(subscriber: Any, name: str) -> None:
+    assert Subscription(subscriber).name == name

@@ -49,7 +49,6 @@ class House:
             "retry": Retry(),
             "max_failures": None,
             "limits": {},
-            "recall": self._recall,
             "stop": self.stops.append,
         }
         self.lifecycle = Lifecycle(
@@ -59,7 +58,7 @@ class House:
             **(given | options),
         )
 
-    async def _recall(self, position: int) -> RunResult:
+    async def recall(self, position: int) -> RunResult:
         return self.stored[position]
 
     async def do(self, job: Job | None = None) -> float | None:
@@ -229,7 +228,7 @@ async def test_an_answer_that_only_wants_scoring_calls_no_agent_and_costs_nothin
     earlier = make_result(house.plan[0], metrics={"cost_usd": 5.0})
     error = make_error(stage=RunStage.EVALUATOR)
     house.stored[0] = earlier.model_copy(update={"status": "failed", "error": error})
-    await house.do(Job(position=0, planned_order=0, earlier_attempts=1, is_answered=True))
+    await house.do(Job(position=0, planned_order=0, earlier_attempts=1, recall=house.recall))
 
     ended = (await house.said())[-1]
     assert isinstance(ended, RunSucceeded)

@@ -143,9 +143,9 @@ async def test_the_study_file_may_say_auto(tmp_path: Path) -> None:
     assert [change.limit for change in changes] == [16]
 
 
-async def test_a_number_has_nobody_listening(tmp_path: Path) -> None:
+async def test_a_number_has_no_subscriber(tmp_path: Path) -> None:
     runner = ps.StudyRunner(make_study(), agent_bindings={"agent-a": Crowd(9)}, output_dir=tmp_path)
-    assert runner._parallelism.listeners == []
+    assert runner._parallelism.subscriptions == []
     assert runner._parallelism.gate() is None
 
 
@@ -236,7 +236,7 @@ async def test_a_host_that_sets_what_the_automatic_limit_is_ends_it_all_the_same
     automatic = parallelism.Parallelism("auto", Scheduler[int](no_work, 16), announced)
     automatic.hold_at(16)
 
-    assert automatic.listeners == []
+    assert automatic.subscriptions == []
     assert [event.reason for event in announced.of(LimitChanged)] == ["set by the host"]
 
 

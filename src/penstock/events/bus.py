@@ -27,7 +27,7 @@ class EventStream:
     """The events one reader asked for, in order: ``async for event in stream``.
 
     It has one reader, and ends when the bus closes it and everything in it was read. As a context
-    manager it stops listening at the end of the block.
+    manager it is closed at the end of the block.
     """
 
     def __init__(self, bus: EventBus, name: str, types: tuple[type[Event], ...], size: int) -> None:
@@ -92,7 +92,7 @@ class EventStream:
         return self._take(max_size)
 
     def close(self) -> None:
-        """Stop listening; what has arrived can still be read."""
+        """Take no more events; what has arrived can still be read."""
         self._closed = True
         self._bus._forget(self)  # noqa: SLF001 - a stream and its bus are one thing
         self._arrived.set()
@@ -166,7 +166,7 @@ class EventBus:
     def open(
         self, *types: type[Event], size: int = 1024, lossy: bool = False, name: str = ""
     ) -> EventStream:
-        """Start listening to events of these classes and their subclasses (to all, without any).
+        """Open a stream of events of these classes and their subclasses; of all, if none are given.
 
         A stream of a bus that is closed has ended.
 
@@ -198,7 +198,7 @@ class EventBus:
         return bool(self._route(kind))
 
     def publish(self, event: Event) -> None:
-        """Hand an event to everyone who listens; never waits and never fails."""
+        """Hand an event to every stream that is open for it; never waits and never fails."""
         for put in self._routes.get(type(event)) or self._route(type(event)):
             put(event)
 

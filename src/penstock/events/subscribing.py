@@ -1,4 +1,4 @@
-"""Subscribers at work: each in a task of its own; whoever raises is switched off, not the study."""
+"""Subscribers at work, each in its own task: one that raises is switched off, the study goes on."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from penstock.errors import SubscriberError, message_of, traceback_of
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import Event, StudyWaiting, SubscriberFailed
 
-__all__ = ["PATIENCE_S", "Listener", "Listeners", "one_by_one"]
+__all__ = ["PATIENCE_S", "Subscribers", "Subscription", "one_by_one"]
 
 
 PATIENCE_S = 1.0
 """How long a subscriber may hold a study up before the study says so."""
 
 
-class Listener(NamedTuple):
-    """A subscriber and what it listens to.
+class Subscription(NamedTuple):
+    """A subscriber and the events it subscribes to.
 
     Args:
         subscriber: A coroutine function over a stream of events.
@@ -56,26 +56,26 @@ class Listener(NamedTuple):
 class _AtWork:
     """A subscriber at work."""
 
-    def __init__(self, listener: Listener, stream: EventStream) -> None:
-        self.listener = listener
+    def __init__(self, subscription: Subscription, stream: EventStream) -> None:
+        self.subscription = subscription
         self.stream = stream
         self.is_over = anyio.Event()
         self.task: OwnTask | None = None
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether its study has cancelled it; anybody else's cancellation is a failure."""
+        """Whether its study has cancelled it; a cancellation from elsewhere is a failure."""
         return self.task is not None and self.task.is_cancelled
 
 
-class Listeners:
+class Subscribers:
     """The subscribers of one study while it runs.
 
     Args:
-        bus: Where they listen.
+        bus: Where they read events.
         announce: Says `SubscriberFailed`.
         on_critical: Called when a critical subscriber has failed.
-        on_interrupt: Called when somebody pressed Ctrl-C during a step of a subscriber.
+        on_interrupt: Called when Ctrl-C was pressed during a step of a subscriber.
     """
 
     def __init__(
@@ -93,21 +93,21 @@ class Listeners:
         self._at_work: list[_AtWork] = []  # a subscriber may be unhashable
         self._grace_s: float | None = None  # once they are cancelled
 
-    def start(self, listener: Listener) -> None:
-        """Let a subscriber begin; it hears everything from here on."""
-        stream = self._bus.open(*listener.types, size=listener.size, name=listener.name)
-        at_work = _AtWork(listener, stream)
+    def start(self, subscription: Subscription) -> None:
+        """Start a subscriber; it gets every event from here on."""
+        stream = self._bus.open(*subscription.types, size=subscription.size, name=subscription.name)
+        at_work = _AtWork(subscription, stream)
         self._at_work.append(at_work)
         on_end = partial(self._end_unbegun, at_work)
-        at_work.task = OwnTask(self._listen(at_work), name=listener.name, on_end=on_end)
+        at_work.task = OwnTask(self._read(at_work), name=subscription.name, on_end=on_end)
         self._limit_grace()
 
-    async def finish(self, *listeners: Listener) -> None:
-        """Close the streams of these subscribers (of all, without any) and wait for their ends."""
+    async def finish(self, *subscriptions: Subscription) -> None:
+        """Close the streams of these subscribers, or of all, and wait for their ends."""
         waited_for = [
             at_work
             for at_work in self._at_work
-            if not listeners or any(at_work.listener is each for each in listeners)
+            if not subscriptions or any(at_work.subscription is each for each in subscriptions)
         ]
         for at_work in waited_for:
             at_work.stream.close()
@@ -117,12 +117,12 @@ class Listeners:
                 await undisturbed(at_work.is_over.wait)
 
     def name_of(self, task: Any) -> str | None:
-        """Tell which subscriber a task belongs to, if to one; any thread may ask."""
+        """Return the name of the subscriber that a task belongs to, if any; thread-safe."""
         name = None if task is None else task.get_name()
-        return name if any(name == each.listener.name for each in self._at_work) else None
+        return name if any(name == each.subscription.name for each in self._at_work) else None
 
     def gate(self) -> Awaitable[None] | None:
-        """Give what the next run must wait for: None, or for a subscriber to catch up."""
+        """Return what the next run must wait for: None, or for a subscriber to catch up."""
         laggard = self._bus.laggard()
         return None if laggard is None else self._caught_up(laggard)
 
@@ -141,14 +141,15 @@ class Listeners:
     def cancel(self, grace_s: float) -> None:
         """Cancel subscribers that have not ended after a grace, those that start later included.
 
-        Who ignores that is left behind soon after. A subscriber that is waited for may finish.
+        One that ignores its cancellation is left behind soon after. A subscriber that is waited for
+        may finish.
         """
         if self._grace_s is None:
             self._grace_s = grace_s
             self._limit_grace()
 
     def _limit_grace(self) -> None:
-        """Set when the rest is cancelled; for who starts later the grace begins then."""
+        """Schedule the cancellation of the rest; one that starts later has its own grace."""
         if self._grace_s is not None and has_loop():
             call_later(self._grace_s, self._cancel_rest)
             call_later(self._grace_s + PATIENCE_S, self._leave_rest_behind)
@@ -157,7 +158,7 @@ class Listeners:
         return [
             each
             for each in self._at_work
-            if not each.listener.is_waited_for and not each.is_over.is_set()
+            if not each.subscription.is_waited_for and not each.is_over.is_set()
         ]
 
     def _cancel_rest(self) -> None:
@@ -169,10 +170,10 @@ class Listeners:
         for at_work in self._rest():
             self._end(at_work, _LeftBehind("it ignored its cancellation and was left behind"))
 
-    async def _listen(self, at_work: _AtWork) -> None:
+    async def _read(self, at_work: _AtWork) -> None:
         error: BaseException | None = None
         try:
-            await at_work.listener.subscriber(at_work.stream)
+            await at_work.subscription.subscriber(at_work.stream)
         except BaseException as raised:
             if is_closed_by(raised):
                 raise
@@ -198,21 +199,21 @@ class Listeners:
         # A subscriber that its study has cancelled may raise whatever it likes.
         is_ordered = at_work.is_cancelled and not isinstance(error, _LeftBehind)
         if error is not None and not is_ordered:
-            self._report(at_work.listener, error)
+            self._report(at_work.subscription, error)
 
-    def _report(self, listener: Listener, error: BaseException) -> None:
+    def _report(self, subscription: Subscription, error: BaseException) -> None:
         kind = "" if isinstance(error, _LeftBehind) else f"{type(error).__name__}: "
         said = f"{kind}{message_of(error)}"
         self._announce(
             SubscriberFailed,
-            subscriber=listener.name,
+            subscriber=subscription.name,
             error=said,
-            critical=listener.critical,
+            critical=subscription.critical,
             traceback=traceback_of(error),
         )
-        if listener.critical and self.failure is None:
+        if subscription.critical and self.failure is None:
             self.failure = SubscriberError(
-                f"{listener.name} failed, and the study cannot go on without it: {said}"
+                f"{subscription.name} failed, and the study cannot go on without it: {said}"
             )
             self.failure.__cause__ = error
             self._on_critical(str(self.failure))

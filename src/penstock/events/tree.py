@@ -22,7 +22,7 @@
     ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber)
     └─ SubscriberFailed(subscriber, error, critical, traceback)
 
-Listening to a class means listening to its subclasses too. ``model_dump(mode="json")`` writes
+Subscribing to a class means subscribing to its subclasses too. ``model_dump(mode="json")`` writes
 any event as plain values.
 """
 
@@ -64,7 +64,7 @@ class Event(Fact):
     """Something that happened.
 
     Args:
-        seq: Its number in this session, from 1; events that nobody listened to have one too.
+        seq: Its number in this session, from 1; events that nobody subscribed to have one too.
         at: When, in UTC.
         study_id: In which study.
     """
@@ -224,7 +224,7 @@ class LimitChanged(Event):
 
 
 class LoopStalled(Event):
-    """The event loop stood still, and every run and listener with it; it goes on again.
+    """The event loop stood still, and every run and subscriber with it; it goes on again.
 
     Args:
         duration_s: How long what was due had to wait, in seconds.

@@ -26,7 +26,7 @@ class Ending:
     Attributes:
         stopped_because: Why nothing new is started, where that is so.
         is_out_of_budget: Whether that was the study's budget.
-        is_interrupted: Whether somebody pressed Ctrl-C during a step of an agent or a listener.
+        is_interrupted: Whether Ctrl-C was pressed during a step of an agent or a subscriber.
     """
 
     def __init__(self, announce: Callable[..., None], grace_s: float) -> None:

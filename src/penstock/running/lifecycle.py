@@ -49,22 +49,39 @@ _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
 
 
+def _note_nothing(_: int) -> None: ...
+
+
 @dataclass(slots=True)
 class Job:
-    """A run in hand: its position in the plan, its place in the order, how often it was tried.
+    """A run in hand.
 
-    ``is_answered`` says that an earlier session kept its answer, which only wants scoring;
-    ``replaces`` how its result of that session ended, where it has one; ``attempt`` is the one
-    under way.
+    Args:
+        position: Where the run stands in the plan.
+        planned_order: Where it stands in the order of execution.
+        earlier_attempts: How often earlier sessions have tried it.
+        recall: Reads the answer that an earlier session kept and that only needs scoring, by its
+            position; None where the agent is to be called.
+        replaces: How its result of an earlier session ended, where it has one.
+        note_call: Called with 1 before an attempt calls its agent, and with -1 when the attempt
+            has ended before its agent called a model.
+        tries: How often this session has tried it.
+        attempt: The attempt under way.
     """
 
     position: int
     planned_order: int
     earlier_attempts: int = 0
-    is_answered: bool = False
+    recall: Callable[[int], Awaitable[RunResult]] | None = None
     replaces: RunStatus | None = None
+    note_call: Callable[[int], None] = _note_nothing
     tries: int = 0
     attempt: Attempt | None = None
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether only its evaluators are to be called."""
+        return self.recall is not None
 
 
 class Lifecycle:
@@ -78,12 +95,9 @@ class Lifecycle:
         retry: Which failures are worth another attempt.
         max_failures: Stop the study when more runs than this have failed.
         limits: How many runs at once may hold each named limit.
-        recall: Gives the stored attempt of a run that only wants scoring.
         stop: Called with the reason when the study is to stop.
         orders: What the scheduler has ordered.
         interrupt: Called when somebody pressed Ctrl-C during a step of a run.
-        on_call: Called with 1 before each attempt that calls its agent, and with -1 when it has
-            ended before its agent called anybody.
 
     Attributes:
         held_back: Evaluators that do not score kept answers in this session, for it may cost.
@@ -99,11 +113,9 @@ class Lifecycle:
         retry: Retry,
         max_failures: int | None,
         limits: Mapping[str, int],
-        recall: Callable[[int], Awaitable[RunResult]],
         stop: Callable[[str], None],
         orders: Orders | None = None,
         interrupt: Callable[[], None] = lambda: None,
-        on_call: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.tally = Tally(StudySummary(study_id=plan.study.study_id, planned=len(plan)))
         self.held_back: frozenset[str] = frozenset()
@@ -114,11 +126,9 @@ class Lifecycle:
         self._retry = retry
         self._max_failures = max_failures
         self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
-        self._recall = recall
         self._stop = stop
         self._orders = orders or Orders()
         self._interrupt = interrupt
-        self._on_call = on_call
         self._outcomes = plan.study.outcomes
         self._watch = OutcomeWatch(plan.study.outcomes, plan.study.evaluators)
         self._on_observe = self._observed  # bound once, not for every run
@@ -133,8 +143,9 @@ class Lifecycle:
         attempt = job.attempt = self._begin(job)
         spec = attempt.ctx.spec
         evaluators = self._bindings.evaluators[spec.problem_id]
-        if job.is_answered:
-            result = await self._rescored(job, attempt, evaluators)
+        if job.recall is not None:
+            earlier = await job.recall(job.position)
+            result = await self._rescored(job, attempt, earlier, evaluators)
         else:
             agent = self._bindings.agents[spec.agent_id]
             waits = spec.problem_id in self._bindings.take_long
@@ -159,7 +170,7 @@ class Lifecycle:
         job.tries += 1
         number = job.earlier_attempts + job.tries
         if not job.is_answered:
-            self._count_call(1)
+            self._count_call(job, 1)
 
         self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=number)
         ctx = RunContext(
@@ -177,14 +188,17 @@ class Lifecycle:
     def _say_answered(self, result: RunResult) -> None:
         self._announce(RunAnswered, run_id=result.run_id, result=result)
 
-    def _count_call(self, count: int) -> None:
+    def _count_call(self, job: Job, count: int) -> None:
         self.tally.started += count
-        self._on_call(count)
+        job.note_call(count)
 
     async def _rescored(
-        self, job: Job, attempt: Attempt, evaluators: Sequence[BoundEvaluator]
+        self,
+        job: Job,
+        attempt: Attempt,
+        earlier: RunResult,
+        evaluators: Sequence[BoundEvaluator],
     ) -> RunResult:
-        earlier = await self._recall(job.position)
         names = [rule.evaluator_id for rule in self._bindings.rules(earlier.spec.problem_id)]
         has_scored = {each.evaluator for each in earlier.scored}
         if earlier.status is RunStatus.SUCCESS:
@@ -244,7 +258,7 @@ class Lifecycle:
         """Leave a run for the next session; what it has cost until now is kept."""
         is_kept = self._orders.cancelled or not attempt.ctx.metrics.keys() <= _OF_WAITING
         if is_kept is job.is_answered:  # what is kept is an attempt, and nothing else is
-            self._count_call(1 if is_kept else -1)
+            self._count_call(job, 1 if is_kept else -1)
 
         self.tally.give_up(result if is_kept else None)
         self._announce(kind, run_id=result.run_id, result=result if is_kept else None)

@@ -12,7 +12,7 @@ import anyio
 
 from penstock.errors import ValidationError
 from penstock.events.bus import EventStream
-from penstock.events.subscribing import Listener
+from penstock.events.subscribing import Subscription
 from penstock.events.tree import LimitChanged, RunFinished, RunRetried, RunStarted, RunSucceeded
 from penstock.running.automatic_limit import INITIAL, AutomaticLimit, refusal_of
 from penstock.running.scheduler import Scheduler
@@ -77,12 +77,12 @@ class Parallelism:
             self._automatic = AutomaticLimit(most_in_flight(), self.say)
 
     @property
-    def listeners(self) -> list[Listener]:
-        """Who has to listen for it: nobody, where it is a number."""
+    def subscriptions(self) -> list[Subscription]:
+        """The subscriber that adapts the limit; none where it is a number."""
         if self._automatic is None:
             return []
 
-        return [Listener(self._adapt, (RunStarted, RunRetried, RunFinished))]
+        return [Subscription(self._adapt, (RunStarted, RunRetried, RunFinished))]
 
     def hold_at(self, limit: int) -> None:
         """Set the limit; from then on it is not automatic. Only a change is said.

@@ -100,7 +100,8 @@ class _Board:
         self.limit: int | None = None
         self.stalls = 0
         self.culprit = ""
-        self.note = ""
+        self.stopping = ""
+        self.waiting = ""
         self.is_over = False
         self._begun = self._saved_at = monotonic()
 
@@ -123,7 +124,7 @@ class _Board:
                 self.summary = event.summary or self.summary
                 self.saved += len(event.run_ids)
                 self._saved_at = monotonic()
-                self.note = "" if self.note.startswith("waiting") else self.note
+                self.waiting = ""
             case StudyStarted():
                 self.summary = event.summary or _opening(event)
                 self.left_out = event.left_out
@@ -133,9 +134,9 @@ class _Board:
                 self.stalls += 1
                 self.culprit = event.culprit
             case StudyStopping():
-                self.note = f"stopping: {' '.join(event.reason.split())}"
+                self.stopping = f"stopping: {' '.join(event.reason.split())}"
             case StudyWaiting():
-                self.note = f"waiting for {event.subscriber} ({event.behind} events behind)"
+                self.waiting = f"waiting for {event.subscriber} ({event.behind} events behind)"
             case StudyFinished():
                 self.summary = event.summary
                 self.is_over = True
@@ -151,7 +152,7 @@ class _Board:
             f"{self.started - self.ended:,} in flight{self._limit()}",
             f"{rate:,.1f}/s",
         ]
-        if rate > 0 and not self.is_over and not self.note.startswith("stopping"):
+        if rate > 0 and not self.is_over and not self.stopping:
             left_s = (self.planned - self.done) / rate - (monotonic() - self._saved_at)
             parts.append(f"{timedelta(seconds=max(0, round(left_s)))} left")
 
@@ -168,7 +169,8 @@ class _Board:
         if self.stalls:
             parts.append(f"event loop stalled {self.stalls:,}x, last in {self.culprit}")
 
-        return printable(" · ".join([*parts, self.note] if self.note else parts))
+        parts += filter(None, (self.stopping, self.waiting))
+        return printable(" · ".join(parts))
 
     def _limit(self) -> str:
         return "" if self.limit is None else f" of {self.limit:,} at most"

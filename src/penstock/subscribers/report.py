@@ -9,7 +9,7 @@ import anyio
 import structlog
 
 from penstock.events.bus import EventStream, Subscriber
-from penstock.events.subscribing import Listener
+from penstock.events.subscribing import Subscription
 from penstock.events.tree import StudyFinished
 from penstock.study.execution import Execution
 
@@ -36,6 +36,6 @@ def report(directory: Path) -> Subscriber:
     return subscriber
 
 
-def wanted(execution: Execution, directory: Path) -> list[Listener]:
+def wanted(execution: Execution, directory: Path) -> list[Subscription]:
     """Return the subscriber where a study says that it wants the report, else nothing."""
-    return [Listener(report(directory), EVENTS)] if execution.report else []
+    return [Subscription(report(directory), EVENTS)] if execution.report else []

@@ -1,4 +1,4 @@
-"""Says on the bus when the event loop stood still, and in which run or listener."""
+"""Says on the bus when the event loop stood still, and in which run or subscriber."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from penstock.events.subscribing import Listeners
+from penstock.events.subscribing import Subscribers
 from penstock.events.tree import LoopStalled
 from penstock.planning.plan import Plan
 from penstock.running.lifecycle import Job
@@ -23,11 +23,11 @@ class Stalls:
         threshold_s: How long a stall is told, in seconds; None for no watch.
         plan: The study's runs.
         scheduler: Does them.
-        listeners: Those who listen to the study.
+        subscribers: Those of the study.
         announce: Says events.
 
     Raises:
-        ValidationError: the threshold is no length of time.
+        ValidationError: the threshold is not a length of time.
     """
 
     def __init__(
@@ -35,13 +35,13 @@ class Stalls:
         threshold_s: float | None,
         plan: Plan,
         scheduler: Scheduler[Job],
-        listeners: Listeners,
+        subscribers: Subscribers,
         announce: Callable[..., None],
     ) -> None:
         self._watchdog = None if threshold_s is None else Watchdog(threshold_s)
         self._plan = plan
         self._scheduler = scheduler
-        self._listeners = listeners
+        self._subscribers = subscribers
         self._announce = announce
 
     @contextmanager
@@ -55,7 +55,7 @@ class Stalls:
             yield
 
     def _who(self, task: Any) -> tuple[Job | None, str | None]:
-        return self._scheduler.job_of(task), self._listeners.name_of(task)
+        return self._scheduler.job_of(task), self._subscribers.name_of(task)
 
     def _say(self, duration_s: float, sight: Sight) -> None:
         job, subscriber = sight.who
