@@ -110,7 +110,7 @@ def penstock_plain(agent: Agent, size: Size, folder: Path) -> float:
 
 
 def penstock_heard(agent: Agent, size: Size, folder: Path) -> float:
-    """Three listeners, one of each kind that there is, and progress on a terminal."""
+    """Two subscribers, a listener, and progress on a terminal."""
     heard = 0
 
     async def one_by_one(stream: ps.EventStream) -> None:

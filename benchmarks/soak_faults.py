@@ -1,4 +1,4 @@
-"""What goes wrong in a soak: agents that fail in many ways, listeners that come, go and lag."""
+"""What goes wrong in a soak: agents that fail in many ways, subscribers that come, go and lag."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ PROVIDER_FAULTS = {
 """What the simulated chat model does wrong, as shares of its requests."""
 
 LAG = 20_000
-"""How many events a listener hears before it falls behind."""
+"""How many events a subscriber hears before it falls behind."""
 
 
 class Faults:
-    """Agents and listeners that misbehave.
+    """Agents and subscribers that misbehave.
 
     Args:
         answer_s: How long an answer takes, in seconds; all other times follow from it.

@@ -38,7 +38,7 @@ One study, {concurrency} runs in flight, for {minutes:.0f} minutes and {started:
 {retried:,} were tried again, and {failed:,} runs failed for good. Its agents raise errors of every
 kind, hang until their time is up, return what cannot be kept, or 140 KB, work in threads, or are a
 chat model over HTTP whose provider drops, stalls, cuts off and garbles its answers. Meanwhile one
-listener falls behind again and again, one has failed, watchers that lose events come and go, and
+subscriber falls behind again and again, one has failed, watchers that lose events come and go, and
 the limit is changed while it runs. Means and growth are those of the second half,
 {runs_of_slope:,} attempts; growth is the slope by least squares.
 

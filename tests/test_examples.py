@@ -160,7 +160,7 @@ def test_gsm8k_without_its_folder_says_which_variable_to_set(
         ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
 
 
-# Listeners
+# Subscribers
 
 
 async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path
         output_dir=tmp_path,
         retry=ps.Retry(attempts=3, wait_s=0.001),
     )
-    slow_down = example("listeners.py").slow_down_on_retries(runner)
+    slow_down = example("subscribers.py").slow_down_on_retries(runner)
     runner.subscribe(slow_down, ps.RunRetried, ps.RunSucceeded)
     limits: list[int] = []
 
@@ -223,7 +223,7 @@ async def test_retries_of_one_moment_halve_the_concurrency_once(tmp_path: Path) 
         output_dir=tmp_path,
         retry=ps.Retry(attempts=2, wait_s=0),
     )
-    runner.subscribe(example("listeners.py").slow_down_on_retries(runner), ps.RunRetried)
+    runner.subscribe(example("subscribers.py").slow_down_on_retries(runner), ps.RunRetried)
     await runner.run()
     assert runner.concurrency == 8
 
@@ -236,7 +236,7 @@ async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_pa
 
     study, bindings = tiny_study(dear, run_budget=RunBudget(replicates=100, parallelism=2))
     runner = ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path)
-    stop = example("listeners.py").stop_at_cost(runner, 5.0)
+    stop = example("subscribers.py").stop_at_cost(runner, 5.0)
     runner.subscribe(stop, ps.RunRetried, ps.RunFinished)
     reasons: list[str] = []
 
@@ -255,7 +255,7 @@ async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_pa
     assert rest.remaining == 0
 
 
-async def test_both_listeners_let_an_ordinary_study_run_to_its_end(tmp_path: Path) -> None:
+async def test_both_subscribers_let_an_ordinary_study_run_to_its_end(tmp_path: Path) -> None:
     (tmp_path / "agents.py").write_text("async def agent(ctx):\n    return 'done'\n")
     study = ps.Study(
         study_id="s",
@@ -265,7 +265,7 @@ async def test_both_listeners_let_an_ordinary_study_run_to_its_end(tmp_path: Pat
         run_budget=RunBudget(replicates=10, parallelism=4),
         base_dir=tmp_path,
     )
-    summary = await example("listeners.py").run_carefully(study, limit_usd=1.0)
+    summary = await example("subscribers.py").run_carefully(study, limit_usd=1.0)
     assert summary.succeeded == 10
 
 

@@ -1,4 +1,4 @@
-"""The life of a runner: how it ends, whatever agents, listeners, watches and hosts do."""
+"""The life of a runner: how it ends, whatever agents, subscribers, watches and hosts do."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def test_a_runner_may_be_cancelled_from_a_callback_of_the_loop(
 
 
 @pytest.mark.field("engine-K4")
-async def test_a_cancellation_before_the_start_limits_listeners_too(tmp_path: Path) -> None:
+async def test_a_cancellation_before_the_start_limits_subscribers_too(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     runner.subscribe(deaf)
     runner.cancel()
@@ -160,7 +160,7 @@ async def test_a_host_that_cancels_while_the_study_opens_is_heard(tmp_path: Path
 
 @pytest.mark.field("engine-K5")
 @pytest.mark.parametrize("critical", [True, False])
-async def test_a_listener_that_ignores_its_cancellation_is_left_behind(
+async def test_a_subscriber_that_ignores_its_cancellation_is_left_behind(
     tmp_path: Path, critical: bool, deafer: Deafer
 ) -> None:
     runner = make_runner(tmp_path)
@@ -180,7 +180,7 @@ async def cancel_after(event: asyncio.Event, runner: ps.StudyRunner) -> None:
 
 
 @pytest.mark.field("engine-K5")
-async def test_a_listener_that_hangs_in_a_thread_is_left_behind(tmp_path: Path) -> None:
+async def test_a_subscriber_that_hangs_in_a_thread_is_left_behind(tmp_path: Path) -> None:
     release = threading.Event()
     begun = asyncio.Event()
 
@@ -197,7 +197,7 @@ async def test_a_listener_that_hangs_in_a_thread_is_left_behind(tmp_path: Path) 
     release.set()
 
 
-async def test_after_a_stop_a_listener_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
+async def test_after_a_stop_a_subscriber_that_hangs_holds_nothing_up(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     runner.subscribe(deaf)
 
@@ -208,7 +208,7 @@ async def test_after_a_stop_a_listener_that_hangs_holds_nothing_up(tmp_path: Pat
     assert (await ended(runner)).stopped_because == "enough"
 
 
-async def test_a_study_that_is_over_but_for_a_hanging_listener_may_still_be_stopped(
+async def test_a_study_that_is_over_but_for_a_hanging_subscriber_may_still_be_stopped(
     tmp_path: Path,
 ) -> None:
     runner = make_runner(tmp_path)
@@ -223,7 +223,7 @@ async def test_a_study_that_is_over_but_for_a_hanging_listener_may_still_be_stop
 
 
 @pytest.mark.field("engine-K6")
-async def test_a_listener_may_watch(tmp_path: Path) -> None:
+async def test_a_subscriber_may_watch(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     watched: list[Event] = []
 
@@ -382,7 +382,7 @@ async def test_a_failure_is_raised_although_the_host_cancels(tmp_path: Path) -> 
 
 
 @pytest.mark.field("engine-K17")
-async def test_a_listener_that_cancels_itself_is_switched_off_and_no_more(tmp_path: Path) -> None:
+async def test_a_subscriber_that_cancels_itself_is_switched_off_and_no_more(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     failures = heard(runner, SubscriberFailed)
 

@@ -20,7 +20,7 @@ LEAST = 1.0
 
 
 def soak(runs: int) -> dict[str, Any]:
-    """Run a study of agents, listeners and a provider that misbehave; give what it leaves."""
+    """Run a study of agents, subscribers and a provider that misbehave; give what it leaves."""
     script, pace = ROOT / "benchmarks" / "soak.py", ("--answer-s", "0.1", "--concurrency", "100")
     ended = subprocess.run(
         [sys.executable, script, "--runs", str(runs), *pace],

@@ -91,10 +91,10 @@ def test_a_clock_that_steps_changes_neither_durations_nor_the_order(
     monkeypatch.setattr(announcer, "datetime", SteppingClock)
     heard: list[Event] = []
 
-    async def listener(stream: ps.EventStream) -> None:
+    async def subscriber(stream: ps.EventStream) -> None:
         heard.extend([event async for event in stream])
 
-    results = run(tmp_path, Calls().agent, subscribers=[listener])
+    results = run(tmp_path, Calls().agent, subscribers=[subscriber])
     assert all(0 <= each.latency_s < 30 for each in results)
     assert [event.seq for event in heard] == sorted(event.seq for event in heard)
     assert len({event.at.year for event in heard}) > 1

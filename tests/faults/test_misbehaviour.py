@@ -1,4 +1,4 @@
-"""Agents and listeners that misbehave, each through a real study: isolated, typed, and told."""
+"""Agents and subscribers that misbehave, each through a real study: isolated, typed, and told."""
 
 from __future__ import annotations
 
@@ -173,12 +173,12 @@ def test_an_answer_of_many_megabytes_is_kept(tmp_path: Path) -> None:
     [Abrupt("abrupt"), SystemExit(3), GeneratorExit(), asyncio.CancelledError(), ValueError("no")],
     ids=lambda error: type(error).__name__,
 )
-def test_a_listener_that_misbehaves_is_switched_off_and_the_study_goes_on(
+def test_a_subscriber_that_misbehaves_is_switched_off_and_the_study_goes_on(
     error: BaseException, tmp_path: Path, proved: Prove
 ) -> None:
     told: list[SubscriberFailed] = []
 
-    async def listener(stream: ps.EventStream) -> None:
+    async def subscriber(stream: ps.EventStream) -> None:
         async for _ in stream:
             raise error
 
@@ -188,10 +188,10 @@ def test_a_listener_that_misbehaves_is_switched_off_and_the_study_goes_on(
     async def agent(_: ps.RunContext) -> str:
         return "fine"
 
-    assert run(tmp_path, agent, subscribers=[listener, witness]).summary.succeeded == RUNS
+    assert run(tmp_path, agent, subscribers=[subscriber, witness]).summary.succeeded == RUNS
     assert [each.error.partition(":")[0] for each in told] == [type(error).__name__]
     proved(
-        "a listener that raises",
+        "a subscriber that raises",
         "it is switched off and `SubscriberFailed` says so; the study goes on",
         "{ways:.0f} kinds of error",
         ways=1,

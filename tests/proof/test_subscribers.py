@@ -1,4 +1,4 @@
-"""Listeners that misbehave, and what a study makes of them."""
+"""Subscribers that misbehave, and what a study makes of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def make_runner(output_dir: Path, replicates: int = 1, grace_s: float = 10.0) ->
     )
 
 
-async def test_a_listener_that_raises_is_said_and_switched_off_and_the_study_goes_on(
+async def test_a_subscriber_that_raises_is_said_and_switched_off_and_the_study_goes_on(
     tmp_path: Path,
 ) -> None:
     runner = make_runner(tmp_path)
@@ -56,7 +56,7 @@ async def test_a_listener_that_raises_is_said_and_switched_off_and_the_study_goe
     assert failure.error == "ValueError: no good"
 
 
-async def test_a_critical_listener_that_raises_stops_the_study_and_nothing_saved_is_lost(
+async def test_a_critical_subscriber_that_raises_stops_the_study_and_nothing_saved_is_lost(
     tmp_path: Path,
 ) -> None:
     runner = make_runner(tmp_path, replicates=20)
@@ -76,7 +76,7 @@ async def test_a_critical_listener_that_raises_stops_the_study_and_nothing_saved
     assert again.remaining == 0
 
 
-async def test_a_hanging_lossless_listener_holds_the_study_at_the_gate_and_the_study_says_so(
+async def test_a_hanging_lossless_subscriber_holds_the_study_at_the_gate_and_the_study_says_so(
     tmp_path: Path,
 ) -> None:
     runner = make_runner(tmp_path, replicates=10)
@@ -103,7 +103,7 @@ async def test_a_hanging_lossless_listener_holds_the_study_at_the_gate_and_the_s
     assert runner.summary.remaining == 0
 
 
-async def test_a_study_held_back_by_a_hanging_listener_can_still_be_cancelled(
+async def test_a_study_held_back_by_a_hanging_subscriber_can_still_be_cancelled(
     tmp_path: Path,
 ) -> None:
     runner = make_runner(tmp_path, replicates=10, grace_s=0.1)
@@ -122,7 +122,7 @@ async def test_a_study_held_back_by_a_hanging_listener_can_still_be_cancelled(
     assert runner.summary.in_flight == 0
 
 
-async def test_a_listener_to_a_base_class_hears_every_subclass_in_order(tmp_path: Path) -> None:
+async def test_a_subscriber_to_a_base_class_gets_every_subclass_in_order(tmp_path: Path) -> None:
     runner = make_runner(tmp_path)
     heard: list[RunEvent] = []
 

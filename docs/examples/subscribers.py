@@ -1,7 +1,7 @@
-"""Two listeners that act on the study they listen to: one slows it down, one stops it.
+"""Two subscribers that act on their study: one slows it down, one stops it.
 
-A listener is a coroutine function over a stream of events. Its state is in local variables, and it
-reaches the study through the runner it was made for.
+A subscriber is a coroutine function over a stream of events. Its state is in local variables, and
+it reaches the study through the runner it was made for.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def stop_at_cost(runner: ps.StudyRunner, limit_usd: float) -> Subscriber:
 
 
 async def run_carefully(study: ps.Study, limit_usd: float) -> ps.StudySummary:
-    """Run a study with both listeners."""
+    """Run a study with both subscribers."""
     runner = ps.StudyRunner(study, retry=ps.Retry(attempts=5))
     runner.subscribe(slow_down_on_retries(runner), ps.RunRetried, ps.RunSucceeded)
     stop = stop_at_cost(runner, limit_usd)
