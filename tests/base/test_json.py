@@ -164,3 +164,18 @@ def test_deep_nesting_is_stored_or_refused_never_a_crash() -> None:
 def test_plain_values_are_written_as_compact_json() -> None:
     value = {"text": "né", "n": [1, 2.5, True]}
     assert encode(value) == json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a":1234567890123456789012}', {"a": 1234567890123456789012}),
+        ('{"é":12345678901234567890}', {"é": 12345678901234567890}),
+        ('{"a":[1,-18446744073709551617]}', {"a": [1, -18446744073709551617]}),
+        ('{"a":"\ud800","b":18446744073709551617}', {"a": "\ud800", "b": 18446744073709551617}),
+    ],
+)
+def test_a_long_whole_number_is_read_to_the_last_digit_wherever_it_stands(
+    text: str, value: object
+) -> None:
+    assert decode(text) == value

@@ -9,7 +9,6 @@ of the two wrote it: what is not plain JSON goes through `frozen_json` in both.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +21,8 @@ __all__ = ["decode", "encode", "encode_parts"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SHORT = 256
-_LONG_NUMBER = re.compile(r"\d{19}")
+_DIGITS = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
+_LONG_NUMBER = b"0" * 19
 
 
 def encode(value: Any, path: str = "output") -> str:
@@ -78,13 +78,18 @@ def encode_parts(parts: Mapping[Any, Any], path: str) -> tuple[str, dict[Any, Ou
 
 def decode(text: str) -> Any:
     """Read what `encode` wrote."""
-    if _LONG_NUMBER.search(text):
+    if _may_hold_long_number(text):
         return json.loads(text)  # orjson would round a whole number of more than 64 bits
 
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
+
+
+def _may_hold_long_number(text: str) -> bool:
+    """Return whether there are 19 digits in a row; a regular expression takes ten times as long."""
+    return _LONG_NUMBER in text.encode(errors="surrogatepass").translate(_DIGITS)
 
 
 def _holds_texts_alone(value: Any) -> bool:
