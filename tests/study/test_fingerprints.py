@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,25 @@ def test_what_a_function_counts_itself_does_not_count() -> None:
     before = code_fingerprint(score)
     score("x")
     assert code_fingerprint(score) == before
+
+
+def test_each_version_of_a_file_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def getsource(code: Any) -> str:
+        read.append(code.__qualname__)
+        return source_of(code)
+
+    source_of = inspect.getsource
+    monkeypatch.setattr(inspect, "getsource", getsource)
+    first = prints(tmp_path, BASE)
+    assert sorted(read) == ["helper", "score"]
+    assert (prints(tmp_path, BASE), len(read)) == (first, 4)  # it was written again
+
+    score = load_reference("mine.py:score", tmp_path)
+    assert (code_fingerprint(score, tmp_path), len(read)) == (first, 4)
 
 
 def test_code_without_source_has_a_fingerprint() -> None:

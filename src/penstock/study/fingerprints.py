@@ -23,6 +23,9 @@ from typing import Any
 __all__ = ["code_fingerprint", "filled_cells"]
 
 _STORES = frozenset({"STORE_GLOBAL", "STORE_DEREF"})
+_WRITTEN: dict[tuple[str, int, int, int | str], str] = {}
+"""What `_written` has read: by file, its time and size, and where in it the code stands."""
+
 _PLAIN = (str, int, float, complex, bool, bytes, type(None))
 
 
@@ -156,7 +159,12 @@ def _folder_of(code: Any) -> Path | None:
         module = sys.modules.get(getattr(code, "__module__", None) or "")
 
     file = getattr(module, "__file__", None)
-    return None if file is None else Path(file).resolve().parent
+    return None if file is None else _folder(file)
+
+
+@functools.lru_cache(maxsize=1024)
+def _folder(file: str) -> Path:
+    return Path(file).resolve().parent
 
 
 def _functions(member: Any) -> Iterator[FunctionType]:
@@ -174,10 +182,10 @@ def _functions(member: Any) -> Iterator[FunctionType]:
 
 
 def _source(code: FunctionType | type) -> str:
-    """Write code without comments and layout; where there is no source, what it compiled to."""
+    """Return code without comments and layout; where it has no source, what it compiled to."""
     if "<lambda>" not in code.__qualname__:  # the source of a lambda is the line that it is part of
         try:
-            return ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(code))))
+            return _written(code)
         except (OSError, TypeError, SyntaxError):
             pass
 
@@ -190,6 +198,26 @@ def _source(code: FunctionType | type) -> str:
     return "".join(compiled)
 
 
+def _written(code: FunctionType | type) -> str:
+    """Return the source of code as its file is now, reading each version of a file once."""
+    place = code.__code__.co_firstlineno if isinstance(code, FunctionType) else code.__qualname__
+    try:
+        file = inspect.getfile(code)
+        status = Path(file).stat()
+    except OSError:  # a cell of a notebook
+        return _normalized(inspect.getsource(code))
+
+    version = (file, status.st_mtime_ns, status.st_size, place)
+    if version not in _WRITTEN:
+        _WRITTEN[version] = _normalized(inspect.getsource(code))
+
+    return _WRITTEN[version]
+
+
+def _normalized(source: str) -> str:
+    return ast.unparse(ast.parse(textwrap.dedent(source)))
+
+
 def _compiled(code: CodeType) -> str:
     consts = [
         _compiled(each) if isinstance(each, CodeType) else _text(each) for each in code.co_consts
@@ -197,6 +225,7 @@ def _compiled(code: CodeType) -> str:
     return f"{code.co_code.hex()} {consts} {code.co_names} {code.co_varnames} {code.co_freevars}"
 
 
+@functools.lru_cache(maxsize=4096)
 def _names(code: CodeType) -> tuple[set[str], set[str]]:
     """Give the names that code reads, and those of its module that it also sets."""
     import dis  # noqa: PLC0415 - only where code is looked at
