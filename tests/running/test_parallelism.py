@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -211,12 +212,13 @@ async def test_behind_a_gate_the_gate_alone_is_cut(tmp_path: Path) -> None:
     assert len(rows(study, "SELECT * FROM attempts WHERE final")) == 200
 
 
-def held(limit: Any) -> tuple[int, list[LimitChanged]]:
+async def held(limit: Any) -> tuple[int, list[LimitChanged]]:
     """Hold a scheduler of 4 at a limit twice; give its limit, and what was said."""
     announced = Announced()
     scheduler = Scheduler[int](no_work, 4)
     for _ in range(2):
         parallelism.Parallelism(4, scheduler, announced).hold_at(limit)
+        await anyio.sleep(1.0)
 
     return scheduler.limit, announced.of(LimitChanged)
 
@@ -226,8 +228,8 @@ async def no_work(_: int) -> None: ...
 
 @pytest.mark.field("engine-K2")
 async def test_only_a_change_of_the_limit_is_said() -> None:
-    assert held(4) == (4, [])
-    limit, said = held(np.int64(7))
+    assert await held(4) == (4, [])
+    limit, said = await held(np.int64(7))
     assert (limit, [event.limit for event in said]) == (7, [7])
 
 
@@ -235,6 +237,7 @@ async def test_a_host_that_sets_what_the_automatic_limit_is_ends_it_all_the_same
     announced = Announced()
     automatic = parallelism.Parallelism("auto", Scheduler[int](no_work, 16), announced)
     automatic.hold_at(16)
+    await anyio.sleep(1.0)
 
     assert automatic.subscriptions == []
     assert [event.reason for event in announced.of(LimitChanged)] == ["set by the host"]
@@ -244,4 +247,32 @@ async def test_a_host_that_sets_what_the_automatic_limit_is_ends_it_all_the_same
 @pytest.mark.parametrize("limit", [float("nan"), float("inf"), 0, -3, 2.5, "5", None])
 async def test_a_limit_that_is_not_a_whole_number_is_refused(limit: Any) -> None:
     with pytest.raises(ps.ValidationError, match="concurrency must be a whole number >= 1, not"):
-        held(limit)
+        await held(limit)
+
+
+@pytest.mark.field("engine-K2")
+async def test_subscribers_that_change_the_limit_at_each_change_do_not_feed_each_other(
+    tmp_path: Path,
+) -> None:
+    async def answer(ctx: ps.RunContext) -> str:
+        return "42"
+
+    limits = count(1)
+
+    async def steer(stream: ps.EventStream) -> None:
+        async for _ in stream:
+            if len(said) < 100_000:
+                runner.concurrency = 1 + next(limits) % 7
+
+    runner = ps.StudyRunner(
+        make_study(replicates=50), agent_bindings={"agent-a": answer}, output_dir=tmp_path
+    )
+    said: list[LimitChanged] = []
+    runner.on(LimitChanged)(said.append)
+    for _ in range(3):
+        runner.subscribe(steer)
+
+    summary = await runner.run()
+
+    assert summary.succeeded == 100
+    assert len(said) < 10_000

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import anyio
 
+from penstock._base.loop import call_later, has_loop
 from penstock.errors import ValidationError
 from penstock.events.bus import EventStream
 from penstock.events.subscribing import Subscription
@@ -21,6 +22,8 @@ __all__ = ["Parallelism", "first_limit"]
 
 _MOST = 1000
 """Where it ends by itself: a thousand runs in flight hold some memory and a connection each."""
+
+_BY_HOST = "set by the host"
 
 _OTHER_FILES = 64
 """Open files that are left to the store, the exports and the host."""
@@ -72,6 +75,7 @@ class Parallelism:
     ) -> None:
         self._scheduler = scheduler
         self._announce = announce
+        self._is_to_say = False
         self._automatic: AutomaticLimit | None = None
         if wanted == "auto":
             self._automatic = AutomaticLimit(most_in_flight(), self.say)
@@ -85,7 +89,10 @@ class Parallelism:
         return [Subscription(self._adapt, (RunStarted, RunRetried, RunFinished))]
 
     def hold_at(self, limit: int) -> None:
-        """Set the limit; from then on it is not automatic. Only a change is said.
+        """Set the limit; from then on it is not automatic.
+
+        Changes are said, once a turn of the event loop: a subscriber that sets the limit at each
+        event that it reads, this one included, does not feed itself without end.
 
         Raises:
             ValidationError: it is not a whole number, or less than 1.
@@ -95,7 +102,18 @@ class Parallelism:
         self._automatic = None
         if is_changed:
             self._scheduler.limit = limit
-            self.say(limit, "set by the host")
+            self._say_held()
+
+    def _say_held(self) -> None:
+        if not has_loop():  # the study has not begun
+            self.say(self._scheduler.limit, _BY_HOST)
+        elif not self._is_to_say:
+            self._is_to_say = True
+            call_later(0.0, self._say_now)
+
+    def _say_now(self) -> None:
+        self._is_to_say = False
+        self.say(self._scheduler.limit, _BY_HOST)
 
     def gate(self) -> Awaitable[None] | None:
         """Give what the next run must wait for: the end of a pause, or None."""
