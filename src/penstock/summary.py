@@ -98,7 +98,8 @@ class SessionSummary(_Account):
         succeeded: Runs that succeeded, and answers that were scored again.
         failed: Runs that failed, after their last attempt.
         skipped: Runs whose agent said that they do not apply.
-        cancelled: Attempts that were given up; their runs are made in the next session.
+        cancelled: Attempts that were given up after they may have cost something; their runs are
+            made in the next session.
         retried: Attempts that failed and were, or were to be, tried again.
         rescored: Kept answers that were scored.
     """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio  # noqa: TID251 - what a scheduler makes of a run is a task
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,7 @@ from penstock.planning.plan import plan
 from penstock.results import RunResult, RunStage
 from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
+from penstock.running.scheduler import Orders
 from penstock.study.execution import Retry
 from tests.builders import let_time_run_out, make_error, make_result, make_study
 
@@ -192,6 +194,7 @@ async def test_of_a_run_that_has_only_waited_nothing_is_kept() -> None:
     ended = (await house.said())[-1]
     assert isinstance(ended, RunCancelled)
     assert ended.result is None
+    assert (house.lifecycle.tally.started, house.lifecycle.tally.cancelled) == (0, 0)
 
 
 @pytest.mark.virtual_time
@@ -230,10 +233,33 @@ async def test_an_answer_that_only_wants_scoring_calls_no_agent_and_costs_nothin
     house.stored[0] = earlier.model_copy(update={"status": "failed", "error": error})
     await house.do(Job(position=0, planned_order=0, earlier_attempts=1, recall=house.recall))
 
-    ended = (await house.said())[-1]
+    started, *_, ended = await house.said()
+    assert isinstance(started, RunStarted)
     assert isinstance(ended, RunSucceeded)
+    assert started.attempt == ended.result.attempt == 1
     assert (ended.result.outputs, ended.result.cost_usd) == ({"text": "42"}, 5.0)
     assert (house.lifecycle.tally.session().cost_usd, house.lifecycle.tally.succeeded) == (0.0, 1)
+
+
+async def test_a_run_that_is_cancelled_while_its_kept_answer_is_read_has_an_end() -> None:
+    orders = Orders()
+    house = House(failing(9), orders=orders)
+    house.stored[0] = make_result(house.plan[0])
+    is_reading = anyio.Event()
+
+    async def recall(position: int) -> RunResult:
+        is_reading.set()
+        await anyio.lowlevel.checkpoint()
+        return house.stored[position]
+
+    job = Job(position=0, planned_order=0, earlier_attempts=1, recall=recall)
+    task = asyncio.create_task(house.do(job))
+    await is_reading.wait()
+    orders.stopped = orders.cancelled = True
+    task.cancel()
+
+    assert await task is None
+    assert [type(event) for event in await house.said()] == [RunStarted, RunCancelled]
 
 
 async def test_what_an_agent_in_a_thread_reports_comes_between_its_start_and_its_end() -> None:

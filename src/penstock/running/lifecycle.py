@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import get_ident
 
 import anyio
 
-from penstock._base.loop import call_soon_from_threads
+from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock.agents.context import RunContext
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import RuledEvaluator
@@ -144,7 +145,8 @@ class Lifecycle:
         spec = attempt.ctx.spec
         evaluators = self._bindings.evaluators[spec.problem_id]
         if job.recall is not None:
-            earlier = await job.recall(job.position)
+            # Whoever cancels it meanwhile: its answer is not lost, and its attempt has an end.
+            earlier = await undisturbed(partial(job.recall, job.position))
             result = await self._rescored(job, attempt, earlier, evaluators)
         else:
             agent = self._bindings.agents[spec.agent_id]
@@ -168,7 +170,7 @@ class Lifecycle:
     def _begin(self, job: Job) -> Attempt:
         spec = self._plan.at(job.position)
         job.tries += 1
-        number = job.earlier_attempts + job.tries
+        number = job.earlier_attempts + (0 if job.is_answered else job.tries)
         if not job.is_answered:
             self._count_call(job, 1)
 

@@ -87,10 +87,10 @@ class Tally:
         """Count an attempt that was given up, whose run is left to the next session.
 
         Args:
-            result: What of it is kept, if anything.
+            result: What of it is kept. Where that is nothing, it counts as not made.
         """
-        self.cancelled += 1
         if result is not None:
+            self.cancelled += 1
             self._count_attempt(result)
 
     def discount(self, earlier: Mapping[str, Any]) -> None:
