@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test lint docs faults bills clients soak bench clean
+.PHONY: demo test lint docs faults bills hosts clients soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -39,6 +39,10 @@ faults: .venv/installed
 # Runs 200 studies with budgets that fail, are interrupted and are killed, against the bill.
 bills: .venv/installed
 	PENSTOCK_BILLS=200 $(BIN)/python -m pytest tests/faults/test_bills.py
+
+# Runs a thousand random studies in random hosts on each kind of event loop.
+hosts: .venv/installed
+	PENSTOCK_HOSTS=1000 $(BIN)/python -m pytest tests/random_host --timeout 7200
 
 # Asks the simulated provider with clients that others wrote; they are installed apart.
 clients: .venv/installed

@@ -1,0 +1,1 @@
+"""Random studies in random hosts: whatever they do, what must hold holds."""
