@@ -65,3 +65,9 @@ def test_a_few_numbers_of_many_digits_are_enumerated() -> None:
 
     assert found.is_exact
     assert found.p == pytest.approx(by_hand(differences.tolist(), 1e-12)[0])
+
+
+def test_differences_too_small_for_whole_numbers_are_counted_as_they_are() -> None:
+    found = sign_flips(np.array([1e-14, 2e-14, 3e-14]))
+
+    assert (found.p, found.is_exact) == (2 / 2**3, True)

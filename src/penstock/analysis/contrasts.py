@@ -44,6 +44,9 @@ __all__ = [
 FEW_PROBLEMS = 30
 """Below so many problems sign flips decide, which need no normal distribution."""
 
+_ROUNDING = 1e-14
+"""What sums of so many parts of a value are off by."""
+
 
 class Contrast(Fact):
     """The difference between two sides of the outcome.
@@ -159,7 +162,7 @@ def compare(
         return Contrast(**identity, **compare_within_problems(sample, weights, delta))
 
     means = np.array([sample.means(arm) for arm in weights])
-    differences = np.array(list(weights.values())) @ means
+    differences = _differences(means, weights)
     shared = ~np.isnan(differences)
     unpaired = welch(*(_side(means, weights, sign) for sign in (1, -1)))
     if not shared.any():
@@ -171,6 +174,14 @@ def compare(
 
     found["p"], found["test"] = _deciding(found)
     return Contrast(**identity, **found, welch=unpaired, how=_how(found))
+
+
+def _differences(means: Floats, weights: Weights) -> Floats:
+    """Return each problem's difference, where rounding alone leaves one that is 0."""
+    shares = np.array(list(weights.values()))
+    differences: Floats = shares @ means
+    differences[np.abs(differences) <= _ROUNDING * (np.abs(shares) @ np.abs(means))] = 0.0
+    return differences
 
 
 def _side(means: Floats, weights: Weights, sign: int) -> Floats:

@@ -65,7 +65,7 @@ def _whole_numbers(differences: npt.NDArray[np.float64]) -> list[int] | None:
     fractions = []
     for value in differences.tolist():
         fraction = Fraction(value).limit_denominator(10**6)
-        if abs(float(fraction) - value) > 1e-12 * max(1.0, abs(value)):
+        if not fraction or abs(float(fraction) - value) > 1e-12 * max(1.0, abs(value)):
             return None
 
         fractions.append(fraction)

@@ -17,6 +17,7 @@ import typer
 from penstock.cli import (
     analyze,
     check,
+    compare,
     doctor,
     export,
     init,
@@ -89,6 +90,7 @@ for _name, _command in (
     ("status", status.status),
     ("analyze", analyze.analyze),
     ("report", report.report),
+    ("compare", compare.compare),
     ("export", export.export),
     ("rescore", rescore.rescore),
     ("doctor", doctor.doctor),

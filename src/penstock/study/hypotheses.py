@@ -79,7 +79,13 @@ class Mediator(Declaration):
 
 
 class Outcome(Declaration):
-    """What is measured: a column of a result table, and how it is aggregated."""
+    """What is measured: a column of a result table, and how it is aggregated.
+
+    Args:
+        better: Which way is better, ``higher`` or ``lower``: what counts as worse in a comparison
+            of studies, and what a failed run counts as at worst. None where neither is.
+        unit: What its numbers are counted in, such as ``points`` or ``s``; empty where in nothing.
+    """
 
     name: Name
     source_table: Name
@@ -90,6 +96,8 @@ class Outcome(Declaration):
     expected_type: Text = "float"
     missing_data_policy: Text = "drop"
     description: Text = ""
+    better: Literal["higher", "lower"] | None = None
+    unit: Text = ""
 
 
 class Hypothesis(Declaration):

@@ -218,9 +218,10 @@ class Study(Declaration):
         if self.blind:
             del payload["blind"]
 
-        for plan in payload["analysis_plans"]:
-            if plan["generalize_to"] == "population":
-                del plan["generalize_to"]
+        for section, unsaid in _UNSAID.items():
+            for each in payload[section]:
+                for name in [name for name, value in unsaid.items() if each[name] == value]:
+                    del each[name]
 
         # What stands in `run_budget`, where older readers look for it, is not written twice.
         execution = self.execution.model_dump(
@@ -230,6 +231,13 @@ class Study(Declaration):
             payload["execution"] = execution
 
         return {"schema_version": SCHEMA_VERSION, **frozen_json(payload)}
+
+
+_UNSAID: dict[str, dict[str, Any]] = {
+    "analysis_plans": {"generalize_to": "population"},
+    "outcomes": {"better": None, "unit": ""},
+}
+"""Fields that older readers know nothing of: written where they say something."""
 
 
 class _Renamed(NamedTuple):
