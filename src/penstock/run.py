@@ -175,7 +175,9 @@ def run_study(
     """Run a study to its end, and return its results; the arguments are those of `arun_study`.
 
     Ctrl-C once stops it: runs in flight end, everything is saved and exported, and
-    ``KeyboardInterrupt`` is raised. Twice cancels the runs in flight too. Run it again to go on.
+    ``KeyboardInterrupt`` is raised. Twice cancels the runs in flight too. A third time saves what
+    has ended and raises ``KeyboardInterrupt`` in whatever code runs, also where that blocks the
+    event loop. Run it again to go on.
 
     Raises:
         RunningLoopError: an event loop is running here; ``await arun_study(...)`` instead.

@@ -86,6 +86,7 @@ class StudyRunner:
         self._fresh, self._rescore = given["fresh"], given["rescore"]
         self._only = given["only"]
         self._chosen = choose(self.plan, self._only)
+        self._unsaved = checkpoint.Unsaved()
         self._final: StudySummary | None = None
         self._left_out_because: str | None = None
         self._begun = False
@@ -187,6 +188,13 @@ class StudyRunner:
         """
         self._ending.cancel(reason)
 
+    def save_at_once(self) -> int:
+        """Save what has ended though the event loop stands still; return how many attempts.
+
+        For a process that is about to end; any thread and a signal's handler may call it.
+        """
+        return self._unsaved.save()
+
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.
 
@@ -240,7 +248,7 @@ class StudyRunner:
             refuse_collisions(self.plan)
 
     async def _run_with(self, store: Store, restored: Restored) -> None:
-        saves = checkpoint.checkpoint(store, self._announce)
+        saves = checkpoint.checkpoint(store, self._announce, self._unsaved)
         ours: dict[str, Any] = {"critical": True, "is_waited_for": True}
         saving = Subscription(saves, checkpoint.EVENTS, size=checkpoint.GROUP, **ours)
         exporting = Subscription(export.export(self.output_dir), export.EVENTS, **ours)

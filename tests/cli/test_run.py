@@ -153,7 +153,8 @@ def test_one_interrupt_lets_runs_in_flight_end_and_the_next_run_goes_on(
     process = folder.start("--json", "--concurrency", "2")
     read_until(process, "held", times=2)
     process.send_signal(signum)
-    read_until(process, f"{signum.name}: runs in flight end; once more cancels them")
+    more = "cancels them" if signum is signal.SIGINT else "leaves at once"
+    read_until(process, f"{signum.name}: runs in flight end; once more {more}")
     (folder.path / "open").touch()
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -200,6 +201,28 @@ def test_a_third_interrupt_leaves_at_once_what_ignores_its_cancellation(
     assert process.returncode == 130
     assert "left at once" in err
     assert json_lines(out)[-1]["event"] == "done"
+
+
+@pytest.mark.field("studies-B1", "studies-SEC3")
+def test_a_third_interrupt_leaves_an_agent_that_blocks_the_loop_and_saves_what_had_ended(
+    folder: StudyFolder, cli: Any
+) -> None:
+    (folder.path / "agents.py").write_text(
+        "import time\n\nasync def worker(ctx):\n    if ctx.started_order == 3:\n"
+        "        print('held', flush=True)\n        time.sleep(600)\n\n    return 'yes'\n"
+    )
+    process = folder.start("--concurrency", "1", "--timeout", "1")
+    read_until(process, "held")
+    for said in ("runs in flight end", "runs in flight are cancelled"):
+        process.send_signal(signal.SIGINT)
+        read_until(process, said)
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "left at once; what had ended is saved" in err
+    assert json_lines(cli("status", folder.results, "--json").stdout)[-1]["succeeded"] == 2
+    assert cli("doctor", folder.results).exit_code == 0
 
 
 def test_a_reader_that_is_gone_does_not_end_the_study(folder: StudyFolder) -> None:

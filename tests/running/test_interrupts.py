@@ -1,16 +1,23 @@
-"""A person interrupts a study once to stop it, and twice to cancel what is in flight."""
+"""A person interrupts a study once to stop it, twice to cancel, and three times to leave it."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import anyio
 import pytest
 
+import penstock as ps
+from penstock.running import interrupts
 from penstock.running.interrupts import run_interruptibly
+from penstock.store.reader import StoreReader
+from tests.builders import make_study
+
+INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 class FakeRunner:
@@ -39,27 +46,123 @@ class FakeRunner:
         self.told.append(f"cancel: {reason}")
         self._is_told.set()
 
+    def save_at_once(self) -> int:
+        self.told.append("save")
+        return 0
+
+
+class Left(BaseException):
+    """The process would have ended here."""
+
+
+class Blocked(FakeRunner):
+    """A study whose event loop stands still while it is interrupted."""
+
+    async def run(self) -> None:
+        for each in self.signals:
+            signal.raise_signal(each)
+
+
+def leave(said: str) -> None:
+    raise Left(said)
+
 
 def run(runner: FakeRunner, on_interrupt: Callable[[str], None] = lambda _: None) -> bool:
     """Run in a loop of its own: what is left in the loop at the end is cancelled."""
     return anyio.run(partial(run_interruptibly, runner, on_interrupt))
 
 
-def test_the_first_signal_stops_the_study_and_the_next_cancel_it() -> None:
-    runner = FakeRunner(signal.SIGTERM, signal.SIGINT, signal.SIGINT)
+def test_the_first_signal_stops_the_study_and_the_next_cancels_it() -> None:
+    runner = FakeRunner(signal.SIGTERM, signal.SIGINT)
     said: list[str] = []
 
     assert run(runner, said.append)
     assert runner.told == [
         "stop: interrupted by SIGTERM",
         "cancel: interrupted by SIGINT",
-        "cancel: interrupted by SIGINT",
     ]
     assert said == [
-        "SIGTERM: runs in flight end; once more cancels them",
-        "SIGINT: runs in flight are cancelled",
-        "SIGINT: runs in flight are cancelled",
+        "SIGTERM: runs in flight end; once more leaves at once",
+        "SIGINT: runs in flight are cancelled; once more leaves at once",
     ]
+
+
+@pytest.mark.field("studies-B1")
+@pytest.mark.parametrize(
+    "signals", [(INT, INT, INT), (TERM, TERM), (INT, TERM, TERM), (TERM, INT, HUP), (HUP, HUP, INT)]
+)
+def test_the_third_signal_and_the_second_sigterm_leave_a_loop_that_stands_still(
+    signals: Sequence[signal.Signals], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "_SAME_S", 0.0)
+    runner = Blocked(*signals)
+    said: list[str] = []
+
+    with pytest.raises(Left, match=rf"^{signals[-1].name}: left at once; what had ended is saved"):
+        anyio.run(partial(run_interruptibly, runner, said.append, leave))
+
+    assert runner.told[0] == "save"  # before the event loop has done anything
+    assert len(said) == len(signals) - 1
+
+
+def test_a_sigterm_that_comes_twice_at_once_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_SAME_S", 1e6)
+    runner = Blocked(TERM, TERM, INT)
+    said: list[str] = []
+
+    assert anyio.run(partial(run_interruptibly, runner, said.append, leave))
+    assert [each.partition(":")[0] for each in said] == ["SIGTERM", "SIGINT"]
+
+
+def test_who_does_not_wait_for_what_has_ended_to_be_saved_leaves_without() -> None:
+    class Slow(Blocked):
+        def save_at_once(self) -> int:
+            signal.raise_signal(INT)
+            raise AssertionError("unreachable")
+
+    with pytest.raises(Left, match="left at once; what was saved before is safe"):
+        anyio.run(partial(run_interruptibly, Slow(INT, INT, INT), lambda _: None, leave))
+
+
+def test_what_cannot_be_saved_keeps_nobody_from_leaving() -> None:
+    class Full(Blocked):
+        def save_at_once(self) -> int:
+            raise OSError("no space left")
+
+    with pytest.raises(Left, match=r"the last results were not \(no space left\)"):
+        anyio.run(partial(run_interruptibly, Full(INT, INT, INT), lambda _: None, leave))
+
+
+def test_afterwards_signals_do_what_they_did_before() -> None:
+    before = [signal.getsignal(each) for each in (INT, TERM, HUP)]
+    run(FakeRunner(INT))
+
+    assert [signal.getsignal(each) for each in (INT, TERM, HUP)] == before
+
+
+@pytest.mark.field("studies-SEC3")
+def test_the_third_ctrl_c_ends_what_blocks_run_study_and_what_had_ended_is_saved(
+    tmp_path: Path,
+) -> None:
+    saved: list[int] = []
+
+    async def agent(ctx: ps.RunContext) -> str:
+        if ctx.started_order == 10:
+            for _ in range(3):  # it takes no notice of the first two: the loop is not there
+                signal.raise_signal(INT)
+
+            saved.append(-1)
+
+        return "42"
+
+    with pytest.raises(KeyboardInterrupt):
+        ps.run_study(
+            make_study(replicates=10), agent_bindings={"agent-a": agent}, output_dir=tmp_path
+        )
+
+    assert saved == []
+    with StoreReader(tmp_path) as store:
+        assert len(list(store.results())) == 9
 
 
 def test_a_study_that_nobody_interrupts_was_not_interrupted() -> None:

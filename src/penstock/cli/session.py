@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunRequest", "done_line", "launched", "run", "runner_of", "tell_rounding"]
 
-_GIVE_UP_AT = 3
-"""The interrupt at which we leave whatever still runs."""
-
 
 class RunRequest(NamedTuple):
     """What was asked for on the command line; see ``penstock run --help``."""
@@ -127,7 +124,7 @@ class _Session:
         """Run to the end, or to where a person interrupts it."""
         self._runner.on(StudyStarted)(self.launch)
         try:
-            anyio.run(partial(run_interruptibly, self._runner, self._on_interrupt))
+            anyio.run(partial(run_interruptibly, self._runner, self._on_interrupt, self._leave))
         except KeyboardInterrupt:  # it came before, or after, the study could receive it
             self._interrupts += 1
         finally:
@@ -182,14 +179,11 @@ class _Session:
 
     def _on_interrupt(self, message: str) -> None:
         self._interrupts += 1
-        if self._interrupts >= _GIVE_UP_AT:
-            self._give_up()
-
         say(message)
 
-    def _give_up(self) -> NoReturn:
-        """Leave at once: something ignores its cancellation. The store is safe at any moment."""
-        say("left at once; what was saved is safe, and running it again goes on")
+    def _leave(self, message: str) -> NoReturn:
+        """Leave from within a signal's handler; the store is safe at any moment."""
+        say(message)
         self.done()
         os._exit(ExitCode.INTERRUPTED)
 

@@ -91,6 +91,10 @@ class EventStream:
 
         return self._take(max_size)
 
+    def unread(self) -> list[Event]:
+        """Return what has arrived and is not taken yet; it stays in the stream."""
+        return list(self._events)
+
     def close(self) -> None:
         """Take no more events; what has arrived can still be read."""
         self._closed = True

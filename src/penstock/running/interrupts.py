@@ -1,22 +1,38 @@
-"""Running a study until a person interrupts it, in a process that exists to run it."""
+"""Running a study until a person interrupts it, in a process that exists to run it.
+
+Signals are received by plain handlers, which Python calls between two steps of whatever the main
+thread does. So they are heard also where an agent blocks the event loop, which then can do nothing
+about them; who leaves such a loop does so from within the handler.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from math import inf
+from time import monotonic
+from types import FrameType
 from typing import Any, Protocol
 
-import anyio
-import anyio.abc
-
-from penstock._base.loop import leave_tasks_behind
+from penstock._base.loop import call_soon_from_threads, leave_tasks_behind
 from penstock.running.garbage import relaxed_gc
 
 __all__ = ["Interruptible", "run_interruptibly"]
 
 _PATIENCE_S = 0.5
 """How long tasks that agents have left may take to end; their runs have had their grace."""
+
+_LAST = 3
+"""The signal, counted over all kinds, that no longer waits for the event loop."""
+
+_LAST_SIGTERM = 2
+"""Whoever sends it a second time is about to send what cannot be received."""
+
+_SAME_S = 0.5
+"""A SIGTERM so soon after another is the same: `timeout` sends it to a process and to its group."""
 
 
 class Interruptible(Protocol):
@@ -34,24 +50,37 @@ class Interruptible(Protocol):
         """Stop, and cancel what is in flight."""
         ...
 
+    def save_at_once(self) -> int:
+        """Save what has ended, though the event loop stands still."""
+        ...
+
 
 async def run_interruptibly(
-    runner: Interruptible, on_interrupt: Callable[[str], None] = lambda _: None
+    runner: Interruptible,
+    on_interrupt: Callable[[str], None] = lambda _: None,
+    leave: Callable[[str], None] | None = None,
 ) -> bool:
     """Run a study in a process of its own; return whether a person interrupted it.
 
     The first SIGINT, SIGTERM or SIGHUP stops the study, the second cancels what is in flight; a
-    hang-up that is ignored (``nohup``) stays ignored. Where signals cannot be received (outside
-    the main thread, not POSIX) it only runs the study. The garbage collector runs less often
-    meanwhile. Tasks that ignore their cancellation do not keep the event loop from closing.
+    hang-up that is ignored (``nohup``) stays ignored. The third signal, and the second SIGTERM,
+    saves what has ended and leaves, whatever blocks the event loop. Where signals cannot be
+    received (outside the main thread) it only runs the study. The garbage collector runs less
+    often meanwhile. Tasks that ignore their cancellation do not keep the event loop from closing.
 
     Args:
         runner: The study.
         on_interrupt: Called at each signal with what happens now, as a sentence for a person.
+        leave: Ends the process, and is given a sentence for a person. Without it SIGINT raises
+            KeyboardInterrupt where the main thread is, and other signals do what they did before.
     """
     try:
         if threading.current_thread() is threading.main_thread():
-            return await _run_with_signals(runner, on_interrupt)
+            interrupts = _Interrupts(runner, on_interrupt, leave)
+            with interrupts.received(), relaxed_gc():
+                await runner.run()
+
+            return interrupts.count > 0
 
         await runner.run()
         return False
@@ -59,38 +88,87 @@ async def run_interruptibly(
         await leave_tasks_behind(_PATIENCE_S)
 
 
-async def _run_with_signals(runner: Interruptible, on_interrupt: Callable[[str], None]) -> bool:
-    interrupts = 0
+class _Interrupts:
+    """The signals that a study has received, and what each of them does."""
 
-    async def receive(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-        nonlocal interrupts
-        with anyio.open_signal_receiver(*_stopping_signals()) as signals:
-            task_status.started()
-            async for received in signals:
-                interrupts += 1
-                name = signal.Signals(received).name
-                if interrupts == 1:
-                    on_interrupt(f"{name}: runs in flight end; once more cancels them")
-                    runner.stop(f"interrupted by {name}")
-                else:
-                    on_interrupt(f"{name}: runs in flight are cancelled")
-                    runner.cancel(f"interrupted by {name}")
+    def __init__(
+        self,
+        runner: Interruptible,
+        on_interrupt: Callable[[str], None],
+        leave: Callable[[str], None] | None,
+    ) -> None:
+        self.count = 0
+        self._runner = runner
+        self._on_interrupt = on_interrupt
+        self._leave = leave
+        self._call_soon = call_soon_from_threads()
+        self._received: Counter[int] = Counter()
+        self._terminated_at = -inf
+        self._is_saving = False
+        self._before: dict[signal.Signals, Any] = {}
 
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-        await group.start(receive)
+    @contextmanager
+    def received(self) -> Iterator[None]:
+        """Receive signals inside the block; afterwards they do what they did before."""
+        for each in _stopping_signals():
+            self._before[each] = signal.signal(each, self._receive)
+
         try:
-            with relaxed_gc():
-                await runner.run()
-        except Exception as error:  # noqa: BLE001 - raised below, outside the task group
-            failure = error
+            yield
+        finally:
+            self._give_back()
 
-        group.cancel_scope.cancel()
+    def _give_back(self) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, signal.SIG_DFL if handler is None else handler)
 
-    if failure is not None:
-        raise failure
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        received = signal.Signals(number)
+        if received is signal.SIGTERM:
+            now = monotonic()
+            if now - self._terminated_at < _SAME_S:
+                return
 
-    return interrupts > 0
+            self._terminated_at = now
+
+        self.count += 1
+        self._received[received] += 1
+        if self.count >= _LAST or self._received[signal.SIGTERM] >= _LAST_SIGTERM:
+            self._leave_at_once(received)
+        elif self.count == 1:
+            more = "leaves at once" if received is signal.SIGTERM else "cancels them"
+            self._on_interrupt(f"{received.name}: runs in flight end; once more {more}")
+            self._call_soon(self._runner.stop, f"interrupted by {received.name}")
+        else:
+            self._on_interrupt(
+                f"{received.name}: runs in flight are cancelled; once more leaves at once"
+            )
+            self._call_soon(self._runner.cancel, f"interrupted by {received.name}")
+
+    def _leave_at_once(self, received: signal.Signals) -> None:
+        said = f"{received.name}: left at once; {self._save()}, and running it again goes on"
+        if self._leave is not None:
+            self._leave(said)
+            return
+
+        self._on_interrupt(said)
+        self._give_back()
+        if received is signal.SIGINT:
+            raise KeyboardInterrupt
+
+        signal.raise_signal(received)
+
+    def _save(self) -> str:
+        if self._is_saving:  # somebody does not wait for that either
+            return "what was saved before is safe"
+
+        self._is_saving = True
+        try:
+            self._runner.save_at_once()
+        except Exception as error:  # noqa: BLE001 - said, whatever it is
+            return f"what was saved before is safe, the last results were not ({error})"
+
+        return "what had ended is saved"
 
 
 def _stopping_signals() -> Iterator[signal.Signals]:

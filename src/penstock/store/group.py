@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple, TypeAlias
 
 from penstock._base.fact import EMPTY
 from penstock.results import RunResult, RunStatus
+from penstock.running.tally import Tally
 from penstock.store import rows, score_rows
 from penstock.store.origins import Origins
+from penstock.store.restored import Restored
 from penstock.store.transaction import Statement
 
-__all__ = ["Group", "Session", "made_group", "rescored"]
+__all__ = ["COUNTED", "Group", "Session", "count_group", "counts", "made_group", "rescored"]
 
 Row: TypeAlias = tuple[Any, ...]
+
+COUNTED = tuple(each.name for each in fields(Tally) if each.name not in ("opening", "gained"))
+"""What a session counts; columns of the table ``session``."""
+
+_COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in COUNTED)} WHERE id = ?"  # noqa: S608
 
 
 class Session(NamedTuple):
@@ -94,6 +102,37 @@ def made_group(
         next_id,
         left,
     )
+
+
+def count_group(
+    tally: Tally,
+    attempts: Iterable[tuple[RunResult, bool]],
+    scoring: Mapping[int, tuple[int, Mapping[str, Any]]],
+    left: Restored,
+) -> None:
+    """Count attempts that are saved together.
+
+    Args:
+        tally: What the session has counted.
+        attempts: Each attempt, and whether it is its run's result.
+        scoring: See `Group`; as the last group left it.
+        left: What earlier sessions left.
+    """
+    for result, final in attempts:
+        position = result.spec.position
+        if result.status is RunStatus.SCORING:
+            tally.count_answer(result)
+        elif result.status is RunStatus.CANCELLED:
+            tally.give_up(result)
+        else:
+            _, counted = scoring.get(position, (0, None))
+            replaced = left.replaced(position)
+            tally.count(result, retried=not final, replaced=replaced, counted=counted)
+
+
+def counts(tally: Tally, session: Session) -> Statement:
+    """Write what a session has counted."""
+    return (_COUNT, [(*(getattr(tally, name) for name in COUNTED), session.id)])
 
 
 def rescored(

@@ -7,7 +7,6 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import fields
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -21,12 +20,13 @@ from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
-from penstock.results import RunResult, RunStatus, timestamp
+from penstock.results import RunResult, timestamp
 from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
 from penstock.store.beginning import begin_session, declared_problems
 from penstock.store.declarations import study_file_of
-from penstock.store.group import Session, made_group, rescored
+from penstock.store.group import Session, count_group, counts, made_group, rescored
+from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored
@@ -40,11 +40,9 @@ __all__ = ["Store"]
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")
 
-_COUNTED = tuple(each.name for each in fields(Tally) if each.name not in ("opening", "gained"))
 _END = """
 UPDATE session SET ended_at = ?, ending = ?, stopped_because = ?, is_out_of_budget = ? WHERE id = ?
 """
-_COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in _COUNTED)} WHERE id = ?"  # noqa: S608
 
 
 class Store:
@@ -154,23 +152,11 @@ class Store:
             *group.statements,
             *await self._new_scores([each for each, _ in results if each.is_rescored], tally),
         ]
-        self._count(results, tally)
+        count_group(tally, results, self._scoring, self._left)
         # Before they are saved: what a kill in between counts twice is never counted not at all.
         self._starts.add(*told_by((result for result, _ in made), self._scoring))
         await self._write([*statements, self._counts(tally)])
         self._tally, self._scoring = tally, group.scoring
-
-    def _count(self, results: Sequence[tuple[RunResult, bool]], tally: Tally) -> None:
-        for result, final in results:
-            position = result.spec.position
-            if result.status is RunStatus.SCORING:
-                tally.count_answer(result)
-            elif result.status is RunStatus.CANCELLED:
-                tally.give_up(result)
-            else:
-                _, counted = self._scoring.get(position, (0, None))
-                replaced = self._left.replaced(position)
-                tally.count(result, retried=not final, replaced=replaced, counted=counted)
 
     async def recall(self, position: int) -> RunResult:
         """Give the stored result at a position of the plan."""
@@ -181,6 +167,16 @@ class Store:
             self._reader = StoreReader(self.path.parent)
 
         return self._reader.result_at(position)
+
+    def save_at_once(self, results: Sequence[tuple[RunResult, bool]]) -> int:
+        """Save what is not saved yet although the event loop stands still; return how many were.
+
+        Only for a process that is about to end: the store is not to be used afterwards.
+
+        Raises:
+            sqlite3.Error: the store cannot be written.
+        """
+        return LastSave(self.path, self._session, self._left, self._starts).save(results)
 
     def close(self) -> None:
         """Close what was opened beside the connection."""
@@ -207,7 +203,7 @@ class Store:
 
     def _counts(self, tally: Tally) -> Statement:
         tally.started = self._starts.count
-        return (_COUNT, [(*(getattr(tally, name) for name in _COUNTED), self._session.id)])
+        return counts(tally, self._session)
 
     async def _read_summary(self) -> StudySummary:
         return await self._call(_summary, self.path.parent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from penstock._base.loop import undisturbed
@@ -21,7 +22,7 @@ from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.failures import error_of
 from penstock.store.writer import Store
 
-__all__ = ["EVENTS", "GROUP", "checkpoint"]
+__all__ = ["EVENTS", "GROUP", "Unsaved", "checkpoint"]
 
 EVENTS = (RunFinished, RunAnswered, RunRetried, RunCancelled)
 
@@ -31,7 +32,35 @@ GROUP = 256
 _LINGER_S = 0.02
 
 
-def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
+@dataclass(slots=True)
+class Unsaved:
+    """What has ended and may not be saved yet, for a process that cannot wait for its event loop.
+
+    Attributes:
+        store: Where the checkpoint saves; None before it begins.
+        stream: What waits for it.
+        in_hand: What it has taken, until that is saved.
+    """
+
+    store: Store | None = None
+    stream: EventStream | None = None
+    in_hand: Sequence[Event] = ()
+
+    def save(self) -> int:
+        """Save it from any thread, or from a signal's handler; return how many attempts were.
+
+        Raises:
+            sqlite3.Error: the store cannot be written.
+        """
+        if self.store is None or self.stream is None:
+            return 0
+
+        return self.store.save_at_once([*_attempts([*self.in_hand, *self.stream.unread()])])
+
+
+def checkpoint(
+    store: Store, announce: Callable[..., None], unsaved: Unsaved | None = None
+) -> Subscriber:
     """Make the subscriber that keeps what was paid for.
 
     A group is what arrived while the one before was written, at most 256 attempts; the first of
@@ -40,7 +69,9 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
     Args:
         store: Where attempts are saved.
         announce: Says `RunsSaved` once a group survives a crash.
+        unsaved: Shows what is not saved yet.
     """
+    unsaved = unsaved or Unsaved()
 
     async def save(events: Sequence[Event]) -> None:
         attempts = [*_attempts(events)]
@@ -69,8 +100,11 @@ def checkpoint(store: Store, announce: Callable[..., None]) -> Subscriber:
         )
 
     async def subscriber(stream: EventStream) -> None:
+        unsaved.store, unsaved.stream = store, stream
         while events := await undisturbed(partial(stream.batch, GROUP, linger_s=_LINGER_S)):
+            unsaved.in_hand = events
             await save(events)
+            unsaved.in_hand = ()
 
     return subscriber
 

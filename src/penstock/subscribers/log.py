@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
+from penstock._base.logger import find_logger
 from penstock.events.bus import EventStream
 from penstock.events.tree import (
     Event,
@@ -68,7 +68,7 @@ async def log(stream: EventStream) -> None:
     Where the host has configured structlog, it gets each of them. Where not, failures that are
     alike are written once, and at the end how many there were.
     """
-    logger, is_host_s = _logger()
+    logger, is_host_s = find_logger()
     said: dict[str, datetime] = {}
     alike: Counter[tuple[str, str]] = Counter()
     async for event in stream:
@@ -94,17 +94,6 @@ async def log(stream: EventStream) -> None:
             said[event.culprit] = event.at
 
         _write(logger.bind(study_id=event.study_id), event)
-
-
-def _logger() -> tuple[Any, bool]:
-    """Return the host's logger and that it is; where it configured none, one to stderr."""
-    import structlog  # noqa: PLC0415 - 90 ms that `penstock --help` need not wait
-
-    if structlog.is_configured():
-        return structlog.get_logger("penstock"), True
-
-    warnings = structlog.make_filtering_bound_logger("warning")
-    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=warnings), False
 
 
 def _write(logger: Any, event: Event) -> None:

@@ -19,6 +19,7 @@ import structlog
 
 import penstock as ps
 from penstock.events import LoopStalled, RunStarted
+from penstock.running.watchdog import watching
 from penstock.running.watchdog.watching import Sight, Watchdog
 from tests.builders import make_study
 
@@ -93,6 +94,38 @@ async def test_an_agent_that_blocks_is_named_with_its_file_line_and_run(
     assert HERE in stall.culprit
     assert "in agent\n    hold(watchdog_of(runner))" in stall.stack
     assert line < int(stall.culprit.rpartition(":")[2].rstrip(")")) < line + 5
+
+
+@pytest.mark.field("studies-B1")
+async def test_a_stall_that_lasts_is_logged_while_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_LASTS_S", 0.0)
+
+    def blocked() -> list[Any]:
+        return [each for each in logs if each["event"] == "loop.blocked" and HERE in str(each)]
+
+    def hold() -> None:
+        give_up_at = time.monotonic() + AT_MOST_S
+        while not blocked() and time.monotonic() < give_up_at:
+            time.sleep(0.01)
+
+    async def agent(_ctx: ps.RunContext) -> str:
+        await anyio.lowlevel.checkpoint()
+        if not logged:
+            hold()
+            logged.extend(blocked())
+
+        return "done"
+
+    logged: list[Any] = []
+    with structlog.testing.capture_logs() as logs:
+        runner, _ = make_runner(agent, tmp_path)
+        await runner.run()
+
+    assert "hold (" in logged[0]["culprit"]
+    assert logged[0]["run_id"] in {each.run_id for each in runner.plan}
+    assert logged[0]["lasts_s"] >= 0.1
 
 
 async def test_a_listener_that_blocks_is_named(tmp_path: Path) -> None:
@@ -245,6 +278,7 @@ async def test_a_callback_of_the_host_is_named_too() -> None:
 STOPPED = """
 import sys, time
 import anyio
+from penstock.running.watchdog import watching
 from penstock.running.watchdog.watching import Watchdog
 
 async def main():

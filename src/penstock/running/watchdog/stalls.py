@@ -1,4 +1,8 @@
-"""Says on the bus when the event loop stood still, and in which run or subscriber."""
+"""Says when the event loop stood still, and in which run or subscriber.
+
+Once it goes on that is said on the bus. While it does not, nobody could hear it there: the
+watchdog's thread writes it to the log.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from penstock._base.logger import find_logger
 from penstock.events.subscribing import Subscribers
 from penstock.events.tree import LoopStalled
 from penstock.planning.plan import Plan
@@ -46,24 +51,39 @@ class Stalls:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Watch the event loop inside the block, and say `LoopStalled`."""
+        """Watch the event loop inside the block; say `LoopStalled`, and ``loop.blocked``."""
         if self._watchdog is None:
             yield
             return
 
-        with self._watchdog.watching(self._who, self._say):
+        with self._watchdog.watching(self._who, self._say, self._log):
             yield
 
     def _who(self, task: Any) -> tuple[Job | None, str | None]:
         return self._scheduler.job_of(task), self._subscribers.name_of(task)
 
     def _say(self, duration_s: float, sight: Sight) -> None:
-        job, subscriber = sight.who
         self._announce(
             LoopStalled,
             duration_s=duration_s,
             culprit=sight.culprit,
             stack=sight.stack,
-            run_id=None if job is None else self._plan.at(job.position).run_id,
-            subscriber=subscriber,
+            **self._whose(sight),
+        )
+
+    def _whose(self, sight: Sight) -> dict[str, str | None]:
+        job, subscriber = sight.who
+        run_id = None if job is None else self._plan.at(job.position).run_id
+        return {"run_id": run_id, "subscriber": subscriber}
+
+    def _log(self, duration_s: float, sight: Sight) -> None:
+        logger, _ = find_logger()
+        whose = {name: value for name, value in self._whose(sight).items() if value is not None}
+        logger.warning(
+            "loop.blocked",
+            study_id=self._plan.study.study_id,
+            lasts_s=round(duration_s, 1),
+            culprit=sight.culprit,
+            **whose,
+            effect="nothing else goes on meanwhile, and no time limit ends it",
         )

@@ -3,7 +3,8 @@
 A thread looks now and then at what the loop's thread is doing. Where the loop is idle, all is
 well, and it is not woken. Where it runs a callback, it is asked for a sign of life; if none comes
 in time, the thread looks again, and that is the culprit. It costs some wake-ups a second of that
-thread, and nothing for a run.
+thread, and nothing for a run. Where the loop does not go on at all, nobody in it can say so: the
+thread does, after some seconds and then each time it has lasted twice as long.
 
 A sign may be late without anyone blocking the loop: the process was stopped, or the machine was
 busy or asleep. So a delay is excused as far as the watchdog's own thread was late and the loop's
@@ -31,6 +32,8 @@ __all__ = ["Sight", "Watchdog"]
 
 _SHORTEST_S = 0.005
 """Waking more often would cost more than it tells."""
+_LASTS_S = 5.0
+"""How long a stall lasts before it is told while it goes on."""
 _STEPS = 4
 """In how many steps the threshold is waited for, once the loop was asked."""
 
@@ -65,6 +68,7 @@ class Watchdog:
             raise ValidationError([f"stall_threshold_s must be > 0 or None, not {threshold_s!r}"])
 
         self._threshold_s = max(threshold_s, _SHORTEST_S)
+        self._lasts_s = max(self._threshold_s, _LASTS_S)
         self._asked_at: float | None = None
         self._times_asked = 0
         self._depth: int | None = None
@@ -74,13 +78,18 @@ class Watchdog:
 
     @contextmanager
     def watching(
-        self, who: Callable[[Any], Any], on_stall: Callable[[float, Sight], None]
+        self,
+        who: Callable[[Any], Any],
+        on_stall: Callable[[float, Sight], None],
+        while_stalled: Callable[[float, Sight], None] = lambda _duration_s, _sight: None,
     ) -> Iterator[None]:
         """Watch the running event loop inside the block.
 
         Args:
             who: Tells what is known of a task; called in the watching thread.
             on_stall: Called in the loop when it goes on, with how long what was due had to wait.
+            while_stalled: Called in the watching thread while it does not, with how long it has
+                not.
         """
 
         def answer() -> None:
@@ -95,9 +104,10 @@ class Watchdog:
         call_soon = call_soon_from_threads()
         call_soon(answer)  # before any task that is started later
         with thread_time() as read_time:
-            loop = _Loop(threading.get_ident(), read_time, task_from_threads(), call_soon)
+            task = task_from_threads()
+            loop = _Loop(threading.get_ident(), read_time, task, call_soon, who, while_stalled)
             thread = threading.Thread(
-                target=self._watch, args=(loop, answer, who), name="penstock-watchdog", daemon=True
+                target=self._watch, args=(loop, answer), name="penstock-watchdog", daemon=True
             )
             thread.start()
             try:
@@ -106,16 +116,17 @@ class Watchdog:
                 self._over.release()
                 thread.join()
 
-    def _watch(self, loop: _Loop, answer: Callable[[], None], who: Callable[[Any], Any]) -> None:
+    def _watch(self, loop: _Loop, answer: Callable[[], None]) -> None:
         while not self._ends_within(self._threshold_s):
             if self._callback(loop):
                 self._times_asked += 1
                 self._asked_at = monotonic()
                 loop.call_soon(answer)
-                self._wait_for_answer(loop, who)
+                self._wait_for_answer(loop)
 
-    def _wait_for_answer(self, loop: _Loop, who: Callable[[Any], Any]) -> None:
+    def _wait_for_answer(self, loop: _Loop) -> None:
         at, before, overdue_s = monotonic(), loop.read_time(), 0.0
+        tell_at_s = self._lasts_s
         step_s = max(self._threshold_s / _STEPS, _SHORTEST_S)
         while not self._ends_within(step_s) and self._asked_at is not None:
             now, used = monotonic(), loop.read_time()
@@ -128,12 +139,16 @@ class Watchdog:
 
             at, before = now, used
             if overdue_s >= self._threshold_s and self._seen is None:
-                self._look(loop, who)
+                sight = self._look(loop)
+                self._seen = None if sight is None else (self._times_asked, sight)
 
-    def _look(self, loop: _Loop, who: Callable[[Any], Any]) -> None:
-        if frames := self._callback(loop):
-            sight = Sight(*culprit_of(frames), who(loop.current_task()))
-            self._seen = self._times_asked, sight
+            if overdue_s >= tell_at_s and (sight := self._look(loop)) is not None:
+                tell_at_s = 2 * overdue_s
+                loop.while_stalled(overdue_s, sight)
+
+    def _look(self, loop: _Loop) -> Sight | None:
+        frames = self._callback(loop)
+        return Sight(*culprit_of(frames), loop.who(loop.current_task())) if frames else None
 
     def _ends_within(self, seconds: float) -> bool:
         if self._over.acquire(timeout=seconds):
@@ -158,3 +173,5 @@ class _Loop(NamedTuple):
     read_time: Callable[[], ThreadTime]
     current_task: Callable[[], Any]
     call_soon: Callable[..., None]
+    who: Callable[[Any], Any]
+    while_stalled: Callable[[float, Sight], None]

@@ -1,0 +1,19 @@
+"""The logger of the host, or one for hosts that have configured none."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+__all__ = ["find_logger"]
+
+
+def find_logger() -> tuple[Any, bool]:
+    """Return the host's logger and that it is; where it configured none, one to stderr."""
+    import structlog  # noqa: PLC0415 - 90 ms that `penstock --help` need not wait
+
+    if structlog.is_configured():
+        return structlog.get_logger("penstock"), True
+
+    warnings = structlog.make_filtering_bound_logger("warning")
+    return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=warnings), False
