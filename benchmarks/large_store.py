@@ -21,7 +21,7 @@ import anyio
 import penstock as ps
 from penstock.planning.order import execution_order
 from penstock.planning.plan import Plan
-from penstock.study.chat import Budget
+from penstock.study.spending import Budget
 from penstock.study.identity import answer_event_id
 from penstock.study.policies import RunBudget
 

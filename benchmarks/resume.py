@@ -18,7 +18,7 @@ from figures import Figure, options, report
 from large_store import CONDITIONS, PROBLEMS, fill_store_in_child, make_runner
 
 import penstock as ps
-from penstock.study.chat import Budget
+from penstock.study.spending import Budget
 
 LEFT = CONDITIONS * PROBLEMS
 """How many runs of the plan are left to do: a replicate."""

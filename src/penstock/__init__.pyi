@@ -26,6 +26,7 @@ from .results import RunResult
 from .run import StudyResult, arun_study, resume_study, run_study
 from .runner import StudyRunner
 from .running.checking import CheckReport, check
+from .study.chat import Model
 from .study.conditions import Condition, conditions
 from .study.execution import Execution, Retry
 from .study.factors import Block, Constraint, Factor, Level
@@ -49,6 +50,7 @@ __all__ = [
     "Factor",
     "Hypothesis",
     "Level",
+    "Model",
     "Outcome",
     "PenstockError",
     "Problem",

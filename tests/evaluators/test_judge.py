@@ -13,7 +13,7 @@ import penstock as ps
 from penstock.errors import ValidationError
 from penstock.evaluators.judge import judge_seed
 from penstock.runner import StudyRunner
-from penstock.study.chat import Budget
+from penstock.study.spending import Budget
 from tests.models.loopback import ANSWER, http_server
 from tests.models.studies import PRICE, chat, chat_study, rows
 

@@ -27,7 +27,7 @@ from penstock.models.chat_model import Usage
 from penstock.models.gate.prices import Prices
 from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
 from penstock.simulator.simulation import Arrival, Reply
-from penstock.study.chat import Price
+from penstock.study.spending import Price
 from tests.faults.conftest import Prove, environment
 from tests.models.studies import chat, chat_study
 

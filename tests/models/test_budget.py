@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import StopStudy
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
-from penstock.study.chat import Budget
+from penstock.study.spending import Budget
 from tests.models.simulated_clock import SimulatedClock, settled
 
 pytestmark = pytest.mark.anyio

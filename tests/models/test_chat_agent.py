@@ -15,8 +15,8 @@ import penstock as ps
 from penstock.errors import ForeignDirectoryError, ValidationError
 from penstock.runner import StudyRunner
 from penstock.simulator import SimulatedProvider, SimulatorOptions
-from penstock.study.chat import Budget
 from penstock.study.execution import Retry
+from penstock.study.spending import Budget
 from tests.conftest import ROOT
 from tests.models.loopback import ANSWER, answers, http_server
 from tests.models.studies import chat, chat_study, rows

@@ -19,7 +19,7 @@ from penstock.models.model_errors import (
     RateLimitedError,
     RetryAfterTooLongError,
 )
-from penstock.study.chat import EndpointLimits
+from penstock.study.spending import EndpointLimits
 from tests.models.simulated_clock import SimulatedClock, settled
 
 pytestmark = pytest.mark.anyio

@@ -11,7 +11,7 @@ import pytest
 from penstock.models.chat_model import Usage
 from penstock.models.gate.prices import Prices
 from penstock.models.tokens import estimate_tokens
-from penstock.study.chat import Price
+from penstock.study.spending import Price
 
 MILLION = 1_000_000
 DECLARED = {"own": Price(input_usd_per_million=2.0, output_usd_per_million=10.0)}

@@ -81,7 +81,7 @@ async def test_headers_query_key_and_address_come_from_the_study_and_the_environ
         ({"headers": {"X-Team": "sk-0123456789abcdef"}}, "holds a key"),
         ({"api_key_env": "A_KEY", "api_key_file": "key"}, "there is one key"),
         ({"base_url": "http://h/v1?api-version=3"}, "query"),
-        ({"base_url": "{{ condition.url }}"}, "an agent for each endpoint"),
+        ({"base_url": "{{ condition.url }}"}, "a model for each endpoint"),
     ],
 )
 def test_what_cannot_be_sent_or_must_not_be_written_is_refused(

@@ -17,6 +17,7 @@ from penstock.errors import ValidationError
 from penstock.evaluators.patterns import PATIENT_S, QUICK_S
 from penstock.evaluators.port import answer_of
 from penstock.evaluators.verdicts import NoScoreError, read_score
+from penstock.models.asking import Asking
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import checked
 from penstock.models.chat_model import Completion, CompletionRequest
@@ -57,10 +58,10 @@ def bind_judge(
         said = "json_schema: say in `field` which of its properties is the score"
         raise ValidationError([f"evaluator {name!r}: {said}"])
 
-    template, caller = models.declare(
+    asking = models.declare(
         f"evaluator {name!r}", options, prefix="judge_", others=stand_in_answer()
     )
-    return Judge(name, template, options, caller, threads)
+    return Judge(name, asking, options, threads)
 
 
 class Judge:
@@ -71,25 +72,22 @@ class Judge:
 
     Args:
         name: The evaluator's name.
-        template: Makes the request of each run.
+        asking: What each run asks with.
         options: How the score is found in the reply.
-        caller: Calls the model.
         threads: Bounds the worker threads, which patterns are finished in that take long.
     """
 
     def __init__(
         self,
         name: str,
-        template: RequestTemplate,
+        asking: Asking,
         options: JudgeOptions,
-        caller: Caller,
         threads: anyio.CapacityLimiter,
     ) -> None:
         self._name = name
         self._metric = options.metric_name or name
-        self._template = template
+        self._asking = asking
         self._options = options
-        self._caller = caller
         self._threads = threads
 
     async def __call__(self, ctx: RunContext, outputs: Mapping[str, Any]) -> tuple[Evaluation, ...]:
@@ -101,12 +99,14 @@ class Judge:
             PatternTimeoutError: the declared pattern found no end.
         """
         seed = judge_seed(ctx.seed, self._name)
-        request = self._template.fill_in(_scope(ctx, outputs), seed)
+        scope = _scope(ctx, outputs)
+        template, caller = self._asking.of(scope)
+        request = template.fill_in(scope, seed)
         jitter = Random(seed)  # noqa: S311 - spreads waits, hides nothing
         for tries in range(1, _RETRY.attempts + 1):
             try:
-                completion = await self._caller.complete(ctx, request, f"{self._name}:{tries}")
-                score = await self._score(completion)
+                completion = await caller.complete(ctx, request, f"{self._name}:{tries}")
+                score = await self._score(template, completion)
                 break
             except ModelError as error:
                 if not error.retryable or tries == _RETRY.attempts:
@@ -118,20 +118,20 @@ class Judge:
                 with ctx.waiting():
                     await anyio.sleep(_RETRY.backoff_s(tries, jitter.random(), error.retry_after_s))
 
-        return (self._evaluation(ctx, request, completion, score),)
+        return (self._evaluation(ctx, caller, request, completion, score),)
 
-    async def _score(self, completion: Completion) -> float:
+    async def _score(self, template: RequestTemplate, completion: Completion) -> float:
         """Read the score in a reply.
 
         Raises:
             UnclearVerdictError: there is none.
             PatternTimeoutError: the declared pattern found no end.
         """
-        checked(self._template, completion)
-        who, reply = self._template.who, completion.text
+        checked(template, completion)
+        who, reply = self._asking.who, completion.text
         if str(completion.finish_reason).casefold() in _CUT_OFF:
             raise UnclearVerdictError(
-                f"{who}: the reply was cut off at max_tokens={self._options.max_tokens}: "
+                f"{who}: the reply was cut off at max_tokens={template.options.max_tokens}: "
                 f"{reply[-80:]!r}; raise it, or ask for a shorter reply"
             )
 
@@ -147,11 +147,16 @@ class Judge:
             raise UnclearVerdictError(f"{who}: the reply {error}") from None
 
     def _evaluation(
-        self, ctx: RunContext, request: CompletionRequest, completion: Completion, score: float
+        self,
+        ctx: RunContext,
+        caller: Caller,
+        request: CompletionRequest,
+        completion: Completion,
+        score: float,
     ) -> Evaluation:
         notes = {
             "model_name": completion.model or request.model,
-            "model_provider": self._caller.provider,
+            "model_provider": caller.provider,
             "request_id": completion.request_id,
             "finish_reason": completion.finish_reason,
             "system_fingerprint": completion.system_fingerprint,

@@ -8,15 +8,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from penstock._base.fact import EMPTY
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import is_async
 from penstock.evaluators.builtin import rule_version
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import Evaluation
-from penstock.study.chat import OF_THE_CALL
+from penstock.study.chat import Model, spelled_out
 from penstock.study.declarations import EvaluatorDeclaration
 from penstock.study.fingerprints import code_fingerprint, filled_cells
 from penstock.study.identity import stable_json_dumps
+from penstock.study.model_options import OF_THE_CALL
 
 __all__ = [
     "PROBLEM_EVALUATOR",
@@ -62,7 +64,11 @@ class RuledEvaluator:
 
 
 def rule_of(
-    name: str, declared: EvaluatorDeclaration, function: Any, base_dir: Path | None
+    name: str,
+    declared: EvaluatorDeclaration,
+    function: Any,
+    base_dir: Path | None,
+    models: Mapping[str, Model] = EMPTY,
 ) -> Rule:
     """Tell what the scores of a declared evaluator are made by.
 
@@ -71,6 +77,7 @@ def rule_of(
         declared: What the study declares.
         function: Its code, where it is code; the path of its file, where it is labels.
         base_dir: The study's folder.
+        models: The models that the study declares by name.
     """
     is_free: bool | None = declared.free
     source = ""
@@ -84,16 +91,17 @@ def rule_of(
         if declared.labels is not None:
             source = sha256(Path(function).read_bytes()).hexdigest()[:16]
 
-    return Rule(name, declaration_of(declared), rule_version(declared), source, is_free)
+    return Rule(name, declaration_of(declared, models), rule_version(declared), source, is_free)
 
 
-def declaration_of(declared: EvaluatorDeclaration) -> str:
+def declaration_of(declared: EvaluatorDeclaration, models: Mapping[str, Model] = EMPTY) -> str:
     """Write what scores depend on of what is declared, as canonical JSON."""
-    said = declared.model_dump(mode="json")
-    said.pop("free", None)
     if declared.judge is not None:
-        judge = said["judge"].items()
-        said = {"judge": {name: value for name, value in judge if name not in OF_THE_CALL}}
+        judge = spelled_out(declared.judge, models)
+        said = {"judge": {name: judge[name] for name in judge if name not in OF_THE_CALL}}
+    else:
+        said = declared.model_dump(mode="json")
+        said.pop("free", None)
 
     return stable_json_dumps(said)
 

@@ -73,7 +73,7 @@ class Caller:
             return await self._ask(ctx, request)
 
         key = cache_key(
-            self._base_url,
+            self._client.place,
             request,
             replicate=ctx.spec.replicate,
             attempt=ctx.attempt,

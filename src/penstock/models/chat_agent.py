@@ -7,7 +7,7 @@ from typing import Any
 from penstock._base.json import decode
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
-from penstock.models.calls import Caller
+from penstock.models.asking import Asking
 from penstock.models.chat_model import Completion
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import (
@@ -30,13 +30,11 @@ class ChatAgent:
     the answer ended.
 
     Args:
-        template: Makes the request of each run.
-        caller: Calls the model.
+        asking: What each run asks with.
     """
 
-    def __init__(self, template: RequestTemplate, caller: Caller) -> None:
-        self._template = template
-        self._caller = caller
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
 
     async def __call__(self, ctx: RunContext) -> AgentResult:
         """Answer.
@@ -45,14 +43,15 @@ class ChatAgent:
             ModelError: there is no answer.
             BudgetExhaustedError: the study's budget does not allow the call.
         """
-        ctx.provenance.update(agent_kind="chat", model_provider=self._caller.provider)
         scope = scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt)
-        request = self._template.fill_in(scope, ctx.seed)
+        template, caller = self._asking.of(scope)
+        ctx.provenance.update(agent_kind="chat", model_provider=caller.provider)
+        request = template.fill_in(scope, ctx.seed)
         ctx.provenance["model_name"] = request.model
         try:
-            completion = await self._caller.complete(ctx, request)
+            completion = await caller.complete(ctx, request)
             _describe(ctx, completion)
-            fields = checked(self._template, completion)
+            fields = checked(template, completion)
         except ModelError as error:
             if error.completion is not None:
                 _describe(ctx, error.completion)
@@ -64,7 +63,7 @@ class ChatAgent:
             if error.request_id is not None:
                 ctx.provenance["request_id"] = error.request_id
 
-            is_kept = self._template.options.on_refusal == "keep"
+            is_kept = template.options.on_refusal == "keep"
             if isinstance(error, RefusalError) and error.completion is not None and is_kept:
                 refusal = error.completion.refusal or error.completion.text
                 return AgentResult(outputs={"text": refusal, "is_refusal": True})

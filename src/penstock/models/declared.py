@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
 from penstock.errors import ValidationError
+from penstock.models.asking import Asking
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import ChatAgent
 from penstock.models.chat_model import Usage
 from penstock.models.endpoints import Endpoints
 from penstock.models.prompts import PromptError, scope_of
-from penstock.models.request_template import RequestTemplate
+from penstock.models.requests import Requests
 from penstock.models.session import Session
 from penstock.planning.plan import Cell, Plan, RunSpec
-from penstock.study.chat import ChatOptions
+from penstock.study.chat import ChatOptions, choices
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.problem import Problem
@@ -35,7 +36,7 @@ _MOST_TRIALS = 2000
 class _Declared(NamedTuple):
     """One declared model, and which runs call it."""
 
-    template: RequestTemplate
+    requests: Requests
     agent_id: str | None
     """The agent that it is; a judge scores every agent's runs."""
 
@@ -61,8 +62,7 @@ class DeclaredModels:
         Raises:
             ValidationError: it cannot be called as declared.
         """
-        template, caller = self.declare(f"agent {name!r}", options, agent_id=name)
-        return ChatAgent(template, caller)
+        return ChatAgent(self.declare(f"agent {name!r}", options, agent_id=name))
 
     def declare(
         self,
@@ -72,8 +72,8 @@ class DeclaredModels:
         agent_id: str | None = None,
         prefix: str = "",
         others: Mapping[str, Any] = EMPTY,
-    ) -> tuple[RequestTemplate, Caller]:
-        """Make what fills in the requests of a model, and what sends them.
+    ) -> Asking:
+        """Make what an agent or judge asks with.
 
         Args:
             who: Whose they are, for errors: ``agent 'gpt'``.
@@ -86,9 +86,9 @@ class DeclaredModels:
         Raises:
             ValidationError: it cannot be called as declared.
         """
-        template, caller = self._made(who, options, prefix)
-        self._declared.append(_Declared(template, agent_id, others))
-        return template, caller
+        asking = self._made(who, options, prefix)
+        self._declared.append(_Declared(asking.requests, agent_id, others))
+        return asking
 
     def open(self, session: Session) -> AbstractAsyncContextManager[None]:
         """Open what agents and judges share, while a session runs."""
@@ -107,53 +107,59 @@ class DeclaredModels:
 
         return errors + self._limit_errors()
 
-    def _made(self, who: str, options: ChatOptions, prefix: str) -> tuple[RequestTemplate, Caller]:
+    def _made(self, who: str, options: ChatOptions, prefix: str) -> Asking:
         errors: list[str] = []
-        template = client = None
+        requests: Requests | None = None
+        callers: dict[str, Caller] = {}
+        chosen = choices(options, self._study.models)
         try:
-            template = RequestTemplate(who, options)
+            requests = Requests(who, options.model, chosen)
         except ValidationError as error:
             errors += error.errors
 
-        try:
-            client = self._endpoints.client(options)
-        except ValidationError as error:
-            errors += [f"{who}: {each}" for each in error.errors]
+        for name, each in chosen.items():
+            try:
+                client = self._endpoints.client(each)
+            except ValidationError as error:
+                errors += [f"{who}: {said}" for said in error.errors]
+            else:
+                callers[name] = Caller(self._endpoints, client, prefix)
 
-        if template is None or client is None:
+        if requests is None or errors:
             raise ValidationError(errors)
 
-        return template, Caller(self._endpoints, client, prefix)
+        return Asking(requests, callers)
 
     def _budget_errors(
         self, declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
     ) -> Iterator[str]:
         """A bound on money or tokens can be kept only where a call's worst case is known."""
-        budget, who = self._study.budget, declared.template.who
+        budget, requests = self._study.budget, declared.requests
         bounds = [name for name in ("max_cost_usd", "max_tokens") if getattr(budget, name)]
-        options = declared.template.options
-        if bounds and not declared.template.is_bounded:
+        if bounds and not all(each.is_bounded for each in requests.templates.values()):
             yield (
-                f"{who}: budget.{bounds[0]} needs its max_tokens: without it nobody knows what an "
-                "answer costs at most"
+                f"{requests.who}: budget.{bounds[0]} needs its max_tokens: without it nobody "
+                "knows what an answer costs at most"
             )
 
         if budget.max_cost_usd is None:
             return
 
-        names: dict[str, None] = {}
+        names: dict[tuple[str, str], None] = {}
         for scope in _scopes(declared, plan, problems):
             try:
-                names[declared.template.fill_in(scope, 0).model] = None
+                template = requests.of(scope)
+                model = template.fill_in(scope, 0).model
             except PromptError:
                 continue  # told already
 
-        address = self._endpoints.address(options.base_url)
-        for name in names:
+            names[model, self._endpoints.locate(template.options, model)] = None
+
+        for name, address in names:
             if self._endpoints.prices.cost_usd(name, Usage(), address) is None:
                 yield (
-                    f"{who}: budget.max_cost_usd needs the price of model {name!r}, which no price "
-                    f"table knows at {address}; declare it under `prices:`"
+                    f"{requests.who}: budget.max_cost_usd needs the price of model {name!r}, "
+                    f"which no price table knows at {address}; declare it under `prices:`"
                 )
 
     def _limit_errors(self) -> list[str]:
@@ -170,12 +176,12 @@ def _template_errors(
     """Say each fault once, with the first run that it shows in."""
     found: dict[tuple[str, str], list[str]] = {}
     for place, scope in _places(declared, plan, problems):
-        for fault in declared.template.faults(scope):
+        for fault in declared.requests.faults(scope):
             found.setdefault(fault, []).append(place)
 
     for (field, said), places in found.items():
         more = f" and {len(places) - 1:,} more" if len(places) > 1 else ""
-        yield f"{declared.template.who}: {field}: {said} (in {places[0]}{more})"
+        yield f"{declared.requests.who}: {field}: {said} (in {places[0]}{more})"
 
 
 def _scopes(

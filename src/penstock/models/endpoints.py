@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import structlog
 
+from penstock._base.extras import load_extra
 from penstock.errors import ValidationError
 from penstock.models.cache import ResponseCache
+from penstock.models.chat_model import ChatModel
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
@@ -21,9 +23,12 @@ from penstock.models.gate.worst_case import Expected, WorstCases
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
 from penstock.models.openai.client import OpenAIChatModel
 from penstock.models.session import Session
-from penstock.study.chat import ChatOptions, EndpointLimits
+from penstock.study.chat import ChatOptions
+from penstock.study.declarations import declared_chats
 from penstock.study.model import Study
+from penstock.study.model_options import SIMULATED, ModelOptions
 from penstock.study.request_fields import http_address
+from penstock.study.spending import EndpointLimits
 
 __all__ = ["Account", "EndpointClient", "Endpoints"]
 
@@ -34,10 +39,16 @@ class Account(NamedTuple):
     Args:
         base_url: The endpoint.
         key: Where the key comes from; None where none is sent.
+        model: The model, where it has limits of its own.
     """
 
     base_url: str
     key: str | None
+    model: str | None = None
+
+
+class Client(ChatModel, AbstractAsyncContextManager[Any], Protocol):
+    """A provider that is asked while it is open."""
 
 
 class EndpointClient(NamedTuple):
@@ -47,11 +58,15 @@ class EndpointClient(NamedTuple):
         client: Asks; clients differ in how they connect and how long they wait.
         account: Whom the endpoint knows.
         provider: The endpoint's host, as results name it.
+        limits: What it lets the account do.
+        place: What tells its answers from those of other endpoints.
     """
 
-    client: OpenAIChatModel
+    client: Client
     account: Account
     provider: str
+    limits: EndpointLimits
+    place: str
 
 
 class Endpoints:
@@ -87,10 +102,29 @@ class Endpoints:
         Raises:
             ValidationError: a variable in it is set nowhere, or what it holds is not an address.
         """
+        if base_url == SIMULATED:
+            return SIMULATED
+
         try:
             return http_address(self._filled("base_url", base_url))
         except ValueError as error:
             raise ValidationError([f"base_url: {base_url}: {error}"]) from None
+
+    def locate(self, options: ModelOptions, model: str) -> str:
+        """Return the address of a model, and take note of its price where it says one.
+
+        Args:
+            options: What is declared of it, with its endpoint.
+            model: Its name there.
+
+        Raises:
+            ValidationError: see `address`.
+        """
+        address = self.address(options.base_url or options.provider)
+        if options.price is not None:
+            self.prices.declare(model, address, options.price)
+
+        return address
 
     def client(self, options: ChatOptions) -> EndpointClient:
         """Return the client of an endpoint; those who ask for the same share it.
@@ -98,17 +132,34 @@ class Endpoints:
         Raises:
             ValidationError: there is no key, or the endpoint cannot be used.
         """
-        wanted = options.model_dump_json(include=_OF_THE_WAY)
+        address = self.locate(options, options.model)
+        fields = _OF_THE_WAY | ({"model", "limits"} if options.limits else set())
+        wanted = options.model_dump_json(include=fields)
         found = self._clients.get(wanted)
         if found is None:
-            found = self._clients[wanted] = self._made(options)
+            found = self._clients[wanted] = self._made(options, address)
 
         return found
 
-    def _made(self, options: ChatOptions) -> EndpointClient:
-        address, name = self.address(options.base_url), options.api_key_env
-        source = self._source(options)
-        limits = self._limits.get(address, _NO_LIMITS)
+    def _made(self, options: ChatOptions, address: str) -> EndpointClient:
+        limits = options.limits or self._limits.get(address, _NO_LIMITS)
+        model = options.model if options.limits else None
+        way: dict[str, Any] = {
+            "max_connections": limits.max_in_flight or 0,
+            "timeout_s": options.timeout_s,
+            "connect_timeout_s": options.connect_timeout_s,
+            "max_retry_after_s": limits.max_retry_after_s,
+            "think_tags": options.think_tags,
+        }
+        if options.provider == SIMULATED:
+            module = load_extra("penstock.models.simulated", extra="models", what="a chat model")
+            behaviour = module.simulator_options(options.simulator, self._study.resolve)
+            simulated = module.SimulatedModel(behaviour, **way)
+            place = f"{SIMULATED} {behaviour.model_dump_json(exclude_defaults=True)}"
+            account = Account(SIMULATED, None, model)
+            return EndpointClient(simulated, account, SIMULATED, limits, place)
+
+        source, name = self._source(options), options.api_key_env
         ca_file = options.ca_file and self._filled("ca_file", options.ca_file)
         client = OpenAIChatModel(
             address,
@@ -118,17 +169,14 @@ class Endpoints:
             key_header=options.api_key_header,
             headers=self._all_filled("headers", options.headers),
             query=self._all_filled("query", options.query),
-            max_connections=limits.max_in_flight or 0,
-            timeout_s=options.timeout_s,
-            connect_timeout_s=options.connect_timeout_s,
-            max_retry_after_s=limits.max_retry_after_s,
             proxy=options.proxy and self._filled("proxy", options.proxy),
             ca_file=ca_file and str(self._study.resolve(ca_file)),
             verify_tls=options.verify_tls,
-            think_tags=options.think_tags,
+            **way,
         )
-        account = Account(address, name if source is None else source.place)
-        return EndpointClient(client, account, urlsplit(address).hostname or address)
+        account = Account(address, name if source is None else source.place, model)
+        host = urlsplit(address).hostname or address
+        return EndpointClient(client, account, host, limits, address)
 
     def _source(self, options: ChatOptions) -> KeySource | None:
         if options.api_key_file is not None:
@@ -150,10 +198,11 @@ class Endpoints:
 
     def urls(self) -> list[str]:
         """List the endpoints that the study declares, first seen first."""
-        chats = [agent.chat for agent in self._study.agents.values()]
-        judges = [evaluator.judge for evaluator in self._study.evaluators.values()]
-        urls = [self.address(each.base_url) for each in (*chats, *judges) if each is not None]
-        return list(dict.fromkeys(urls))
+        study = self._study
+        chats = [options for _, options in declared_chats(study.agents, study.evaluators)]
+        named = [(model, model.model or name) for name, model in study.models.items()]
+        in_place = [(options, options.model) for options in chats if options.has_endpoint]
+        return list(dict.fromkeys(self.locate(*each) for each in [*in_place, *named]))
 
     def unused_limits(self) -> list[str]:
         """List the limits of endpoints that nobody uses: a name is misspelt there."""
@@ -206,7 +255,7 @@ class Endpoints:
                     url = each.account.base_url
                     self._gates[each.account] = Gate(
                         url,
-                        self._limits.get(url, _NO_LIMITS),
+                        each.limits,
                         on_limit_changed=partial(session.limit_changed, endpoint=url),
                     )
 
@@ -214,6 +263,8 @@ class Endpoints:
 
 
 _OF_THE_WAY = {
+    "provider",
+    "simulator",
     "base_url",
     "api_key_env",
     "api_key_file",

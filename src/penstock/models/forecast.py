@@ -14,13 +14,18 @@ from penstock.models.gate.prices import Prices
 from penstock.models.openai.request_body import body_of
 from penstock.models.prompts import PromptError, scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
+from penstock.models.requests import Requests
 from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import Plan, RunSpec
+from penstock.study.chat import ChatOptions, choices
+from penstock.study.model import Study
 
 __all__ = ["Forecast", "PlannedCall", "forecasts", "planned_calls"]
 
 _MOST_SAMPLES = 1000
-_Sample = tuple[CompletionRequest, int]
+_Sample = tuple[RequestTemplate, CompletionRequest, int]
+_Use = tuple[str, str, Usage]
+"""A model, its endpoint, and tokens."""
 
 
 class Forecast(NamedTuple):
@@ -79,15 +84,16 @@ def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
         if options is None:
             continue
 
-        template = RequestTemplate(who, options)
+        requests = _requests_of(study, who, options)
         others = stand_in_answer() if is_judge else {}
         scope = scope_of(spec, problem, plan.condition_of(spec), **others)
+        template = requests.of(scope)
         request = template.fill_in(scope, spec.seed)
         yield PlannedCall(
-            endpoints.address(options.base_url),
+            endpoints.locate(template.options, request.model),
             json.loads(body_of(request)),
             is_judge,
-            _forecast(plan, template, endpoints, [position], is_judge=is_judge),
+            _forecast(plan, requests, endpoints, [position], is_judge=is_judge),
         )
 
 
@@ -109,22 +115,26 @@ def forecasts(
     for name in plan.agents():
         declared = study.agents.get(name)
         if declared is not None and declared.chat is not None:
-            template = RequestTemplate(f"agent {name!r}", declared.chat)
+            requests = _requests_of(study, f"agent {name!r}", declared.chat)
             left = [at for at in _positions(plan, name, done) if at not in answered]
-            found.append(_forecast(plan, template, endpoints, left))
+            found.append(_forecast(plan, requests, endpoints, left))
 
     for name, evaluator in study.evaluators.items():
         if evaluator.judge is not None:
-            template = RequestTemplate(f"evaluator {name!r}", evaluator.judge)
+            requests = _requests_of(study, f"evaluator {name!r}", evaluator.judge)
             unscored = _positions(plan, None, done)
-            found.append(_forecast(plan, template, endpoints, unscored, is_judge=True))
+            found.append(_forecast(plan, requests, endpoints, unscored, is_judge=True))
 
     return found
 
 
+def _requests_of(study: Study, who: str, options: ChatOptions) -> Requests:
+    return Requests(who, options.model, choices(options, study.models))
+
+
 def _forecast(
     plan: Plan,
-    template: RequestTemplate,
+    requests: Requests,
     endpoints: Endpoints,
     positions: Sequence[int],
     *,
@@ -132,31 +142,31 @@ def _forecast(
 ) -> Forecast:
     calls = len(positions)
     if not calls:
-        return Forecast(template.who, 0, 0, 0, 0.0, 0.0)
+        return Forecast(requests.who, 0, 0, 0, 0.0, 0.0)
 
     drawn = positions if calls <= _MOST_SAMPLES else Random(0).sample(positions, _MOST_SAMPLES)  # noqa: S311
-    samples = list(_requests(plan, template, map(plan.at, drawn), is_judge=is_judge))
+    samples = list(_samples(plan, requests, map(plan.at, drawn), is_judge=is_judge))
     if not samples:
-        return Forecast(template.who, calls, 0, None, None, None)
+        return Forecast(requests.who, calls, 0, None, None, None)
 
     low, high = [], []
-    for request, growth in samples:
+    for template, request, growth in samples:
         asked = prompt_tokens(request)
         answered = request.most_output_tokens or 0
-        low.append((request.model, Usage(input_tokens=asked)))
+        url = endpoints.locate(template.options, request.model)
+        low.append((request.model, url, Usage(input_tokens=asked)))
         grown = Usage(input_tokens=asked + growth, output_tokens=answered)
-        high.append((request.model, grown))
+        high.append((request.model, url, grown))
 
     scale, prices = calls / len(samples), endpoints.prices
-    url = endpoints.address(template.options.base_url)
-    is_bounded = template.is_bounded
+    is_bounded = all(template.is_bounded for template in requests.templates.values())
     return Forecast(
-        template.who,
+        requests.who,
         calls,
         _tokens(low, scale),
         _tokens(high, scale) if is_bounded else None,
-        _cost_usd(low, scale, prices, url),
-        _cost_usd(high, scale, prices, url) if is_bounded else None,
+        _cost_usd(low, scale, prices),
+        _cost_usd(high, scale, prices) if is_bounded else None,
     )
 
 
@@ -176,36 +186,45 @@ def _positions(plan: Plan, agent_id: str | None, done: Sequence[int]) -> Sequenc
     return array("Q", (at for at in positions if not done[at])) if done else positions
 
 
-def _requests(
-    plan: Plan, template: RequestTemplate, specs: Iterable[RunSpec], *, is_judge: bool
+def _samples(
+    plan: Plan, requests: Requests, specs: Iterable[RunSpec], *, is_judge: bool
 ) -> Iterator[_Sample]:
     """Fill in requests; each with how many tokens it may grow by: a judge's by the answer."""
     study = plan.study
     problems = {problem.problem_id: problem for problem in study.problems}
     others = stand_in_answer() if is_judge else {}
+    growths = {name: _longest_answer(study, name) if is_judge else 0 for name in plan.agents()}
     for spec in specs:
-        problem, agent = problems.get(spec.problem_id), study.agents.get(spec.agent_id)
+        problem = problems.get(spec.problem_id)
         if problem is None:
             continue
 
-        answer = agent.chat.max_tokens if is_judge and agent and agent.chat else 0
         scope = scope_of(spec, problem, plan.condition_of(spec), **others)
         try:
-            yield template.fill_in(scope, spec.seed), answer if isinstance(answer, int) else 0
+            template = requests.of(scope)
+            yield template, template.fill_in(scope, spec.seed), growths[spec.agent_id]
         except PromptError:
             continue  # `check` tells it
 
 
-def _tokens(uses: Iterable[tuple[str, Usage]], scale: float) -> int:
-    return round(scale * sum(usage.input_tokens + usage.output_tokens for _, usage in uses))
+def _longest_answer(study: Study, agent_id: str) -> int:
+    """Return how many tokens a chat agent may answer; 0 where that is not known."""
+    agent = study.agents.get(agent_id)
+    if agent is None or agent.chat is None:
+        return 0
+
+    most = [each.max_tokens for each in choices(agent.chat, study.models).values()]
+    return max((each for each in most if isinstance(each, int)), default=0)
 
 
-def _cost_usd(
-    uses: Iterable[tuple[str, Usage]], scale: float, prices: Prices, base_url: str
-) -> float | None:
+def _tokens(uses: Iterable[_Use], scale: float) -> int:
+    return round(scale * sum(usage.input_tokens + usage.output_tokens for _, _, usage in uses))
+
+
+def _cost_usd(uses: Iterable[_Use], scale: float, prices: Prices) -> float | None:
     total = 0.0
-    for model, usage in uses:
-        cost_usd = prices.cost_usd(model, usage, base_url)
+    for model, url, usage in uses:
+        cost_usd = prices.cost_usd(model, usage, url)
         if cost_usd is None:
             return None
 

@@ -24,15 +24,17 @@ class RequestTemplate:
 
     Args:
         who: Whose it is, for errors: ``agent 'gpt'``.
-        options: What the study declares.
+        options: What the study declares, with all that is said of the model.
+        name: The name under which the study declares the model; empty where it does not.
 
     Raises:
         ValidationError: a field is not a template, or ``json_schema`` cannot be used.
     """
 
-    def __init__(self, who: str, options: ChatOptions) -> None:
+    def __init__(self, who: str, options: ChatOptions, name: str = "") -> None:
         self.who = who
         self.options = options
+        self.name = name
         self._templates: dict[str, Template] = {}
         errors = []
         for field, source in _sources(options):
@@ -62,12 +64,6 @@ class RequestTemplate:
     def is_bounded(self) -> bool:
         """Whether the answer's length has a bound."""
         return any(getattr(self.options, name) is not None for name in _COUNTS)
-
-    @property
-    def fixed_model(self) -> str | None:
-        """The model's name, where it is the same in every run."""
-        template = self._templates["model"]
-        return template.source.strip() if template.is_fixed else None
 
     def faults(self, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find what cannot be filled in for a run: the field, and what is wrong with it."""

@@ -26,10 +26,12 @@ from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.finding import find_agent, find_problem, find_subscriber, load_named
 from penstock.running.outcomes import outcome_errors
-from penstock.study.chat import Budget, JudgeOptions
+from penstock.study.chat import JudgeOptions
+from penstock.study.declarations import declared_chats
 from penstock.study.fingerprints import code_fingerprint
 from penstock.study.model import Study
 from penstock.study.problem import Problem
+from penstock.study.spending import Budget
 
 if TYPE_CHECKING:
     from penstock.models.declared import DeclaredModels
@@ -155,8 +157,11 @@ def bind_subscribers(study: Study) -> tuple[tuple[Subscriber, ...], list[str]]:
 
 def _declared_models(study: Study, errors: list[str]) -> DeclaredModels | None:
     """Load what chat models need, where the study declares one."""
-    declared = [f"agent {name!r}" for name, each in study.agents.items() if each.chat]
-    declared += [f"evaluator {name!r}" for name, each in study.evaluators.items() if each.judge]
+    declared = [
+        f"{kind.removesuffix('s')} {name!r}"
+        for (kind, name, _), _ in declared_chats(study.agents, study.evaluators)
+    ]
+    declared += [f"model {name!r}" for name in study.models]
     if not declared:
         errors += [f"limits: {name!r} limits no chat model of this study" for name in study.limits]
         return None
@@ -258,7 +263,8 @@ def _bind_declared_evaluator(
     else:
         evaluate = _bind_judge(name, declared.judge, models, threads)
 
-    return RuledEvaluator(rule_of(name, declared, function, study.base_dir), evaluate)
+    rule = rule_of(name, declared, function, study.base_dir, study.models)
+    return RuledEvaluator(rule, evaluate)
 
 
 def _bind_judge(

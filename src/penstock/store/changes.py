@@ -16,7 +16,8 @@ from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
 from penstock.store.origins import Origins, other_agents, other_problems, other_sources
 from penstock.store.starts import FILE, read_starts
-from penstock.study.chat import OF_THE_CALL, ChatOptions
+from penstock.study.chat import ChatOptions
+from penstock.study.model_options import OF_THE_CALL
 
 __all__ = ["accept_payloads", "edited_agents", "refuse_changes", "refuse_older_copy"]
 
@@ -134,12 +135,25 @@ _UNSAID = ChatOptions.model_construct(base_url="", model="").model_dump(mode="js
 
 def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say how an agent's declaration changed, where its answers may have; else nothing."""
-    if "chat" in before and "chat" in now:
-        fields = _different(_UNSAID | before["chat"], now["chat"])
-        told = ", ".join(field for field in fields if field not in OF_THE_CALL)
-        return f"has another {told}" if told else ""
+    if "chat" not in before or "chat" not in now:
+        return "" if before == now else f"was {_said(before)} and is {_said(now)}"
 
-    return "" if before == now else f"was {_said(before)} and is {_said(now)}"
+    if ("models" in before["chat"]) != ("models" in now["chat"]):
+        return "names its model in another way"
+
+    earlier, later = _by_model(before["chat"]), _by_model(now["chat"])
+    told = {}
+    for name in (each for each in later if each in earlier):  # one that is added changes no other
+        fields = _different({**_UNSAID, **earlier[name]}, later[name])
+        told[name] = ", ".join(field for field in fields if field not in OF_THE_CALL)
+
+    changes = (f"{said} of model {name!r}" if name else said for name, said in told.items() if said)
+    return f"has another {listed}" if (listed := "; ".join(changes)) else ""
+
+
+def _by_model(chat: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Give what is asked of each model that runs choose from; under no name, what is for all."""
+    return {"": {"model": chat["model"]}, **chat["models"]} if "models" in chat else {"": chat}
 
 
 def _changed_problems(

@@ -13,6 +13,7 @@ from penstock._base.secrets import without_secrets
 from penstock.errors import UnstableValueError
 from penstock.planning.plan import Plan
 from penstock.store.outcomes import FOLLOWS
+from penstock.study.chat import spelled_out
 from penstock.study.conditions import Condition
 from penstock.study.identity import hash_identifier, stable_json_dumps
 from penstock.study.model import Study
@@ -72,7 +73,13 @@ def _writable(value: Any) -> Any:
 def agent_definition(study: Study, name: str) -> str:
     """Write what a study declares of an agent as JSON; ``null`` where it is given in Python."""
     declared = study.agents.get(name)
-    return stable_json_dumps(None if declared is None else declared.model_dump(mode="json"))
+    if declared is None:
+        return stable_json_dumps(None)
+
+    if declared.chat is not None:
+        return stable_json_dumps({"chat": spelled_out(declared.chat, study.models)})
+
+    return stable_json_dumps(declared.model_dump(mode="json"))
 
 
 def fingerprint_of(plan: Plan) -> str:

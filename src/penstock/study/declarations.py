@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_serializer, model_validator
@@ -22,7 +22,7 @@ from penstock.study.scoring import (
     RegexOptions,
 )
 
-__all__ = ["EVALUATOR_GROUP", "AgentDeclaration", "EvaluatorDeclaration"]
+__all__ = ["EVALUATOR_GROUP", "AgentDeclaration", "EvaluatorDeclaration", "declared_chats"]
 
 EVALUATOR_GROUP = "penstock.evaluators"
 """Where installed packages register evaluators: name -> the function."""
@@ -183,3 +183,16 @@ class EvaluatorDeclaration(_OneOf):
     def _is_registered(cls, name: str, info: ValidationInfo) -> bool:
         # What is read back was registered once; the package that brought it may be gone since.
         return name in entry_point_names(EVALUATOR_GROUP) or info.context == KEPT
+
+
+def declared_chats(
+    agents: Mapping[str, AgentDeclaration], evaluators: Mapping[str, EvaluatorDeclaration]
+) -> Iterator[tuple[tuple[str, ...], ChatOptions]]:
+    """Yield the chat agents and judges that are declared, each with its place in the study."""
+    for name, agent in agents.items():
+        if agent.chat is not None:
+            yield ("agents", name, "chat"), agent.chat
+
+    for name, evaluator in evaluators.items():
+        if evaluator.judge is not None:
+            yield ("evaluators", name, "judge"), evaluator.judge

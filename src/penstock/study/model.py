@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
 
@@ -14,14 +14,15 @@ from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text, Who
 from penstock._base.frozen import FrozenDict, frozen_json
 from penstock._base.sentences import sentences_of
 from penstock.errors import ValidationError
-from penstock.study.chat import Budget, EndpointLimits, Price
-from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration
+from penstock.study.chat import Model, names_in
+from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration, declared_chats
 from penstock.study.execution import Execution
 from penstock.study.factors import Block, Constraint, Factor
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from penstock.study.legacy import drop_schema_version
 from penstock.study.policies import KEPT, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem
+from penstock.study.spending import Budget, EndpointLimits, Price
 
 __all__ = ["SCHEMA_VERSION", "Study"]
 
@@ -55,6 +56,7 @@ class Study(Declaration):
         run_budget: An older place of ``replicates``, ``max_runs``, and two fields of
             ``execution``; where a field is said in both places, they must agree.
         execution: How the study is carried out; what Python or the command line says comes first.
+        models: Name -> a chat model that agents and judges ask for by that name.
         agents: Name -> where the agent comes from, in Python also the agent itself. Agents may
             be bound when running as well.
         problems: What is to be solved.
@@ -101,6 +103,7 @@ class Study(Declaration):
     output_dir: Path | None = None
     provenance_metadata: JsonMapping = EMPTY
     notes: Text = ""
+    models: Mapping[Name, Model] = EMPTY
     agents: Annotated[Mapping[Name, AgentDeclaration], BeforeValidator(_named_list)] = EMPTY
     problems: tuple[Problem, ...] = ()
     evaluators: Annotated[Mapping[Name, EvaluatorDeclaration], BeforeValidator(_named_list)] = EMPTY
@@ -150,12 +153,12 @@ class Study(Declaration):
         if not self.agent_specs:
             filled["agent_specs"] = tuple(self.agents)
 
-        for mapping in ("agents", "evaluators", "limits", "prices"):
+        for mapping in ("models", "agents", "evaluators", "limits", "prices"):
             filled[mapping] = FrozenDict(filled[mapping])
 
         filled["run_budget"] = self.run_budget.model_copy()
         filled["execution"] = self.execution.model_copy()
-        _agree_on_older_names(self)
+        _refuse(self, [*_agree_on_older_names(self), *_unknown_models(self)])
         return self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -212,8 +215,9 @@ class Study(Declaration):
         payload = self.model_dump(
             mode="python", exclude={"execution"} if problems else {"execution", "problems"}
         )
-        if not self.subscribers:  # older readers know nothing of them
-            del payload["subscribers"]
+        for newer in ("subscribers", "models"):  # older readers know nothing of them
+            if not getattr(self, newer):
+                del payload[newer]
 
         if self.blind:
             del payload["blind"]
@@ -267,13 +271,16 @@ _RENAMED = (
 )
 
 
-def _agree_on_older_names(study: Study) -> None:
+def _refuse(study: Study, errors: list[InitErrorDetails]) -> None:
+    if errors:
+        raise pydantic.ValidationError.from_exception_data(type(study).__name__, errors)
+
+
+def _agree_on_older_names(study: Study) -> Iterator[InitErrorDetails]:
     """Set every field that has two names to one value, whichever name it was given under.
 
-    Raises:
-        pydantic.ValidationError: both were given, and differ.
+    Where both were given, and differ, that is an error.
     """
-    errors: list[InitErrorDetails] = []
     for field in _RENAMED:
         newer, older = field.newer_in(study), study.run_budget
         value, older_value = getattr(newer, field.name), getattr(older, field.older)
@@ -284,14 +291,20 @@ def _agree_on_older_names(study: Study) -> None:
             newer.__dict__[field.name] = older_value
         elif value != older_value:
             said = f"is {value}, and `run_budget.{field.older}`, its older place, is {older_value}"
-            errors.append(_error(field.place, f"{said}; give one of them"))
+            yield _error(field.place, f"{said}; give one of them")
 
     if study.execution.fail_fast and study.execution.max_failures:  # said in two sections
         said = "`fail_fast` means `max_failures: 0`; give one of them"
-        errors.append(_error(("execution", "max_failures"), said))
+        yield _error(("execution", "max_failures"), said)
 
-    if errors:
-        raise pydantic.ValidationError.from_exception_data("Study", errors)
+
+def _unknown_models(study: Study) -> Iterator[InitErrorDetails]:
+    """Say which agents and judges name a model that the study does not declare."""
+    for place, options in declared_chats(study.agents, study.evaluators):
+        try:
+            names_in(options, study.models)
+        except ValueError as error:
+            yield _error((*place, "model"), str(error))
 
 
 def _error(place: tuple[str, ...], said: str) -> InitErrorDetails:

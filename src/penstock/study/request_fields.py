@@ -15,6 +15,7 @@ __all__ = [
     "NumberOrTemplate",
     "WholeOrTemplate",
     "http_address",
+    "is_template",
     "refuse_keys",
     "refuse_templates",
     "texts_in",
@@ -25,7 +26,7 @@ _NUMBER = re.compile(r"\s*[-+]?[\d.]+([eE][-+]?\d+)?\s*")
 
 def _number_or_template(value: Any) -> Any:
     if isinstance(value, str):
-        is_right = _has_places(value) or _NUMBER.fullmatch(value) is not None
+        is_right = is_template(value) or _NUMBER.fullmatch(value) is not None
     else:
         is_right = type(value) in {int, float}
 
@@ -36,7 +37,7 @@ def _number_or_template(value: Any) -> Any:
 
 
 def _whole_or_template(value: Any) -> Any:
-    is_right = _has_places(value) if isinstance(value, str) else type(value) is int and value > 0
+    is_right = is_template(value) if isinstance(value, str) else type(value) is int and value > 0
     if not is_right:
         said = f"must be a whole number above 0, or a template that gives one (got {value!r})"
         raise ValueError(said)
@@ -63,7 +64,8 @@ def http_address(url: str) -> str:
     return f"{scheme.lower()}://{rest.rstrip('/').removesuffix('/chat/completions')}"
 
 
-def _has_places(text: str) -> bool:
+def is_template(text: str) -> bool:
+    """Tell whether a text has places that are filled in for each run."""
     return any(mark in text for mark in ("{{", "{%", "{#"))
 
 
@@ -93,7 +95,7 @@ def refuse_templates(text: str, instead: str) -> None:
     Raises:
         ValueError: it is one.
     """
-    if _has_places(text):
+    if is_template(text):
         raise ValueError(f"a template cannot stand here, it would be sent as it is; {instead}")
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import anyio
 
 from penstock.errors import StopStudy
-from penstock.study.chat import Budget
+from penstock.study.spending import Budget
 
 __all__ = ["BudgetExhaustedError", "Reservation", "Spending"]
 

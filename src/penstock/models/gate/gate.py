@@ -21,7 +21,7 @@ from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
 from penstock.models.gate.pacing import Entry, Rate
 from penstock.models.model_errors import ModelError
-from penstock.study.chat import EndpointLimits
+from penstock.study.spending import EndpointLimits
 
 __all__ = ["Gate", "Ticket"]
 

@@ -11,23 +11,30 @@ from decimal import Decimal
 from typing import Any
 
 from penstock.models.chat_model import Usage
-from penstock.study.chat import Price
+from penstock.study.model_options import SIMULATED
+from penstock.study.spending import Price
 
 __all__ = ["Prices"]
 
 _PER_MILLION = 1e-6
+_FREE = Price(input_usd_per_million=0.0, output_usd_per_million=0.0)
 
 
 class Prices:
     """What models cost.
 
     Args:
-        declared: Prices by the model's name; they come first.
+        declared: Prices by the model's name; they come before what is published.
     """
 
     def __init__(self, declared: Mapping[str, Price]) -> None:
         self._declared = declared
+        self._of_models: dict[tuple[str, str | None], Price] = {}
         self._published: dict[tuple[str, str | None], Price | None] = {}
+
+    def declare(self, model: str, base_url: str, price: Price) -> None:
+        """Set the price of a model at one endpoint; it comes before all others."""
+        self._of_models[model, base_url] = price
 
     def cost_usd(self, model: str, usage: Usage, base_url: str | None = None) -> float | None:
         """Return what a call cost, in US dollars; None where the model's price is not known.
@@ -48,7 +55,10 @@ class Prices:
         return usage.cost_usd if cost_usd is None else cost_usd
 
     def _listed_usd(self, model: str, usage: Usage, base_url: str | None) -> float | None:
-        price = self._declared.get(model)
+        price = self._of_models.get((model, base_url)) or self._declared.get(model)
+        if price is None and base_url == SIMULATED:
+            price = _FREE
+
         if price is not None:
             return _cost_usd(price, usage)
 

@@ -61,6 +61,7 @@ class OpenAIChatModel:
         verify_tls: Whether certificates are verified.
         think_tags: Whether text between ``<think>`` tags at the beginning of an answer, and its
             like, is reasoning.
+        name: What errors call the endpoint, where that is not its address.
 
     Raises:
         ValidationError: an option cannot be used, or aiohttp is not installed.
@@ -84,6 +85,7 @@ class OpenAIChatModel:
         ca_file: str | None = None,
         verify_tls: bool = True,
         think_tags: bool = True,
+        name: str | None = None,
     ) -> None:
         self._connections, self._transport, self._reading = (
             load_extra(f"penstock.models.openai.{name}", extra="models", what="a chat model")
@@ -95,10 +97,10 @@ class OpenAIChatModel:
         self._source = key_source
         self._renewing = anyio.Lock()
         self._secrets = tuple(headers.values())
-        name, self._url = addresses_of(base_url, query)
+        address, self._url = addresses_of(base_url, query)
         place = f"the environment variable {key_name}" if key_name else None
         self._endpoint = Endpoint(
-            name,
+            name or address,
             place if key_source is None else key_source.place,
             self._key is not None or key_source is not None,
             max_retry_after_s,
