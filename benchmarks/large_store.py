@@ -21,9 +21,9 @@ import anyio
 import penstock as ps
 from penstock.planning.order import execution_order
 from penstock.planning.plan import Plan
-from penstock.study.spending import Budget
 from penstock.study.identity import answer_event_id
 from penstock.study.policies import RunBudget
+from penstock.study.spending import Budget
 
 __all__ = ["CONDITIONS", "PROBLEMS", "fill_store", "fill_store_in_child", "make_runner"]
 
