@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
@@ -9,6 +9,7 @@ from penstock.analysis.adjustment import adjusted
 
 
 @pytest.mark.parametrize("policy", ["holm", "bonferroni", "fdr_bh"])
+@settings(max_examples=20)  # statsmodels collects the garbage of the whole process at each "holm"
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_adjusted_p_values_are_those_of_statsmodels(policy: str, p_values: list[float]) -> None:
     named = {f"h{at}": p for at, p in enumerate(p_values)}
