@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from math import isfinite
+from math import isfinite, sqrt
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -9,6 +10,7 @@ from penstock.analysis.distributions import (
     binomial_two_sided,
     dunnett_critical,
     dunnett_p,
+    equivalence_power,
     hedges_factor,
     t_quantile,
     t_two_sided,
@@ -60,3 +62,16 @@ def test_dunnetts_critical_values_are_those_of_his_table() -> None:
 def test_hedges_correction_tends_to_one() -> None:
     assert hedges_factor(11) == pytest.approx(0.9300, abs=2e-4)
     assert hedges_factor(10_000) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("delta", [0.5, 0.8])
+def test_the_power_of_an_equivalence_is_what_simulated_tests_come_to(delta: float) -> None:
+    rng = np.random.default_rng(3)
+    differences = rng.normal(size=(40_000, 20))
+    errors = differences.std(axis=1, ddof=1) / sqrt(20)
+    bound = t_quantile(0.95, 19) * errors
+    is_shown = np.abs(differences.mean(axis=1)) + bound < delta
+
+    found = equivalence_power(delta * sqrt(20), 19)
+
+    assert found == pytest.approx(float(is_shown.mean()), abs=0.01)

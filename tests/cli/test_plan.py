@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import penstock as ps
+from penstock.cli.outlooks import endpoint_limits
 from tests.command_line import StudyFolder, json_lines
 
 
@@ -80,3 +83,62 @@ def test_what_is_left_is_priced_and_a_price_that_is_not_known_is_said_so(
     assert plan["chat_models_left"] == plan["chat_models"]
     assert plan["chat_models"][0]["calls"] == 40
     assert "40 calls" in cli("run", folder.file, "--dry-run").stderr
+
+
+def test_a_pilot_forecasts_what_the_rest_takes_and_whether_it_is_enough(
+    tmp_path: Path, cli: Any
+) -> None:
+    study = _paired(tmp_path, cli)
+    before = cli("plan", study)
+    assert "forecast from a pilot (penstock run --problems 5)" in before.stderr
+
+    assert cli("run", study, "--problems", "8", "--no-progress").exit_code == 0
+    told = cli("plan", study)
+    (plan,) = json_lines(cli("plan", study, "--json").stdout)
+
+    assert "what 220 runs will take, from 80 runs in" in told.stderr
+    assert "h1: power 0." in told.stderr
+    assert plan["pilot"] == str(tmp_path / "artifacts" / "paired")
+    assert (plan["resources"]["runs"], plan["resources"]["attempts"]["value"]) == (220, 220)
+    (power,) = plan["power"]
+    assert (power["problems"], power["replicates"], power["delta"]) == (30, 5, 0.05)
+    assert 0 < power["power"]["low"] < power["power"]["value"] < power["power"]["high"] < 1
+    assert power["problems_needed"]["value"] > 30
+    assert "verified-direct =" not in told.stderr, "a forecast does not show what was found"
+
+
+def test_a_pilot_may_have_been_moved_aside(tmp_path: Path, cli: Any) -> None:
+    study = _paired(tmp_path, cli)
+    assert cli("run", study, "--problems", "8", "--no-progress").exit_code == 0
+    moved = tmp_path / "moved"
+    (tmp_path / "artifacts" / "paired").rename(moved)
+
+    (plan,) = json_lines(cli("plan", study, "--pilot", moved, "--json").stdout)
+
+    assert (plan["done"], plan["resources"]["runs"]) == (0, 300)
+    assert cli("plan", study, "--pilot", tmp_path / "nowhere").exit_code == 3
+
+
+def test_limits_of_an_endpoint_say_how_long_it_takes_at_least(tmp_path: Path) -> None:
+    limits = {"http://localhost:1/v1": {"requests_per_minute": 10, "tokens_per_minute": 100}}
+    chat = {"base_url": "http://localhost:1/v1", "model": "m", "prompt": "p", "max_tokens": 5}
+    judge = {**chat, "prompt": "{{ answer }}", "scale": [1, 5]}
+    study = ps.Study(
+        study_id="limited",
+        title="t",
+        agents={"asks": {"chat": chat}},
+        evaluators={"judged": {"judge": judge}},
+        limits=limits,
+    )
+
+    least_s = endpoint_limits(study)
+
+    assert least_s is not None
+    # 20 runs are 40 calls, their judge's among them; short ones meet the limit of requests first.
+    assert least_s({"asks": 20.0}, 1.0) == pytest.approx(4 * 63)
+    assert least_s({"asks": 20.0}, 100.0) == pytest.approx(40 * 63)
+
+
+def _paired(folder: Path, cli: Any) -> Path:
+    assert cli("init", folder, "--template", "paired").exit_code == 0
+    return folder / "study.yaml"

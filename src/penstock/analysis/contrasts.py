@@ -32,6 +32,7 @@ from penstock.analysis.sign_flips import sign_flips
 from penstock.analysis.within_contrasts import compare_within_problems
 
 __all__ = [
+    "FEW_PROBLEMS",
     "Contrast",
     "Equivalence",
     "McNemar",

@@ -20,6 +20,7 @@ __all__ = [
     "chi_square_quantile",
     "dunnett_critical",
     "dunnett_p",
+    "equivalence_power",
     "f_tail",
     "hedges_factor",
     "normal_quantile",
@@ -103,6 +104,20 @@ def two_sided_t_power(noncentrality: float, df: float, alpha: float = 0.05) -> f
     bound = t_quantile(1 - alpha / 2, df)
     above = 1 - _noncentral_t_below(bound, df, abs(noncentrality))
     return above + _noncentral_t_below(-bound, df, abs(noncentrality))
+
+
+def equivalence_power(limit: float, df: float, alpha: float = 0.05) -> float:
+    """Return how likely two one-sided t tests show an equivalence where there is no difference.
+
+    Args:
+        limit: The largest difference that does not matter, in standard errors.
+        df: Degrees of freedom.
+        alpha: The level of each test.
+    """
+    special = _special()
+    scale, weights = _chi_nodes(df)
+    inside = 2 * special.ndtr(limit - t_quantile(1 - alpha, df) * scale) - 1
+    return float(np.sum(weights * np.maximum(inside, 0.0)))
 
 
 def _noncentral_t_below(value: float, df: float, noncentrality: float) -> float:

@@ -1,155 +1,308 @@
-"""Forecasts: what other numbers of problems and replicates would show, from a pilot.
+"""Forecasts: whether a design will show what its hypotheses claim, from a pilot or as declared.
 
-A pilot's spread is uncertain, so a forecast is a band. Its limits are those of the variance of the
-problems' differences at 95 %, with degrees of freedom shrunk by their kurtosis (a chi-square of a
-normal sample is too narrow at a ceiling), taken before the replicate part is exchanged.
+From the noncentral t on paired problem means. A pilot's spread is uncertain, so what it forecasts
+is a band; problems and replicates are told apart, for replicates only measure each problem better.
 """
 
 from __future__ import annotations
 
-from math import sqrt
-
-import numpy as np
+from collections.abc import Callable, Iterator, Mapping
 
 from penstock._base.fact import Fact
-from penstock.analysis.contrasts import Weights
-from penstock.analysis.distributions import chi_square_quantile
-from penstock.analysis.power import planned_power
-from penstock.analysis.sample import Floats, Sample
+from penstock.analysis.contrasts import FEW_PROBLEMS, Weights
+from penstock.analysis.distributions import equivalence_power, two_sided_t_power
+from penstock.analysis.questions import Question, question_of
+from penstock.analysis.sample import Sample
+from penstock.analysis.spread import Spread, declared_spread, pilot_spread
+from penstock.analysis.verdicts import EQUIVALENCES
+from penstock.study.hypotheses import ExpectedVariance
+from penstock.study.model import Study
 
-__all__ = ["PowerForecast", "forecast_power", "replicates_needed"]
+__all__ = ["DECLARED", "Band", "PowerForecast", "forecast_power", "forecast_powers"]
+
+DECLARED = "the declared variance"
+"""The source of a forecast that no pilot was there for."""
 
 _WANTED = 0.8
+_MOST_PROBLEMS = 1_000_000
 _MOST_REPLICATES = 10_000
+_FEWEST_PROBLEMS = 6
+"""Below so many problems no sign-flip p reaches 0.05."""
+
+_ENDLESS = 1e3
+"""A noncentrality at which every power is 1."""
+
+
+class Band(Fact):
+    """A forecast and its range.
+
+    Args:
+        value: The forecast.
+        low: The lower end of its 95 % range; null where nothing says how wide that is.
+        high: The upper end.
+    """
+
+    value: int | float
+    low: int | float | None = None
+    high: int | float | None = None
 
 
 class PowerForecast(Fact):
-    """The power of a design, from a pilot.
+    """Whether a design will be enough for a hypothesis.
 
     Args:
+        hypothesis_id: The hypothesis.
+        contrast: What is compared.
+        source: What the forecast is made from.
         problems: Problems of the design.
         replicates: Replicates of the design.
-        delta: The effect that is to be shown.
-        power: The power at the pilot's spread.
-        low: The power at the largest spread that the pilot does not rule out.
-        high: The power at the smallest.
+        delta: The smallest effect of interest; null where none is declared.
+        power: How likely an effect of that size is shown; of an equivalence, how likely it is
+            shown where there is no difference.
+        smallest_effect: The effect that is shown with a power of 0.8.
+        problems_needed: The fewest problems with which the power is 0.8, with these replicates.
+        replicates_needed: The fewest replicates with which it is, with these problems.
+        notes: What limits the forecast, a sentence each.
     """
 
+    hypothesis_id: str
+    contrast: str = ""
+    source: str = ""
     problems: int
     replicates: int
-    delta: float
-    power: float
-    low: float
-    high: float
+    delta: float | None = None
+    power: Band | None = None
+    smallest_effect: Band | None = None
+    problems_needed: Band | None = None
+    replicates_needed: Band | None = None
+    notes: tuple[str, ...] = ()
+
+
+def forecast_powers(
+    study: Study, samples: Mapping[str, Sample], *, problems: int, replicates: int, pilot: str
+) -> Iterator[PowerForecast]:
+    """Forecast each declared hypothesis.
+
+    Args:
+        study: The study with its hypotheses; of its analysis plans, what variance they expect
+            counts where there is one.
+        samples: Outcome -> the pilot's runs, the primary one first; none without a pilot.
+        problems: Problems of the design.
+        replicates: Replicates of the design.
+        pilot: What the samples are called.
+    """
+    expected = {
+        name: plan.expected_variance
+        for plan in study.analysis_plans
+        for name in plan.hypothesis_ids
+        if plan.expected_variance is not None
+    }
+    for hypothesis in study.hypotheses:
+        name = hypothesis.hypothesis_id
+        asked = question_of(hypothesis, samples) if samples else Question(hypothesis, "")
+        spread, source = _spread_of(asked, samples.get(asked.outcome), expected.get(name))
+        identity = {"hypothesis_id": name, "problems": problems, "replicates": replicates}
+        if isinstance(spread, str):
+            yield PowerForecast.model_validate({**identity, "notes": (spread,)})
+            continue
+
+        yield forecast_power(
+            name,
+            spread,
+            problems=problems,
+            replicates=replicates,
+            delta=hypothesis.minimum_effect_of_interest,
+            is_equivalence=hypothesis.kind in EQUIVALENCES,
+        ).model_copy(
+            update={
+                "contrast": "" if asked.contrast is None else asked.contrast.name,
+                "source": source or pilot,
+            }
+        )
+
+
+def _spread_of(
+    asked: Question, sample: Sample | None, declared: ExpectedVariance | None
+) -> tuple[Spread | str, str]:
+    """Return the spread from the pilot, else as declared, and what it comes from where not."""
+    found: Spread | str = asked.why_not or "there is no pilot, and no variance is declared."
+    if sample is not None and asked.weights:
+        found = pilot_spread(sample, asked.weights)
+
+    if isinstance(found, str) and declared is not None:
+        weights: Weights = asked.weights or {0: 1.0, 1: -1.0}
+        return declared_spread(declared, weights), DECLARED
+
+    return found, ""
 
 
 def forecast_power(
-    sample: Sample, weights: Weights, *, problems: int, replicates: int, delta: float
-) -> PowerForecast | None:
-    """Forecast the power of a contrast; None where the pilot does not say how problems vary.
+    name: str,
+    spread: Spread,
+    *,
+    problems: int,
+    replicates: int,
+    delta: float | None,
+    is_equivalence: bool = False,
+) -> PowerForecast:
+    """Forecast the power of a design.
 
     Args:
-        sample: The pilot's scored runs.
-        weights: The contrast.
+        name: The hypothesis.
+        spread: How its contrast varies.
         problems: Problems of the design, two or more.
-        replicates: Replicates of the design; a pilot of one replicate forecasts its own number
-            only, for it cannot tell replicates from problems.
+        replicates: Replicates of the design; a pilot of one forecasts one only.
         delta: The smallest effect of interest.
+        is_equivalence: Whether it is to be shown that there is no such effect.
     """
-    spread = _spread(sample, weights)
-    if spread is None or (spread.replicates == 1 and replicates != 1):
-        return None
+    if spread.replicate is None:
+        replicates = 1
 
-    powers = [
-        planned_power(sqrt(spread.at(variance, replicates)), problems, delta)
-        for variance in (spread.variance, *spread.limits)
-    ]
+    chances = _Chances(spread, is_equivalence=is_equivalence)
+    notes = [*_notes(spread, problems, delta, is_equivalence=is_equivalence)]
+    found: dict[str, Band | None] = {}
+    if spread.df is not None or is_equivalence or problems >= _FEWEST_PROBLEMS:
+        found["smallest_effect"] = _band(
+            spread, lambda v: chances.least_effect(v, problems, replicates)
+        )
+
+    if delta:
+        if "smallest_effect" in found:
+            found["power"] = _band(spread, lambda v: chances.of(delta, v, problems, replicates))
+
+        if spread.df is None:
+            found["problems_needed"] = _band(
+                spread, lambda v: chances.problems_needed(delta, v, replicates)
+            )
+
+        if spread.replicate is not None:
+            found["replicates_needed"] = _band(
+                spread, lambda v: chances.replicates_needed(delta, v, problems)
+            )
+            if found["replicates_needed"] is None:
+                notes.append(_unreachable(problems, chances.of(delta, spread.variance, problems)))
+
     return PowerForecast(
+        hypothesis_id=name,
         problems=problems,
         replicates=replicates,
         delta=delta,
-        power=powers[0],
-        low=min(powers),
-        high=max(powers),
+        notes=tuple(notes),
+        **found,
     )
 
 
-def replicates_needed(
-    sample: Sample, weights: Weights, *, problems: int, delta: float
-) -> int | str | None:
-    """Return how many replicates make the power 0.8, or the sentence that none do.
+class _Chances:
+    """How likely designs show effects, for a spread.
 
     Args:
-        sample: The pilot's scored runs.
-        weights: The contrast.
-        problems: Problems of the design.
-        delta: The smallest effect of interest.
+        spread: How the contrast varies.
+        is_equivalence: Whether it is to be shown that there is no effect.
     """
-    spread = _spread(sample, weights)
-    if spread is None or spread.replicates == 1:
-        return None
 
-    endless = planned_power(sqrt(spread.at(spread.variance, None)), problems, delta)
-    if endless < _WANTED:
-        return (
-            f"no number of replicates reaches {_WANTED} with {problems:,} problems: with endless "
-            f"replicates the power is {endless:.3f} (problem x condition remains)."
+    def __init__(self, spread: Spread, *, is_equivalence: bool) -> None:
+        self._spread = spread
+        self._test = equivalence_power if is_equivalence else two_sided_t_power
+        self._fewest = 2 if is_equivalence else _FEWEST_PROBLEMS
+
+    def of(
+        self, effect: float, variance: float, problems: int, replicates: int | None = None
+    ) -> float:
+        """Return the power at an effect; with endless replicates where no number is given."""
+        error = self._spread.standard_error(problems, replicates, variance)
+        df = self._spread.degrees_of_freedom(problems, replicates)
+        return self._test(min(abs(effect) / error, _ENDLESS), df)
+
+    def least_effect(self, variance: float, problems: int, replicates: int) -> float:
+        """Return the effect whose power is 0.8."""
+        error = self._spread.standard_error(problems, replicates, variance)
+        low, high = 0.0, 1e3 * error
+        for _ in range(100):
+            middle = (low + high) / 2
+            is_enough = self.of(middle, variance, problems, replicates) >= _WANTED
+            low, high = (low, middle) if is_enough else (middle, high)
+
+        return high
+
+    def problems_needed(self, effect: float, variance: float, replicates: int) -> int | None:
+        """Return the fewest problems; None beyond a million."""
+        return _fewest(
+            lambda problems: self.of(effect, variance, problems, replicates) >= _WANTED,
+            self._fewest,
+            _MOST_PROBLEMS,
         )
 
-    low, high = 0, 1
-    while planned_power(sqrt(spread.at(spread.variance, high)), problems, delta) < _WANTED:
+    def replicates_needed(self, effect: float, variance: float, problems: int) -> int | None:
+        """Return the fewest replicates; None where no number of them is enough."""
+        if self.of(effect, variance, problems) < _WANTED:
+            return None
+
+        first = 1 if self._spread.df is None else 2
+        return _fewest(
+            lambda replicates: self.of(effect, variance, problems, replicates) >= _WANTED,
+            first,
+            _MOST_REPLICATES,
+        )
+
+
+def _fewest(is_enough: Callable[[int], bool], first: int, most: int) -> int | None:
+    """Find the smallest whole number that is enough; all larger ones are."""
+    if is_enough(first):
+        return first
+
+    low, high = first, 2 * first
+    while not is_enough(high):
         low, high = high, high * 2
-        if high > _MOST_REPLICATES:
-            return f"more than {_MOST_REPLICATES:,} replicates would be needed."
+        if low > most:
+            return None
 
     while high - low > 1:
         middle = (low + high) // 2
-        power = planned_power(sqrt(spread.at(spread.variance, middle)), problems, delta)
-        low, high = (low, middle) if power >= _WANTED else (middle, high)
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
 
     return high
 
 
-class _Spread:
-    """How the problems' differences of a pilot vary, and which part of it replicates cause."""
-
-    def __init__(self, differences: Floats, noise: float, replicates: int) -> None:
-        self.variance = float(differences.var(ddof=1))
-        self.replicates = replicates
-        self._noise = noise  # of one replicate, on the difference
-        count = len(differences)
-        centred = differences - differences.mean()
-        kurtosis = float((centred**4).mean() / (centred**2).mean() ** 2 - 3)
-        df = 2 / (2 / (count - 1) + max(0.0, kurtosis) / count)
-        self.limits = [
-            self.variance * df / chi_square_quantile(probability, df)
-            for probability in (0.025, 0.975)
-        ]
-
-    def at(self, variance: float, replicates: int | None) -> float:
-        """Return the variance of differences with other replicates; endless ones with None."""
-        between = max(variance - self._noise / self.replicates, 0.0)
-        total = between + (0.0 if replicates is None else self._noise / replicates)
-        return max(total, 1e-300)
-
-
-def _spread(sample: Sample, weights: Weights) -> _Spread | None:
-    if sample.unit != "problem":
+def _band(spread: Spread, forecast: Callable[[float], float | None]) -> Band | None:
+    """Return a forecast with its range; None where there is none at the pilot's spread."""
+    value = forecast(spread.variance)
+    if value is None:
         return None
 
-    means = np.array([sample.means(arm) for arm in weights])
-    differences = np.array(list(weights.values())) @ means
-    shared = np.flatnonzero(~np.isnan(differences))
-    if len(shared) <= 1 or float(differences[shared].std()) == 0:
-        return None
+    if spread.limits == (spread.variance, spread.variance):
+        return Band(value=value)
 
-    cells = {arm: [sample.cell(arm, int(at)) for at in shared] for arm in weights}
-    replicates = min(len(cell) for row in cells.values() for cell in row)
-    noise = 0.0
-    if replicates > 1:
-        noise = sum(
-            weight**2 * float(np.mean([cell.var(ddof=1) for cell in cells[arm]]))
-            for arm, weight in weights.items()
+    ends = [forecast(limit) for limit in spread.limits]
+    known = sorted(each for each in ends if each is not None)
+    return Band(value=value, low=known[0], high=known[-1] if len(known) == len(ends) else None)
+
+
+def _notes(
+    spread: Spread, problems: int, delta: float | None, *, is_equivalence: bool
+) -> Iterator[str]:
+    if not delta:
+        yield (
+            "it declares no minimum_effect_of_interest, so the smallest effect that would be shown "
+            "is forecast alone."
         )
 
-    return _Spread(differences[shared], noise, replicates)
+    if spread.replicate is None:
+        yield (
+            "the pilot has one replicate, which cannot be told from its problem: only numbers of "
+            "problems are forecast, each with one replicate."
+        )
+
+    if spread.df is None and not is_equivalence and problems < _FEWEST_PROBLEMS:
+        yield (
+            f"with {problems} problems nothing can be shown: below {_FEWEST_PROBLEMS} no p of sign "
+            "flips reaches 0.05."
+        )
+    elif spread.df is None and not is_equivalence and problems < FEW_PROBLEMS:
+        yield f"below {FEW_PROBLEMS} problems sign flips decide, whose power is about that of t."
+
+
+def _unreachable(problems: int, endless: float) -> str:
+    return (
+        f"no number of replicates reaches {_WANTED} with {problems:,} problems: with endless "
+        f"replicates the power is {endless:.3f} (problem x condition remains)."
+    )

@@ -14,10 +14,11 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast
 from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
 
-__all__ = ["Family", "HypothesisResult", "judge"]
+__all__ = ["EQUIVALENCES", "Family", "HypothesisResult", "judge"]
 
 _ALPHA = 0.05
-_EQUIVALENCES = frozenset({HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS})
+EQUIVALENCES = frozenset({HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS})
+"""Kinds of claims that there is no difference."""
 
 
 class Family(Fact):
@@ -68,7 +69,7 @@ class HypothesisResult(Fact):
 
 def deciding_p(hypothesis: Hypothesis, contrast: Contrast) -> float | None:
     """Return the p value that a hypothesis brings into its family."""
-    if hypothesis.kind in _EQUIVALENCES:
+    if hypothesis.kind in EQUIVALENCES:
         return None if contrast.equivalence is None else contrast.equivalence.p
 
     return contrast.p
@@ -101,7 +102,7 @@ def judge(
         why = why_not or next(iter(contrast.undefined.values()), "") if contrast else why_not
         return HypothesisResult(**stated, contrast=contrast, sentence=f"Inconclusive: {why}")
 
-    if hypothesis.kind in _EQUIVALENCES:
+    if hypothesis.kind in EQUIVALENCES:
         verdict = _of_equivalence(contrast, p)
     else:
         verdict = _of_effect(hypothesis, contrast, p)
@@ -179,7 +180,7 @@ def _sentence(
     if interval is not None:
         found += f" [{interval.low:.4g}, {interval.high:.4g}]"
 
-    tests = "two one-sided tests" if hypothesis.kind in _EQUIVALENCES else contrast.test
+    tests = "two one-sided tests" if hypothesis.kind in EQUIVALENCES else contrast.test
     said = [f"{judged.verdict.capitalize()}: {found}"]
     if p is not None:
         said.append(f"p {_told(p)} ({tests}, {_policy(family)})")
@@ -195,7 +196,7 @@ def _sentence(
     if judged.size is not None:
         said.append(_SIZES[judged.size].format(delta=hypothesis.minimum_effect_of_interest))
 
-    if interval is not None and p is not None and hypothesis.kind not in _EQUIVALENCES:
+    if interval is not None and p is not None and hypothesis.kind not in EQUIVALENCES:
         excludes = not interval.low <= 0 <= interval.high
         if excludes != (p <= _ALPHA):
             said.append("the test and the interval differ here, and the test decides")

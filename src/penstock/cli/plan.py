@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from penstock.cli.arguments import JsonOption, OutputDirOption, TargetArgument
+import typer
+
+from penstock.cli.arguments import JsonOption, OutputDirOption, TargetArgument, given_path
 from penstock.cli.output import counted, emit, errors_told, listed, say
 
 if TYPE_CHECKING:
+    from penstock.cli.plan_records import Planned
     from penstock.cli.readiness import Readiness
-    from penstock.cli.records import Planned
     from penstock.planning.plan import Plan
 
 __all__ = ["plan"]
@@ -24,25 +27,37 @@ def plan(
     study: TargetArgument = None,
     *,
     output_dir: OutputDirOption = None,
+    pilot: Annotated[
+        Path | None,
+        typer.Option(
+            parser=given_path,
+            metavar="DIR",
+            help="Forecast from the runs in this directory, also one that was moved aside; else "
+            "from those that the study has made.",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a study would run, what of it is done, and what the rest will cost."""
+    """Show what a study would run, what is done of it, what the rest takes, if it is enough."""
+    from penstock.cli.outlooks import outlook_lines
     from penstock.cli.readiness import is_in_use, readiness
     from penstock.cli.target import find_target
 
     ready = readiness(find_target(study, output_dir))
-    planned = _planned(ready, ready.planned())
+    planned = _planned(ready, ready.planned(), pilot)
     if json:
         emit(planned)
     else:
         _tell(planned)
+        say(*outlook_lines(planned))
         if is_in_use(ready.target.output_dir):
             say("it is being run now: what is done grows")
 
 
-def _planned(ready: Readiness, made: Plan) -> Planned:
+def _planned(ready: Readiness, made: Plan, pilot: Path | None) -> Planned:
     from penstock.cli.forecasts import forecasts_of
-    from penstock.cli.records import Planned, PlannedCondition
+    from penstock.cli.outlooks import outlook_of
+    from penstock.cli.plan_records import Planned, PlannedCondition
 
     agents: Counter[str] = Counter()
     problems: Counter[str] = Counter()
@@ -76,6 +91,7 @@ def _planned(ready: Readiness, made: Plan) -> Planned:
         chat_models=whole,
         chat_models_left=forecasts_of(made, ready.kept) if ready.kept.done else whole,
         output_dir=str(ready.target.output_dir),
+        **outlook_of(ready, made, pilot)._asdict(),
     )
 
 

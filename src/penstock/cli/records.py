@@ -20,8 +20,6 @@ __all__ = [
     "Done",
     "Forecast",
     "Launched",
-    "Planned",
-    "PlannedCondition",
     "Previewed",
     "PreviewedCall",
     "Record",
@@ -166,20 +164,6 @@ class Checked(Record):
     output_dir: str | None = None
 
 
-class PlannedCondition(Fact):
-    """A condition of a plan.
-
-    Args:
-        condition_id: Its id.
-        assignments: Factors and blocks, and their values in it.
-        runs: How many runs it gets.
-    """
-
-    condition_id: str
-    assignments: Mapping[str, Any]
-    runs: int
-
-
 class Forecast(Fact):
     """What a chat agent or a judge will use: from prompts alone to answers of full length.
 
@@ -198,44 +182,6 @@ class Forecast(Fact):
     high_tokens: int | None
     low_usd: float | None
     high_usd: float | None
-
-
-class Planned(Record):
-    """What `plan` shows.
-
-    Args:
-        event: Which line this is.
-        study_id: The study.
-        planned: Runs in the plan.
-        done: Runs of the plan that are done already.
-        left: Runs that `run` would make.
-        unscored: Runs among those left whose answer is kept and only wants scoring.
-        conditions: The conditions, each with `condition_id`, `assignments` and `runs`.
-        inadmissible: Conditions that constraints leave out.
-        agents: Runs of each agent.
-        problems: Runs of each problem.
-        run_order: The order in which runs are started.
-        first_runs: The first runs of the plan, as they are kept.
-        chat_models: What chat agents and judges use in the whole plan: see below.
-        chat_models_left: What they use in the runs that are left.
-        output_dir: Where results are, or would go.
-    """
-
-    event: Literal["plan"] = "plan"
-    study_id: str
-    planned: int
-    done: int
-    left: int
-    unscored: int
-    conditions: tuple[PlannedCondition, ...]
-    inadmissible: int
-    agents: Mapping[str, int]
-    problems: Mapping[str, int]
-    run_order: str
-    first_runs: tuple[Mapping[str, Any], ...]
-    chat_models: tuple[Forecast, ...]
-    chat_models_left: tuple[Forecast, ...]
-    output_dir: str
 
 
 class PreviewedCall(Fact):

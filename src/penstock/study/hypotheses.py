@@ -7,11 +7,21 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from penstock._base.fact import EMPTY, Declaration, Flag, JsonMapping, Name, Number, Text
+from penstock._base.fact import (
+    EMPTY,
+    Declaration,
+    Flag,
+    JsonMapping,
+    Name,
+    NotNegative,
+    Number,
+    Text,
+)
 
 __all__ = [
     "AnalysisPlan",
     "Contrast",
+    "ExpectedVariance",
     "Hypothesis",
     "HypothesisDirection",
     "HypothesisKind",
@@ -117,6 +127,19 @@ class Hypothesis(Declaration):
     notes: Text = ""
 
 
+class ExpectedVariance(Declaration):
+    """What variance is expected of an outcome, before there are runs that show it.
+
+    Args:
+        problem_condition: How conditions' effects differ between problems, as a variance.
+        replicate: How replicates of one problem under one condition differ, as a variance; for an
+            outcome of 0 and 1 that is right with chance p it is p(1 - p).
+    """
+
+    problem_condition: NotNegative = 0.0
+    replicate: NotNegative = 0.0
+
+
 class AnalysisPlan(Declaration):
     """Which tests will be run on which hypotheses, decided before the data are seen.
 
@@ -125,6 +148,7 @@ class AnalysisPlan(Declaration):
         random_effects: What is drawn at random, for a mixed model beside the paired tests.
         generalize_to: What the verdicts are to hold for: the ``population`` that the problems are a
             sample of, or ``these_problems``, where they are the ones that are of interest.
+        expected_variance: What `penstock plan` forecasts power from while there is no pilot.
     """
 
     analysis_plan_id: Name
@@ -136,6 +160,7 @@ class AnalysisPlan(Declaration):
     filters: JsonMapping = EMPTY
     multiple_comparison_policy: Text = "none"
     generalize_to: Literal["population", "these_problems"] = "population"
+    expected_variance: ExpectedVariance | None = None
     plots: tuple[Text, ...] = ()
     export_tables: tuple[Text, ...] = ()
     notes: Text = ""

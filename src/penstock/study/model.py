@@ -238,7 +238,7 @@ class Study(Declaration):
 
 
 _UNSAID: dict[str, dict[str, Any]] = {
-    "analysis_plans": {"generalize_to": "population"},
+    "analysis_plans": {"generalize_to": "population", "expected_variance": None},
     "outcomes": {"better": None, "unit": ""},
 }
 """Fields that older readers know nothing of: written where they say something."""
