@@ -14,6 +14,7 @@ PenstockError
 ├─ RunningLoopError (RuntimeError)     run_study called where an event loop already runs
 └─ RunFault                            why one attempt at a run failed (kept, never raised out)
     ├─ AttemptTimeoutError (TimeoutError)
+    ├─ EvaluatorTimeoutError (TimeoutError)
     ├─ OutputError (TypeError)         what the agent returned cannot be stored
     ├─ AgentReportedFailure            the agent's own result says that it failed
     ├─ StudyCancelled                  the study was cancelled before the attempt had ended
@@ -32,6 +33,7 @@ __all__ = [
     "AttemptTimeoutError",
     "BindingError",
     "DirectoryInUseError",
+    "EvaluatorTimeoutError",
     "ExpressionError",
     "ForeignDirectoryError",
     "OutputError",
@@ -139,6 +141,16 @@ class AttemptTimeoutError(RunFault, TimeoutError):
 
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"the agent did not answer within timeout_s={timeout_s:g} seconds")
+
+
+class EvaluatorTimeoutError(RunFault, TimeoutError):
+    """An evaluator took longer than ``evaluator_timeout_s`` with one answer, which is kept."""
+
+    def __init__(self, evaluator: str, timeout_s: float) -> None:
+        super().__init__(
+            f"the evaluator {evaluator!r} did not score the answer within evaluator_timeout_s="
+            f"{timeout_s:g} seconds; the answer is kept, and the next session scores it again"
+        )
 
 
 class OutputError(RunFault, TypeError):

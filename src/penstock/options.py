@@ -23,13 +23,14 @@ class RunnerOptions(TypedDict, total=False):
     """How a study is run, as Python says it; all of it is optional.
 
     Those that `Execution` has too come before what the study declares. Of these, None is a value
-    of ``timeout_s``, ``max_failures`` and ``stall_threshold_s`` (no limit); elsewhere it means
-    what the study declares.
+    of ``timeout_s``, ``evaluator_timeout_s``, ``max_failures`` and ``stall_threshold_s`` (no
+    limit); elsewhere it means what the study declares.
 
     Attributes:
         concurrency: See `Execution`.
         parallelism: The older name of ``concurrency``.
         timeout_s: See `Execution`.
+        evaluator_timeout_s: See `Execution`.
         retry: See `Execution`.
         refused_for_s: See `Execution`.
         max_failures: See `Execution`.
@@ -61,6 +62,7 @@ class RunnerOptions(TypedDict, total=False):
     concurrency: int | Literal["auto"] | None
     parallelism: int | Literal["auto"] | None
     timeout_s: float | None
+    evaluator_timeout_s: float | None
     retry: Retry | None
     refused_for_s: float | None
     max_failures: int | None

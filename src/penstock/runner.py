@@ -100,6 +100,7 @@ class StudyRunner:
             self.bindings,
             self._announce,
             timeout_s=execution.timeout_s,
+            evaluator_timeout_s=execution.evaluator_timeout_s,
             retry=execution.retry,
             max_failures=execution.failures_allowed,
             limits=execution.limiters,

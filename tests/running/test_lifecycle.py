@@ -48,6 +48,7 @@ class House:
         self._stream = self._bus.open()
         given: dict[str, Any] = {
             "timeout_s": None,
+            "evaluator_timeout_s": None,
             "retry": Retry(),
             "max_failures": None,
             "limits": {},

@@ -141,7 +141,7 @@ def bind_agent(
 
     async def call_in_thread(ctx: RunContext) -> Any:
         ready = partial(function, *arguments.by_position(ctx), **arguments.by_name(ctx))
-        answer = await run_in_thread(ready, threads)
+        answer = await run_in_thread(ready, threads, ctx.waiting)
         return await answered(ctx, answer) if inspect.isawaitable(answer) else answer
 
     return call_in_thread

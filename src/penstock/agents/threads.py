@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import anyio
@@ -20,7 +21,11 @@ def not_of_a_person(error: BaseException) -> BaseException:
     return error
 
 
-async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimiter) -> Any:
+async def run_in_thread(
+    function: Callable[[], Any],
+    threads: anyio.CapacityLimiter,
+    waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Any:
     """Call a function in a worker thread; cancelling leaves the thread behind.
 
     Where the system starts no more threads, the limit goes down to those that there are, and the
@@ -29,6 +34,7 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
     Args:
         function: What is called.
         threads: How many threads there may be.
+        waiting: Entered while the call waits for one of them (`RunContext.waiting`).
 
     Raises:
         RuntimeError: not one thread can be started.
@@ -43,10 +49,13 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
 
     while True:
         try:
-            async with threads:
+            await _acquired(threads, waiting)
+            try:
                 answer, raised = await call_in_thread(
                     call, abandon_on_cancel=True, name="penstock-agent"
                 )
+            finally:
+                threads.release()
 
         except RuntimeError:
             if not threads.borrowed_tokens:
@@ -58,3 +67,14 @@ async def run_in_thread(function: Callable[[], Any], threads: anyio.CapacityLimi
                 raise raised
 
             return answer
+
+
+async def _acquired(
+    threads: anyio.CapacityLimiter, waiting: Callable[[], AbstractContextManager[None]]
+) -> None:
+    if threads.available_tokens >= 1:
+        await threads.acquire()
+        return
+
+    with waiting():
+        await threads.acquire()

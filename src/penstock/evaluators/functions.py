@@ -104,7 +104,7 @@ def _bound(
 
     async def evaluate(ctx: RunContext, outputs: Outputs) -> Sequence[Evaluation]:
         call = arguments.call(function, ctx, outputs)
-        scores = call() if runs_in_loop else await run_in_thread(call, threads)
+        scores = call() if runs_in_loop else await run_in_thread(call, threads, ctx.waiting)
         if inspect.isawaitable(scores):
             scores = await scores
 

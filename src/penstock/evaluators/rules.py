@@ -53,10 +53,17 @@ class Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuledEvaluator:
-    """An evaluator that is ready to score, and what its scores are made by."""
+    """An evaluator that is ready to score, and what its scores are made by.
+
+    Args:
+        rule: What its scores are made by.
+        evaluate: Scores.
+        is_quick: Whether it ends by itself within seconds, as what penstock brings does.
+    """
 
     rule: Rule
     evaluate: BoundEvaluator
+    is_quick: bool = False
 
     async def __call__(self, ctx: RunContext, outputs: Mapping[str, Any]) -> Sequence[Evaluation]:
         """Score the outputs of a run."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock._base.fact import unchecked
 from penstock._base.json import encode
-from penstock._base.loop import has_loop, take_back_cancellations, was_asked_to_cancel
+from penstock._base.loop import is_closed_by, take_back_cancellations, was_asked_to_cancel
 from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
 from penstock.agents.context import RunContext
@@ -36,7 +36,7 @@ from penstock.results import (
     answer_of,
 )
 from penstock.running.evaluating import score_by
-from penstock.running.failures import cancelled_by, error_of, error_of_parts
+from penstock.running.failures import NOT_SCORED, cancelled_by, error_of, error_of_parts
 from penstock.running.gathered import (
     Gathered,
     gather,
@@ -62,6 +62,7 @@ class Attempt:
         orders: What the scheduler has ordered. Only its own cancellation cuts an attempt off; any
             other is a failure, like whatever else is raised.
         outcomes: The study's outcomes; the primary one says what the primary outcome is.
+        evaluator_timeout_s: How long an evaluator may take, in seconds; None for any time.
 
     Attributes:
         is_interrupted: Whether a person pressed Ctrl-C during a step of the agent or an evaluator.
@@ -69,6 +70,7 @@ class Attempt:
 
     __slots__ = (
         "_begun",
+        "_evaluator_timeout_s",
         "_has_answered",
         "_latency_s",
         "_orders",
@@ -88,7 +90,11 @@ class Attempt:
     )
 
     def __init__(
-        self, ctx: RunContext, orders: Orders | None = None, outcomes: Sequence[Outcome] = ()
+        self,
+        ctx: RunContext,
+        orders: Orders | None = None,
+        outcomes: Sequence[Outcome] = (),
+        evaluator_timeout_s: float | None = None,
     ) -> None:
         self.ctx = ctx
         self.answer = _NO_ANSWER
@@ -99,6 +105,7 @@ class Attempt:
         self.is_interrupted = False
         self._orders = orders or Orders()
         self._outcomes = outcomes
+        self._evaluator_timeout_s = evaluator_timeout_s
         self._stage = RunStage.AGENT
         self._has_answered = False
         self._outputs_json = "{}"
@@ -141,7 +148,7 @@ class Attempt:
         try:
             answer = await (agent(ctx) if timeout_s is None else in_time(agent, ctx, timeout_s))
         except BaseException as error:
-            if _is_closed_by(error):
+            if is_closed_by(error):
                 raise
 
             self._stop_the_clock()
@@ -173,11 +180,13 @@ class Attempt:
 
         try:
             for evaluate in evaluators:
-                scores, scored = await score_by(evaluate, self.ctx, self.answer.outputs)
+                scores, scored = await score_by(
+                    evaluate, self.ctx, self.answer.outputs, self._evaluator_timeout_s
+                )
                 self.evaluations = (*self.evaluations, *scores)
                 self.scored = (*self.scored, *scored)
         except BaseException as error:
-            if _is_closed_by(error):
+            if is_closed_by(error):
                 raise
 
             self.fail(error)
@@ -211,7 +220,7 @@ class Attempt:
 
     def so_far(self) -> RunResult:
         """Return what is kept of an attempt whose answer is there and is not yet scored."""
-        return self._result(self.gathered(lambda _: None), RunStatus.SCORING, _NOT_SCORED)
+        return self._result(self.gathered(lambda _: None), RunStatus.SCORING, NOT_SCORED)
 
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
@@ -317,13 +326,3 @@ _PARTS = (
     ("metadata", Attempt._keep_metadata),  # noqa: SLF001
     ("events", Attempt._keep_events),  # noqa: SLF001
 )
-_NOT_SCORED = RunError(
-    kind="NotScored",
-    message="the answer is kept; its evaluators had not ended, and score it in the next session",
-    stage=RunStage.EVALUATOR,
-)
-
-
-def _is_closed_by(error: BaseException) -> bool:
-    """Tell whether a coroutine is closed by the garbage collector, its loop being gone."""
-    return isinstance(error, GeneratorExit) and not has_loop()

@@ -264,7 +264,8 @@ def _bind_declared_evaluator(
         evaluate = _bind_judge(name, declared.judge, models, threads)
 
     rule = rule_of(name, declared, function, study.base_dir, study.models)
-    return RuledEvaluator(rule, evaluate)
+    is_quick = declared.call is None and declared.judge is None
+    return RuledEvaluator(rule, evaluate, is_quick)
 
 
 def _bind_judge(

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import isfinite
 from time import perf_counter
 from typing import Any
 
 from penstock.agents.context import RunContext
+from penstock.errors import EvaluatorTimeoutError
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import RuledEvaluator
 from penstock.results import Evaluation, Scored
+from penstock.running.timeout import within
 
 __all__ = ["score_by"]
 
 
 async def score_by(
-    evaluate: BoundEvaluator, ctx: RunContext, outputs: Mapping[str, Any]
+    evaluate: BoundEvaluator,
+    ctx: RunContext,
+    outputs: Mapping[str, Any],
+    timeout_s: float | None = None,
 ) -> tuple[Sequence[Evaluation], tuple[Scored, ...]]:
     """Return the scores of an answer, and the record that the study's evaluator has given them.
 
@@ -24,14 +30,25 @@ async def score_by(
         evaluate: The evaluator; there is no record of one whose rule is not known.
         ctx: The run.
         outputs: What its agent returned.
+        timeout_s: How long the evaluator may take, in seconds, where it does not end by itself.
     """
     begun, spent_usd = perf_counter(), _recorded_usd(ctx)
-    scores = await evaluate(ctx, outputs)
-    if not isinstance(evaluate, RuledEvaluator):
+    rule, is_quick = None, False
+    if isinstance(evaluate, RuledEvaluator):
+        rule, is_quick = evaluate.rule, evaluate.is_quick
+
+    if timeout_s is None or is_quick:
+        scores = await evaluate(ctx, outputs)
+    else:
+        name = "evaluator" if rule is None else rule.evaluator_id
+        too_late = partial(EvaluatorTimeoutError, name, timeout_s)
+        scores = await within(timeout_s, ctx, partial(evaluate, ctx, outputs), too_late)
+
+    if rule is None:
         return scores, ()
 
     scored = Scored(
-        evaluator=evaluate.rule.evaluator_id,
+        evaluator=rule.evaluator_id,
         rows=len(scores),
         latency_s=perf_counter() - begun,
         cost_usd=_recorded_usd(ctx) - spent_usd,

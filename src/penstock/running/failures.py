@@ -10,7 +10,14 @@ from penstock._base.secrets import redacted
 from penstock.errors import StopStudy, StudyCancelled, message_of, traceback_of
 from penstock.results import RunError, RunStage
 
-__all__ = ["cancelled_by", "error_of", "error_of_parts"]
+__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts"]
+
+NOT_SCORED = RunError(
+    kind="NotScored",
+    message="the answer is kept; its evaluators had not ended, and score it in the next session",
+    stage=RunStage.EVALUATOR,
+)
+"""What an attempt that is killed while its answer is scored has ended with."""
 
 
 def error_of(error: BaseException, stage: RunStage) -> RunError:

@@ -93,6 +93,7 @@ class Lifecycle:
         bindings: What its names stand for.
         announce: Says events.
         timeout_s: How long an agent may take in one attempt.
+        evaluator_timeout_s: How long an evaluator may take with one answer; 0 for any time.
         retry: Which failures are worth another attempt.
         max_failures: Stop the study when more runs than this have failed.
         limits: How many runs at once may hold each named limit.
@@ -111,6 +112,7 @@ class Lifecycle:
         announce: Announcer,
         *,
         timeout_s: float | None,
+        evaluator_timeout_s: float | None,
         retry: Retry,
         max_failures: int | None,
         limits: Mapping[str, int],
@@ -124,6 +126,7 @@ class Lifecycle:
         self._bindings = bindings
         self._announce = announce
         self._timeout_s = timeout_s
+        self._evaluator_timeout_s = evaluator_timeout_s or None
         self._retry = retry
         self._max_failures = max_failures
         self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
@@ -185,7 +188,7 @@ class Lifecycle:
             limiters=self._limiters,
             on_observe=self._on_observe,
         )
-        return Attempt(ctx, self._orders, self._outcomes)
+        return Attempt(ctx, self._orders, self._outcomes, self._evaluator_timeout_s)
 
     def _say_answered(self, result: RunResult) -> None:
         self._announce(RunAnswered, run_id=result.run_id, result=result)

@@ -79,6 +79,9 @@ class Execution(Declaration):
     Args:
         concurrency: Runs in flight at once, or ``auto``: as many as the agents keep up with.
         timeout_s: How long an agent may take in one attempt, in seconds; null for any time.
+        evaluator_timeout_s: How long an evaluator (a function or a judge) may take with one answer,
+            in seconds; 0 or null for any time. The answer is kept. Waiting at a gate, for a budget
+            or for a thread does not count.
         retry: Which failures are worth another attempt, and when.
         refused_for_s: How long a call of a chat model that is refused (429, 503, 529) is waited
             for before its attempt fails, in seconds; such a wait is not an attempt.
@@ -95,6 +98,7 @@ class Execution(Declaration):
 
     concurrency: Concurrency = 1
     timeout_s: Positive | None = None
+    evaluator_timeout_s: NotNegative | None = 600.0
     retry: Retry = Retry()
     refused_for_s: NotNegative = 600.0
     max_failures: Annotated[Whole, Field(ge=0)] | None = None
