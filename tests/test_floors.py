@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -137,6 +138,17 @@ def test_no_other_room_imports_the_older_names() -> None:
         and any(is_in("compat", used) for used in imported_modules(tree))
     }
     assert not users, f"compat is reached through entry points alone, not from {users}"
+
+
+def test_each_file_has_a_name_of_its_own() -> None:
+    """But for those of the command line, which are named by the command."""
+    names = Counter(
+        path.name
+        for module, path in PATHS.items()
+        if path.name != "__init__.py" and not module.startswith("penstock.cli.")
+    )
+
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_nothing_imports_what_third_parties_test_with() -> None:

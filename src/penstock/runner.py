@@ -34,7 +34,7 @@ from penstock.store.reader import holds_plan
 from penstock.store.restored import Restored
 from penstock.store.writer import Store
 from penstock.study.model import Study
-from penstock.subscribers import checkpoint, export, log, progress, report
+from penstock.subscribers import checkpoint, export, log, progress, reporting
 from penstock.summary import StudySummary
 
 __all__ = ["StudyRunner"]
@@ -81,7 +81,7 @@ class StudyRunner:
         self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
         self._subscriptions = [Subscription(subscriber) for subscriber in named]
-        self._subscriptions += report.wanted(execution, self.output_dir)
+        self._subscriptions += reporting.wanted(execution, self.output_dir)
         self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
         self._fresh, self._rescore = given["fresh"], given["rescore"]
         self._only = given["only"]

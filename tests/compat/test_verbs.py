@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.export.validation import validate_canonical_artifacts
+from penstock.export.file_checks import validate_canonical_artifacts
 from tests.command_line import StudyFolder
 
 CANONICAL = ("conditions.csv", "runs.csv", "events.csv", "evaluations.csv", "study.yaml")

@@ -8,7 +8,7 @@ import pytest
 
 import penstock as ps
 from penstock.analysis.analyze import Analysis
-from penstock.analysis.findings import finding_lines
+from penstock.analysis.finding import finding_lines
 from penstock.page.conclusion import conclude
 from penstock.planning.selection import Selection
 from tests.analysis.test_analyze import helped, hypothesis, study_of

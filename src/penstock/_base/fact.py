@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from penstock._base.frozen import FrozenDict, frozen_json
-from penstock._base.sentences import sentences_of
+from penstock._base.pydantic_errors import sentences_of
 from penstock.errors import ValidationError
 
 if TYPE_CHECKING:

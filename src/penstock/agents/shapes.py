@@ -29,7 +29,7 @@ import anyio
 
 from penstock.agents.context import RunContext
 from penstock.agents.isolation import isolated
-from penstock.agents.threads import run_in_thread
+from penstock.agents.worker_threads import run_in_thread
 from penstock.agents.workers import WorkerFunction, bind_worker
 from penstock.errors import BindingError
 from penstock.study.problem import Problem

@@ -21,7 +21,7 @@ import anyio
 import anyio.to_process
 
 from penstock.agents.context import RunContext
-from penstock.agents.threads import not_of_a_person
+from penstock.agents.worker_threads import not_of_a_person
 from penstock.errors import BindingError
 from penstock.study.references import load_reference
 

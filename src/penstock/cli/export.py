@@ -82,8 +82,8 @@ def export_directory(
     from penstock.cli.directory_records import Exported
     from penstock.errors import ForeignDirectoryError, StoreError
     from penstock.export.artifacts import export_artifacts
+    from penstock.export.file_checks import validate_canonical_artifacts
     from penstock.export.tables import quote_formulas
-    from penstock.export.validation import validate_canonical_artifacts
     from penstock.store.lock import hold_directory
     from penstock.store.reader import StoreReader
 

@@ -14,7 +14,7 @@ from penstock.compat.given_runs import GivenPlan
 from penstock.compat.runs import RunResult
 from penstock.designs import build_design
 from penstock.errors import StoreError, ValidationError
-from penstock.export import validation
+from penstock.export import file_checks
 from penstock.export.artifacts import export_artifacts
 from penstock.results import RunResult as AnyResult
 from penstock.store.lock import hold_directory
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 _ANALYSIS = "design_research_analysis.integration"
-_FILES = (*validation.CANONICAL, "hypotheses.json", "analysis_plan.json")
+_FILES = (*file_checks.CANONICAL, "hypotheses.json", "analysis_plan.json")
 
 
 def export_canonical_artifacts(
@@ -125,10 +125,10 @@ def validate_canonical_artifacts(output_dir: Path | str) -> dict[str, Path]:
         ValidationError: it does not; everything that is wrong.
     """
     folder = Path(output_dir)
-    if missing := sorted(name for name in validation.CANONICAL if not (folder / name).is_file()):
+    if missing := sorted(name for name in file_checks.CANONICAL if not (folder / name).is_file()):
         raise ValidationError(f"Missing canonical artifacts: {', '.join(missing)}.")
 
-    if errors := validation.validate_canonical_artifacts(folder):
+    if errors := file_checks.validate_canonical_artifacts(folder):
         raise ValidationError(errors)
 
     return {name: folder / name for name in _FILES if (folder / name).is_file()}

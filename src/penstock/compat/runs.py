@@ -10,7 +10,7 @@ from pydantic import model_validator
 
 from penstock import results
 from penstock._base.json import encode
-from penstock.compat.facts import InOrder
+from penstock.compat.subclasses import InOrder
 from penstock.planning import plan as planned
 from penstock.study.identity import stable_json_dumps
 

@@ -82,13 +82,13 @@ def materialize_design(
     """Write a study's conditions.csv without running it; another study's is not overwritten."""
     from penstock.cli.target import find_study
     from penstock.designs import build_design
-    from penstock.export import conditions
+    from penstock.export import condition_rows
 
     with errors_told():
         found = find_study(study)
         path = output or _output_dir(found) / "conditions.csv"
         made = build_design(found)
-        conditions.materialize_design(found, made, path)
+        condition_rows.materialize_design(found, made, path)
         say(f"Materialized {len(made)} conditions to {path}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from penstock._base.reading import RowError, csv_rows, read_json
+from penstock._base.parsing import RowError, csv_rows, read_json
 from penstock.designs.design import Design
 from penstock.errors import ValidationError
 from penstock.study.conditions import DesignRow, row_errors

@@ -14,11 +14,12 @@ import anyio
 
 from penstock._base.fact import unchecked
 from penstock.agents.context import RunContext
-from penstock.agents.threads import run_in_thread
+from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
 from penstock.evaluators.choices import CHOICE_VERSION, choice_check
 from penstock.evaluators.expected import ExpectedError, accepted, single_value, texts_of
 from penstock.evaluators.json_fields import JSON_VERSION, json_check
+from penstock.evaluators.judge_replies import VERDICT_VERSION
 from penstock.evaluators.labels import LABELS_VERSION
 from penstock.evaluators.numeric import NUMBER_VERSION, number_check
 from penstock.evaluators.patterns import REGEX_VERSION, PatternCheck, regex_check
@@ -29,7 +30,6 @@ from penstock.evaluators.texts import (
     contains_check,
     exact_check,
 )
-from penstock.evaluators.verdicts import VERDICT_VERSION
 from penstock.results import Evaluation
 from penstock.study.declarations import EvaluatorDeclaration
 from penstock.study.problem import Problem

@@ -16,7 +16,7 @@ import anyio
 
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import is_async
-from penstock.agents.threads import run_in_thread
+from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
 from penstock.evaluators.port import ANSWER_KEYS, BoundEvaluator, answer_of
 from penstock.evaluators.scores import ScoreReader

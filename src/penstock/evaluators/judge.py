@@ -12,11 +12,11 @@ import anyio
 
 from penstock._base.json import encode
 from penstock.agents.context import RunContext
-from penstock.agents.threads import run_in_thread
+from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import ValidationError
+from penstock.evaluators.judge_replies import NoScoreError, read_score
 from penstock.evaluators.patterns import PATIENT_S, QUICK_S
 from penstock.evaluators.port import answer_of
-from penstock.evaluators.verdicts import NoScoreError, read_score
 from penstock.models.asking import Asking
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import checked

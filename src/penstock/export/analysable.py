@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.agents.metrics import AMOUNTS
-from penstock.export.conditions import write_conditions
+from penstock.export.condition_rows import write_conditions
 from penstock.export.tables import plain_cell, write_csv, write_json, write_twins
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS

@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from penstock._base.files import files_aside
+from penstock._base.atomic_files import files_aside
 from penstock._base.frozen import frozen_json
 from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
-from penstock.export.conditions import write_conditions
+from penstock.export.condition_rows import write_conditions
 from penstock.export.parquet import PARQUET_FILES, load_parquet, write_parquet
 from penstock.export.tables import (
     write_json,
@@ -21,8 +21,8 @@ from penstock.export.tables import (
     write_text,
 )
 from penstock.results import timestamp
-from penstock.store.claims import ARTIFACTS, claim_files
 from penstock.store.directory import make_directory, sync_directory
+from penstock.store.ownership import ARTIFACTS, claim_files
 from penstock.store.reader import StoreReader
 from penstock.study.files import dump_yaml
 from penstock.study.model import SCHEMA_VERSION, Study

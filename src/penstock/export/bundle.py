@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
-from penstock._base.files import set_aside
+from penstock._base.atomic_files import set_aside
 from penstock.errors import ForeignDirectoryError, StoreError
-from penstock.store.claims import study_file_of
 from penstock.store.lock import LOCK_NAME, hold_directory
+from penstock.store.ownership import study_file_of
 from penstock.study.own_files import own_files
 
 __all__ = ["bundle_results"]

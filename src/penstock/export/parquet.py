@@ -19,11 +19,11 @@ from os import SEEK_END
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from penstock._base.atomic_files import set_aside
 from penstock._base.extras import load_extra
-from penstock._base.files import set_aside
 from penstock._base.json import encode
 from penstock._base.text import readable
-from penstock.export.conditions import CONDITION_COLUMNS, condition_table
+from penstock.export.condition_rows import CONDITION_COLUMNS, condition_table
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS

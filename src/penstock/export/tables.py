@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from penstock._base.files import link_file, set_aside
-from penstock.store.claims import ARTIFACTS
+from penstock._base.atomic_files import link_file, set_aside
+from penstock.store.ownership import ARTIFACTS
 
 __all__ = [
     "plain_cell",

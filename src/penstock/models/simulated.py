@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pydantic
 
-from penstock._base.sentences import sentences_of
+from penstock._base.pydantic_errors import sentences_of
 from penstock.errors import ValidationError
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.model_errors import ModelError

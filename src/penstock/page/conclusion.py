@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from penstock.analysis.analyze import Analysis, analyze
-from penstock.analysis.findings import finding_lines
+from penstock.analysis.finding import finding_lines
 from penstock.errors import ValidationError
 from penstock.page.report import write_report
 from penstock.store.reader import StoreReader

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from penstock._base.files import set_aside
+from penstock._base.atomic_files import set_aside
 from penstock._base.secrets import without_secrets
 from penstock.analysis.analyze import Analysis, OutcomeAnalysis, analyze
 from penstock.analysis.readings import Readings, outcomes_of

@@ -10,8 +10,8 @@ from pathlib import Path
 from penstock.designs.registry import center_errors
 from penstock.errors import ValidationError
 from penstock.planning.claims import claim_errors
+from penstock.planning.clashes import metric_clashes
 from penstock.planning.estimability import estimability_errors
-from penstock.planning.names import metric_clashes
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
 from penstock.study.conditions import Condition
 from penstock.study.identity import stable_json_dumps

@@ -11,11 +11,11 @@ from penstock.results import timestamp
 from penstock.running.binding import Bindings
 from penstock.store import rows
 from penstock.store.changes import accept_payloads, edited_agents, refuse_changes
-from penstock.store.declarations import condition_row, definition_of, fingerprint_of
+from penstock.store.declaration_rows import condition_row, definition_of, fingerprint_of
 from penstock.store.group import Session
 from penstock.store.legacy_scores import adopt_scores
 from penstock.store.origins import declare_origins
-from penstock.store.outcomes import follow_outcomes, remake_outcomes
+from penstock.store.primary_outcomes import follow_outcomes, remake_outcomes
 from penstock.store.restored import Restored, adopt, moved_in, restored
 from penstock.store.scorings import declare_scorings, find_scorings
 from penstock.study.model import Study

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from penstock.errors import StoreError
-from penstock.store.claims import links_in
 from penstock.store.findings import EDITED, SHOWN, Finding
 from penstock.store.lock import is_held
+from penstock.store.ownership import links_in
 from penstock.store.plan_checks import examine_plan, examine_schema
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION

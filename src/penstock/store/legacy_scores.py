@@ -11,7 +11,7 @@ from penstock.errors import ValidationError
 from penstock.evaluators.rules import PROBLEM_EVALUATOR, declaration_of
 from penstock.results import RunStatus
 from penstock.running.binding import Bindings
-from penstock.store.declarations import question_of
+from penstock.store.declaration_rows import question_of
 from penstock.store.schema import OF_BEFORE
 from penstock.store.scorings import Scoring, Scorings, declare_scorings
 from penstock.study.declarations import EvaluatorDeclaration

@@ -14,7 +14,7 @@ from socket import gethostname
 import filelock
 
 from penstock.errors import DirectoryInUseError
-from penstock.store.claims import refuse_links, refuse_to_move
+from penstock.store.ownership import refuse_links, refuse_to_move
 
 __all__ = ["LOCK_NAME", "hold_directory", "is_held", "move_aside"]
 

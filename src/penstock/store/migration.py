@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from penstock._base.files import files_aside, set_aside
+from penstock._base.atomic_files import files_aside, set_aside
 from penstock.store.directory import sync_directory
 from penstock.store.schema import OF_BEFORE, TABLES, UNTOLD
 from penstock.store.views import VIEWS

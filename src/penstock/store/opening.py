@@ -12,10 +12,10 @@ import aiosqlite
 
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, SchemaError
-from penstock.store.claims import claim_files, refuse_foreign
 from penstock.store.directory import make_directory
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
+from penstock.store.ownership import claim_files, refuse_foreign
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from penstock.store.starts import read_starts
 from penstock.store.transaction import store_failure

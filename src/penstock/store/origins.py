@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from penstock._base.json import decode
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
-from penstock.store.declarations import agent_definition, problem_definition
+from penstock.store.declaration_rows import agent_definition, problem_definition
 
 __all__ = ["Origins", "declare_origins", "other_agents", "other_problems", "other_sources"]
 

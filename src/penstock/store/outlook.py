@@ -13,8 +13,8 @@ from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
 from penstock.store.beginning import declared_problems
 from penstock.store.changes import edited_agents, refuse_changes, refuse_older_copy
-from penstock.store.claims import refuse_foreign
 from penstock.store.opening import refuse_lost_store
+from penstock.store.ownership import refuse_foreign
 from penstock.store.reader import StoreReader, is_begun
 from penstock.store.restored import Restored, would_restore
 

@@ -16,7 +16,7 @@ from penstock._base.text import readable
 from penstock.errors import PenstockError
 from penstock.planning.plan import Plan, RunSpec, plan
 from penstock.results import RunStatus
-from penstock.store.declarations import fingerprint_of
+from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.findings import EDITED, SHOWN, Finding
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock._base.fact import Fact
-from penstock.store.outcomes import FOLLOWS
+from penstock.store.primary_outcomes import FOLLOWS
 from penstock.store.reader import StoreReader
 
 __all__ = ["PlanDifference", "ProblemOverlap", "plan_differences", "problem_overlap"]

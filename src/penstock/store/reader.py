@@ -11,15 +11,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
 
-from penstock._base.files import set_aside
+from penstock._base.atomic_files import set_aside
 from penstock._base.json import decode
 from penstock.errors import SchemaError, StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult
-from penstock.store.declarations import fingerprint_of
+from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.facts import result_from_row
 from penstock.store.migration import shown_as_today
-from penstock.store.outcomes import FOLLOWS
+from penstock.store.primary_outcomes import FOLLOWS
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
 from penstock.study.conditions import Condition

@@ -12,7 +12,7 @@ from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
 from penstock.running.binding import Bindings
-from penstock.store.declarations import fingerprint_of
+from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.legacy_scores import has_scores_of_before
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
 from penstock.store.scorings import Scorings, find_scorings

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from penstock.evaluators.rules import Rule
 from penstock.results import RunStatus
 from penstock.running.binding import Bindings
-from penstock.store.declarations import question_of
+from penstock.store.declaration_rows import question_of
 
 __all__ = ["HeldBack", "Scoring", "Scorings", "declare_scorings", "find_scorings"]
 

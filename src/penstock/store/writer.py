@@ -24,7 +24,7 @@ from penstock.results import RunResult, timestamp
 from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
 from penstock.store.beginning import begin_session, declared_problems
-from penstock.store.declarations import study_file_of
+from penstock.store.declaration_rows import study_file_of
 from penstock.store.group import Session, count_group, counts, made_group, rescored
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved

@@ -14,8 +14,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
-from penstock._base.reading import read_json
-from penstock._base.sentences import sentences_of
+from penstock._base.parsing import read_json
+from penstock._base.pydantic_errors import sentences_of
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study

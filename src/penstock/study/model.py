@@ -12,7 +12,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text, Whole
 from penstock._base.frozen import FrozenDict, frozen_json
-from penstock._base.sentences import sentences_of
+from penstock._base.pydantic_errors import sentences_of
 from penstock.errors import ValidationError
 from penstock.study.chat import Model, names_in
 from penstock.study.declarations import AgentDeclaration, EvaluatorDeclaration, declared_chats

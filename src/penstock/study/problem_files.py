@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from penstock._base.fact import Declaration, Name, Text
-from penstock._base.reading import RowError, csv_rows, json_rows
+from penstock._base.parsing import RowError, csv_rows, json_rows
 from penstock.errors import ValidationError
 from penstock.study.paths import path_fault
 from penstock.study.problem import Problem

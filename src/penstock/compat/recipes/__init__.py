@@ -10,7 +10,6 @@ Agents and problems are named, not made: bind them when running the study.
 
 from __future__ import annotations
 
-from penstock.compat.facts import Study
 from penstock.compat.recipes.builders import (
     build_comparison,
     build_strategy_comparison,
@@ -24,6 +23,7 @@ from penstock.compat.recipes.bundles import (
     optimization_bundle,
 )
 from penstock.compat.recipes.config import ComparisonStudyConfig, RecipeStudyConfig
+from penstock.compat.subclasses import Study
 
 __all__ = [
     "AgentArchitectureComparisonConfig",

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from penstock._base.fact import Declaration, JsonMapping, Name, Text
-from penstock.compat.facts import Factor, as_older
 from penstock.compat.recipes.bundles import BenchmarkBundle
+from penstock.compat.subclasses import Factor, as_older
 from penstock.study.factors import Block, Constraint
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from penstock.study.policies import DesignSpec, RunBudget, SeedPolicy

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from penstock._base.frozen import frozen_json
-from penstock.compat.facts import AnalysisPlan, DesignSpec, Hypothesis, OutcomeSpec
+from penstock.compat.subclasses import AnalysisPlan, DesignSpec, Hypothesis, OutcomeSpec
 from penstock.errors import ExpressionError, PenstockError, ValidationError
 from penstock.results import Observation
 from penstock.study.conditions import Condition

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
-from penstock.store.claims import ARTIFACTS, RECORD, claim_files
 from penstock.store.lock import hold_directory
+from penstock.store.ownership import ARTIFACTS, RECORD, claim_files
 
 STUDY_FILE = """\
 study_id: mine

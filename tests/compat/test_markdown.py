@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.compat import report
+from penstock.compat import markdown
 from penstock.study.policies import RunBudget
 from tests.builders import make_error, make_plan, make_result
 
@@ -43,7 +43,7 @@ BARE = ps.Study(study_id="bare", title="Bare")
 def test_a_summary_says_how_runs_ended_and_what_was_asked() -> None:
     first, second = make_plan()
     results = (result for result in [make_result(first), make_result(second, error=make_error())])
-    text = report.render_markdown_summary(STUDY, results)
+    text = markdown.render_markdown_summary(STUDY, results)
     assert text.startswith("# Study Summary: Does tone matter\n\n- Study ID: `tones`\n- Runs: 2\n")
     assert "- Design: `full_factorial` (factors: 1, blocks: 1)\n" in text
     assert "- Primary outcomes: `score`\n" in text
@@ -52,17 +52,17 @@ def test_a_summary_says_how_runs_ended_and_what_was_asked() -> None:
 
 
 def test_what_a_study_does_not_declare_is_said_to_be_none() -> None:
-    summary = report.render_markdown_summary(BARE, [])
+    summary = markdown.render_markdown_summary(BARE, [])
     assert (
         "- Primary outcomes: none\n\n## Status Counts\n- none\n\n## Hypotheses\n- none" in summary
     )
-    methods = report.render_methods_scaffold(BARE)
+    methods = markdown.render_methods_scaffold(BARE)
     assert "### Factors\n- none\n\n### Blocks\n- none\n\n### Constraints\n- none\n" in methods
-    assert report.render_codebook(BARE, []).count("- none") == 3
+    assert markdown.render_codebook(BARE, []).count("- none") == 3
 
 
 def test_methods_say_the_design_and_where_its_randomness_comes_from() -> None:
-    text = report.render_methods_scaffold(STUDY)
+    text = markdown.render_methods_scaffold(STUDY)
     assert "- Replicates: 6\n" in text
     assert "- Seed policy: `condition_replicate`, from 0\n- Order of runs: `blocked`\n" in text
     assert "- `tone` (manipulated): how it is said\n" in text
@@ -72,7 +72,7 @@ def test_methods_say_the_design_and_where_its_randomness_comes_from() -> None:
 
 def test_a_codebook_says_what_ids_and_levels_stand_for() -> None:
     conditions = ps.build_design(STUDY)
-    text = report.render_codebook(STUDY, conditions)
+    text = markdown.render_codebook(STUDY, conditions)
     assert "- `tone` = 1: Warm & kind\n" in text
     ids = [condition.condition_id for condition in conditions]
     assert f'- `{ids[0]}` -> factors={{"tone":1}}, blocks={{"cohort":"novice"}}\n' in text
@@ -88,43 +88,45 @@ class Analysis:
 
 @pytest.mark.parametrize("analysis", [Analysis(), Analysis().to_significance_rows()])
 def test_tests_are_told_in_a_line_each(analysis: Any) -> None:
-    assert report.render_significance_brief(analysis) == (
+    assert markdown.render_significance_brief(analysis) == (
         "## Significance Brief\n- t-test on `score`: p=0.04, effect_size=0.3.\n"
     )
 
 
 def test_what_a_test_does_not_say_is_not_made_up() -> None:
-    assert "- test on `outcome`: p=n/a, effect_size=n/a." in report.render_significance_brief([{}])
-    assert "- No analysis rows provided." in report.render_significance_brief([])
+    assert "- test on `outcome`: p=n/a, effect_size=n/a." in markdown.render_significance_brief(
+        [{}]
+    )
+    assert "- No analysis rows provided." in markdown.render_significance_brief([])
 
 
 @pytest.mark.parametrize("analysis", [7, "rows", [1], None])
 def test_what_is_no_analysis_is_not_taken_for_an_empty_one(analysis: Any) -> None:
     with pytest.raises(TypeError, match="is not a list of mappings"):
-        report.render_significance_brief(analysis)
+        markdown.render_significance_brief(analysis)
 
 
 def test_a_report_is_written_into_the_folder_of_reports(tmp_path: Path) -> None:
-    path = report.write_markdown_report(tmp_path / "out", "summary.md", "# é\n")
+    path = markdown.write_markdown_report(tmp_path / "out", "summary.md", "# é\n")
     assert path == tmp_path / "out" / "artifacts" / "summary.md"
     assert path.read_text(encoding="utf-8") == "# é\n"
-    report.write_markdown_report(str(tmp_path / "out"), "summary.md", "again")
+    markdown.write_markdown_report(str(tmp_path / "out"), "summary.md", "again")
     assert path.read_text(encoding="utf-8") == "again"
-    deeper = report.write_markdown_report(tmp_path / "out", "reports/methods.md", "m")
+    deeper = markdown.write_markdown_report(tmp_path / "out", "reports/methods.md", "m")
     assert deeper.is_file()
 
 
 @pytest.mark.parametrize("name", ["../study.yaml", "/etc/motd", "", ".."])
 def test_a_report_stays_in_its_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(ps.ValidationError, match="is not the name of a file"):
-        report.write_markdown_report(tmp_path, name, "text")
+        markdown.write_markdown_report(tmp_path, name, "text")
 
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.field("studies-P5")
 def test_arguments_have_the_names_they_had(tmp_path: Path) -> None:
-    assert "- Runs: 0" in report.render_markdown_summary(study=STUDY, run_results=[])
-    assert "No analysis rows" in report.render_significance_brief(analysis_rows=[])
-    written = report.write_markdown_report(output_dir=tmp_path, filename="a.md", content="text")
+    assert "- Runs: 0" in markdown.render_markdown_summary(study=STUDY, run_results=[])
+    assert "No analysis rows" in markdown.render_significance_brief(analysis_rows=[])
+    written = markdown.write_markdown_report(output_dir=tmp_path, filename="a.md", content="text")
     assert written.read_text() == "text"

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from penstock._base.files import files_aside, set_aside
+from penstock._base.atomic_files import files_aside, set_aside
 from penstock.errors import ForeignDirectoryError
 from penstock.store.directory import sync_directory
 from penstock.store.starts import FILE as STARTS

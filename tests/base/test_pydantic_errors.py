@@ -5,7 +5,7 @@ from __future__ import annotations
 import pydantic
 import pytest
 
-from penstock._base.sentences import sentences_of
+from penstock._base.pydantic_errors import sentences_of
 from penstock.study.model import Study
 
 

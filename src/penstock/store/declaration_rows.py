@@ -12,7 +12,7 @@ from penstock._base.json import decode, encode
 from penstock._base.secrets import without_secrets
 from penstock.errors import UnstableValueError
 from penstock.planning.plan import Plan
-from penstock.store.outcomes import FOLLOWS
+from penstock.store.primary_outcomes import FOLLOWS
 from penstock.study.chat import spelled_out
 from penstock.study.conditions import Condition
 from penstock.study.identity import hash_identifier, stable_json_dumps
@@ -110,7 +110,7 @@ def definition_of(plan: Plan) -> str:
     """Write the study as JSON, without its problems and without keys that stand beside it."""
     definition = plan.study.to_dict(problems=False)
     provenance = without_secrets(definition["provenance_metadata"])
-    marks = {FOLLOWS: True}  # see `penstock.store.outcomes`
+    marks = {FOLLOWS: True}  # see `penstock.store.primary_outcomes`
     return stable_json_dumps({**definition, **marks, "provenance_metadata": provenance})
 
 

@@ -6,7 +6,7 @@ from io import StringIO
 
 import pytest
 
-from penstock._base.reading import RowError, csv_rows, json_rows, read_json
+from penstock._base.parsing import RowError, csv_rows, json_rows, read_json
 
 
 def test_each_row_has_the_line_that_it_ends_on() -> None:

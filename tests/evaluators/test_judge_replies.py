@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from penstock.errors import ValidationError
-from penstock.evaluators.verdicts import NoScoreError, read_score
+from penstock.evaluators.judge_replies import NoScoreError, read_score
 from penstock.study.chat import JudgeOptions
 
 NUMBERS = {"type": "object", "properties": {"score": {"type": "number"}, "max": {"type": "number"}}}

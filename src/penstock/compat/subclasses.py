@@ -14,8 +14,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator
 
+from penstock._base.atomic_files import set_aside
 from penstock._base.fact import Declared
-from penstock._base.files import set_aside
 from penstock._base.json import encode
 from penstock.errors import PenstockError, ValidationError
 from penstock.study import conditions, factors, files, hypotheses, model, policies, problem

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock._base.files import files_aside, link_file, set_aside
+from penstock._base.atomic_files import files_aside, link_file, set_aside
 
 
 def write(path: Path, text: str) -> None:

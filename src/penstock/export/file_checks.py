@@ -10,14 +10,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from penstock._base.files import files_aside
+from penstock._base.atomic_files import files_aside
 from penstock.errors import StudyFileError
 from penstock.export.artifacts import export_artifacts
-from penstock.export.conditions import CONDITION_COLUMNS
+from penstock.export.condition_rows import CONDITION_COLUMNS
 from penstock.export.parquet import PARQUET_FILES, is_broken
-from penstock.store.claims import ARTIFACTS
 from penstock.store.findings import Finding
 from penstock.store.ledger import read_ledger
+from penstock.store.ownership import ARTIFACTS
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping
