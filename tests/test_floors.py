@@ -145,7 +145,7 @@ def test_each_file_has_a_name_of_its_own() -> None:
     names = Counter(
         path.name
         for module, path in PATHS.items()
-        if path.name != "__init__.py" and not module.startswith("penstock.cli.")
+        if path.name != "__init__.py" and not module.startswith("cli.")
     )
 
     assert not [name for name, count in names.items() if count > 1]

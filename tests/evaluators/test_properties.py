@@ -94,6 +94,7 @@ texts = st.text() | numbers | st.from_regex(r"\A[-+$ 0-9.,/^x%{}\\a-c\u00bd\u221
 @example("... #### 72")
 @example("Answer: 3")
 @example("\\boxed{5}")
+@example("\xad\u200b")
 def test_a_text_that_is_expected_is_right_and_no_answer_is_not(declared: Any, text: str) -> None:
     assert scored(declared, text, text) in (None, 1.0)
     assert scored(declared, text, "") in (None, 0.0)

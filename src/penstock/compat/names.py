@@ -15,7 +15,7 @@ from penstock.errors import BindingError, ValidationError
 from penstock.export.bundle import bundle_results
 from penstock.planning.validation import validate_study
 from penstock.results import ObservationLevel, RunStatus
-from penstock.running.finding import find_problem
+from penstock.running.lookup import find_problem
 from penstock.study import conditions, model, policies, problem, resolvers
 from penstock.study.factors import ConstraintSeverity, FactorKind
 from penstock.study.hypotheses import HypothesisDirection, HypothesisKind

@@ -66,7 +66,10 @@ def contains_check(options: ContainsOptions, problem: Problem) -> Check:
         text = " ".join(normal(text).split())
         return text.casefold() if options.case == "ignore" else text
 
-    wanted = [written(text) for value in accepted(problem) for text in texts_of(value)]
+    values = accepted(problem)
+    wanted = [written(text) for value in values for text in texts_of(value)]
+    if "" in wanted:
+        raise ExpectedError("is empty without what cannot be seen", values[0])
 
     def check(value: Any) -> bool:
         text = written(texts_of(value)[0])

@@ -24,7 +24,7 @@ from penstock.evaluators.rules import Rule, RuledEvaluator, rule_of, rule_of_pro
 from penstock.events.bus import Subscriber
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
-from penstock.running.finding import find_agent, find_problem, find_subscriber, load_named
+from penstock.running.lookup import find_agent, find_problem, find_subscriber, load_named
 from penstock.running.outcomes import outcome_errors
 from penstock.study.chat import JudgeOptions
 from penstock.study.declarations import declared_chats

@@ -1,4 +1,4 @@
-"""Finding: what the names of agents, problems and evaluators stand for."""
+"""Lookup: what the names of agents, problems and evaluators stand for."""
 
 from __future__ import annotations
 
