@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from penstock._base.fact import EMPTY
+from penstock.agents.call_counts import CallCounts
 from penstock.agents.metrics import AMOUNTS, added, plain_metric
 from penstock.agents.observing import make_observation
 from penstock.errors import BindingError, OutputError
@@ -21,6 +23,8 @@ from penstock.study.problem import Problem
 
 if TYPE_CHECKING:
     from numpy.random import Generator
+
+    from penstock.models.in_hand import ModelInHand
 
 __all__ = ["RunContext"]
 
@@ -43,6 +47,7 @@ class RunContext:
         refused: What was recorded or observed and cannot be stored: it is left out.
         waited_s: How long the run has waited for its turn (see `waiting`), in seconds.
         timeout_scope: What ends the attempt at ``timeout_s``, where there is a timeout.
+        calls: How often each request of `model` was made.
     """
 
     __slots__ = (
@@ -52,11 +57,13 @@ class RunContext:
         "_limiters",
         "_lock",
         "_log",
+        "_models",
         "_on_observe",
         "_streams",
         "_waits",
         "_waits_since",
         "attempt",
+        "calls",
         "condition",
         "metrics",
         "observations",
@@ -80,6 +87,8 @@ class RunContext:
         planned_order: int = 0,
         started_order: int = 0,
         limiters: Mapping[str, anyio.CapacityLimiter] | None = None,
+        models: Mapping[str, Callable[[RunContext], ModelInHand]] = EMPTY,
+        calls: CallCounts | None = None,
         on_observe: Callable[[RunContext], None] | None = None,
     ) -> None:
         self.spec = spec
@@ -94,7 +103,9 @@ class RunContext:
         self.refused: list[OutputError] = []
         self.waited_s = 0.0
         self.timeout_scope: anyio.CancelScope | None = None
+        self.calls = calls or CallCounts(attempt)
         self._limiters = limiters or {}
+        self._models = models
         self._streams: dict[str, Generator] = {}
         self._log: Any = None
         self._on_observe = on_observe
@@ -159,6 +170,24 @@ class RunContext:
                 f"declare `execution: {{limiters: {{{name}: 10}}}}` in the study, or pass "
                 f"limiters={{{name!r}: 10}} to the runner"
             ) from None
+
+    def model(self, name: str) -> ModelInHand:
+        """Give a model that the study declares under ``models``: ``await model.chat("Hello")``.
+
+        What it is asked goes through the endpoint's gate, the study's budget and its response
+        cache, and adds up in this run. It is for async agents.
+
+        Raises:
+            BindingError: the study declares no model of that name.
+        """
+        if name not in self._models:
+            known = ", ".join(self._models) or "none"
+            raise BindingError(
+                f"no model is named {name!r} (models: {known}); declare it in the study: "
+                f"`models: {{{name}: {{base_url: ..., model: ...}}}}`"
+            )
+
+        return self._models[name](self)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

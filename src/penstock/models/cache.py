@@ -24,15 +24,19 @@ from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.endings import ending_of
+from penstock.models.openai.request_body import body_of
 from penstock.study.identity import stable_json_dumps
 
-__all__ = ["ResponseCache", "cache_key"]
+__all__ = ["ResponseCache", "cache_key", "digest_of"]
 
 _APPLICATION_ID = 0x70656E63
 _LAYOUT = 1
 _BUSY_TIMEOUT_S = 30.0
 _ADDED = ("max_completion_tokens", "reasoning_effort")
 """Fields that earlier versions did not have: without them, keys are what they were."""
+
+_OF_THE_CALL = {"is_cached", "rate_limits", "fields", "cost_usd"}
+"""What is not of the answer, and not kept."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS completion (
@@ -72,6 +76,11 @@ def cache_key(
         "attempt": attempt,
         "call": call,
     }
+
+
+def digest_of(place: str, request: CompletionRequest) -> str:
+    """Hash everything that is asked, and of whom."""
+    return sha256(f"{place}\n".encode() + body_of(request)).hexdigest()
 
 
 class _Flight:
@@ -141,7 +150,11 @@ class ResponseCache:
                 await connection.close()
 
     async def complete(
-        self, key: Mapping[str, Any], call: Callable[[], Awaitable[Completion]]
+        self,
+        key: Mapping[str, Any],
+        call: Callable[[], Awaitable[Completion]],
+        *,
+        anew: bool = False,
     ) -> Completion:
         """Return the completion that is kept, or make the call and keep what it gives.
 
@@ -152,6 +165,7 @@ class ResponseCache:
         Args:
             key: What makes two calls the same (see `cache_key`); it has a stable JSON form.
             call: Makes the call.
+            anew: Whether it is made although there is an answer, whose place its own takes.
         """
         hashed = sha256(stable_json_dumps([_LAYOUT, key]).encode()).hexdigest()
         while (flight := self._flights.get(hashed)) is not None:
@@ -161,7 +175,7 @@ class ResponseCache:
 
         flight = self._flights[hashed] = _Flight()
         try:
-            kept = await self._find(hashed)
+            kept = None if anew else await self._find(hashed)
             if kept is not None:
                 flight.completion = kept
                 return _as_hit(kept)
@@ -189,7 +203,7 @@ class ResponseCache:
 
     async def _keep(self, hashed: str, completion: Completion) -> None:
         """Save an answer; one that cannot be saved was paid for, and is given all the same."""
-        facts = completion.model_dump(exclude={"is_cached", "rate_limits"})
+        facts = completion.model_dump(exclude=_OF_THE_CALL)
         with anyio.CancelScope(shield=True):
             try:
                 values = hashed, completion.model, encode(facts, "completion")

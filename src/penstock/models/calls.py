@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, nullcontext
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import anyio
 
 from penstock.agents.context import RunContext
-from penstock.models.cache import cache_key
+from penstock.models.cache import cache_key, digest_of
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.endings import ending_of, fault_of
 from penstock.models.endpoints import EndpointClient, Endpoints
@@ -72,14 +73,40 @@ class Caller:
         if cache is None:
             return await self._ask(ctx, request)
 
-        key = cache_key(
+        key = self._key(ctx, request, ctx.attempt, index)
+        return await cache.complete(key, lambda: self._ask(ctx, request))
+
+    async def complete_again(self, ctx: RunContext, request: CompletionRequest) -> Completion:
+        """Ask as one of several calls of an agent: see `ModelInHand.chat`.
+
+        Raises:
+            ModelError: there is no answer.
+            BudgetExhaustedError: the study's budget does not allow the call.
+            UnboundedCallError: it cannot be known whether it does.
+            StopStudy: the study stopped before the call was sent.
+        """
+        self._endpoints.refuse_unbounded(self._base_url, request)
+        cache = self._endpoints.cache
+        if cache is None:
+            return await self._ask(ctx, request)
+
+        digest = digest_of(self._client.place, request)
+        before = ctx.calls.note(digest)
+        key = self._key(ctx, request, ctx.calls.first_attempt, str(before))
+        is_spoilt = (digest, before) in ctx.calls.spoilt
+        completion = await cache.complete(key, lambda: self._ask(ctx, request), anew=is_spoilt)
+        return completion.model_copy(update=_FREE) if completion.is_cached else completion
+
+    def _key(
+        self, ctx: RunContext, request: CompletionRequest, attempt: int, call: str
+    ) -> dict[str, Any]:
+        return cache_key(
             self._client.place,
             request,
             replicate=ctx.spec.replicate,
-            attempt=ctx.attempt,
-            call=index,
+            attempt=attempt,
+            call=call,
         )
-        return await cache.complete(key, lambda: self._ask(ctx, request))
 
     async def _ask(self, ctx: RunContext, request: CompletionRequest) -> Completion:
         refusals, resent, waited_s = 0, 0, 0.0
@@ -167,9 +194,9 @@ class Caller:
             ticket.succeeded(headers=completion.rate_limits)
             ticket.settle(completion.usage.tokens)
             self._record(ctx, provider_s=completion.provider_s)
-            self._settle(ctx, request, completion.usage, expected, reservation)
+            cost_usd = self._settle(ctx, request, completion.usage, expected, reservation)
             self._tell(ctx, completion)
-            return completion
+            return completion.model_copy(update={"cost_usd": cost_usd})
 
     async def _completed(self, request: CompletionRequest) -> Completion:
         """Ask, and see that what comes is an answer, whoever the provider is."""
@@ -187,7 +214,7 @@ class Caller:
         usage: Usage,
         expected: Expected,
         reservation: Reservation,
-    ) -> None:
+    ) -> float | None:
         cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._base_url)
         reservation.settle(cost_usd or 0.0, usage.tokens)
         self._record(
@@ -209,6 +236,8 @@ class Caller:
 
         if self._endpoints.worst_cases.note(request, self._base_url, expected, usage, cost_usd):
             self._endpoints.tell_once("model.billed_more", self._base_url, request.model)
+
+        return cost_usd
 
     def _settle_failure(
         self,
@@ -252,6 +281,7 @@ class Caller:
             ctx.record(**{full: None if is_unknown else value})  # what is not known stays so
 
 
+_FREE = {"cost_usd": 0.0}
 _BILLED = ("input_tokens", "output_tokens", "uncounted_tokens")
 """What a run that has paid for a call has recorded."""
 

@@ -145,6 +145,8 @@ class Completion(Fact):
         is_cached: Whether the answer came from the response cache and cost nothing.
         is_redacted: Whether the key was in it, and was taken out.
         rate_limits: What the provider said about its limits, where it did.
+        fields: The fields of the JSON, where the answer followed a schema.
+        cost_usd: What the call cost this time, in US dollars; None where that is not known.
     """
 
     text: str
@@ -163,6 +165,8 @@ class Completion(Fact):
     is_cached: bool = False
     is_redacted: bool = False
     rate_limits: RateLimitHeaders | None = None
+    fields: Mapping[str, Any] = EMPTY
+    cost_usd: float | None = None
 
 
 class ChatModel(Protocol):

@@ -7,11 +7,13 @@ a budget that cannot be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
+from penstock.agents.context import RunContext
 from penstock.errors import ValidationError
 from penstock.models.asking import Asking
 from penstock.models.calls import Caller
@@ -20,6 +22,7 @@ from penstock.models.chat_model import Usage
 from penstock.models.endpoints import Endpoints
 from penstock.models.prompts import PromptError, scope_of
 from penstock.models.requests import Requests
+from penstock.models.run_model import RunModel
 from penstock.models.session import Session
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
@@ -43,6 +46,9 @@ class _Declared(NamedTuple):
     others: Mapping[str, Any]
     """What its templates may name beside what an agent's may."""
 
+    is_in_hand: bool = False
+    """Whether agents call it as they like, so that only they know what a call may take."""
+
 
 class DeclaredModels:
     """Makes the chat agents of a study, and what its judges ask and are asked with.
@@ -63,6 +69,16 @@ class DeclaredModels:
             ValidationError: it cannot be called as declared.
         """
         return ChatAgent(self.declare(f"agent {name!r}", options, agent_id=name))
+
+    def in_hand(self, name: str) -> Callable[[RunContext], RunModel]:
+        """Make what gives a run the model that the study declares by a name.
+
+        Raises:
+            ValidationError: it cannot be called as declared.
+        """
+        asking = self._made(f"model {name!r}", ChatOptions(model=name), "")
+        self._declared.append(_Declared(asking.requests, None, EMPTY, is_in_hand=True))
+        return partial(RunModel, name, asking)
 
     def declare(
         self,
@@ -103,7 +119,8 @@ class DeclaredModels:
         errors: list[str] = []
         for declared in self._declared:
             errors += _template_errors(declared, plan, problems)
-            errors += self._budget_errors(declared, plan, problems)
+            if not declared.is_in_hand:
+                errors += self._budget_errors(declared, plan, problems)
 
         return errors + self._limit_errors()
 

@@ -14,13 +14,14 @@ import structlog
 from penstock._base.extras import load_extra
 from penstock.errors import ValidationError
 from penstock.models.cache import ResponseCache
-from penstock.models.chat_model import ChatModel
+from penstock.models.chat_model import ChatModel, CompletionRequest, Usage
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
 from penstock.models.gate.stopping import Stopping
 from penstock.models.gate.worst_case import Expected, WorstCases
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
+from penstock.models.model_errors import UnboundedCallError
 from penstock.models.openai.client import OpenAIChatModel
 from penstock.models.session import Session
 from penstock.study.chat import ChatOptions
@@ -220,6 +221,29 @@ class Endpoints:
         except BudgetExhaustedError as error:
             self._out_of_budget(str(error))
             raise
+
+    def refuse_unbounded(self, base_url: str, request: CompletionRequest) -> None:
+        """Refuse a call of which nobody knows whether the study's budget allows it.
+
+        Raises:
+            UnboundedCallError: its answer has no bound, or its price is not known.
+        """
+        budget = self._study.budget
+        if not budget.bounds_spending:
+            return
+
+        if request.most_output_tokens is None:
+            raise UnboundedCallError(
+                f"a call of model {request.model!r} has no max_tokens, so that nobody knows "
+                "whether the study's budget allows it; give it in the call or with the model"
+            )
+
+        is_priced = self.prices.cost_usd(request.model, Usage(), base_url) is not None
+        if budget.max_cost_usd is not None and not is_priced:
+            raise UnboundedCallError(
+                f"the price of model {request.model!r} is not known at {base_url}, and the study "
+                "has budget.max_cost_usd; declare its price"
+            )
 
     def tell_once(self, event: str, base_url: str, model: str, **said: Any) -> None:
         """Log a warning about a model, the first time that it is said in a session."""

@@ -13,7 +13,8 @@ ModelError
 ├─ ContentFilteredError         the provider filtered prompt or answer
 ├─ RefusalError                 the model declined
 ├─ TruncatedError               the answer hit max_tokens
-└─ RetryAfterTooLongError       the provider asks for a wait beyond the bound
+├─ RetryAfterTooLongError       the provider asks for a wait beyond the bound
+└─ UnboundedCallError           nobody knows what the call may cost, and the study has a budget
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ __all__ = [
     "RefusalError",
     "RetryAfterTooLongError",
     "TruncatedError",
+    "UnboundedCallError",
 ]
 
 
@@ -180,3 +182,9 @@ class TruncatedError(ModelError):
 
 class RetryAfterTooLongError(ModelError):
     """The provider asks for a longer wait than the study is willing to make."""
+
+
+class UnboundedCallError(ModelError):
+    """The study has a budget, and nobody knows what the call may cost at most; it is not made."""
+
+    stops_study = True

@@ -90,21 +90,32 @@ class RequestTemplate:
         Raises:
             PromptError: a template cannot be filled in.
         """
-        options = self.options
         try:
-            stop = [self._field(f"stop.{place}", scope) for place in range(len(options.stop))]
-            return CompletionRequest(
-                model=self._field("model", scope),
-                messages=self._messages(scope),
-                seed=seed if options.seed else None,
-                reasoning_effort=self._value("reasoning_effort", scope),
-                stop=tuple(text for text in stop if text is not None),
-                extra=options.extra if self._is_extra_fixed else self._extra(scope),
-                **{name: self._value(name, scope) for name in (*_NUMBERS, *_COUNTS)},
-                **self._fixed,
-            )
+            return CompletionRequest(messages=self._messages(scope), **self.fields(scope, seed))
         except PromptError as error:
             raise PromptError(f"{self.who}: {error}") from error
+
+    def fields(self, scope: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """Give all fields of the request of a run but for its messages.
+
+        Args:
+            scope: What the templates may name.
+            seed: Sent where the study says so.
+
+        Raises:
+            PromptError: a template cannot be filled in.
+        """
+        options = self.options
+        stop = [self._field(f"stop.{place}", scope) for place in range(len(options.stop))]
+        return {
+            "model": self._field("model", scope),
+            "seed": seed if options.seed else None,
+            "reasoning_effort": self._value("reasoning_effort", scope),
+            "stop": tuple(text for text in stop if text is not None),
+            "extra": options.extra if self._is_extra_fixed else self._extra(scope),
+            **{name: self._value(name, scope) for name in (*_NUMBERS, *_COUNTS)},
+            **self._fixed,
+        }
 
     def _messages(self, scope: Mapping[str, Any]) -> tuple[ChatMessage, ...]:
         prompt = self._field("prompt", scope)

@@ -14,6 +14,7 @@ from penstock._base.extras import load_extra
 from penstock._base.fact import EMPTY
 from penstock._base.loop import calling_later
 from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
+from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
 from penstock.errors import PenstockError, ValidationError
 from penstock.evaluators.builtin import bind_built_in, expected_errors
@@ -22,6 +23,7 @@ from penstock.evaluators.labels import bind_labels
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import Rule, RuledEvaluator, rule_of, rule_of_problem
 from penstock.events.bus import Subscriber
+from penstock.models.in_hand import ModelInHand
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.lookup import find_agent, find_problem, find_subscriber, load_named
@@ -56,6 +58,9 @@ class Bindings(NamedTuple):
     """What agents and evaluators share, and what is open only while a session runs."""
 
     budget: Budget = Budget()
+    models: Mapping[str, Callable[[RunContext], ModelInHand]] = EMPTY
+    """What gives a run each model that the study declares by name."""
+
     subscribers: tuple[Subscriber, ...] = ()
     """Those that the study names, in its order."""
 
@@ -112,6 +117,7 @@ def bind(
     models = _declared_models(study, errors)
     agent_names, problem_names = _taking_part(study, plan)
     known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
+    in_hand = {} if models is None else _gather(study.models, models.in_hand, errors)
     found = _gather(problem_names, lambda name: find_problem(known, name), errors)
     bindings = Bindings(
         agents=_bind_agents(
@@ -129,6 +135,7 @@ def bind(
         take_long=_taking_long(study, found.values()),
         resources=() if models is None else (models,),
         budget=study.budget,
+        models=in_hand,
     )
     errors += outcome_errors(study, found.values())
     if models is not None and plan is not None:

@@ -10,6 +10,7 @@ from threading import get_ident
 import anyio
 
 from penstock._base.loop import call_soon_from_threads, undisturbed
+from penstock.agents.call_counts import CallCounts
 from penstock.agents.context import RunContext
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import RuledEvaluator
@@ -171,7 +172,7 @@ class Lifecycle:
             self._settle(job, attempt, attempt.cut_off(), cancelled=RunAbandoned)
 
     def _begin(self, job: Job) -> Attempt:
-        spec = self._plan.at(job.position)
+        spec, failed = self._plan.at(job.position), job.attempt
         job.tries += 1
         number = job.earlier_attempts + (0 if job.is_answered else job.tries)
         if not job.is_answered:
@@ -186,6 +187,8 @@ class Lifecycle:
             planned_order=job.planned_order,
             started_order=self.tally.started,
             limiters=self._limiters,
+            models=self._bindings.models,
+            calls=failed.ctx.calls.of_another_attempt() if failed else CallCounts(number),
             on_observe=self._on_observe,
         )
         return Attempt(ctx, self._orders, self._outcomes, self._evaluator_timeout_s)

@@ -1,0 +1,42 @@
+"""What an attempt has asked of models so far: how often each request, and which was the last."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+__all__ = ["CallCounts"]
+
+
+class CallCounts:
+    """Counts the requests of one attempt.
+
+    A request that is made again is another: the n-th of an attempt is the n-th of the next one.
+
+    Args:
+        first_attempt: The first attempt of the session; those after it may take its answers.
+        spoilt: Requests, each with its number among equal ones, with whose answers earlier
+            attempts failed.
+
+    Attributes:
+        last: The request that was made last.
+    """
+
+    def __init__(
+        self, first_attempt: int = 1, spoilt: frozenset[tuple[str, int]] = frozenset()
+    ) -> None:
+        self.first_attempt = first_attempt
+        self.spoilt = spoilt
+        self.last: tuple[str, int] | None = None
+        self._counts: Counter[str] = Counter()
+
+    def of_another_attempt(self) -> CallCounts:
+        """Begin the counts of the attempt after this one, which failed with its last answer."""
+        last = () if self.last is None else (self.last,)
+        return CallCounts(self.first_attempt, self.spoilt.union(last))
+
+    def note(self, digest: str) -> int:
+        """Count a request that is about to be made; return how many equal ones were before it."""
+        before = self._counts[digest]
+        self._counts[digest] += 1
+        self.last = (digest, before)
+        return before

@@ -1,0 +1,77 @@
+"""What an agent in Python holds of a declared model: ``ctx.model("small")``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypedDict, Unpack
+
+from penstock.models.chat_model import ChatMessage, Completion
+
+__all__ = ["ChatFields", "Messages", "ModelInHand"]
+
+Messages = str | Sequence[ChatMessage | Mapping[str, Any]]
+"""A conversation: a text is the message of a user."""
+
+
+class ChatFields(TypedDict, total=False):
+    """What a call says itself; the rest is as the model is declared.
+
+    Attributes:
+        temperature: How freely tokens are drawn.
+        top_p: Out of how much of the probability they are drawn.
+        max_tokens: The most tokens of the answer.
+        max_completion_tokens: The same under the name that newer models insist on.
+        reasoning_effort: How much the model is to reason before it answers.
+        seed: Asks the provider for reproducible sampling.
+        stop: Texts at which the answer ends.
+        logprobs: Whether the log-probabilities of the answer's tokens are wanted.
+        json_schema: A JSON schema that the answer must follow.
+        stream: Whether the answer is streamed, so that the time to its first token is known.
+        extra: Other fields of the provider's own, beside those that are declared.
+    """
+
+    temperature: float | None
+    top_p: float | None
+    max_tokens: int | None
+    max_completion_tokens: int | None
+    reasoning_effort: str | None
+    seed: int | None
+    stop: Sequence[str]
+    logprobs: bool
+    json_schema: Mapping[str, Any] | None
+    stream: bool
+    extra: Mapping[str, Any]
+
+
+class ModelInHand(Protocol):
+    """A model that the study declares, in the hand of one run."""
+
+    name: str
+    """The name that the study gives it."""
+
+    async def chat(self, messages: Messages, **options: Unpack[ChatFields]) -> Completion:
+        """Ask once, and return what the model answered.
+
+        The call waits at the endpoint's gate, which counts neither as latency nor towards
+        ``timeout_s``; its worst case is set aside of the budget; its tokens, cost and times add
+        up in the run. Where the study has a response cache, the n-th equal request of a replicate
+        has one answer, in another attempt too, but for the answer that an attempt failed with.
+
+        Args:
+            messages: The conversation, each message with ``role`` and ``content``; a text is the
+                message of a user.
+            **options: See `ChatFields`.
+
+        Returns:
+            The answer: ``text``, ``fields`` (of the JSON, with ``json_schema``), ``reasoning``,
+            ``usage``, ``cost_usd``, ``finish_reason``, ``model``. One that was cut at
+            ``max_tokens`` is returned as it is.
+
+        Raises:
+            penstock.models.model_errors.ModelError: there is no answer; what is raised says
+                why. Left to itself it ends the attempt, and the study tries the run again where
+                that may help.
+            penstock.StopStudy: the study's budget does not allow the call, or the study stops.
+            TypeError: there is no option of that name, or a message cannot be one.
+        """
+        ...

@@ -1,0 +1,120 @@
+"""A declared model in the hand of one run; what it does is said at `ModelInHand`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any, Unpack
+
+import pydantic
+
+from penstock._base.frozen import frozen_json
+from penstock._base.json import decode
+from penstock.agents.context import RunContext
+from penstock.models.asking import Asking
+from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
+from penstock.models.in_hand import ChatFields, Messages
+from penstock.models.json_answers import JsonAnswers
+from penstock.models.model_errors import MalformedResponseError
+from penstock.models.prompts import scope_of
+from penstock.study.identity import stable_json_dumps
+
+__all__ = ["RunModel"]
+
+
+class RunModel:
+    """Asks a declared model for one run.
+
+    Args:
+        name: The name that the study gives the model.
+        asking: What is asked with.
+        ctx: The run.
+    """
+
+    def __init__(self, name: str, asking: Asking, ctx: RunContext) -> None:
+        self.name = name
+        self._ctx = ctx
+        self._template, self._caller = asking.of({})
+        scope = scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt)
+        self._declared = self._template.fields(scope, ctx.seed)
+
+    def __repr__(self) -> str:
+        return f"<model {self.name!r} of {self._ctx.spec.run_id}>"
+
+    async def chat(self, messages: Messages, **options: Unpack[ChatFields]) -> Completion:
+        """Ask once: see `ModelInHand.chat`."""
+        request = self._request(messages, options)
+        provenance = self._ctx.provenance
+        provenance.setdefault("model_name", request.model)
+        provenance.setdefault("model_provider", self._caller.provider)
+        completion = await self._caller.complete_again(self._ctx, request)
+        if request.json_schema is None or (completion.tool_calls and not completion.text):
+            return completion
+
+        try:
+            fields = _answers(stable_json_dumps(request.json_schema)).read(completion.text)
+        except MalformedResponseError as error:
+            said = f"model {self.name!r}: {error}"
+            raise MalformedResponseError(said, completion=completion) from None
+
+        return completion.model_copy(update={"fields": fields})
+
+    def _request(self, messages: Messages, options: Mapping[str, Any]) -> CompletionRequest:
+        if unknown := [name for name in options if name not in _FIELDS]:
+            raise TypeError("; ".join(map(_unknown, unknown)))
+
+        declared = self._declared
+        if _LIMITS & options.keys():  # one limit under two names
+            declared = {name: value for name, value in declared.items() if name not in _LIMITS}
+
+        given: dict[str, Any] = {**declared, **options}
+        if "extra" in options:
+            given["extra"] = {**declared["extra"], **options["extra"]}
+
+        try:
+            given["extra"] = frozen_json(given["extra"])
+            return CompletionRequest(messages=tuple(_messages(messages)), **given)
+        except pydantic.ValidationError as error:
+            raise TypeError(f"model {self.name!r} cannot be asked so: {_said(error)}") from None
+
+
+_FIELDS = frozenset(ChatFields.__annotations__)
+_LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
+
+
+def _messages(messages: Messages) -> Iterator[ChatMessage]:
+    """Read a conversation.
+
+    Raises:
+        TypeError: it is not one.
+    """
+    if isinstance(messages, str):
+        yield ChatMessage(role="user", content=messages)
+        return
+
+    if not messages:
+        raise TypeError("there are no messages; a conversation has at least one")
+
+    for place, message in enumerate(messages):
+        try:
+            yield ChatMessage.model_validate(message)
+        except pydantic.ValidationError as error:
+            raise TypeError(f"messages[{place}]: {_said(error)}") from None
+
+
+def _said(error: pydantic.ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}" if each["loc"] else each["msg"]
+        for each in error.errors(include_url=False, include_context=False)
+    )
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, _FIELDS, n=1)
+    return f"chat() has no option {name!r}" + (f"; did you mean `{near[0]}`?" if near else "")
+
+
+@lru_cache(maxsize=64)
+def _answers(schema: str) -> JsonAnswers:
+    return JsonAnswers(decode(schema))

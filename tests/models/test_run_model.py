@@ -1,0 +1,289 @@
+"""Models in the hands of agents in Python: ``ctx.model("small")``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import penstock as ps
+from penstock.models.model_errors import RefusalError, UnboundedCallError
+from penstock.simulator import SimulatedProvider, SimulatorOptions
+from tests.builders import make_context, make_study
+from tests.models.loopback import ANSWER, answers, http_server
+from tests.models.studies import PRICE, rows
+
+pytestmark = pytest.mark.anyio
+
+Agent = Callable[[ps.RunContext], Awaitable[Any]]
+
+
+def a_study(tmp_path: Path, agent: Agent, url: str = "", **fields: Any) -> ps.Study:
+    """A study of one run, whose agent may ask the model ``small``."""
+    at = {"base_url": url} if url else {"provider": "simulated", "simulator": {"latency_s": 0.0}}
+    small = {**at, "model": "some-model", "max_tokens": 20, "price": PRICE}
+    given: dict[str, Any] = {
+        "models": {"small": small | fields.pop("small", {})},
+        "agents": {"mine": agent},
+        "agent_specs": ("mine",),
+        "base_dir": tmp_path,
+        "output_dir": "results",
+    }
+    return make_study(("a",), **(given | fields))
+
+
+async def run(study: ps.Study, **options: Any) -> ps.StudyResult:
+    return await ps.arun_study(study, show_progress=False, **options)
+
+
+async def test_an_agent_asks_a_declared_model_and_its_run_adds_up(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        model = ctx.model("small")
+        first = await model.chat(ctx.problem.brief)
+        second = await model.chat(
+            [
+                {"role": "user", "content": ctx.problem.brief},
+                {"role": "assistant", "content": first.text},
+                {"role": "user", "content": "Are you sure?"},
+            ],
+            temperature=0.5,
+        )
+        assert (first.cost_usd or 0) + (second.cost_usd or 0) == ctx.metrics["cost_usd"]
+        return second.text
+
+    options = SimulatorOptions(latency_s=0.0, answers=("42",))
+    async with SimulatedProvider(options) as provider:
+        study = a_study(tmp_path, agent, provider.url)
+        (result,) = await run(study)
+        records = provider.records
+
+    assert result.outputs == {"text": "42"}
+    assert len(records) == 2
+    assert result.metrics["input_tokens"] == sum(each.input_tokens for each in records)
+    assert result.metrics["output_tokens"] == sum(each.output_tokens for each in records)
+    assert result.cost_usd == pytest.approx(
+        result.metrics["input_tokens"] * 0.001 + result.metrics["output_tokens"] * 0.002
+    )
+    (row,) = rows(study, "SELECT model_name, agent_kind FROM runs")
+    assert row["model_name"] == "some-model"
+
+
+async def test_what_a_call_says_comes_before_what_the_model_says(tmp_path: Path) -> None:
+    bodies: list[Any] = []
+
+    async def handler(request: Any) -> Any:
+        bodies.append(await request.json())
+        return await answers()(request)
+
+    async def agent(ctx: ps.RunContext) -> str:
+        model = ctx.model("small")
+        await model.chat("one")
+        await model.chat("two", temperature=0.9, max_completion_tokens=7, extra={"top_k": 3})
+        return "done"
+
+    async with http_server(handler) as url:
+        small = {"temperature": "{{ 0.25 }}", "extra": {"user": "me"}}
+        results = await run(a_study(tmp_path, agent, url, small=small))
+
+    assert results.summary.succeeded == 1
+    one, two = bodies
+    assert (one["temperature"], one["max_tokens"], one["user"]) == (0.25, 20, "me")
+    assert (two["temperature"], two["max_completion_tokens"]) == (0.9, 7)
+    assert "max_tokens" not in two
+    assert (two["user"], two["top_k"]) == ("me", 3)
+
+
+async def test_the_fields_of_an_answer_in_json_are_read(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+
+    async def agent(ctx: ps.RunContext) -> dict[str, Any]:
+        answer = await ctx.model("small").chat("A number, please", json_schema=schema)
+        return dict(answer.fields)
+
+    (result,) = await run(a_study(tmp_path, agent))
+    assert isinstance(result.outputs["n"], int)
+
+
+async def test_an_answer_that_breaks_the_schema_fails_as_a_declared_agents_does(
+    tmp_path: Path,
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        await ctx.model("small").chat("?", json_schema={"type": "object"})
+        return "never"
+
+    async with http_server(answers()) as url:
+        (result,) = await run(a_study(tmp_path, agent, url))
+
+    assert result.error is not None
+    assert result.error.kind == "MalformedResponseError"
+    assert "model 'small': the answer does not follow json_schema" in result.error.message
+    assert result.metrics["output_tokens"] == 3
+
+
+async def test_a_refusal_is_the_agents_to_handle(tmp_path: Path) -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I would rather not."}
+    body = ANSWER | {"choices": [{"message": message, "finish_reason": "stop"}]}
+
+    async def agent(ctx: ps.RunContext) -> str:
+        try:
+            await ctx.model("small").chat("?")
+        except RefusalError as error:
+            return (error.completion and error.completion.refusal) or ""
+
+        return "never"
+
+    async with http_server(answers(body)) as url:
+        (result,) = await run(a_study(tmp_path, agent, url))
+
+    assert result.outputs == {"text": "I would rather not."}
+
+
+async def test_a_failure_that_may_pass_is_tried_again_by_the_study(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        return (await ctx.model("small").chat("?")).text
+
+    options = SimulatorOptions(latency_s=0.0, faults_at={1: "server_error"})
+    async with SimulatedProvider(options) as provider:
+        study = a_study(tmp_path, agent, provider.url)
+        (result,) = await run(study, retry=ps.Retry(attempts=2, wait_s=0.0))
+
+    assert (result.status, result.attempt) == ("success", 2)
+    (failed,) = rows(study, "SELECT error_kind, http_status FROM attempts WHERE NOT final")
+    assert failed == {"error_kind": "OverloadedError", "http_status": 500}
+
+
+@pytest.mark.virtual_time
+async def test_waiting_at_the_gate_does_not_count_towards_the_timeout(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        return (await ctx.model("small").chat("?")).text
+
+    options = SimulatorOptions(latency_s=0.5)
+    async with SimulatedProvider(options) as provider:
+        study = a_study(
+            tmp_path, agent, provider.url, small={"limits": {"max_in_flight": 1}}, replicates=6
+        )
+        results = await run(study, concurrency=6, timeout_s=1.0)
+
+    assert results.summary.succeeded == 6
+    assert max(result.metrics["queued_s"] for result in results) > 1.0
+    assert max(result.latency_s for result in results) < 1.0
+
+
+async def test_an_agent_takes_no_answer_that_it_failed_with_from_the_cache(tmp_path: Path) -> None:
+    told: list[tuple[str, bool]] = []
+
+    async def agent(ctx: ps.RunContext) -> str:
+        model = ctx.model("small")
+        for question in ("plan", "plan", "solve"):
+            answer = await model.chat(question)
+            told.append((question, answer.is_cached))
+
+        if ctx.attempt == 1:
+            raise ValueError("I do not like this solution")
+
+        return "done"
+
+    async with SimulatedProvider(SimulatorOptions(latency_s=0.0)) as provider:
+        study = a_study(tmp_path, agent, provider.url, response_cache="cache.sqlite")
+        (result,) = await run(study, retry=ps.Retry(attempts=2, wait_s=0.0))
+        asked = len(provider.records)
+        (again,) = await run(study, output_dir=tmp_path / "again")
+
+    assert (result.status, again.status) == ("success", "failed")
+    assert told[:3] == [("plan", False), ("plan", False), ("solve", False)]
+    assert told[3:6] == [("plan", True), ("plan", True), ("solve", False)]
+    assert asked == 4
+    assert [is_cached for _, is_cached in told[6:9]] == [True, True, True]
+
+
+async def test_a_call_without_a_bound_stops_a_study_that_has_a_budget(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        return (await ctx.model("small").chat("?")).text
+
+    fields: dict[str, Any] = {"budget": {"max_tokens": 10_000}, "replicates": 5}
+    study = a_study(tmp_path, agent, small={"max_tokens": None}, **fields)
+    results = await run(study)
+
+    assert results.summary.succeeded == 0
+    assert "has no max_tokens" in str(results.summary.stopped_because)
+    assert UnboundedCallError.stops_study
+
+
+async def test_a_spent_budget_ends_a_conversation_and_the_study(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        for _ in range(100):
+            await ctx.model("small").chat("?")
+
+        return "never"
+
+    async with SimulatedProvider(SimulatorOptions(latency_s=0.0)) as provider:
+        study = a_study(tmp_path, agent, provider.url, budget={"max_tokens": 200})
+        results = await run(study)
+        used = sum(each.input_tokens + each.output_tokens for each in provider.records)
+
+    assert results.summary.is_out_of_budget
+    assert 0 < used <= 200
+
+
+async def test_several_calls_at_once_are_each_their_own(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> dict[str, Any]:
+        model, found = ctx.model("small"), dict[str, str]()
+
+        async def ask(question: str) -> None:
+            found[question] = (await model.chat(question)).text
+
+        async with anyio.create_task_group() as group:
+            for number in range(5):
+                group.start_soon(ask, f"What is {number}?")
+
+        return {"answers": sorted(found)}
+
+    async with SimulatedProvider(SimulatorOptions(latency_s=0.01)) as provider:
+        (result,) = await run(a_study(tmp_path, agent, provider.url))
+        asked = len(provider.records)
+
+    assert (result.status, asked) == ("success", 5)
+
+
+@pytest.mark.parametrize(
+    ("messages", "options", "said"),
+    [
+        ("?", {"temprature": 1}, "chat() has no option 'temprature'; did you mean `temperature`?"),
+        ("?", {"temperature": "hot"}, "model 'small' cannot be asked so: temperature: "),
+        ([], {}, "there are no messages"),
+        ([{"role": "user"}], {}, "messages[0]: content: Field required"),
+        ([{"role": "robot", "content": ""}], {}, "messages[0]: role: Input should be"),
+    ],
+)
+async def test_a_call_that_cannot_be_made_says_what_is_wrong_with_it(
+    tmp_path: Path, messages: Any, options: dict[str, Any], said: str
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        return (await ctx.model("small").chat(messages, **options)).text
+
+    (result,) = await run(a_study(tmp_path, agent))
+
+    assert result.error is not None
+    assert result.error.kind == "TypeError"
+    assert said in result.error.message
+
+
+def test_a_model_that_is_not_declared_says_which_are() -> None:
+    ctx = make_context(models={"small": lambda _: None})
+    with pytest.raises(ps.PenstockError, match=r"no model is named 'large' \(models: small\)"):
+        ctx.model("large")
+
+
+def test_a_model_that_only_code_asks_for_is_checked_before_anything_runs(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        return "never"
+
+    small = {"api_key_env": "PENSTOCK_NO_SUCH_KEY", "temperature": "{{ condition.heat }}"}
+    study = a_study(tmp_path, agent, "http://127.0.0.1:9/v1", small=small)
+    with pytest.raises(ps.ValidationError) as caught:
+        ps.StudyRunner(study)
+
+    assert "model 'small': there is no key: PENSTOCK_NO_SUCH_KEY" in str(caught.value)
