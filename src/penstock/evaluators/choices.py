@@ -14,8 +14,8 @@ from typing import Any
 
 from penstock.evaluators.expected import MISSING, ExpectedError, accepted, texts_of
 from penstock.evaluators.final_answers import marked_parts
-from penstock.evaluators.markup import last_boxed, plain
-from penstock.evaluators.texts import contains_text, normal
+from penstock.evaluators.markup import last_boxed, normal, plain
+from penstock.evaluators.texts import contains_text
 from penstock.study.problem import Problem
 from penstock.study.scoring import ChoiceOptions
 

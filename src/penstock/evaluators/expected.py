@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock._base.frozen import frozen_json
 from penstock._base.json import encode
+from penstock.evaluators.markup import normal
 from penstock.study.problem import Problem
 
 __all__ = ["MISSING", "ExpectedError", "accepted", "expected_of", "single_value", "texts_of"]
@@ -59,7 +60,7 @@ def expected_of(problem: Problem) -> Any:
             value,
         )
 
-    if value is None or (isinstance(value, str) and not value.strip()):
+    if value is None or (isinstance(value, str) and not normal(value).strip()):
         raise ExpectedError("is empty", value)
 
     return value
@@ -87,7 +88,7 @@ def accepted(problem: Problem) -> list[Any]:
         if not isinstance(value, (str, bool, int, float)):
             raise ExpectedError("is not a text, a number, true or false, or a list of them", value)
 
-        if isinstance(value, str) and not value.strip():
+        if isinstance(value, str) and not normal(value).strip():
             raise ExpectedError("holds an empty text", expected)
 
     return values

@@ -9,8 +9,8 @@ from typing import Any
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock.evaluators.expected import ExpectedError, expected_of, single_value
+from penstock.evaluators.markup import normal
 from penstock.evaluators.port import answer_of
-from penstock.evaluators.texts import normal
 from penstock.study.problem import Problem
 from penstock.study.scoring import JsonOptions
 

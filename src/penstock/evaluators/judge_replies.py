@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from penstock.evaluators.json_fields import find_json
+from penstock.evaluators.markup import normal
 from penstock.evaluators.patterns import PATIENT_S, compile_pattern, last_match
-from penstock.evaluators.texts import contains_text, normal
+from penstock.evaluators.texts import contains_text
 from penstock.study.chat import JudgeOptions
 
 __all__ = ["VERDICT_VERSION", "NoScoreError", "read_score"]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
-__all__ = ["INVISIBLE", "SPACES", "last_boxed", "plain"]
+__all__ = ["INVISIBLE", "SPACES", "last_boxed", "normal", "plain"]
 
 SPACES = "\xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """Spaces beside the plain one: some that do not break, some of a width of their own."""
@@ -13,6 +14,17 @@ INVISIBLE = "\xad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff" + "".join(
     map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 )
 """Characters that are not seen: joiners, marks of direction, soft hyphens."""
+
+
+def normal(text: str) -> str:
+    """Return a text in one way: Unicode's composed form, one kind of space, nothing invisible."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text).translate(_SPACES)
+
+
+_SPACES: dict[int, str | None] = {
+    **dict.fromkeys(map(ord, SPACES), " "),
+    **dict.fromkeys(map(ord, INVISIBLE), None),
+}
 
 
 def plain(text: str) -> str:
