@@ -223,3 +223,66 @@ def test_the_same_store_gives_the_same_bytes_and_no_number_is_nan(tmp_path: Path
 
     assert first == again
     json.loads(first, parse_constant=lambda name: pytest.fail(f"{name} in the analysis"))
+
+
+def three_levels(tmp_path: Path, policy: str | None, **fields: Any) -> Analysis:
+    """Two hypotheses of one plan, each of a level against the same control."""
+
+    async def answers(ctx: Any) -> str:
+        at = int(ctx.problem.problem_id[1:])
+        gain = {"plain": 0.0, "polite": 0.03, "rude": -0.01}[ctx.condition["tone"]]
+        ctx.record(score=at / 10 + gain * (1 + at % 3) + 0.01 * (at * 7 % 5))
+        return "x"
+
+    claims = tuple(
+        hypothesis(
+            hypothesis_id=name,
+            direction="different",
+            contrast=Contrast(left=level, right="plain"),
+            **fields,
+        )
+        for name, level in (("h1", "polite"), ("h2", "rude"))
+    )
+    said = {} if policy is None else {"multiple_comparison_policy": policy}
+    plan = ps.AnalysisPlan(
+        analysis_plan_id="main", hypothesis_ids=("h1", "h2"), tests=("t",), **said
+    )
+    factor = ps.Factor(name="tone", levels=("plain", "polite", "rude"))
+    study = study_of(tmp_path, factors=(factor,), hypotheses=claims, analysis_plans=(plan,))
+    return analysed(study, answers)
+
+
+def test_a_plan_that_names_no_policy_adjusts_by_holm_and_a_written_none_does_not(
+    tmp_path: Path,
+) -> None:
+    unsaid, written = three_levels(tmp_path / "a", None), three_levels(tmp_path / "b", "none")
+
+    (by_holm,), (unadjusted,) = unsaid.families, written.families
+    assert (by_holm.policy, by_holm.is_declared) == ("holm", False)
+    assert by_holm.adjusted["h1"] == pytest.approx(2 * by_holm.p["h1"])
+    assert (unadjusted.policy, unadjusted.is_declared) == ("none", True)
+    assert unadjusted.adjusted == unadjusted.p
+    assert "not adjusted" in written.hypotheses[0].sentence
+
+
+def test_dunnett_adjusts_comparisons_with_one_control(tmp_path: Path) -> None:
+    found = three_levels(tmp_path, "dunnett")
+
+    (family,) = found.families
+    outcome = found.outcomes["score"]
+    assert family.adjusted == {
+        "h1": outcome.dunnett["polite"].p,
+        "h2": outcome.dunnett["rude"].p,
+    }
+    assert outcome.contrasts["polite-plain"].simultaneous == outcome.dunnett["polite"].interval
+    assert "Dunnett's test, adjusted for 2 comparisons" in found.hypotheses[0].sentence
+
+
+def test_dunnett_gives_way_to_holm_where_there_is_no_one_control(tmp_path: Path) -> None:
+    found = three_levels(tmp_path, "dunnett", kind="equivalence", minimum_effect_of_interest=0.5)
+
+    (family,) = found.families
+    assert (family.policy, family.is_declared) == ("holm", False)
+    assert "Dunnett's test is for levels of one factor with one control" in (
+        found.hypotheses[0].sentence
+    )

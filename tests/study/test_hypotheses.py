@@ -31,7 +31,6 @@ def test_what_is_left_out_has_the_contracts_defaults() -> None:
         "drop",
         False,
     )
-    assert AnalysisPlan(**PLAN).multiple_comparison_policy == "none"
     assert Contrast(label="c", left="a", right="b").operation == "difference"
 
 
@@ -84,3 +83,18 @@ def test_each_rule_has_its_sentence(
 def test_the_smallest_effect_of_interest_is_a_number(given: Any, number: float) -> None:
     hypothesis = Hypothesis(**HYPOTHESIS, minimum_effect_of_interest=given)
     assert hypothesis.minimum_effect_of_interest == number
+
+
+def test_a_policy_that_is_not_named_is_another_than_a_written_none() -> None:
+    unsaid, written = AnalysisPlan(**PLAN), AnalysisPlan(**PLAN, multiple_comparison_policy="none")
+
+    assert (unsaid.multiple_comparison_policy, unsaid.adjustment) == (None, None)
+    assert written.adjustment == "none"
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [("Holm", "holm"), ("Benjamini-Hochberg", "fdr_bh"), ("Dunnett", "dunnett"), ("sidak", None)],
+)
+def test_a_policy_may_be_called_by_another_name(named: str, meant: str | None) -> None:
+    assert AnalysisPlan(**PLAN, multiple_comparison_policy=named).adjustment == meant

@@ -37,6 +37,8 @@ class OutcomeAnalysis(Fact):
 
     Args:
         outcome: Its name.
+        better: Which way is better, as declared.
+        measured_in: What it is counted in, as declared.
         unit: What is generalised over: ``problem``; ``replicate`` where there is one problem;
             ``replicate within problem`` where the analysis plan means these problems only.
         unit_note: A sentence about it, where it is not the problem.
@@ -55,6 +57,8 @@ class OutcomeAnalysis(Fact):
     """
 
     outcome: str
+    better: str | None = None
+    measured_in: str = ""
     unit: str
     unit_note: str | None = None
     conditions: tuple[ConditionEstimate, ...] = ()
@@ -129,9 +133,8 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         return _blind(stated, samples, study)
 
     questions = [question_of(hypothesis, samples) for hypothesis in study.hypotheses]
-    families = families_of(study, questions)
+    families = families_of(study, questions, samples)
     family_of = {name: family for family in families for name in family.p}
-    sizes = {name: len(family.p) for name, family in family_of.items()}
     return Analysis(
         **stated,
         outcomes={
@@ -140,7 +143,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
                 sample,
                 study,
                 [each for each in questions if each.outcome == name],
-                sizes,
+                family_of,
                 with_models=with_models,
             )
             for name, sample in samples.items()
@@ -197,21 +200,24 @@ def _of_outcome(
     sample: Sample,
     study: Study,
     questions: Sequence[Question],
-    family_sizes: Mapping[str, int],
+    families: Mapping[str, Family],
     *,
     with_models: bool,
 ) -> OutcomeAnalysis:
     baselines = baselines_of(sample, study, questions)
-    compared = comparisons_of(sample, baselines, questions, family_sizes)
+    compared = comparisons_of(sample, baselines, questions, families)
     effects = main_effects(sample, baselines) if len(sample.factors()) > 1 else {}
-    is_binary = sample.is_binary
+    declared = next(each for each in outcomes_of(study) if each.name == name)
     weights = {key: each for key, (_, each) in compared.items()}
     return OutcomeAnalysis(
         outcome=name,
+        better=declared.better,
+        measured_in=declared.unit,
         unit=sample.unit,
         unit_note=_unit_note(sample),
         conditions=tuple(
-            estimate_condition(sample, arm, is_binary=is_binary) for arm in range(len(sample.arms))
+            estimate_condition(sample, arm, is_binary=sample.is_binary)
+            for arm in range(len(sample.arms))
         ),
         contrasts={key: contrast for key, (contrast, _) in compared.items()},
         effects={effect: contrast for effect, (contrast, _) in effects.items()},
@@ -226,7 +232,7 @@ def _of_outcome(
         missing=_present(
             {key: missing_by_condition(sample, each, key) for key, each in weights.items()}
         ),
-        bounds=_present({key: bounds_of(sample, each) for key, each in weights.items()}),
+        bounds=_bounds(sample, weights, is_lower_better=declared.better == "lower"),
         **(
             _models(
                 sample,
@@ -238,6 +244,17 @@ def _of_outcome(
             if with_models and sample.unit == "problem"
             else {}
         ),
+    )
+
+
+def _bounds(
+    sample: Sample, weights: Mapping[str, Weights], *, is_lower_better: bool
+) -> dict[str, Bounds]:
+    return _present(
+        {
+            name: bounds_of(sample, each, is_lower_better=is_lower_better)
+            for name, each in weights.items()
+        }
     )
 
 

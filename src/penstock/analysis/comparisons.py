@@ -8,9 +8,11 @@ from typing import Any
 
 from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
 from penstock.analysis.distributions import t_quantile
+from penstock.analysis.effects import with_control
 from penstock.analysis.estimates import Interval
 from penstock.analysis.questions import Question
 from penstock.analysis.sample import Sample
+from penstock.analysis.verdicts import Family
 from penstock.study.model import Study
 
 __all__ = ["baselines_of", "codes_of", "comparisons_of", "halved"]
@@ -39,14 +41,22 @@ def comparisons_of(
     sample: Sample,
     baselines: Mapping[str, Any],
     questions: Iterable[Question],
-    family_sizes: Mapping[str, int],
+    families: Mapping[str, Family],
 ) -> dict[str, tuple[Contrast, Weights]]:
-    """Return what hypotheses compare, then each level with its factor's baseline."""
+    """Return what hypotheses compare, then each level with its factor's baseline.
+
+    Args:
+        sample: The scored runs.
+        baselines: Factor -> the level that others are compared with.
+        questions: What hypotheses ask.
+        families: Hypothesis -> those that it is adjusted with.
+    """
     found: dict[str, tuple[Contrast, Weights]] = {}
     for each in questions:
         if each.contrast is not None and ":" not in each.contrast.name:
-            count = family_sizes.get(each.hypothesis.hypothesis_id, 1)
-            found[each.contrast.name] = (_with_simultaneous(each.contrast, count), each.weights)
+            family = families.get(each.hypothesis.hypothesis_id)
+            contrast = _with_simultaneous(each.contrast, sample, family)
+            found[each.contrast.name] = (contrast, each.weights)
 
     for factor, base in baselines.items():
         for level in sample.factors()[factor]:
@@ -59,11 +69,21 @@ def comparisons_of(
     return found
 
 
-def _with_simultaneous(contrast: Contrast, hypotheses: int) -> Contrast:
-    """Add the interval that holds together with those of the other hypotheses (Bonferroni)."""
+def _with_simultaneous(contrast: Contrast, sample: Sample, family: Family | None) -> Contrast:
+    """Add the interval that holds together with those of the other hypotheses.
+
+    It is Dunnett's where the family is adjusted by it; Holm has none of its own, so it is
+    Bonferroni's elsewhere.
+    """
     if contrast.se is None or contrast.df is None or contrast.difference is None:
         return contrast
 
+    if family is not None and family.policy == "dunnett":
+        levels = {str(level): level for level in sample.factors()[contrast.factor]}
+        compared = with_control(sample, contrast.factor, levels[contrast.right])
+        return contrast.model_copy(update={"simultaneous": compared[contrast.left].interval})
+
+    hypotheses = 1 if family is None else max(len(family.p), 1)
     half = t_quantile(1 - 0.025 / hypotheses, contrast.df) * contrast.se
     interval = Interval(low=contrast.difference - half, high=contrast.difference + half)
     return contrast.model_copy(update={"simultaneous": interval})

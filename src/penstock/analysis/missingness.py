@@ -43,8 +43,8 @@ class Bounds(Fact):
     """What a contrast would be with other answers in the place of failed runs.
 
     Args:
-        worst: Every failed run counts as 0, on both sides.
-        best: Every failed run counts as 1, on both sides.
+        worst: Every failed run counts as 0, on both sides; as 1 where a lower outcome is better.
+        best: Every failed run counts as 1, on both sides; as 0 where a lower outcome is better.
         manski_low: Failures of the left side count as 0, of the right side as 1.
         manski_high: The other way round.
     """
@@ -91,15 +91,22 @@ def missing_by_condition(sample: Sample, weights: Weights, name: str) -> Contras
     return compare(Sample(sample.arms, sample.problems, as_shares), name, weights)
 
 
-def bounds_of(sample: Sample, weights: Weights) -> Bounds | None:
-    """Bound a contrast of an outcome of 0 and 1 by what failed runs could have come to."""
+def bounds_of(sample: Sample, weights: Weights, *, is_lower_better: bool = False) -> Bounds | None:
+    """Bound a contrast of an outcome of 0 and 1 by what failed runs could have come to.
+
+    Args:
+        sample: The runs.
+        weights: The contrast.
+        is_lower_better: Whether 0 is the better value.
+    """
     runs = [run for run in sample.runs if run.arm in weights]
     if not sample.is_binary or all(run.value is not None for run in runs):
         return None
 
+    worst, best = (1.0, 0.0) if is_lower_better else (0.0, 1.0)
     return Bounds(
-        worst=_difference(sample, weights, runs, left=0.0, right=0.0),
-        best=_difference(sample, weights, runs, left=1.0, right=1.0),
+        worst=_difference(sample, weights, runs, left=worst, right=worst),
+        best=_difference(sample, weights, runs, left=best, right=best),
         manski_low=_difference(sample, weights, runs, left=0.0, right=1.0),
         manski_high=_difference(sample, weights, runs, left=1.0, right=0.0),
     )

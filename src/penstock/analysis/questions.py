@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock.analysis.adjustment import POLICIES, adjusted
 from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
-from penstock.analysis.effects import Sides, interaction_of
+from penstock.analysis.effects import Sides, interaction_of, with_control
 from penstock.analysis.sample import Sample
 from penstock.analysis.verdicts import Family, deciding_p
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, HypothesisKind
@@ -103,9 +103,17 @@ def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str,
     return f"{sides[0]}:{moderator.name}", weights
 
 
-def families_of(study: Study, questions: Sequence[Question]) -> list[Family]:
-    """Adjust the hypotheses of each analysis plan for each other; the rest are a family too."""
-    return [_family(plan, members) for plan, members in _members(study, questions)]
+def families_of(
+    study: Study, questions: Sequence[Question], samples: Mapping[str, Sample]
+) -> list[Family]:
+    """Adjust the hypotheses of each analysis plan for each other; the rest are a family too.
+
+    Args:
+        study: The study with its analysis plans.
+        questions: What its hypotheses ask.
+        samples: Outcome -> its sample.
+    """
+    return [_family(plan, members, samples) for plan, members in _members(study, questions)]
 
 
 def _members(
@@ -121,7 +129,9 @@ def _members(
         yield None, [*left.values()]
 
 
-def _family(plan: AnalysisPlan | None, members: Sequence[Question]) -> Family:
+def _family(
+    plan: AnalysisPlan | None, members: Sequence[Question], samples: Mapping[str, Sample]
+) -> Family:
     entered: dict[str, float] = {}
     by_t: dict[str, float] = {}
     for question in members:
@@ -135,20 +145,66 @@ def _family(plan: AnalysisPlan | None, members: Sequence[Question]) -> Family:
             is_of_difference = p == contrast.p and contrast.p_t is not None
             by_t[hypothesis.hypothesis_id] = contrast.p_t or p if is_of_difference else p
 
-    policy = _policy(plan)
+    policy = None if plan is None else plan.adjustment
+    stated: dict[str, Any] = {
+        "analysis_plan_id": None if plan is None else plan.analysis_plan_id,
+        "p": entered,
+        "alternatives": _alternatives({"deciding": entered, "t_two_sided": by_t}),
+    }
+    if policy == "dunnett":
+        asked = [each for each in members if each.hypothesis.hypothesis_id in entered]
+        with_one_control = _by_dunnett(asked, samples)
+        if with_one_control is not None:
+            return Family(**stated, policy=policy, is_declared=True, adjusted=with_one_control)
+
+    note = _why_holm(plan)
+    used = policy if policy in POLICIES else "holm"
     return Family(
-        analysis_plan_id=None if plan is None else plan.analysis_plan_id,
-        policy=policy or "holm",
-        is_declared=policy is not None,
-        p=entered,
-        adjusted=adjusted(entered, policy or "holm"),
-        alternatives=_alternatives({"deciding": entered, "t_two_sided": by_t}),
+        **stated,
+        policy=used,
+        is_declared=used == policy,
+        adjusted=adjusted(entered, used),
+        note=note if len(entered) > 1 else None,
     )
 
 
-def _policy(plan: AnalysisPlan | None) -> str | None:
-    declared = None if plan is None else plan.multiple_comparison_policy
-    return declared if declared in POLICIES else None
+def _by_dunnett(
+    asked: Sequence[Question], samples: Mapping[str, Sample]
+) -> dict[str, float] | None:
+    """Return p values of comparisons with one control; None where they are not of that kind."""
+    contrasts = [each.contrast for each in asked if each.contrast is not None]
+    controls = {(each.factor, each.right) for each in contrasts}
+    kinds = {each.hypothesis.kind for each in asked}
+    outcomes = {each.outcome for each in asked}
+    if len(controls) != 1 or kinds != {HypothesisKind.EFFECT} or len(outcomes) != 1:
+        return None
+
+    ((factor, control),) = controls
+    sample = samples[outcomes.pop()]
+    levels = {str(level): level for level in sample.factors().get(factor, ())}
+    compared = with_control(sample, factor, levels[control]) if control in levels else {}
+    if not all(each.left in compared for each in contrasts):
+        return None
+
+    return {
+        each.hypothesis.hypothesis_id: compared[each.contrast.left].p
+        for each in asked
+        if each.contrast is not None
+    }
+
+
+def _why_holm(plan: AnalysisPlan | None) -> str | None:
+    """Say why a declared policy is not the one that is used."""
+    if plan is None or plan.multiple_comparison_policy is None:
+        return None
+
+    if plan.adjustment is None:
+        return f"the declared policy {plan.multiple_comparison_policy!r} is not known"
+
+    if plan.adjustment == "dunnett":
+        return "Dunnett's test is for levels of one factor with one control, so Holm's stands here"
+
+    return None
 
 
 def _alternatives(families: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

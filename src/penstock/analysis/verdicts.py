@@ -14,7 +14,7 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast
 from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
 
-__all__ = ["EQUIVALENCES", "Family", "HypothesisResult", "judge"]
+__all__ = ["EQUIVALENCES", "POLICY_NAMES", "Family", "HypothesisResult", "judge"]
 
 _ALPHA = 0.05
 EQUIVALENCES = frozenset({HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS})
@@ -27,9 +27,10 @@ class Family(Fact):
     Args:
         analysis_plan_id: The plan; None for hypotheses that no plan names.
         policy: How p values are adjusted.
-        is_declared: Whether the plan names the policy; else it is Holm's.
+        is_declared: Whether the plan names the policy that is used; else it is Holm's.
         p: Hypothesis -> the p value that entered.
         adjusted: Hypothesis -> the same, adjusted.
+        note: Why another policy than the declared one was used; None where it was.
         alternatives: Policy and test -> hypothesis -> adjusted p, for who would have chosen others.
     """
 
@@ -38,6 +39,7 @@ class Family(Fact):
     is_declared: bool
     p: dict[str, float] = EMPTY
     adjusted: dict[str, float] = EMPTY
+    note: str | None = None
     alternatives: dict[str, dict[str, float]] = EMPTY
 
 
@@ -181,6 +183,7 @@ def _sentence(
         found += f" [{interval.low:.4g}, {interval.high:.4g}]"
 
     tests = "two one-sided tests" if hypothesis.kind in EQUIVALENCES else contrast.test
+    tests = "Dunnett's test" if family.policy == "dunnett" else tests
     said = [f"{judged.verdict.capitalize()}: {found}"]
     if p is not None:
         said.append(f"p {_told(p)} ({tests}, {_policy(family)})")
@@ -201,7 +204,19 @@ def _sentence(
         if excludes != (p <= _ALPHA):
             said.append("the test and the interval differ here, and the test decides")
 
+    if family.note is not None:
+        said.append(family.note)
+
     return ", ".join(said) + "."
+
+
+POLICY_NAMES = {
+    "holm": "Holm",
+    "bonferroni": "Bonferroni",
+    "fdr_bh": "Benjamini-Hochberg",
+    "dunnett": "Dunnett",
+}
+"""What policies of multiple comparisons are called in a sentence."""
 
 
 def _policy(family: Family) -> str:
@@ -212,8 +227,10 @@ def _policy(family: Family) -> str:
     if family.policy == "none":
         return "not adjusted"
 
-    names = {"holm": "Holm", "bonferroni": "Bonferroni", "fdr_bh": "Benjamini-Hochberg"}
-    return f"{names.get(family.policy, family.policy.capitalize())} over {count} hypotheses"
+    if family.policy == "dunnett":
+        return f"adjusted for {count} comparisons with one control"
+
+    return f"{POLICY_NAMES[family.policy]} over {count} hypotheses"
 
 
 def _told(p: float) -> str:

@@ -20,7 +20,7 @@ from penstock._base.json import encode
 from penstock.errors import PenstockError, ValidationError
 from penstock.study import conditions, factors, files, hypotheses, model, policies, problem
 from penstock.study.identity import stable_json_dumps
-from penstock.study.legacy import drop_legacy_keys
+from penstock.study.legacy import drop_legacy_keys, with_older_defaults
 
 __all__ = [
     "AnalysisPlan",
@@ -195,8 +195,7 @@ class Study(model.Study):
 
     def to_dict(self, *, problems: bool = True) -> dict[str, Any]:
         """Write the study as plain values that may be changed, as a study file holds them."""
-        written: dict[str, Any] = _thawed(super().to_dict(problems=problems))
-        return written
+        return with_older_defaults(_thawed(super().to_dict(problems=problems)))
 
     @classmethod
     def of(cls, study: model.Study) -> Self:

@@ -25,6 +25,7 @@ from penstock.store.directory import make_directory, sync_directory
 from penstock.store.ownership import ARTIFACTS, claim_files
 from penstock.store.reader import StoreReader
 from penstock.study.files import dump_yaml
+from penstock.study.legacy import with_older_defaults
 from penstock.study.model import SCHEMA_VERSION, Study
 
 __all__ = ["export_artifacts"]
@@ -70,7 +71,8 @@ def export_artifacts(
         write_text(to / "study.yaml", _study_yaml(store))
         write_lines(to / "problems.jsonl", store.problems())
         write_json(to / "hypotheses.json", store.definition()["hypotheses"])
-        write_json(to / "analysis_plan.json", store.definition()["analysis_plans"])
+        plans = with_older_defaults(store.definition())["analysis_plans"]
+        write_json(to / "analysis_plan.json", plans)
         write_json(to / "design.json", _design(store))
         write_conditions(to / "conditions.csv", store)
         analysable = Analysable(store)
@@ -148,7 +150,7 @@ def _captured_provenance() -> dict[str, Any]:
 
 
 def _study_yaml(store: StoreReader) -> str:
-    definition = dict(store.definition())
+    definition = with_older_defaults(store.definition())
     if any(store.problems()):
         definition["problems"] = {"file": "problems.jsonl"}
 

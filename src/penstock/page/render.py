@@ -17,7 +17,7 @@ import jinja2
 from markupsafe import Markup
 
 from penstock.page.figures import forest_figure, matrix_figure, time_figure
-from penstock.page.sentences import difference_told, interval_told, value_told
+from penstock.page.sentences import difference_told, value_told
 from penstock.page.verdict_figures import interval_axis, interval_figure, shared_domain
 from penstock.page.view import ReportView
 
@@ -71,25 +71,13 @@ def figures_of(view: ReportView) -> dict[str, Any]:
     """Return the figures of the page by name, as Vega-Lite specifications."""
     drawn = [each for each in view.verdicts if each.estimate is not None]
     found: dict[str, Any] = {}
-    if drawn:
-        factor = 100 if view.is_share else 1
-        domain = shared_domain(drawn)
-        for at, each in enumerate(view.verdicts):
-            if each.estimate is not None:
-                told = interval_told(each.estimate, each.low, each.high, is_share=view.is_share)
-                scaled = each.model_copy(
-                    update={
-                        field: None if value is None else value * factor
-                        for field in ("estimate", "low", "high", "delta")
-                        for value in (getattr(each, field),)
-                    }
-                )
-                ends = (domain[0] * factor, domain[1] * factor)
-                found[f"verdict-{at}"] = interval_figure(scaled, ends, told)
+    for at, each in enumerate(view.verdicts):
+        if each.estimate is not None:
+            alike = [other for other in drawn if other.measure == each.measure]
+            found[f"verdict-{at}"] = interval_figure(each, shared_domain(alike))
 
-        what = "percentage points" if view.is_share else view.outcome
-        title = f"difference in {what}"
-        found["axis"] = interval_axis((domain[0] * factor, domain[1] * factor), title)
+    if len({each.measure for each in drawn}) == 1:  # else each has numbers of its own kind
+        found["axis"] = interval_axis(shared_domain(drawn), f"difference in {drawn[0].measure}")
 
     if any(row.low is not None for row in view.conditions):
         found["forest"] = forest_figure(view.conditions, is_share=view.is_share)

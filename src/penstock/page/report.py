@@ -11,6 +11,7 @@ from typing import Any
 from penstock._base.atomic_files import set_aside
 from penstock._base.secrets import without_secrets
 from penstock.analysis.analyze import Analysis, OutcomeAnalysis, analyze
+from penstock.analysis.contrasts import Contrast
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
@@ -28,6 +29,7 @@ from penstock.page.sentences import (
     conditions_finding,
     flow_finding,
     how_of,
+    is_share_of,
     matrix_finding,
     methods_of,
     sentence_of,
@@ -105,7 +107,7 @@ def report_view(
         unblinded=tuple(str(each) for each in unblindings(store)),
         is_exploratory=not study.hypotheses,
         lacks_analysis=analysis is None,
-        verdicts=tuple(_verdicts(analysis, study, is_share=is_share)),
+        verdicts=tuple(_verdicts(analysis, study)),
         signals=signals_of(store, study, found, planned=planned, ended=ended),
         problems=sample.problems,
         **({} if is_withheld else _by_condition(readings, sample, found)),
@@ -167,7 +169,7 @@ def _facts(store: StoreReader, study: Study, sample: Sample, readings: Readings)
     return f"{runs}: {shape} \u00d7 {each}.{money}{date}"
 
 
-def _verdicts(analysis: Analysis | None, study: Study, *, is_share: bool) -> Iterable[Verdict]:
+def _verdicts(analysis: Analysis | None, study: Study) -> Iterable[Verdict]:
     if analysis is None:
         return
 
@@ -185,12 +187,13 @@ def _verdicts(analysis: Analysis | None, study: Study, *, is_share: bool) -> Ite
         yield Verdict(
             name=result.hypothesis_id,
             word=result.verdict,
-            sentence=sentence_of(result, is_share=is_share),
+            sentence=sentence_of(result, analysis.outcomes[result.outcome]),
             how=how_of(result, analysis),
             estimate=None if contrast is None else contrast.difference,
             low=None if interval is None else interval.low,
             high=None if interval is None else interval.high,
             delta=delta,
+            **_measure(analysis.outcomes[result.outcome], contrast),
         )
 
     if analysis.hypotheses:
@@ -204,12 +207,25 @@ def _verdicts(analysis: Analysis | None, study: Study, *, is_share: bool) -> Ite
         yield Verdict(
             name=contrast.factor,
             word="exploratory",
-            sentence=sentence_of(contrast, is_share=is_share),
+            sentence=sentence_of(contrast, primary),
             how=contrast.how,
             estimate=contrast.difference,
             low=None if contrast.interval is None else contrast.interval.low,
             high=None if contrast.interval is None else contrast.interval.high,
+            **_measure(primary, contrast),
         )
+
+
+def _measure(outcome: OutcomeAnalysis, contrast: Contrast | None) -> dict[str, Any]:
+    """Return what a difference is counted in."""
+    if contrast is not None and contrast.is_standardised:
+        return {"measure": f"{outcome.outcome}, in standard deviations between replicates"}
+
+    if is_share_of(outcome):
+        return {"measure": f"{outcome.outcome}, in percentage points", "is_share": True}
+
+    unit = f", in {outcome.measured_in}" if outcome.measured_in else ""
+    return {"measure": f"{outcome.outcome}{unit}"}
 
 
 def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[DesignRow]:
@@ -227,7 +243,8 @@ def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[Design
     )
     for plan in study.analysis_plans:
         tests = ", ".join(plan.tests)
-        value = f"{tests}; adjusted by {plan.multiple_comparison_policy}"
+        policy = plan.multiple_comparison_policy or "not said, so Holm"
+        value = f"{tests}; adjustment: {policy}"
         yield DesignRow(name=f"Analysis plan {plan.analysis_plan_id}", value=value)
 
     versions = _listed(row["version"] for row in store.rows("SELECT version FROM session"))

@@ -8,7 +8,7 @@ from math import floor, log10
 from penstock.analysis.analyze import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
-from penstock.analysis.verdicts import HypothesisResult
+from penstock.analysis.verdicts import POLICY_NAMES, Family, HypothesisResult
 from penstock.page.view import ConditionRow, FlowRow, Matrix, TimePoint
 from penstock.study.model import Study
 
@@ -19,6 +19,7 @@ __all__ = [
     "flow_finding",
     "how_of",
     "interval_told",
+    "is_share_of",
     "matrix_finding",
     "methods_of",
     "p_told",
@@ -80,28 +81,40 @@ def p_told(p: float | None) -> str:
     return f"p\u00a0=\u00a0{p:.3f}".replace("0.", ".", 1)
 
 
-def sentence_of(result: HypothesisResult | Contrast, *, is_share: bool) -> str:
-    """Write what was found of a hypothesis, or of an effect that nobody declared."""
+def sentence_of(result: HypothesisResult | Contrast, outcome: OutcomeAnalysis) -> str:
+    """Write what was found of a hypothesis, or of an effect that nobody declared.
+
+    Args:
+        result: What was found.
+        outcome: The outcome that it is about.
+    """
     contrast = result.contrast if isinstance(result, HypothesisResult) else result
     if contrast is None or contrast.difference is None:
         return result.sentence if isinstance(result, HypothesisResult) else contrast_less(contrast)
 
-    unit = " points" if is_share else ""
+    is_share = is_share_of(outcome)
+    unit = " points" if is_share else f" {outcome.measured_in}".rstrip()
     unit = " standard deviations" if contrast.is_standardised else unit
     ends = () if contrast.interval is None else (contrast.interval.low, contrast.interval.high)
     told = difference_told(contrast.difference, is_share=is_share, signed=False, like=ends)
     size = f"{told}{unit}"
-    told = _compared(contrast, size)
     if not isinstance(result, HypothesisResult):
-        return told
+        return _compared(contrast, size, outcome.better)
 
     if result.verdict == "equivalent":
         return f"{contrast.left} and {contrast.right} differ by {size}: not enough to matter."
 
     if result.verdict == "inconclusive":
+        told = _compared(contrast, size, None)
         return f"Not shown: {told[0].lower() + told[1:] if contrast.factor else told}"
 
+    told = _compared(contrast, size, outcome.better)
     return f"{told} Its size is unsure." if result.size == "unsure" else told
+
+
+def is_share_of(outcome: OutcomeAnalysis) -> bool:
+    """Return whether an outcome is a share of runs, which is shown in percent."""
+    return any(each.wilson is not None for each in outcome.conditions)
 
 
 def contrast_less(contrast: Contrast | None) -> str:
@@ -109,7 +122,7 @@ def contrast_less(contrast: Contrast | None) -> str:
     return "" if contrast is None else next(iter(contrast.undefined.values()), "")
 
 
-def _compared(contrast: Contrast, size: str) -> str:
+def _compared(contrast: Contrast, size: str, better: str | None) -> str:
     if ":" in contrast.name:
         first, _, second = contrast.name.partition(":")
         more = "larger" if (contrast.difference or 0) > 0 else "smaller"
@@ -118,8 +131,12 @@ def _compared(contrast: Contrast, size: str) -> str:
     if not contrast.difference:
         return f"{contrast.left} and {contrast.right} came to the same."
 
-    more = "above" if contrast.difference > 0 else "below"
-    return f"{contrast.left} lies {size} {more} {contrast.right}."
+    is_above = contrast.difference > 0
+    told = f"{contrast.left} lies {size} {'above' if is_above else 'below'} {contrast.right}"
+    if better is None:
+        return f"{told}."
+
+    return f"{told}, which is {'better' if is_above == (better == 'higher') else 'worse'}."
 
 
 def how_of(result: HypothesisResult, analysis: Analysis) -> str:
@@ -129,11 +146,12 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
         return ""
 
     family = next((each for each in analysis.families if result.hypothesis_id in each.p), None)
-    is_adjusted = family is not None and len(family.p) > 1 and family.policy != "none"
     these = "these " if contrast.generalizes_to == "these_problems" else ""
     parts = [f"{contrast.test} on {these}{contrast.n_problems:,} problems"]
-    if is_adjusted and family is not None:
-        parts.append(f"{family.policy.capitalize()} over {len(family.p)}")
+    if family is not None and len(family.p) > 1:
+        is_adjusted = family.policy != "none"
+        over = f"{POLICY_NAMES[family.policy]} over {len(family.p)}" if is_adjusted else ""
+        parts.append(over or "not adjusted")
 
     parts.append(p_told(result.p_adjusted))
     if contrast.d_z is not None:
@@ -233,9 +251,16 @@ def methods_of(study: Study, sample: Sample, analysis: Analysis | None) -> str:
             "tried once with outcomes of 0 and 1, else from Student's t."
         )
         told += [
-            f"{len(family.p)} hypotheses were adjusted by {family.policy.capitalize()}."
+            f"{len(family.p)} hypotheses were {_adjusted_by(family)}."
             for family in analysis.families
             if len(family.p) > 1
         ]
 
     return " ".join(told)
+
+
+def _adjusted_by(family: Family) -> str:
+    if family.policy == "none":
+        return "not adjusted for each other, as the analysis plan declares"
+
+    return f"adjusted for each other by {POLICY_NAMES[family.policy]}"

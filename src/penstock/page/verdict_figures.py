@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.page.drawing import PAGE, Palette, Spec, axis_of, figure_of
+from penstock.page.sentences import interval_told
 from penstock.page.view import Verdict
 
 __all__ = ["interval_axis", "interval_figure", "shared_domain"]
 
 
 def shared_domain(verdicts: Sequence[Verdict]) -> tuple[float, float]:
-    """Return one range for the intervals of all verdicts, so that they line up as a column."""
+    """Return one range for the intervals of verdicts of one measure, so that they line up."""
     ends = [0.0]
-    for each in verdicts:
+    for each in map(_scaled, verdicts):
         ends += [end for end in (each.low, each.high, each.estimate) if end is not None]
         ends += [-each.delta, each.delta] if each.delta is not None else []
 
@@ -22,17 +23,18 @@ def shared_domain(verdicts: Sequence[Verdict]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def interval_figure(
-    verdict: Verdict, domain: tuple[float, float], told: str, palette: Palette = PAGE
-) -> Spec:
+def interval_figure(verdict: Verdict, domain: tuple[float, float], palette: Palette = PAGE) -> Spec:
     """Draw an estimate with its interval, the zero line, and the band of what would not matter.
 
     Args:
         verdict: What is drawn.
         domain: The range of the axis.
-        told: The estimate and its interval in words, written above them.
         palette: The colours.
     """
+    told = interval_told(
+        verdict.estimate or 0.0, verdict.low, verdict.high, is_share=verdict.is_share
+    )
+    verdict = _scaled(verdict)
     decided = palette["muted" if verdict.word in {"inconclusive", "exploratory"} else "accent"]
     x = {"type": "quantitative", "scale": {"domain": list(domain)}, "axis": None}
     row = {"low": verdict.low, "estimate": verdict.estimate, "high": verdict.high, "told": told}
@@ -69,6 +71,17 @@ def interval_figure(
         },
     ]
     return figure_of({"data": {"values": [row]}, "layer": layers}, height=64)
+
+
+def _scaled(verdict: Verdict) -> Verdict:
+    """Return a verdict of shares in percentage points, as its axis shows it."""
+    if not verdict.is_share:
+        return verdict
+
+    values = {name: getattr(verdict, name) for name in ("estimate", "low", "high", "delta")}
+    return verdict.model_copy(
+        update={name: None if value is None else 100 * value for name, value in values.items()}
+    )
 
 
 def _band(verdict: Verdict, x: Spec, palette: Palette) -> list[Spec]:

@@ -32,6 +32,8 @@ class Verdict(Fact):
         low: The lower end of its 95 % interval.
         high: The upper end.
         delta: The smallest effect of interest; None where none is declared.
+        measure: What its numbers are differences in; verdicts of one measure share an axis.
+        is_share: Whether they are shares, shown in percentage points.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Verdict(Fact):
     low: float | None = None
     high: float | None = None
     delta: float | None = None
+    measure: str = ""
+    is_share: bool = False
 
 
 class Signal(Fact):

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from penstock._base.fact import Fact
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
+from penstock.planning.doubts import study_doubts
 from penstock.planning.plan import Plan
 from penstock.planning.validation import planned_or_errors
 from penstock.running.binding import Bindings, bind, bind_standalone, bind_subscribers
@@ -136,6 +137,7 @@ def prepare(
     report = CheckReport(
         study_id=study.study_id,
         errors=tuple(dict.fromkeys([*errors, *unbound, *unheard])),  # planning finds some twice
+        warnings=() if plan is None else tuple(study_doubts(study, plan)),
         planned=0 if plan is None else len(plan),
     )
     return Prepared(report, plan, bindings._replace(subscribers=subscribers))

@@ -140,11 +140,27 @@ class ExpectedVariance(Declaration):
     replicate: NotNegative = 0.0
 
 
+_POLICIES = {
+    "holm": "holm",
+    "holm_bonferroni": "holm",
+    "bonferroni": "bonferroni",
+    "fdr_bh": "fdr_bh",
+    "fdr": "fdr_bh",
+    "bh": "fdr_bh",
+    "benjamini_hochberg": "fdr_bh",
+    "dunnett": "dunnett",
+    "none": "none",
+}
+"""What a policy of multiple comparisons is called, by this name or another."""
+
+
 class AnalysisPlan(Declaration):
     """Which tests will be run on which hypotheses, decided before the data are seen.
 
     Args:
-        multiple_comparison_policy: How hypotheses are adjusted for each other.
+        multiple_comparison_policy: How hypotheses are adjusted for each other: ``holm``,
+            ``bonferroni``, ``fdr_bh``, ``dunnett`` (levels of one factor with one control), or
+            ``none``, which means that they are not. None where the plan says nothing: then by Holm.
         random_effects: What is drawn at random, for a mixed model beside the paired tests.
         generalize_to: What the verdicts are to hold for: the ``population`` that the problems are a
             sample of, or ``these_problems``, where they are the ones that are of interest.
@@ -158,12 +174,18 @@ class AnalysisPlan(Declaration):
     covariates: tuple[Text, ...] = ()
     random_effects: tuple[Text, ...] = ()
     filters: JsonMapping = EMPTY
-    multiple_comparison_policy: Text = "none"
+    multiple_comparison_policy: Text | None = None
     generalize_to: Literal["population", "these_problems"] = "population"
     expected_variance: ExpectedVariance | None = None
     plots: tuple[Text, ...] = ()
     export_tables: tuple[Text, ...] = ()
     notes: Text = ""
+
+    @property
+    def adjustment(self) -> str | None:
+        """The policy of multiple comparisons; None where no known one is named."""
+        named = (self.multiple_comparison_policy or "").strip().lower()
+        return _POLICIES.get(named.replace("-", "_").replace(" ", "_"))
 
     @field_validator("hypothesis_ids")
     @classmethod

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["drop_legacy_keys", "drop_schema_version"]
+__all__ = ["drop_legacy_keys", "drop_schema_version", "with_older_defaults"]
 
 _ROLES = ("primary", "secondary")
 
@@ -89,3 +90,18 @@ def _hypothesis_links(payload: dict[str, Any]) -> list[str]:
 def _mappings(payload: dict[str, Any], key: str) -> list[dict[str, Any]]:
     value = payload.get(key)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def with_older_defaults(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study as files hold it that older readers know: what it leaves unsaid is said.
+
+    A policy of multiple comparisons that a plan does not name is ``none`` there.
+
+    Args:
+        definition: The study as plain values.
+    """
+    plans = [
+        {**plan, "multiple_comparison_policy": plan.get("multiple_comparison_policy") or "none"}
+        for plan in definition["analysis_plans"]
+    ]
+    return {**definition, "analysis_plans": plans}

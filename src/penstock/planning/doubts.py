@@ -1,0 +1,62 @@
+"""Doubts: what a study can be run with and probably does not mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from penstock.planning.plan import Plan
+from penstock.study.hypotheses import AnalysisPlan, HypothesisKind
+from penstock.study.model import Study
+
+__all__ = ["study_doubts"]
+
+_FEWEST_PROBLEMS = 6
+"""Below so many problems no p of sign flips reaches 0.05: with five, 2 / 2**5 is the smallest."""
+
+_SHOWN_OTHERWISE = frozenset(
+    {HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS, HypothesisKind.EXPLORATORY}
+)
+"""Claims that sign flips do not decide."""
+
+
+def study_doubts(study: Study, plan: Plan) -> Iterator[str]:
+    """List what keeps a study from showing what it claims, however its runs come out.
+
+    Args:
+        study: The study; its hypotheses and analysis plans are looked at.
+        plan: Its plan.
+    """
+    for each in study.analysis_plans:
+        if each.multiple_comparison_policy is not None and each.adjustment is None:
+            yield (
+                f"Analysis plan '{each.analysis_plan_id}': the multiple_comparison_policy "
+                f"'{each.multiple_comparison_policy}' is not known (holm, bonferroni, fdr_bh, "
+                "dunnett, none), so its hypotheses are adjusted by Holm."
+            )
+
+    yield from _too_few(study, plan)
+
+
+def _too_few(study: Study, plan: Plan) -> Iterator[str]:
+    problems = len({problem for cell in plan.cells for problem in cell.problems})
+    replicates = max((cell.replicates for cell in plan.cells), default=0)
+    plans = {name: each for each in study.analysis_plans for name in each.hypothesis_ids}
+    for hypothesis in study.hypotheses:
+        name = hypothesis.hypothesis_id
+        if _is_of_these_problems(plans.get(name)):
+            if replicates == 1:
+                yield (
+                    f"Hypothesis '{name}' cannot be tested: its analysis plan means these problems "
+                    "alone, and one replicate of each says nothing of others; raise `replicates`."
+                )
+        elif 1 < problems < _FEWEST_PROBLEMS and hypothesis.kind not in _SHOWN_OTHERWISE:
+            yield (
+                f"Hypothesis '{name}' cannot be supported: with {problems} problems no p value of "
+                f"sign flips reaches 0.05, with {_FEWEST_PROBLEMS} it does; add problems, or say "
+                "`generalize_to: these_problems` in its analysis plan where these are the ones "
+                "that are of interest."
+            )
+
+
+def _is_of_these_problems(plan: AnalysisPlan | None) -> bool:
+    return plan is not None and plan.generalize_to == "these_problems"

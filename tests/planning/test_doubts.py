@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import penstock as ps
+from penstock.planning.doubts import study_doubts
+from penstock.planning.plan import plan
+from penstock.study.policies import RunBudget
+from tests.analysis.test_analyze import hypothesis, study_of
+
+
+def doubts(tmp_path: Path, problems: int = 8, **fields: Any) -> list[str]:
+    named = tuple(ps.Problem(problem_id=f"p{at}") for at in range(problems))
+    stated = {"hypotheses": (hypothesis(),), "problems": named, **fields}
+    study = study_of(tmp_path, **stated)
+    return list(study_doubts(study, plan(study)))
+
+
+def analysis_plan(**fields: Any) -> ps.AnalysisPlan:
+    return ps.AnalysisPlan(analysis_plan_id="m", hypothesis_ids=("h1",), tests=("t",), **fields)
+
+
+def test_five_problems_cannot_support_a_hypothesis_and_six_can(tmp_path: Path) -> None:
+    (doubt,) = doubts(tmp_path, problems=5)
+
+    assert doubt.startswith("Hypothesis 'h1' cannot be supported: with 5 problems")
+    assert doubts(tmp_path, problems=6) == []
+
+
+def test_of_one_problem_or_of_these_problems_replicates_are_the_unit(tmp_path: Path) -> None:
+    these = analysis_plan(generalize_to="these_problems")
+
+    assert doubts(tmp_path, problems=1) == []
+    assert doubts(tmp_path, problems=4, analysis_plans=(these,)) == []
+
+
+def test_an_equivalence_is_not_decided_by_sign_flips(tmp_path: Path) -> None:
+    claim = hypothesis(kind="equivalence", direction="equivalent", minimum_effect_of_interest=0.1)
+
+    assert doubts(tmp_path, problems=4, hypotheses=(claim,)) == []
+
+
+def test_one_replicate_says_nothing_of_others_of_these_problems(tmp_path: Path) -> None:
+    these = analysis_plan(generalize_to="these_problems")
+    once = RunBudget(replicates=1)
+
+    (doubt,) = doubts(tmp_path, analysis_plans=(these,), run_budget=once)
+
+    assert "raise `replicates`" in doubt
+
+
+def test_a_policy_that_is_not_known_is_told(tmp_path: Path) -> None:
+    (doubt,) = doubts(tmp_path, analysis_plans=(analysis_plan(multiple_comparison_policy="x"),))
+
+    assert "'x' is not known" in doubt
+    assert "by Holm" in doubt
