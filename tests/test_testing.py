@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 import penstock as ps
@@ -16,6 +18,8 @@ from penstock.models.chat_model import ChatMessage, ChatModel, Completion, Compl
 from penstock.models.model_errors import OverloadedError
 from penstock.testing import (
     FakeChatModel,
+    check_agent,
+    check_chat_model,
     check_design,
     check_evaluator,
     check_subscriber,
@@ -40,6 +44,81 @@ async def test_a_fake_model_answers_and_fails_as_it_is_told() -> None:
         await model.complete(REQUEST)
 
     assert fake.requests == [REQUEST] * 4
+
+
+async def draws(ctx: ps.RunContext) -> str:
+    await anyio.lowlevel.checkpoint()
+    return f"{ctx.condition['tone']} {ctx.rng.random()}"
+
+
+def test_a_good_agent_passes_and_its_results_are_returned() -> None:
+    results = check_agent(draws)
+    assert len({result.outputs["text"] for result in results}) == len(results) == 10
+    study = small_study(agents={"one": draws, "two": draws})
+    assert {result.spec.agent_id for result in check_agent(draws, study)} == {"one", "two"}
+
+
+def test_an_agent_that_fails_or_returns_what_cannot_be_stored_does_not_pass() -> None:
+    for agent, why in [
+        (lambda ctx: 1 / 0, "ZeroDivisionError"),
+        (lambda ctx: object(), "cannot be stored"),
+        (lambda ctx: None, "return its answer"),
+    ]:
+        with pytest.raises(AssertionError, match=why):
+            check_agent(agent)
+
+
+def test_an_agent_that_answers_otherwise_beside_others_does_not_pass() -> None:
+    calls = itertools.count()
+
+    def counts(ctx: ps.RunContext) -> str:
+        return str(next(calls))
+
+    with pytest.raises(AssertionError, match="and beside others"):
+        check_agent(counts)
+
+    assert check_agent(counts, is_repeatable=False)
+
+
+@pytest.mark.anyio
+async def test_a_good_chat_model_passes_and_its_answer_is_returned() -> None:
+    model = FakeChatModel(*["42"] * 11)
+    assert (await check_chat_model(model, REQUEST)).text == "42"
+    assert len(model.requests) == 11
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (OverloadedError("busy"), "raises OverloadedError: busy"),
+        (Completion(text=""), "has no answer"),
+        (Completion(text="42", finish_reason="enough"), "'enough' is not in"),
+        (Completion(text="42", finish_reason="stop"), "are not counted"),
+        ("", "has no answer"),
+    ],
+)
+async def test_a_chat_model_whose_answer_says_too_little_does_not_pass(
+    answer: Any, why: str
+) -> None:
+    with pytest.raises(AssertionError, match=why):
+        await check_chat_model(FakeChatModel(answer), REQUEST)
+
+
+@pytest.mark.anyio
+async def test_a_chat_model_that_keeps_to_no_port_does_not_pass() -> None:
+    class Texts:
+        async def complete(self, request: CompletionRequest) -> Any:
+            if request is not REQUEST:
+                raise KeyError("text")
+
+            return "42"
+
+    with pytest.raises(AssertionError, match="returns a str, not a Completion"):
+        await check_chat_model(Texts(), REQUEST)
+
+    with pytest.raises(AssertionError, match="not a ModelError: KeyError"):
+        await check_chat_model(Texts(), REQUEST.model_copy(update={"model": "other"}))
 
 
 def test_a_good_evaluator_passes_and_its_scores_are_returned() -> None:

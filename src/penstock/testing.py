@@ -11,11 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import anyio
+
 from penstock.designs.design import Design, RowsFunction, finish
 from penstock.designs.registry import spec_errors
 from penstock.events.bus import EventStream, Subscriber
 from penstock.events.tree import Event, SubscriberFailed
-from penstock.models.chat_model import Completion, CompletionRequest, Usage
+from penstock.models.chat_model import ChatModel, Completion, CompletionRequest, Usage
+from penstock.models.endings import ending_of, fault_of
 from penstock.models.model_errors import ModelError
 from penstock.results import RunResult, RunStatus
 from penstock.run import run_study
@@ -24,7 +27,15 @@ from penstock.study.factors import Factor, Level
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 
-__all__ = ["FakeChatModel", "check_design", "check_evaluator", "check_subscriber", "small_study"]
+__all__ = [
+    "FakeChatModel",
+    "check_agent",
+    "check_chat_model",
+    "check_design",
+    "check_evaluator",
+    "check_subscriber",
+    "small_study",
+]
 
 
 class FakeChatModel:
@@ -81,6 +92,86 @@ def small_study(**fields: Any) -> Study:
     return Study(**(given | fields))
 
 
+def check_agent(
+    agent: Any, study: Study | None = None, *, is_repeatable: bool = True
+) -> list[RunResult]:
+    """Let an agent answer every run of a study, one by one and again all at once.
+
+    Args:
+        agent: A function, an object, or what else a study can name as one; it stands for all
+            agents of the study.
+        study: The study to run; where not given, `small_study` with five replicates.
+        is_repeatable: Whether the same run must be answered alike, as it is where an agent draws
+            from the seed of its run; an agent that asks a real model says False.
+
+    Returns:
+        The results, in the order of the plan.
+
+    Raises:
+        AssertionError: it cannot be called, a run fails, its answer cannot be stored, or the same
+            run is answered otherwise beside others.
+    """
+    study = study or small_study(replicates=5)
+    study = study.model_copy(update={"agents": dict.fromkeys(study.agents, agent)})
+    alone, beside_others = (_results(study, concurrency=most) for most in (1, 1000))
+    for result in (*alone, *beside_others):
+        _require(result.status is RunStatus.SUCCESS, f"the agent fails: {result.error}")
+
+    for first, second in zip(alone, beside_others, strict=True):
+        _require(
+            not is_repeatable or first.outputs == second.outputs,
+            f"alone the agent answers {first.outputs}, and beside others {second.outputs}, in the "
+            f"run with the seed {first.spec.seed}",
+        )
+
+    return alone
+
+
+async def check_chat_model(model: ChatModel, request: CompletionRequest) -> Completion:
+    """Ask a chat model once, and then ten times at once, and return its first answer.
+
+    Args:
+        model: The `ChatModel`, open where it is a context manager.
+        request: What to ask, for which an answer is expected.
+
+    Raises:
+        AssertionError: it raises, or returns what a study would not take for an answer, or whose
+            end or tokens it could not tell.
+    """
+    first = await _completion(model, request)
+    async with anyio.create_task_group() as group:
+        for _ in range(10):
+            group.start_soon(_completion, model, request)
+
+    return first
+
+
+async def _completion(model: ChatModel, request: CompletionRequest) -> Completion:
+    try:
+        completion = await model.complete(request)
+    except Exception as error:
+        kind = "raises" if isinstance(error, ModelError) else "raises what is not a ModelError:"
+        raise AssertionError(f"the model {kind} {type(error).__name__}: {error}") from error
+
+    is_one = isinstance(completion, Completion)
+    _require(is_one, f"the model returns a {type(completion).__name__}, not a Completion")
+    fault = fault_of(completion, request, "the model")
+    _require(fault is None, f"the model has no answer: {fault}")
+    word = completion.finish_reason
+    _require(
+        ending_of(word).is_known,
+        f"a study cannot tell why the answer ended: finish_reason={word!r} is not in "
+        "penstock.models.endings",
+    )
+    usage = completion.usage
+    _require(
+        usage.is_estimated or min(usage.input_tokens, usage.output_tokens) > 0,
+        f"the tokens of a call are not counted: {usage}; where the provider does not say, "
+        "estimate them and say is_estimated",
+    )
+    return completion
+
+
 def check_evaluator(
     evaluator: Any, answer: Any, problem: Problem | None = None
 ) -> dict[str, float | str | None]:
@@ -103,7 +194,7 @@ def check_evaluator(
             update={"problems": (problem,), "problem_ids": (problem.problem_id,)}
         )
 
-    first, second = (_scores(_only_run(study)) for _ in range(2))
+    first, second = (_scores(*_results(study)) for _ in range(2))
     _require(first == second, f"the same answer is scored {first}, and the next time {second}")
     return first
 
@@ -174,11 +265,17 @@ def _says(answer: Any) -> Any:
     return solver
 
 
-def _only_run(study: Study) -> RunResult:
+def _results(study: Study, *, concurrency: int = 1) -> list[RunResult]:
     with TemporaryDirectory() as folder:
-        (result,) = run_study(study, output_dir=Path(folder) / "out", show_progress=False)
-
-    return result
+        return [
+            *run_study(
+                study,
+                output_dir=Path(folder) / "out",
+                concurrency=concurrency,
+                show_progress=False,
+                report=False,
+            )
+        ]
 
 
 def _scores(result: RunResult) -> dict[str, float | str | None]:
