@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.command_line import StudyFolder
 
 
 @pytest.mark.parametrize(
@@ -38,3 +41,33 @@ def test_help_loads_nothing_that_only_commands_need() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert told.stdout.endswith("[]\n")
+
+
+@pytest.mark.field("studies-SEC11")
+def test_the_docs_say_which_commands_import_the_code_of_a_study(
+    folder: StudyFolder, cli: Any
+) -> None:
+    """What is imported says so in a file; the docs name those commands, and those alone."""
+    imported = folder.path / "imported"
+    noting = "from pathlib import Path\nPath(__file__).with_name('imported').touch()\n"
+    agents = folder.path / "agents.py"
+    folder.file.write_text(folder.file.read_text().replace("replicates: 10", "replicates: 1"))
+    cli("run", folder.file, "--no-report")
+
+    def imports(*arguments: Any) -> bool:
+        imported.unlink(missing_ok=True)
+        # A file that has changed is imported again.
+        agents.write_text(f"{noting}# {arguments}\nasync def worker(ctx): return 'yes'\n")
+        assert cli(*arguments, folder.file).exit_code in (0, 3), arguments
+        return imported.exists()
+
+    importing = [["check"], ["plan"], ["preview"], ["run", "--dry-run"], ["rescore"]]
+    reading = [["status"], ["export"], ["doctor"], ["validate-study"]]
+    docs = Path(__file__).parents[2] / "docs" / "command-line.md"
+    told, _, untold = docs.read_text().partition("Some commands import")[2].partition("The others")
+
+    assert [each for each in importing if not imports(*each)] == []
+    assert [each for each in reading if imports(*each)] == []
+    assert all(f"`{' '.join(each)}`" in told for each in importing)
+    assert all(f"`{each[0]}`" in told.split("`validate-study`")[0] for each in importing)
+    assert all(f"`{each[0]}`" in told + untold for each in reading)

@@ -91,6 +91,7 @@ texts = st.text() | numbers | st.from_regex(r"\A[-+$ 0-9.,/^x%{}\\a-c\u00bd\u221
 @example("B")
 @example("(b)")
 @example('{"answer": 42}')
+@example("NaN")
 @example("... #### 72")
 @example("Answer: 3")
 @example("\\boxed{5}")

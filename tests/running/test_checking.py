@@ -82,3 +82,30 @@ def test_a_condition_runner_takes_the_place_of_agents_and_problems() -> None:
 
     assert report.errors == ()
     assert check(study, condition_runner="no function").errors  # type: ignore[arg-type]
+
+
+@pytest.mark.field("studies-N7")
+def test_an_expected_answer_that_cannot_be_scored_is_refused_before_anything_is_paid() -> None:
+    problems = tuple(ps.Problem(problem_id=f"p{at}", payload={"expected": "x"}) for at in range(6))
+    none = (ps.Problem(problem_id="none"), *problems)
+    study = make_study(problems=none, evaluators={"right": "number"}, replicates=40)
+
+    report = check(study, agent_bindings=BOUND)
+    with pytest.raises(ValidationError) as refused:
+        ps.StudyRunner(study, agent_bindings=BOUND)
+
+    absent, not_numbers = report.errors
+    assert "evaluator 'right': problem 'none' has no expected answer" in absent
+    assert "problem 'p0': the expected answer 'x' is not a single number" in not_numbers
+    assert "(and so in 5 more problems: 'p1', 'p2', 'p3', ...)" in not_numbers
+    assert refused.value.errors == report.errors
+
+
+def test_a_pattern_that_an_empty_answer_matches_is_told() -> None:
+    def warnings(**options: str) -> tuple[str, ...]:
+        study = make_study(evaluators={"said": {"regex": options}})
+        return check(study, agent_bindings=BOUND).warnings
+
+    (doubt,) = warnings(pattern="(yes)?")
+    assert doubt.startswith("evaluator 'said': the pattern '(yes)?' matches an empty answer")
+    assert warnings(pattern="yes") == warnings() == ()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from penstock.cli.arguments import JsonOption, OutputDirOption, TargetArgument, given_path
-from penstock.cli.output import counted, emit, errors_told, listed, say
+from penstock.cli.output import counted, emit, errors_told, in_one_line, listed, say
 
 if TYPE_CHECKING:
     from penstock.cli.plan_records import Planned
@@ -48,6 +48,7 @@ def plan(
     if json:
         emit(planned)
     else:
+        say(*(f"warning: {in_one_line(doubt)}" for doubt in ready.report.warnings))
         _tell(planned)
         say(*outlook_lines(planned))
         if is_in_use(ready.target.output_dir):

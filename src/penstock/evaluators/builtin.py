@@ -6,7 +6,8 @@ problem expects can be compared with is known before anything runs (`expected_er
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +23,7 @@ from penstock.evaluators.json_fields import JSON_VERSION, json_check
 from penstock.evaluators.judge_replies import VERDICT_VERSION
 from penstock.evaluators.labels import LABELS_VERSION
 from penstock.evaluators.numeric import NUMBER_VERSION, number_check
-from penstock.evaluators.patterns import REGEX_VERSION, PatternCheck, regex_check
+from penstock.evaluators.patterns import REGEX_VERSION, PatternCheck, has_empty_match, regex_check
 from penstock.evaluators.port import BoundEvaluator, answer_of
 from penstock.evaluators.texts import (
     CONTAINS_VERSION,
@@ -34,7 +35,7 @@ from penstock.results import Evaluation
 from penstock.study.declarations import EvaluatorDeclaration
 from penstock.study.problem import Problem
 
-__all__ = ["bind_built_in", "expected_errors", "rule_version"]
+__all__ = ["bind_built_in", "expected_errors", "pattern_doubts", "rule_version"]
 
 Outputs: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Any], bool] | PatternCheck
@@ -189,6 +190,17 @@ def _verify(declared: EvaluatorDeclaration, rule: _Rule, problem: Problem) -> No
 
     if check(nothing):
         raise ExpectedError("makes an empty answer right", expected)
+
+
+def pattern_doubts(name: str, declared: EvaluatorDeclaration) -> Iterator[str]:
+    """Say of a pattern that matches an empty answer that it makes every answer right."""
+    pattern = declared.regex and declared.regex.pattern
+    with suppress(TimeoutError):
+        if pattern and has_empty_match(pattern):
+            yield (
+                f"evaluator {name!r}: the pattern {pattern!r} matches an empty answer, which is "
+                "then right; say more of what an answer must hold"
+            )
 
 
 def rule_version(declared: EvaluatorDeclaration) -> int:

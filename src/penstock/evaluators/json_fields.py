@@ -112,4 +112,7 @@ def _matches(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, str):
         return isinstance(found, str) and normal(found).strip() == normal(wanted).strip()
 
+    if wanted != wanted:  # noqa: PLR0124 - NaN, which is right where it is expected
+        return bool(found != found)  # noqa: PLR0124
+
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)

@@ -24,6 +24,7 @@ __all__ = [
     "PatternCheck",
     "PatternTimeoutError",
     "compile_pattern",
+    "has_empty_match",
     "last_match",
     "regex_check",
 ]
@@ -80,6 +81,15 @@ def regex_check(options: RegexOptions, problem: Problem) -> PatternCheck:
     return PatternCheck(partial(check, timeout_s=QUICK_S), partial(check, timeout_s=PATIENT_S))
 
 
+def has_empty_match(pattern: str) -> bool:
+    """Tell whether an empty answer has a match of a pattern.
+
+    Raises:
+        TimeoutError: that takes too long to find out.
+    """
+    return compile_pattern(pattern).search("", timeout=PATIENT_S) is not None
+
+
 def last_match(pattern: Pattern[str], text: str, timeout_s: float) -> str | None:
     """Return the last match of a pattern, or the last group that took part in it.
 
@@ -105,14 +115,13 @@ def _expected(value: Any, *, ignores_case: bool) -> Pattern[str]:
     except ValueError:
         raise ExpectedError("is not a regular expression", value) from None
 
-    pattern = compile_pattern(text, ignores_case=ignores_case)
     try:
-        if pattern.search("", timeout=PATIENT_S):
+        if has_empty_match(text):
             raise ExpectedError("is a pattern that an empty answer matches", value)
     except TimeoutError:
         raise ExpectedError("is a pattern that takes too long", value) from None
 
-    return pattern
+    return compile_pattern(text, ignores_case=ignores_case)
 
 
 def _search(pattern: Pattern[str], text: str, timeout_s: float) -> Match[str] | None:

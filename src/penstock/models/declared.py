@@ -20,6 +20,7 @@ from penstock.models.calls import Caller
 from penstock.models.chat_agent import ChatAgent
 from penstock.models.chat_model import Usage
 from penstock.models.endpoints import Endpoints
+from penstock.models.prompt_doubts import Asked, key_doubts, prompt_doubts
 from penstock.models.prompts import PromptError, scope_of
 from penstock.models.requests import Requests
 from penstock.models.run_model import RunModel
@@ -61,6 +62,7 @@ class DeclaredModels:
         self._study = study
         self._endpoints = Endpoints(study)
         self._declared: list[_Declared] = []
+        self._keyless: list[str] = []
 
     def agent(self, name: str, options: ChatOptions) -> ChatAgent:
         """Make a chat agent.
@@ -124,6 +126,11 @@ class DeclaredModels:
 
         return errors + self._limit_errors()
 
+    def doubts(self, plan: Plan, problems: Mapping[str, Problem]) -> list[str]:
+        """List what can be asked as it is declared and is probably not meant, a sentence each."""
+        asked = [Asked(each.requests, each.agent_id) for each in self._declared]
+        return [*self._keyless, *prompt_doubts(self._study, plan, problems, asked)]
+
     def _made(self, who: str, options: ChatOptions, prefix: str) -> Asking:
         errors: list[str] = []
         requests: Requests | None = None
@@ -145,6 +152,8 @@ class DeclaredModels:
         if requests is None or errors:
             raise ValidationError(errors)
 
+        addresses = [self._endpoints.locate(each, each.model) for each in chosen.values()]
+        self._keyless += key_doubts(who, chosen.values(), addresses)
         return Asking(requests, callers)
 
     def _budget_errors(

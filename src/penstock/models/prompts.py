@@ -162,6 +162,33 @@ class Template:
         used = meta.find_undeclared_variables(_ENVIRONMENT.parse(self.source))
         return sorted(used - known.keys() - _ENVIRONMENT.globals.keys())
 
+    def reads(self, name: str) -> frozenset[str] | None:
+        """Return which fields of a name in scope the text reads; None where it takes it whole.
+
+        Branches that a rendering does not take count too.
+        """
+        from jinja2 import nodes  # noqa: PLC0415 - used when a study is checked, and never again
+
+        if self._compiled is None:
+            return frozenset()
+
+        tree = _ENVIRONMENT.parse(self.source)
+        fields = [
+            *((node.node, node.attr) for node in tree.find_all(nodes.Getattr)),
+            *(
+                (node.node, node.arg.value)
+                for node in tree.find_all(nodes.Getitem)
+                if isinstance(node.arg, nodes.Const)
+            ),
+        ]
+        read = [
+            str(field)
+            for owner, field in fields
+            if isinstance(owner, nodes.Name) and owner.name == name
+        ]
+        named = sum(node.name == name for node in tree.find_all(nodes.Name))
+        return frozenset(read) if len(read) == named else None
+
     def render(self, scope: Mapping[str, Any]) -> str:
         """Fill in the text.
 

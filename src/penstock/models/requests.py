@@ -70,6 +70,14 @@ class Requests:
             known = ", ".join(self.templates)
             raise PromptError(f"{name!r} is not a model of this study (models: {known})") from None
 
+    def texts(self) -> Iterator[tuple[str, Template]]:
+        """Give every text that is filled in for a run, with the field that it stands in."""
+        if self._choice is not None:
+            yield "model", self._choice
+
+        for template in self.templates.values():
+            yield from template.texts()
+
     def faults(self, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find what cannot be filled in for a run: the field, and what is wrong with it."""
         if self._choice is not None and (unknown := self._choice.unknown_names(scope)):

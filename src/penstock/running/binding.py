@@ -17,7 +17,7 @@ from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
 from penstock.errors import PenstockError, ValidationError
-from penstock.evaluators.builtin import bind_built_in, expected_errors
+from penstock.evaluators.builtin import bind_built_in, expected_errors, pattern_doubts
 from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
 from penstock.evaluators.labels import bind_labels
 from penstock.evaluators.port import BoundEvaluator
@@ -66,6 +66,9 @@ class Bindings(NamedTuple):
 
     sources: Mapping[str, str] = EMPTY
     """The fingerprint of the code of each agent that is code."""
+
+    doubts: tuple[str, ...] = ()
+    """What can be run as it is declared and is probably not meant, a sentence each."""
 
     def rules(self, problem_id: str) -> tuple[Rule, ...]:
         """Return what the scores of answers to a problem are made by, in their order."""
@@ -138,10 +141,12 @@ def bind(
         models=in_hand,
     )
     errors += outcome_errors(study, found.values())
+    doubts = [said for each in study.evaluators.items() for said in pattern_doubts(*each)]
     if models is not None and plan is not None:
         errors += models.errors(plan, found)
+        doubts += models.doubts(plan, found)
 
-    return bindings, errors
+    return bindings._replace(doubts=tuple(doubts)), errors
 
 
 def bind_standalone(

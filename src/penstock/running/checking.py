@@ -137,7 +137,7 @@ def prepare(
     report = CheckReport(
         study_id=study.study_id,
         errors=tuple(dict.fromkeys([*errors, *unbound, *unheard])),  # planning finds some twice
-        warnings=() if plan is None else tuple(study_doubts(study, plan)),
+        warnings=(*([] if plan is None else study_doubts(study, plan)), *bindings.doubts),
         planned=0 if plan is None else len(plan),
     )
     return Prepared(report, plan, bindings._replace(subscribers=subscribers))
