@@ -49,9 +49,9 @@ def run_study(folder: Path, **fields: Any) -> Path:
         "replicates": 3,
         "output_dir": folder / "results",
     }
-    agent = fields.pop("agent", answer)
+    agent, report = fields.pop("agent", answer), fields.pop("report", None)
     study = ps.Study(**stated | fields)
-    ps.run_study(study, agent_bindings={"a": agent}, show_progress=False)
+    ps.run_study(study, agent_bindings={"a": agent}, show_progress=False, report=report)
     return folder / "results"
 
 

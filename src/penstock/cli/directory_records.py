@@ -10,6 +10,7 @@ from penstock.summary import Failure, SessionSummary, Spent
 
 __all__ = [
     "Diagnosed",
+    "Drawn",
     "Exported",
     "Failure",
     "Found",
@@ -118,6 +119,22 @@ class Exported(Record):
     study_id: str
     output_dir: str
     to: str
+
+
+class Drawn(Record):
+    """What `figures` wrote.
+
+    Args:
+        event: Which line this is.
+        study_id: The study.
+        paths: The files.
+        is_blind: Whether what conditions came to is withheld, so that nothing was drawn.
+    """
+
+    event: Literal["figures"] = "figures"
+    study_id: str
+    paths: tuple[str, ...]
+    is_blind: bool
 
 
 class Found(Fact):

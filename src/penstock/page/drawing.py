@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PAGE", "PAPER", "Palette", "Spec", "axis_of", "figure_of"]
+__all__ = ["PAGE", "PAPER", "Palette", "Spec", "axis_of", "figure_of", "mixed"]
 
 Palette = Mapping[str, str]
 Spec = dict[str, Any]
@@ -63,3 +63,25 @@ def figure_of(spec: Spec, *, height: int, autosize: str = "fit") -> Spec:
         **spec,
         "config": {"view": {"stroke": None}, "aria": False, "font": "system-ui, sans-serif"},
     }
+
+
+def mixed(colour: str, other: str, percent: int) -> str:
+    """Return so much of one colour mixed into another, as a browser would.
+
+    Args:
+        colour: A name of a CSS variable, or a colour such as ``#1f5fae``, as the other is.
+        other: What is mixed into it.
+        percent: How much of the first.
+    """
+    if not colour.startswith("#"):
+        return f"color-mix(in srgb, {colour} {percent}%, {other})"
+
+    parts = [
+        round((int(first, 16) * percent + int(second, 16) * (100 - percent)) / 100)
+        for first, second in zip(_channels(colour), _channels(other), strict=True)
+    ]
+    return "#" + "".join(f"{part:02x}" for part in parts)
+
+
+def _channels(colour: str) -> list[str]:
+    return [colour[at : at + 2] for at in (1, 3, 5)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from penstock.page.drawing import PAGE, Palette, Spec, axis_of, figure_of
+from penstock.page.drawing import PAGE, Palette, Spec, axis_of, figure_of, mixed
 from penstock.page.view import ConditionRow, Matrix, TimePoint
 
 __all__ = ["forest_figure", "matrix_figure", "time_figure"]
@@ -13,26 +13,22 @@ _STEPS = 7
 """Colours of the matrix: solid steps, for opacity by data makes printed files huge."""
 
 
-def forest_figure(rows: Sequence[ConditionRow], *, is_share: bool, palette: Palette = PAGE) -> Spec:
+def forest_figure(
+    rows: Sequence[ConditionRow],
+    *,
+    is_share: bool,
+    palette: Palette = PAGE,
+    is_labelled: bool = False,
+) -> Spec:
     """Draw the conditions' intervals; each row is 40 pixels high, as the table's rows are.
 
     Args:
         rows: The conditions, in the order of the table.
         is_share: Whether the axis runs from 0 to 100 %.
         palette: The colours.
+        is_labelled: Whether conditions are named beside their intervals; on the page the table
+            does that.
     """
-    factor = 100 if is_share else 1
-    values = [
-        {
-            "row": at + 0.5,
-            "name": row.name,
-            **{
-                field: None if (value := getattr(row, field)) is None else value * factor
-                for field in ("low", "mean", "high")
-            },
-        }
-        for at, row in enumerate(rows)
-    ]
     scale: Spec = {"domain": [0, 100], "nice": False} if is_share else {"zero": False}
     x = {"type": "quantitative", "scale": scale, "axis": axis_of(palette)}
     y = {
@@ -41,8 +37,11 @@ def forest_figure(rows: Sequence[ConditionRow], *, is_share: bool, palette: Pale
         "scale": {"domain": [0, len(rows)], "reverse": True, "nice": False},
         "axis": None,
     }
+    if is_labelled:
+        y = {"field": "name", "type": "nominal", "sort": None, "axis": _labels(palette)}
+
     spec = {
-        "data": {"name": "rows", "values": values},
+        "data": {"name": "rows", "values": _rows(rows, 100 if is_share else 1)},
         "layer": [
             {
                 "mark": {"type": "rule", "color": palette["accent"], "strokeWidth": 2},
@@ -67,6 +66,20 @@ def forest_figure(rows: Sequence[ConditionRow], *, is_share: bool, palette: Pale
     return figure_of(spec, height=40 * len(rows), autosize="fit-x")
 
 
+def _rows(rows: Sequence[ConditionRow], factor: int) -> list[Spec]:
+    return [
+        {
+            "row": at + 0.5,
+            "name": row.name,
+            **{
+                field: None if (value := getattr(row, field)) is None else value * factor
+                for field in ("low", "mean", "high")
+            },
+        }
+        for at, row in enumerate(rows)
+    ]
+
+
 def matrix_figure(matrix: Matrix, palette: Palette = PAGE) -> Spec:
     """Draw conditions by problems: darker is better, an orange tick where runs failed."""
     cells = _cells(matrix)
@@ -76,14 +89,7 @@ def matrix_figure(matrix: Matrix, palette: Palette = PAGE) -> Spec:
         "type": "nominal",
         "sort": None,
         "scale": {"paddingInner": 0.12},
-        "axis": {
-            "title": None,
-            "labelColor": palette["ink"],
-            "labelFontSize": 12,
-            "labelLimit": 260,
-            "domain": False,
-            "ticks": False,
-        },
+        "axis": _labels(palette),
     }
     tooltip = [{"field": name} for name in ("condition", "problem", "value", "failed")]
     spec = {
@@ -108,10 +114,22 @@ def matrix_figure(matrix: Matrix, palette: Palette = PAGE) -> Spec:
     return figure_of(spec, height=26 * len(matrix.conditions), autosize="fit-x")
 
 
+def _labels(palette: Palette) -> Spec:
+    """Return an axis that names rows and draws nothing else."""
+    return {
+        "title": None,
+        "labelColor": palette["ink"],
+        "labelFontSize": 12,
+        "labelLimit": 260,
+        "labelPadding": 8,
+        "domain": False,
+        "ticks": False,
+    }
+
+
 def _steps(palette: Palette) -> Spec:
     steps = [
-        f"color-mix(in srgb, {palette['accent']} {share}%, {palette['band']})"
-        for share in (0, 15, 32, 49, 66, 83, 100)
+        mixed(palette["accent"], palette["band"], share) for share in (0, 15, 32, 49, 66, 83, 100)
     ]
     scale = {"domain": list(range(_STEPS)), "range": steps}
     return {"field": "step", "type": "ordinal", "legend": None, "scale": scale}
@@ -142,8 +160,21 @@ def _step(value: float | None, low: float, high: float) -> int:
     return min(_STEPS - 1, int(share * _STEPS))
 
 
-def time_figure(points: Sequence[TimePoint], *, is_share: bool, palette: Palette = PAGE) -> Spec:
-    """Draw the mean outcome in the order of the runs, a line for each agent, with its band."""
+def time_figure(
+    points: Sequence[TimePoint],
+    *,
+    is_share: bool,
+    palette: Palette = PAGE,
+    is_labelled: bool = False,
+) -> Spec:
+    """Draw the mean outcome in the order of the runs, a line for each agent, with its band.
+
+    Args:
+        points: Stretches of runs.
+        is_share: Whether they are shown in percent.
+        palette: The colours.
+        is_labelled: Whether a legend names the agents; on the page a sentence does that.
+    """
     factor = 100 if is_share else 1
     values = [
         {
@@ -162,7 +193,8 @@ def time_figure(points: Sequence[TimePoint], *, is_share: bool, palette: Palette
         "scale": {"nice": False},
     }
     y = {"type": "quantitative", "scale": {"zero": False}, "axis": axis_of(palette)}
-    dash = {"field": "agent", "type": "nominal", "legend": None}
+    legend = {"title": None, "labelColor": palette["ink"]} if is_labelled else None
+    dash = {"field": "agent", "type": "nominal", "legend": legend}
     spec = {
         "data": {"values": values},
         "layer": [
