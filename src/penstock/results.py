@@ -283,7 +283,7 @@ def answer_of(spec: RunSpec, outputs_json: str, ended_at: datetime) -> Observati
 
 
 def is_answer(observation: Observation, ended_at: datetime) -> bool:
-    """Tell whether an event of a run that ended then is its answer, which no agent has reported."""
+    """Return whether an event of a run that ended then is its answer, and no agent's own."""
     return observation.meta_json == _OF_AN_ANSWER and observation.timestamp == timestamp(ended_at)
 
 
@@ -297,7 +297,7 @@ def reported_in(result: RunResult) -> Sequence[Observation]:
 
 
 def says_answer(reported: Sequence[Observation], outputs: Mapping[str, Any]) -> bool:
-    """Tell whether an agent has reported its answer itself, so that it needs no event of its own.
+    """Return whether an agent has reported its answer itself, so that it needs no event of its own.
 
     Every other answer has one, in the tables of events, after all that its agent reported.
     """
@@ -307,7 +307,7 @@ def says_answer(reported: Sequence[Observation], outputs: Mapping[str, Any]) -> 
 
 
 def text_of(outputs: Mapping[str, Any]) -> str:
-    """Give the text of an answer: its ``text``, as JSON where that is something else."""
+    """Return the text of an answer: its ``text``, as JSON where that is something else."""
     text = outputs.get("text")
     if type(text) is str:
         return text

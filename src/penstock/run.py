@@ -221,7 +221,7 @@ def resume_study(
 
 
 def _warn(event: StudyStarted) -> None:
-    """Say what a person should know of kept results, also in a notebook."""
+    """Warn of what a person should know of kept results, also in a notebook."""
     for sentence in event.warnings:
         warnings.warn(sentence, UserWarning, stacklevel=2)
 

@@ -124,7 +124,7 @@ class SessionSummary(_Account):
         return self.restored + self.succeeded + self.failed + self.skipped
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the numbers as plain values."""
+        """Return the numbers as plain values."""
         return {**self.model_dump(mode="json"), **_totals(self), "done": self.done}
 
 
@@ -172,7 +172,7 @@ class StudySummary(_Account):
         return self.planned - self.session.done
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the numbers as plain values."""
+        """Return the numbers as plain values."""
         own = self.model_dump(mode="json", exclude={"session"})
         session = self.session.to_dict()
         return {**own, **_totals(self), "remaining": self.remaining, "session": session}

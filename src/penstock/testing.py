@@ -53,7 +53,7 @@ class FakeChatModel:
         self._answers = answers
 
     async def complete(self, request: CompletionRequest) -> Completion:
-        """Give the next answer; a text counts one token a word.
+        """Return the next answer; a text counts one token a word.
 
         Raises:
             ModelError: the one that is due.

@@ -70,7 +70,7 @@ class AdaptiveLimit:
         return int(self._exact)
 
     def grow(self, admitted_at: float, *, is_saturated: bool) -> bool:
-        """Say that something succeeded; returns whether the limit grew.
+        """Count a success; return whether the limit grew.
 
         Args:
             admitted_at: When it was admitted; what was admitted before the last cut says nothing
@@ -92,7 +92,7 @@ class AdaptiveLimit:
     def cut(
         self, admitted_at: float, now: float, reason: str, *, refused: float = 1, of: float = 1
     ) -> bool:
-        """Say that something was refused; returns whether the limit was cut.
+        """Count a refusal; return whether the limit was cut.
 
         Args:
             admitted_at: When it was admitted.
@@ -116,7 +116,7 @@ class AdaptiveLimit:
         return True
 
     def weigh(self, admitted_at: float, *, is_refused: bool, is_saturated: bool = False) -> bool:
-        """Say what became of something; the last cut is weighed by what was in flight then.
+        """Count how something ended; the last cut is weighed by what was in flight then.
 
         Args:
             admitted_at: When it was admitted; what was admitted after the cut does not count.
@@ -252,6 +252,6 @@ class Pause:
         return is_longer
 
     def relax(self, admitted_at: float) -> None:
-        """Say that a request succeeded: the next unstated pause is short again."""
+        """Note that a request succeeded: the next unstated pause is short again."""
         if admitted_at >= self.until:
             self._unstated_s = _FIRST_PAUSE_S

@@ -96,7 +96,7 @@ EMPTY = FrozenDict()
 
 
 def nothing() -> FrozenDict:
-    """Give the empty mapping: a default that pydantic does not copy each time."""
+    """Return the empty mapping: a default that pydantic does not copy each time."""
     return EMPTY
 
 

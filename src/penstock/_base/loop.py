@@ -158,7 +158,7 @@ async def leave_tasks_behind(patience_s: float) -> None:
 
 
 def call_soon_from_threads() -> Callable[..., None]:
-    """Give a function by which any thread has this event loop call something soon, in order.
+    """Return a function by which any thread has this event loop call something soon, in order.
 
     The thread does not wait for it. Where the loop is closed, nothing is called.
     """
@@ -187,6 +187,6 @@ def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> 
 
 
 def task_from_threads() -> Callable[[], Any]:
-    """Give a function by which any thread sees which task of this event loop makes a step now."""
+    """Return a function by which any thread sees which task of this event loop makes a step now."""
     loop = asyncio.get_running_loop()
     return lambda: asyncio.current_task(loop)

@@ -62,13 +62,13 @@ def redacted(text: str) -> str:
 
 
 def looks_like_key(text: str) -> bool:
-    """Tell whether a text is, or holds, what looks like a key."""
+    """Return whether a text is, or holds, what looks like a key."""
     return _KEY_LIKE.search(text) is not None or _BEARER.search(text) is not None
 
 
 @lru_cache(maxsize=1024)
 def names_secret(name: str) -> bool:
-    """Tell whether a field of this name holds a secret."""
+    """Return whether a field of this name holds a secret."""
     return _SECRET_NAME.fullmatch(name) is not None
 
 
@@ -189,7 +189,7 @@ def _without(forms: list[str], text: str) -> str:
 
 
 def _is_random(key: str) -> bool:
-    """Tell whether a key is more than words: long, of letters and digits."""
+    """Return whether a key is more than words: long, of letters and digits."""
     has_letters = any(character.isalpha() for character in key)
     return len(key) >= _SHORTEST_RANDOM and has_letters and any(map(str.isdigit, key))
 
@@ -201,7 +201,7 @@ def _forms_of(key: str) -> list[str]:
 
 
 def _encoded_forms_of(key: str) -> Iterator[str]:
-    """Give what a key becomes in base64, wherever in the encoded text it begins."""
+    """Yield what a key becomes in base64, wherever in the encoded text it begins."""
     data = key.encode("utf-8", "replace")
     for before in range(3):
         most_bits = 8 * (before + len(data))

@@ -101,7 +101,7 @@ class _Call(Generic[Result]):
             self._raised = error
 
     def end(self) -> None:
-        """Say that the call has ended; in the thread."""
+        """Note that the call has ended; in the thread."""
         self._call_soon(self.ended.set)
 
     def outcome(self) -> Result:

@@ -203,7 +203,7 @@ def _steps(answer: Any, output: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _errors_of_steps(answer: Any, output: Mapping[str, Any]) -> str | None:
-    """Say what went wrong where a workflow says it of its steps alone."""
+    """Return what went wrong where a workflow says it of its steps alone."""
     errors = {name: _attribute(step, "error") for name, step in _steps(answer, output).items()}
     return "; ".join(f"{name}: {error}" for name, error in errors.items() if error) or None
 
@@ -220,7 +220,7 @@ def _responses(answer: Any, output: Mapping[str, Any]) -> list[Any]:
 
 
 def _model(responses: list[Any]) -> dict[str, str]:
-    """Say which model answered: the last one that was asked."""
+    """Return which model answered: the last one that was asked."""
     found: dict[str, str] = {}
     for response in responses:
         said = {

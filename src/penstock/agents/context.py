@@ -127,7 +127,7 @@ class RunContext:
         return self.stream("agent")
 
     def stream(self, role: Literal["agent", "environment", "evaluator"]) -> Generator:
-        """Give the random numbers of one role in this run; no role draws from another's.
+        """Return the random numbers of one role in this run; no role draws from another's.
 
         What an agent draws then changes neither the environment it acts in nor how it is scored:
         with paired seeds, every agent meets the same environment.
@@ -156,7 +156,7 @@ class RunContext:
         return self._log
 
     def limiter(self, name: str) -> anyio.CapacityLimiter:
-        """Give a limit that all runs of the study share: ``async with ctx.limiter("api"): ...``.
+        """Return a limit that all runs of the study share: ``async with ctx.limiter("api"): ...``.
 
         Raises:
             BindingError: the runner was given no limit of that name.
@@ -172,7 +172,7 @@ class RunContext:
             ) from None
 
     def model(self, name: str) -> ModelInHand:
-        """Give a model that the study declares under ``models``: ``await model.chat("Hello")``.
+        """Return a model that the study declares under ``models``: ``await model.chat("Hello")``.
 
         What it is asked goes through the endpoint's gate, the study's budget and its response
         cache, and adds up in this run. It is for async agents.
@@ -295,7 +295,7 @@ class RunContext:
         return later
 
     def end(self) -> None:
-        """Say that the attempt is over: an agent left behind reports to nobody."""
+        """End the attempt: an agent that is left behind reports nothing from now on."""
         with self._lock:
             self._is_over = True
 

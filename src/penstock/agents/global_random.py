@@ -66,7 +66,7 @@ class GlobalRandom(NamedTuple):
 
 @cache
 def global_random() -> GlobalRandom:
-    """Give the process's global generators.
+    """Return the process's global generators.
 
     numpy is imported here: an agent that imports it in the middle of a step would otherwise draw
     from a generator that nobody has seeded.
@@ -198,7 +198,7 @@ def _stdlib_by_block() -> _OneGenerator:
 
 
 def _numpy_by_block(gauss_offset: int) -> tuple[_OneGenerator, Callable[[], Any]]:
-    """Give what gives a mark of its state too, which is equal only as long as nobody draws."""
+    """Return what gives a mark of its state too, which is equal only as long as nobody draws."""
     from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
     singleton = _numpy_singleton()
@@ -263,7 +263,7 @@ def _stdlib_is_proved() -> bool:
 
 
 def _numpy_is_proved() -> int | None:
-    """Give where the kept deviate lies within a `RandomState`, or None where nothing is proved."""
+    """Return where a `RandomState` keeps its deviate, or None where that is not proved."""
     from numpy.random import MT19937, RandomState  # noqa: PLC0415 - as above
 
     bits = MT19937(1)

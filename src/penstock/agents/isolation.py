@@ -29,7 +29,7 @@ Answer = TypeVar("Answer")
 
 
 def isolated(call: Callable[..., Coroutine[Any, Any, Answer]]) -> Callable[..., Awaitable[Answer]]:
-    """Give every call of an async function global random states of its own.
+    """Return an async function whose every call has global random states of its own.
 
     Args:
         call: An async function whose first argument is the `RunContext`.
@@ -148,7 +148,7 @@ class _Run(_Stepped[Answer]):
                 loop.set_task_factory(self._host_factory)
 
     def _say_shared(self, waited_s: float) -> None:
-        """Say once that what the run draws from now on may not be its own."""
+        """Warn once that what the run draws from now on may not be its own."""
         if not self._has_shared:
             self._has_shared = True
             self._ctx.log.warning("agent.random_not_isolated", waited_s=waited_s)

@@ -51,12 +51,12 @@ class _Marked:
 
 
 def agent(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that a function of one parameter is an agent and takes the `RunContext`."""
+    """Mark a function of one parameter as an agent that takes the `RunContext`."""
     return _Marked(function, is_builder=False)
 
 
 def per_condition(builder: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that a function takes a `Condition` and returns an agent; it is called for each run."""
+    """Mark a function that takes a `Condition` and returns an agent; it is called for each run."""
     return _Marked(builder, is_builder=True)
 
 
@@ -282,7 +282,7 @@ def _signature(function: Callable[..., Any]) -> str:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Tell whether calling a function, or an object, gives something to await."""
+    """Return whether calling a function, or an object, gives something to await."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
         getattr(function, "__call__", None)  # noqa: B004 - an object whose __call__ is async
     )

@@ -56,7 +56,7 @@ class WorkerFunction:
 
 
 def in_worker_process(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that a plain function is an agent that runs in a worker process.
+    """Mark a plain function as an agent that runs in a worker process.
 
     Use it for blocking agents that draw from the global ``random`` or ``numpy.random``, or that
     keep the processor busy: there both generators are seeded with the run's seed before each run.
@@ -123,7 +123,7 @@ def _asked_for(name: str, function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _place(name: str, function: Callable[..., Any]) -> tuple[str, str]:
-    """Tell where a worker finds the function: its module, or the module's file, and its name."""
+    """Return where a worker finds the function: its module, or the module's file, and its name."""
     if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
         raise BindingError(
             f"agent {name!r} is {function!r}, which is no plain function; in_worker_process is for "

@@ -13,7 +13,7 @@ _MOST_LINES = 3
 
 
 def finding_lines(analysis: Analysis) -> list[str]:
-    """Say what came of a study, in at most three lines.
+    """Return what came of a study, in at most three lines.
 
     A line for each hypothesis; where none is declared, for each factor its clearest difference;
     where nothing is compared, for each condition its estimate. Where there is none, why.
@@ -39,7 +39,7 @@ def finding_lines(analysis: Analysis) -> list[str]:
 
 
 def _differences(outcome: OutcomeAnalysis) -> Iterator[str]:
-    """Say of each factor which of its levels differ most clearly."""
+    """Yield for each factor which of its levels differ most clearly."""
     clearest: dict[str, Contrast] = {}
     for contrast in outcome.contrasts.values():
         known = clearest.get(contrast.factor)

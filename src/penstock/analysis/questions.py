@@ -194,7 +194,7 @@ def _by_dunnett(
 
 
 def _why_holm(plan: AnalysisPlan | None) -> str | None:
-    """Say why a declared policy is not the one that is used."""
+    """Return why a declared policy is not the one that is used."""
     if plan is None or plan.multiple_comparison_policy is None:
         return None
 

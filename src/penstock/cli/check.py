@@ -35,7 +35,7 @@ def check(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say everything that is wrong with a study; nothing is run or written."""
+    """Print everything that is wrong with a study; nothing is run or written."""
     found = _checked(study, output_dir)
     if json:
         emit(found)

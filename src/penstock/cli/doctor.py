@@ -23,7 +23,7 @@ def doctor(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Say what is wrong with a study's directory and what to do; nothing is changed."""
+    """Print what is wrong with a study's directory and what to do; nothing is changed."""
     from penstock.cli import crash
     from penstock.cli.directory_records import Diagnosed, Found
     from penstock.cli.target import find_directory

@@ -52,7 +52,7 @@ def forecast_lines(found: Iterable[Forecast], *, is_rest: bool) -> Iterator[str]
 
 
 def cost_in_words(found: Forecast) -> str:
-    """Say what one call uses: ``12 to 212 tokens, $0.0001 to $0.0020``."""
+    """Return what one call uses: ``12 to 212 tokens, $0.0001 to $0.0020``."""
     return f"{_tokens(found)}, {_cost(found)}"
 
 

@@ -156,7 +156,7 @@ def faults_of(error: ValidationError) -> tuple[str, ...]:
 
 
 def tell_faults(faults: Sequence[str]) -> None:
-    """Tell a person what keeps a study from being run, a line each."""
+    """Print what keeps a study from being run, a line each."""
     say(*(f"error: {fault}" for fault in faults))
     if len(faults) > 1:
         say(f"the study cannot be run: {counted(len(faults), 'error')}")

@@ -116,7 +116,7 @@ def _told(found: Previewed, planned: int) -> Iterator[str]:
 
 
 def _given(found: Previewed) -> Iterator[str]:
-    """Say what the context of a Python agent holds."""
+    """Yield what the context of a Python agent holds."""
     problem = found.problem
     if brief := problem.get("brief"):
         yield f"  ctx.problem.brief = {brief!r}"

@@ -54,7 +54,7 @@ def readiness(target: Target) -> Readiness:
 
 
 def is_in_use(directory: Path) -> bool:
-    """Tell whether a study is being run in a directory now."""
+    """Return whether a study is being run in a directory now."""
     try:
         return is_held(directory)
     except OSError:  # one may not look
@@ -62,7 +62,7 @@ def is_in_use(directory: Path) -> bool:
 
 
 def standing_in_words(done: int, left: int, unscored: int = 0, left_out: int = 0) -> str:
-    """Say what is done and what is left of a plan; nothing where nothing is done or left out."""
+    """Return what is done and what is left of a plan; nothing where nothing is done or left out."""
     if not (done or unscored or left_out):
         return ""
 

@@ -62,7 +62,7 @@ def run(named: str | None, request: RunRequest) -> None:
 
 
 def tell_rounding(runner: StudyRunner, only: Selection) -> None:
-    """Say where a limit was rounded up, and why."""
+    """Print where a limit was rounded up, and why."""
     limit, chosen = only.limit, choose(runner.plan, only).count(1) if only.limit else 0
     if limit is not None and chosen > limit:
         say(
@@ -199,7 +199,7 @@ class _Session:
             return None
 
     def _sum_up(self, code: ExitCode, concluded: Conclusion | None) -> None:
-        """Say what came of it, where the results are, and what to do next."""
+        """Print what came of it, where the results are, and what to do next."""
         summary = self._runner.summary
         say(
             f"{summary.study_id}: {_state(summary, code, self._runner.left_out)}",

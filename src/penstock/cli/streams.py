@@ -42,15 +42,15 @@ class Outlet(io.BufferedIOBase):
         self._lock = threading.RLock()  # a signal's handler may write while we do
 
     def fileno(self) -> int:
-        """Give the descriptor."""
+        """Return the descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Tell whether a person watches."""
+        """Return whether a person watches."""
         return os.isatty(self._descriptor)
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True: it can be written to."""
         return True
 
     def write(self, data: Any) -> int:
@@ -101,7 +101,7 @@ class ToStderr(io.TextIOBase):
     """
 
     def writable(self) -> bool:
-        """Tell that it can be written to."""
+        """Return True: it can be written to."""
         return True
 
     def write(self, text: str) -> int:

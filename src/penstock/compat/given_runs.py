@@ -152,7 +152,7 @@ class GivenPlan(Plan):
         ]
 
     def seed_of(self, *_: object) -> None:
-        """Tell that seeds are given."""
+        """Do nothing: seeds are given."""
 
     def at(self, position: int) -> RunSpec:
         """Return the run at a position."""

@@ -28,11 +28,11 @@ class SignificanceReport(Protocol):
     """An analysis that can be told: what `render_significance_brief` takes beside rows."""
 
     def to_significance_rows(self) -> Iterable[Mapping[str, Any]]:
-        """Give a mapping for each test: ``test``, ``outcome``, ``p_value``, ``effect_size``."""
+        """Return a mapping for each test: ``test``, ``outcome``, ``p_value``, ``effect_size``."""
 
 
 def render_markdown_summary(study: Study, run_results: Iterable[RunResult]) -> str:
-    """Say what a study asked, and how its runs ended.
+    """Return what a study asked, and how its runs ended.
 
     Args:
         study: The study.
@@ -60,7 +60,7 @@ def render_markdown_summary(study: Study, run_results: Iterable[RunResult]) -> s
 def render_significance_brief(
     analysis_rows: Iterable[Mapping[str, Any]] | SignificanceReport,
 ) -> str:
-    """Say what came of tests: one line each, with its p value and effect size.
+    """Return what came of tests: one line each, with its p value and effect size.
 
     Args:
         analysis_rows: A mapping for each test (``test``, ``outcome``, ``p_value``,
@@ -111,7 +111,7 @@ def render_methods_scaffold(study: Study) -> str:
 
 
 def render_codebook(study: Study, conditions: Sequence[Condition]) -> str:
-    """Say what the names in the tables stand for: levels, conditions, outcomes."""
+    """Return what the names in the tables stand for: levels, conditions, outcomes."""
     levels = (
         f"`{factor.name}` = {_written(level.value)}: {level.label}"
         for factor in study.factors

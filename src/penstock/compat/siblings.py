@@ -45,7 +45,7 @@ def find(kind: Kind, name: str) -> Any | None:
 
 
 def where_else(kind: Kind) -> str:
-    """Say for an error whether a name could have come from a sibling package."""
+    """Return, for an error, whether a name could have come from a sibling package."""
     package = _AGENTS if kind == "agent" else _PROBLEMS
     if _is_installed(package):
         return f"{package} is installed and has no {kind} of that name either"

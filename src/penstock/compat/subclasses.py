@@ -174,7 +174,7 @@ class Study(model.Study):
     __hash__ = model.Study.__hash__
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether another study, of this class or penstock's own, declares the same."""
+        """Return whether another study, of this class or penstock's own, declares the same."""
         return isinstance(other, model.Study) and self.model_dump() == other.model_dump()
 
     def __setattr__(self, name: str, value: Any) -> None:

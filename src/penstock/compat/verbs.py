@@ -55,7 +55,7 @@ class DoeKind(StrEnum):
 
 @_older
 def validate_study(study: StudyArgument) -> None:
-    """Say everything that is wrong with what a study declares; `check` also loads its agents."""
+    """Print everything that is wrong with what a study declares; `check` also loads its agents."""
     from penstock.cli.target import find_study
     from penstock.errors import ValidationError
     from penstock.planning import validation

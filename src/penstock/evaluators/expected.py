@@ -30,7 +30,7 @@ class ExpectedError(ValueError):
         self._value = value
 
     def sentence(self, problem: Problem) -> str:
-        """Say which problem it is, what it expects, and what is wrong with that."""
+        """Return which problem it is, what it expects, and what is wrong with that."""
         if self._value is MISSING:
             return f"problem {problem.problem_id!r} {self.reason}"
 

@@ -232,7 +232,7 @@ def _is_verdict(name: object, metric: str) -> bool:
 
 
 def _says(line: str, word: str) -> bool:
-    """Tell whether a line is nothing but a word."""
+    """Return whether a line is nothing but a word."""
     stripped = line.strip(" \t*_`\"'()[].,:;!#")
     return stripped == word or (len(word) > 1 and stripped.casefold() == word.casefold())
 

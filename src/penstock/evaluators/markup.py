@@ -44,7 +44,7 @@ def plain(text: str) -> str:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Give what stands in the last ``\boxed{...}`` of a text, or None where there is none.
+    r"""Return what stands in the last ``\boxed{...}`` of a text, or None where there is none.
 
     Braces inside are kept; a box that is never closed reaches to the end of its line.
     """

@@ -64,7 +64,7 @@ def read_front(text: str, start: int, end: int) -> Front | None:
 
 
 def _is_sign(text: str, before: re.Match[str], end: int) -> bool:
-    """Tell a sign from a hyphen, the dash of a range or of a list, and from a subtraction."""
+    """Distinguish a sign from a hyphen, a dash of a range or of a list, and a subtraction."""
     at, sign = before.start("sign"), before["sign"]
     ahead = text[max(0, at - REACH) : at]
     last = ahead.rstrip(" \xa0")[-1:]

@@ -75,7 +75,7 @@ def last_number(text: str, decimal: str = ".") -> Number | None:
 def are_equal(
     found: Number, expected: Number, *, tolerance: float, relative_tolerance: float | None
 ) -> bool:
-    """Tell whether two numbers that have a value are the same.
+    """Return whether two numbers that have a value are the same.
 
     A percentage equals its hundredth, and beside a number from 1 on, which may be a percentage
     whose sign was left out, the number before its sign as well.
@@ -100,7 +100,7 @@ def are_equal(
 
 
 def _pairs(found: Number, expected: Number) -> Iterator[tuple[Decimal, Decimal]]:
-    """Give the values to compare: more than one pair where a percentage meets a plain number."""
+    """Yield the values to compare: more than one pair where a percentage meets a plain number."""
     value, right = found.value, expected.value
     if value is None or right is None:
         return
@@ -151,7 +151,7 @@ _HAS_NO_VALUE_BEFORE = re.compile(
 
 
 def _is_in_a_name(text: str, at: int) -> bool:
-    """Tell the digits of ``CO2``, ``GPT-4``, ``x_1`` and ``m^2`` from a number."""
+    """Distinguish the digits of ``CO2``, ``GPT-4``, ``x_1`` and ``m^2`` from a number."""
     before = text[at - 1] if at else " "
     if before in "_-" and at > 1:
         return text[at - 2].isalnum() if before == "_" else text[at - 2].isalpha()

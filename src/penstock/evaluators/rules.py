@@ -77,7 +77,7 @@ def rule_of(
     base_dir: Path | None,
     models: Mapping[str, Model] = EMPTY,
 ) -> Rule:
-    """Tell what the scores of a declared evaluator are made by.
+    """Return what the scores of a declared evaluator are made by.
 
     Args:
         name: The evaluator's name.
@@ -114,18 +114,18 @@ def declaration_of(declared: EvaluatorDeclaration, models: Mapping[str, Model] =
 
 
 def rule_of_problem(function: Callable[..., Any], base_dir: Path | None) -> Rule:
-    """Tell what the scores of the evaluator that comes with a problem are made by."""
+    """Return what the scores of the evaluator that comes with a problem are made by."""
     source = code_fingerprint(function, base_dir)
     return Rule(PROBLEM_EVALUATOR, "{}", 0, source, _is_free(function))
 
 
 def _is_free(function: Any) -> bool | None:
-    """Tell what can be told of a function's cost before it is called: nothing where it is plain."""
+    """Return what is known of a function's cost before it is called: nothing of a plain one."""
     return False if is_async(function) or _holds_model(function) else None
 
 
 def _holds_model(function: Any) -> bool:
-    """Tell whether a function has a model at hand: in itself, its closure or its arguments."""
+    """Return whether a function has a model at hand: in itself, its closure or its arguments."""
     held = [*getattr(function, "args", ()), *getattr(function, "keywords", {}).values()]
     held += filled_cells(function).values()
     held += list(getattr(function, "__dict__", {}).values())

@@ -62,7 +62,7 @@ class ScoreReader(NamedTuple):
                 raise self._refusal(scores, f"{metric} is {value!r}")
 
     def _is_row(self, scores: Mapping[str, Any]) -> bool:
-        """Tell a row in full from a mapping of metrics, one of which may be called ``value``."""
+        """Return a row in full from a mapping of metrics, one of which may be called ``value``."""
         if scores.keys() & {"metric_name", "metric_value"}:
             return True
 

@@ -117,7 +117,7 @@ def _without_punctuation_at_ends(text: str) -> str:
 
 
 def contains_text(text: str, wanted: str, *, whole_words: bool = True) -> bool:
-    """Tell whether a text is in another, by default not within a longer word.
+    """Return whether a text is in another, by default not within a longer word.
 
     ``no`` is not in ``nothing``. In scripts that write words joined, such as Chinese, a text may
     stand anywhere.
@@ -137,7 +137,7 @@ def contains_text(text: str, wanted: str, *, whole_words: bool = True) -> bool:
 
 
 def _is_inside_a_word(text: str, at: int) -> bool:
-    """Tell whether a word goes on at a place; scripts without capitals may write words joined."""
+    """Return whether a word goes on at a place; scripts without capitals may write words joined."""
     return 0 < at < len(text) and _is_of_a_word(text[at - 1]) and _is_of_a_word(text[at])
 
 

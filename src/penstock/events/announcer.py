@@ -24,7 +24,7 @@ class Announcer:
         self._makers: dict[type[Event], Callable[..., Event]] = {}
 
     def __call__(self, kind: type[Event], **fields: Any) -> None:
-        """Say that something happened: a class of events, and the fields of its own."""
+        """Publish an event of a class, with the fields of its own."""
         seq = next(self._seq)
         if self._bus.has_readers(kind):
             make = self._makers.get(kind) or self._makers.setdefault(kind, unchecked(kind))

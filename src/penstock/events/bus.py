@@ -198,7 +198,7 @@ class EventBus:
         return stream
 
     def has_readers(self, kind: type[Event]) -> bool:
-        """Tell whether anyone reads events of a class; one that nobody reads need not be made."""
+        """Return whether anyone reads events of a class; one that nobody reads need not be made."""
         return bool(self._route(kind))
 
     def publish(self, event: Event) -> None:

@@ -69,7 +69,7 @@ class Analysable:
         """Says in SQL which rows of ``runs``, and of ``attempt``, can be analysed."""
 
     def run_pairs(self) -> Iterator[Pair]:
-        """Give the rows of ``runs.csv``, whose readers want a number where none is known."""
+        """Yield the rows of ``runs.csv``, whose readers want a number where none is known."""
         model, outcome = RUN_COLUMNS.index("model_name"), RUN_COLUMNS.index("primary_outcome")
         known = [f"coalesce({name}, 0)" if name in AMOUNTS else name for name in RUN_COLUMNS]
         columns = f"{', '.join(known)}, {self.condition}"
@@ -80,7 +80,7 @@ class Analysable:
             yield row, _with_number(row, outcome) if is_kept else None
 
     def event_pairs(self) -> Iterator[Pair]:
-        """Give the rows of ``events.csv``, after those of the runs."""
+        """Yield the rows of ``events.csv``, after those of the runs."""
         places = [EVENT_COLUMNS.index(name) for name in ("timestamp", "text", "meta_json")]
         for *cells, started_at, is_kept in self._of_runs(
             EVENTS_IN_ORDER, *EVENT_COLUMNS, "run_start_time"
@@ -97,7 +97,7 @@ class Analysable:
                 yield row, _changed(row, dict(zip(places, changed, strict=True)))
 
     def evaluation_pairs(self) -> Iterator[Pair]:
-        """Give the rows of ``evaluations.csv``, after those of the runs."""
+        """Yield the rows of ``evaluations.csv``, after those of the runs."""
         evaluator, metric, value, notes = map(
             EVALUATION_COLUMNS.index,
             ("evaluator_id", "metric_name", "metric_value", "notes_json"),

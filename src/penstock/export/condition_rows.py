@@ -44,7 +44,7 @@ def write_conditions(
 def condition_table(
     store: StoreReader, cell: Callable[[Any], Any] | None = None, unassigned: Any = ""
 ) -> tuple[list[str], Iterator[list[Any]]]:
-    """Give the header and the rows of the conditions of a store, in design order.
+    """Return the header and the rows of the conditions of a store, in design order.
 
     Args:
         store: Where the conditions are.

@@ -73,7 +73,7 @@ _MARK = b"PAR1"
 
 
 def is_broken(path: Path) -> bool:
-    """Tell whether there is a file whose footer, which says what is in it, cannot be read."""
+    """Return whether there is a file whose footer, which says what is in it, cannot be read."""
     if not path.is_file():
         return False
 
@@ -139,7 +139,7 @@ def _kind(store: StoreReader, name: str) -> str:
 
 
 def _conditions(store: StoreReader) -> tuple[dict[str, str], Iterator[Sequence[Any]]]:
-    """Give what `_write` takes: a column of levels that are all of one type has that type."""
+    """Return what `_write` takes: a column of levels that are all of one type has that type."""
     header, rows = condition_table(store, unassigned=None)
     held: dict[str, set[str]] = {name: set() for name in header}
     for row in rows:

@@ -186,7 +186,7 @@ def _make(library: Any, provider: str, options: dict[str, Any]) -> Any:
 
 
 async def _payload_of(response: Any) -> tuple[dict[str, Any], float | None]:
-    """Give the answer as plain values, and when its first token came where it is streamed."""
+    """Return the answer as plain values, and when its first token came where it is streamed."""
     if not hasattr(response, "__aiter__"):
         return response.model_dump(), None
 

@@ -56,7 +56,7 @@ def cache_key(
     attempt: int,
     call: int | str,
 ) -> dict[str, Any]:
-    """Say what makes two calls the same: everything that is asked, and for which call.
+    """Return what makes two calls the same: everything that is asked, and for which call.
 
     Replicates are repeated measurements; without their number in the key the second would be a
     copy of the first.
@@ -247,7 +247,7 @@ class ResponseCache:
 
 
 def _is_worth_keeping(completion: Completion) -> bool:
-    """Tell whether an answer ended as one does; a stream that says nothing may have broken off."""
+    """Return whether an answer ended as one does; a stream that does not say may be broken."""
     is_whole = completion.finish_reason is None and completion.first_token_s is None
     return is_whole or ending_of(completion.finish_reason).is_known
 

@@ -264,7 +264,7 @@ class Caller:
         )
 
     def _tell(self, ctx: RunContext, completion: Completion) -> None:
-        """Say once what is odd about an answer that is kept all the same."""
+        """Log once what is odd about an answer that is kept all the same."""
         if not ending_of(completion.finish_reason).is_known:
             self._record(ctx, unknown_endings=1)
             self._endpoints.tell_once(
@@ -287,7 +287,7 @@ _BILLED = ("input_tokens", "output_tokens", "uncounted_tokens")
 
 
 def _is_prompt_cut(request: CompletionRequest, usage: Usage) -> bool:
-    """Tell whether the provider seems to have read only a part of the prompt, as Ollama does."""
+    """Return whether the provider seems to have read only a part of the prompt, as Ollama does."""
     asked = prompt_tokens(request)
     is_long = asked > _LONG_PROMPT_TOKENS and not usage.is_estimated
     return is_long and usage.input_tokens * _MOST_OVERESTIMATED < asked

@@ -130,7 +130,7 @@ def _arguments(written: str) -> Any:
 
 
 def _written(completion: Completion) -> dict[str, str]:
-    """Give what a model wrote although it is not an answer: it was paid for."""
+    """Return what a model wrote although it is not an answer: it was paid for."""
     said = {
         "refusal": completion.refusal,
         "unused_text": completion.text,
@@ -140,7 +140,7 @@ def _written(completion: Completion) -> dict[str, str]:
 
 
 def _describe(ctx: RunContext, completion: Completion) -> None:
-    """Say in the run who answered; what the provider did not say is left out."""
+    """Record who answered; what the provider did not say is left out."""
     ending = ending_of(completion.finish_reason)
     told = {
         "model_name": completion.model or None,

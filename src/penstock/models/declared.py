@@ -199,7 +199,7 @@ class DeclaredModels:
 def _template_errors(
     declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
 ) -> Iterator[str]:
-    """Say each fault once, with the first run that it shows in."""
+    """Yield each fault once, with the first run that it shows in."""
     found: dict[tuple[str, str], list[str]] = {}
     for place, scope in _places(declared, plan, problems):
         for fault in declared.requests.faults(scope):
@@ -219,7 +219,7 @@ def _scopes(
 def _places(
     declared: _Declared, plan: Plan, problems: Mapping[str, Problem]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Give a scope for every condition, and one for every problem, with its name."""
+    """Yield a scope for every condition, and one for every problem, with its name."""
     cells = [
         (cell, start)
         for cell, start in zip(plan.cells, plan.starts, strict=False)

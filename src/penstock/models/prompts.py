@@ -130,7 +130,7 @@ class Template:
         return self._compiled is None
 
     def value(self, scope: Mapping[str, Any]) -> Any:
-        """Give what the text stands for: where it is one expression alone, that one's value.
+        """Return what the text stands for: where it is one expression alone, that one's value.
 
         So a level that is a number, a flag or null stays what it is.
 

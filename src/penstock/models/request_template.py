@@ -100,7 +100,7 @@ class RequestTemplate:
             raise PromptError(f"{self.who}: {error}") from error
 
     def fields(self, scope: Mapping[str, Any], seed: int) -> dict[str, Any]:
-        """Give all fields of the request of a run but for its messages.
+        """Return all fields of the request of a run but for its messages.
 
         Args:
             scope: What the templates may name.
@@ -182,7 +182,7 @@ class RequestTemplate:
 
 
 def _sources(options: ChatOptions) -> Iterator[tuple[str, str]]:
-    """Give every text of what is asked that may be a template, and its path."""
+    """Yield every text of what is asked that may be a template, and its path."""
     for field in (*_TEXTS, *_NUMBERS, *_COUNTS):
         source = getattr(options, field)
         if isinstance(source, str):

@@ -38,7 +38,7 @@ class Conclusion(NamedTuple):
 
 
 def conclude(directory: Path, study: Study, *, wants_report: bool = True) -> Conclusion:
-    """Say what came of a study, and write its report where it has changed since the last one.
+    """Return what came of a study, and write its report where it has changed since the last one.
 
     Args:
         directory: The study's output directory.

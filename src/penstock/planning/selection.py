@@ -131,7 +131,7 @@ def _block_of(plan: Plan, position: int) -> tuple[str, int]:
 
 
 def _holds(cell: Cell, wanted: Iterable[str]) -> bool:
-    """Tell whether a condition is among those that are wanted; all are where none is."""
+    """Return whether a condition is among those that are wanted, or none is named."""
     condition = cell.condition
     assigned = {**condition.factor_assignments, **condition.block_assignments}
     pairs = {f"{name}={value}" for name, value in assigned.items()}

@@ -46,7 +46,7 @@ class Refusal(NamedTuple):
 
 
 def refusal_of(result: RunResult) -> Refusal | None:
-    """Tell whether an attempt failed because too many are in flight.
+    """Return whether an attempt failed because too many are in flight.
 
     It did where its error says how long to wait (``retry_after_s``), has the HTTP status 429, 503
     or 529, or is of a class that is named after a rate limit. It did not where its call went
@@ -149,7 +149,7 @@ class AutomaticLimit:
         return self._pause.until
 
     def started(self, run_id: str, now: float) -> None:
-        """Say that an attempt at a run began."""
+        """Note that an attempt at a run began."""
         self._started[run_id] = now
         if len(self._started) >= self.value:
             self._full_at = now
@@ -157,7 +157,7 @@ class AutomaticLimit:
     def ended(
         self, run_id: str, now: float, *, refusal: Refusal | None = None, succeeded: bool = True
     ) -> None:
-        """Say that an attempt ended.
+        """Note that an attempt ended.
 
         Args:
             run_id: Of which run.

@@ -41,7 +41,7 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
 
 
 def error_of_parts(errors: Sequence[BaseException], failure: RunError | None) -> RunError:
-    """Say what beside an answer could not be stored; it fails nothing, for the answer is kept.
+    """Return what beside an answer could not be stored; it fails nothing, for the answer is kept.
 
     Args:
         errors: Why not, one for each part.
@@ -89,7 +89,7 @@ _HTTP_STATUSES = range(100, 600)
 
 
 def cancelled_by(error: BaseException) -> StudyCancelled:
-    """Say that the study was cancelled, and what an agent or a client made of it."""
+    """Return what says that a study was cancelled, and what an agent or a client made of it."""
     cancelled = StudyCancelled()
     cancelled.__cause__ = None if isinstance(error, StudyCancelled) else error
     return cancelled

@@ -149,7 +149,7 @@ def primary_outcome(
 
 
 def whose_outcome(gathered: Gathered) -> Mapping[str, str]:
-    """Say in a run's provenance where its agent measured its primary outcome itself."""
+    """Return the provenance of a run whose agent measured its primary outcome itself."""
     return OWN_OUTCOME if PRIMARY in gathered.metrics else EMPTY
 
 

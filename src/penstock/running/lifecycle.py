@@ -298,6 +298,6 @@ class Lifecycle:
             self._say_observed(ctx)
 
     def _say_observed(self, ctx: RunContext, observed: Sequence[Observation] | None = None) -> None:
-        """Say what was observed and is not yet said, in order, and before the end of its run."""
+        """Announce what was observed and is not yet announced, before the end of its run."""
         for observation in ctx.unannounced(observed):
             self._announce(RunObserved, run_id=observation.run_id, observation=observation)

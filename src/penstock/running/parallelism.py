@@ -47,7 +47,7 @@ def _checked(limit: int) -> int:
 
 
 def most_in_flight() -> int:
-    """Tell to how many runs an automatic limit may grow: each may hold a connection open."""
+    """Return how many runs an automatic limit may grow to: each may hold a connection open."""
     with suppress(ImportError):  # POSIX only
         import resource  # noqa: PLC0415
 
@@ -116,7 +116,7 @@ class Parallelism:
         self.say(self._scheduler.limit, _BY_HOST)
 
     def gate(self) -> Awaitable[None] | None:
-        """Give what the next run must wait for: the end of a pause, or None."""
+        """Return what the next run must wait for: the end of a pause, or None."""
         if self._automatic is None:
             return None
 
@@ -146,5 +146,5 @@ class Parallelism:
                 self._scheduler.limit = automatic.value
 
     def say(self, limit: int, reason: str, *, endpoint: str | None = None) -> None:
-        """Say that a limit changed: that of the runs, or of the calls to an endpoint."""
+        """Announce that a limit changed: that of the runs, or of the calls to an endpoint."""
         self._announce(LimitChanged, limit=limit, reason=reason, endpoint=endpoint)

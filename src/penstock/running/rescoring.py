@@ -105,7 +105,7 @@ def _merged(
 def _rows_of(
     scored: Iterable[Scored], evaluations: Sequence[Evaluation]
 ) -> Iterator[Sequence[Evaluation]]:
-    """Give the rows of each evaluator that has scored."""
+    """Yield the rows of each evaluator that has scored."""
     begin = 0
     for each in scored:
         yield evaluations[begin : begin + each.rows]

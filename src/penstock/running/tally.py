@@ -46,7 +46,7 @@ class Tally:
     """By how much the whole study's counts of runs have changed in this session."""
 
     def begin(self, opening: StudySummary) -> None:
-        """Say where the study stands, and what the session keeps, before anything is counted."""
+        """Take over where the study stands, and what is kept, before anything is counted."""
         self.opening, self.restored = opening, opening.session.restored
 
     def count(
@@ -102,7 +102,7 @@ class Tally:
         self._spend(earlier, "judge", sign=-1)
 
     def copy(self) -> Tally:
-        """Give another tally with these counts."""
+        """Return another tally with these counts."""
         return replace(self, gained=self.gained.copy())
 
     def _count_attempt(self, result: RunResult) -> None:

@@ -23,7 +23,7 @@ class SlidingWindow:
         self._used = 0
 
     def wait_s(self, now_s: float, amount: int) -> float:
-        """Tell how long until an amount fits: 0 if it does now, infinity if it never will."""
+        """Return how long until an amount fits: 0 if it does now, infinity if it never will."""
         self._forget(now_s)
         if amount > self.limit:
             return inf
@@ -45,12 +45,12 @@ class SlidingWindow:
         self._used += amount
 
     def remaining(self, now_s: float) -> int:
-        """Tell how much is left now."""
+        """Return how much is left now."""
         self._forget(now_s)
         return self.limit - self._used
 
     def reset_s(self, now_s: float) -> float:
-        """Tell how long until everything is back, in seconds."""
+        """Return how long until everything is back, in seconds."""
         return self._entries[-1][0] + self._window_s - now_s if self._entries else 0.0
 
     def _forget(self, now_s: float) -> None:
@@ -68,7 +68,7 @@ class RateLimits:
                 self._windows[kind] = SlidingWindow(limit, window_s)
 
     def refusal(self, now_s: float, tokens: int) -> tuple[str, float] | None:
-        """Tell which limit stands in a request's way, and for how many seconds.
+        """Return which limit stands in a request's way, and for how many seconds.
 
         Args:
             now_s: The time, in seconds.
@@ -87,7 +87,7 @@ class RateLimits:
             window.add(now_s, tokens if kind == "tokens" else 1)
 
     def headers(self, now_s: float) -> dict[str, str]:
-        """Say what is left, as ``x-ratelimit-*`` headers."""
+        """Return what is left, as ``x-ratelimit-*`` headers."""
         said = {}
         for kind, window in self._windows.items():
             said[f"x-ratelimit-limit-{kind}"] = str(window.limit)

@@ -118,7 +118,7 @@ def _usage(answer: Answer) -> dict[str, Any]:
 
 
 def _logprobs(answer: Answer, text: str) -> dict[str, Any] | None:
-    """Give a log-probability for each 4 characters, the same whenever they come."""
+    """Return a log-probability for each 4 characters, the same whenever they come."""
     if not answer.has_logprobs:
         return None
 

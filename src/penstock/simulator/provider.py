@@ -71,7 +71,7 @@ class SimulatedProvider:
         return sorted(self.log.records)
 
     def stats(self) -> dict[str, Any]:
-        """Give the totals that ``GET /stats`` gives."""
+        """Return the totals that ``GET /stats`` gives."""
         return self.log.totals()
 
     def now_s(self) -> float:

@@ -31,7 +31,7 @@ class Answers(Protocol):
         ...
 
     def key_of(self, question: Question) -> str | None:
-        """Tell which problem a question is about, where that can be told."""
+        """Return which problem a question is about, where that can be told."""
         ...
 
     def text(self, question: Question, key: str | None) -> str:
@@ -87,7 +87,7 @@ class RecordedAnswers:
         return self._models
 
     def text(self, question: Question, key: str | None) -> str:
-        """Give the recorded answer."""
+        """Return the recorded answer."""
         if key is None:
             raise LookupError("nothing in the request tells which recorded answer is asked for")
 
@@ -98,7 +98,7 @@ class RecordedAnswers:
         return found[0] if len(found) == 1 else self._draws.choice(found, "answer", question.key)
 
     def key_of(self, question: Question) -> str | None:
-        """Tell which problem a request is about."""
+        """Return which problem a request is about."""
         if self._pattern is not None:
             match = self._pattern.search("\n".join(question.texts))
             if match:
@@ -146,7 +146,7 @@ class PromptIndex:
             self._by_beginning.setdefault(text[: self._length], []).append(text)
 
     def find(self, prompt: str) -> str | None:
-        """Give the key of the longest text in a prompt."""
+        """Return the key of the longest text in a prompt."""
         known, longest = self._texts.get(prompt.strip()), ""
         if known is not None or not self._length:
             return known

@@ -40,7 +40,7 @@ class RuleAnswers:
         return ("simulated",)
 
     def key_of(self, question: Question) -> str | None:
-        """Tell which problem a request says it is about."""
+        """Return which problem a request says it is about."""
         return question.problem_id
 
     def text(self, question: Question, key: str | None = None) -> str:

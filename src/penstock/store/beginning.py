@@ -81,7 +81,7 @@ def begin_session(
 
 
 def declared_problems(study: Study) -> Bindings:
-    """Give what takes part where only a study is known: its problems."""
+    """Return what takes part where only a study is known: its problems."""
     return Bindings({}, {each.problem_id: each for each in study.problems}, {})
 
 

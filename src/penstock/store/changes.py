@@ -81,7 +81,7 @@ def accept_payloads(connection: sqlite3.Connection, origins: Origins) -> None:
 
 
 def edited_agents(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[str]:
-    """Say of kept results that other code made them: agents whose source has been edited since.
+    """Yield which agents made kept results by code that has been edited since.
 
     Args:
         connection: The store.
@@ -134,7 +134,7 @@ _UNSAID = ChatOptions.model_construct(base_url="", model="").model_dump(mode="js
 
 
 def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say how an agent's declaration changed, where its answers may have; else nothing."""
+    """Return how an agent's declaration changed, where its answers may have; else nothing."""
     if "chat" not in before or "chat" not in now:
         return "" if before == now else f"was {_said(before)} and is {_said(now)}"
 
@@ -152,7 +152,7 @@ def _agent_change(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 
 def _by_model(chat: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-    """Give what is asked of each model that runs choose from; under no name, what is for all."""
+    """Return what is asked of each model that runs choose from; under no name, what is for all."""
     return {"": {"model": chat["model"]}, **chat["models"]} if "models" in chat else {"": chat}
 
 

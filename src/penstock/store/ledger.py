@@ -102,7 +102,7 @@ _ROUNDING = 1e-9
 
 
 def account_of(row: Mapping[str, Any]) -> SessionSummary:
-    """Give what is saved of a session: a row of the table ``session``."""
+    """Return what is saved of a session: a row of the table ``session``."""
     return SessionSummary(
         **{name: row[name] for name in SessionSummary.counts()},
         agents=_spent(row, "agent"),

@@ -21,7 +21,7 @@ __all__ = ["adopt_scores", "has_scores_of_before"]
 
 
 def adopt_scores(connection: sqlite3.Connection, bindings: Bindings) -> None:
-    """Say what made scores of before, where their evaluator and their problem are declared still.
+    """Record what made older scores, where their evaluator and problem are still declared.
 
     All of them are taken for what the session before declared. Where that is another evaluator
     now, or another problem, the scores stay and are not shown.
@@ -52,7 +52,7 @@ def adopt_scores(connection: sqlite3.Connection, bindings: Bindings) -> None:
 
 
 def has_scores_of_before(connection: sqlite3.Connection) -> bool:
-    """Tell whether no session has said yet what made the scores of an older layout."""
+    """Return whether no session has said yet what made the scores of an older layout."""
     known = "SELECT 1 FROM scoring WHERE id = ? AND place IS NOT NULL"
     return connection.execute(known, (OF_BEFORE,)).fetchone() is not None
 

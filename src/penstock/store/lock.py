@@ -50,7 +50,7 @@ def hold_directory(directory: Path) -> Iterator[None]:
 
 
 def is_held(directory: Path) -> bool:
-    """Tell whether someone runs a study in a directory, whatever a session says that was killed.
+    """Return whether someone runs a study in a directory, whatever a session says that was killed.
 
     Raises:
         OSError: one may not look.
@@ -71,7 +71,7 @@ def is_held(directory: Path) -> bool:
 
 
 def _is_locked(path: Path) -> bool:
-    """Tell whether a file that one may only read is locked."""
+    """Return whether a file that one may only read is locked."""
     if sys.platform == "win32":
         raise PermissionError(f"one may not look who holds {path}")
 

@@ -25,7 +25,7 @@ _TELLS_ENDS = 4
 
 
 def _tables(layout: int, old: str) -> dict[str, str]:
-    """Give the query that reads each table of an older layout as one of today's.
+    """Return the query that reads each table of an older layout as one of today's.
 
     Args:
         layout: The older layout.

@@ -27,7 +27,7 @@ class Origins(NamedTuple):
     agents: Mapping[str, int]
 
     def of(self, problem_id: str | None, agent_id: str | None) -> tuple[int | None, int | None]:
-        """Give the rows of the problem and the agent of a run."""
+        """Return the rows of the problem and the agent of a run."""
         return self.problems.get(problem_id or ""), self.agents.get(agent_id or "")
 
 
@@ -41,7 +41,7 @@ class Other(NamedTuple):
 
 
 def other_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Other]:
-    """Give the problems that kept results answer and that are declared otherwise now."""
+    """Yield the problems that kept results answer and that are declared otherwise now."""
     now = {name: problem_definition(each) for name, each in bindings.problems.items()}
     rows = connection.execute("SELECT id, problem_id, definition FROM problem").fetchall()
     for row_id, name, definition in rows:
@@ -52,7 +52,7 @@ def other_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterat
 
 
 def other_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[Other]:
-    """Give the agents that kept results come from and that are declared otherwise now."""
+    """Yield the agents that kept results come from and that are declared otherwise now."""
     for row_id, name, definition, _ in _agents(connection):
         now = agent_definition(plan.study, name)
         if "null" not in (now, definition) and now != definition:
@@ -62,7 +62,7 @@ def other_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[Other]:
 
 
 def other_sources(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Other]:
-    """Give the agents that kept results come from and whose code is another now."""
+    """Return the agents that kept results come from and whose code is another now."""
     found: dict[str, int] = {}
     for row_id, name, _, source in _agents(connection):
         if source and source != bindings.sources.get(name, source):

@@ -227,7 +227,7 @@ def _record(directory: Path) -> _Record | None:
 
 
 def _exported_before(directory: Path, study_id: str) -> _Record:
-    """Tell what an export without a record wrote, into a folder that held nothing else."""
+    """Return what an export without a record wrote, into a folder that held nothing else."""
     try:
         manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
         if manifest["study_id"] == study_id and not _holds(directory / "study.sqlite"):
@@ -245,7 +245,7 @@ def _exported_before(directory: Path, study_id: str) -> _Record:
 
 
 def _materialized(directory: Path, study_id: str | None) -> bool:
-    """Tell whether ``conditions.csv`` is of a study that was planned here and never run."""
+    """Return whether ``conditions.csv`` is of a study that was planned here and never run."""
     with (directory / "conditions.csv").open(
         encoding="utf-8", errors="replace", newline=""
     ) as file:

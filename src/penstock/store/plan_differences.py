@@ -107,7 +107,7 @@ def plan_differences(first: StoreReader, other: StoreReader) -> list[PlanDiffere
 
 
 def problem_overlap(first: StoreReader, other: StoreReader) -> ProblemOverlap:
-    """Tell which problems two studies share, by their ids and by what stands in them.
+    """Return which problems two studies share, by their ids and by what stands in them.
 
     Args:
         first: The store of the first study.

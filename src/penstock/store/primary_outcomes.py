@@ -65,7 +65,7 @@ def _changed(
     unmarked: Sequence[Outcome] | None,
     outcomes: Sequence[Outcome],
 ) -> Iterator[tuple[Any, ...]]:
-    """Give the rows that differ; ``unmarked`` are the outcomes before, where they left no mark."""
+    """Yield the rows that differ; ``unmarked`` are the outcomes before, where they left no mark."""
     for attempt_id, run_id, stored, said in connection.execute(_ATTEMPTS).fetchall():
         metrics, provenance = decode(stored), decode(said)
         scores = _scores(connection, attempt_id, run_id)

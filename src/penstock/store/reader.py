@@ -105,7 +105,7 @@ class StoreReader:
         return str(self.definition()["study_id"])
 
     def definition(self) -> dict[str, Any]:
-        """Give the study as it was last run, as plain values."""
+        """Return the study as it was last run, as plain values."""
         row = self._connection.execute("SELECT definition FROM study").fetchone()
         if row is None:
             raise StoreError(f"{self.directory}: the study was created and never begun")
@@ -160,7 +160,7 @@ class StoreReader:
             self._connection.backup(copy)
 
     def conditions(self) -> Iterator[Condition]:
-        """Give the conditions of the current plan in design order, inadmissible ones included."""
+        """Yield the conditions of the current plan in design order, inadmissible ones included."""
         for row in self.rows("SELECT * FROM conditions"):
             metadata = decode(row["assignment_meta_json"])
             yield Condition(
@@ -174,7 +174,7 @@ class StoreReader:
             )
 
     def problems(self) -> Iterator[str]:
-        """Give the problems that the study declares, each as JSON."""
+        """Yield the problems that the study declares, each as JSON."""
         for row in self.rows(
             "SELECT definition FROM problem WHERE position IS NOT NULL ORDER BY position"
         ):
@@ -204,7 +204,7 @@ class StoreReader:
         return {status: count for status, count in sorted(counts.items()) if count}
 
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[RunResult]:
-        """Give results in plan order, a chunk in memory at a time.
+        """Yield results in plan order, a chunk in memory at a time.
 
         Args:
             start: How many results to pass over.
@@ -222,7 +222,7 @@ class StoreReader:
             left -= len(chunk)
 
     def result_at(self, position: int) -> RunResult:
-        """Give the result at a position of the plan."""
+        """Return the result at a position of the plan."""
         (result,) = self._results_after(position - 1, 1)
         return result
 
@@ -260,7 +260,7 @@ class StoreReader:
 
 
 def holds_plan(directory: Path, plan: Plan) -> bool:
-    """Tell whether a session of exactly this plan was begun in a directory."""
+    """Return whether a session of exactly this plan was begun in a directory."""
     try:
         with StoreReader(directory) as store:
             return list(store.table("SELECT fingerprint FROM study")) == [(fingerprint_of(plan),)]
@@ -269,7 +269,7 @@ def holds_plan(directory: Path, plan: Plan) -> bool:
 
 
 def is_begun(directory: Path) -> bool:
-    """Tell whether a study was begun in a directory: there is a store, and a study in it.
+    """Return whether a study was begun in a directory: there is a store, and a study in it.
 
     A store that cannot be read counts as begun: whoever opens it says what is wrong with it.
     """

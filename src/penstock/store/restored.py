@@ -64,7 +64,7 @@ class Restored(NamedTuple):
         return self.done.count(1)
 
     def replaced(self, position: int) -> RunStatus | None:
-        """Say how the result at a position ended that another will take the place of."""
+        """Return how the result at a position ended that another will take the place of."""
         if position in self.failed:
             return RunStatus.FAILED
 

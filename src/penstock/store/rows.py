@@ -256,7 +256,7 @@ def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
 
 
 def _is_hard_to_read(outputs_json: str) -> bool:
-    """Tell whether SQLite cannot look into outputs.
+    """Return whether SQLite cannot look into outputs.
 
     It knows no NaN and no infinity, reads no half surrogate pairs, and ends a text at a NUL.
     """

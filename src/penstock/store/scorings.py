@@ -69,7 +69,7 @@ class Scorings:
     is_shown_otherwise: bool = False
 
     def ids(self) -> dict[str, dict[str, int]]:
-        """Give the scoring of each evaluator at each problem."""
+        """Return the scoring of each evaluator at each problem."""
         ids: dict[str, dict[str, int]] = {}
         for each in self.current:
             if each.id is not None:
@@ -78,13 +78,13 @@ class Scorings:
         return ids
 
     def told(self) -> Iterator[str]:
-        """Say which kept answers are scored again."""
+        """Yield which kept answers are scored again."""
         if self.again:
             by = ", ".join(f"{count:,} by {name!r}" for name, count in self.again.items())
             yield f"kept answers are scored by what is declared now; no agent is called: {by}"
 
     def warnings(self) -> Iterator[str]:
-        """Say which kept answers are not scored, and what that would cost."""
+        """Yield which kept answers are not scored, and what that would cost."""
         for name, answers, cost_usd in self.held:
             price = f"about ${answers * cost_usd:,.4f}" if cost_usd else "how much is not known"
             yield (
@@ -245,7 +245,7 @@ def _done(connection: sqlite3.Connection) -> int:
 
 
 def _is_changed(known: _Known, current: Sequence[Scoring]) -> bool:
-    """Tell whether answers are shown with other scores than before."""
+    """Return whether answers are shown with other scores than before."""
     counted = {row["id"] for alike in known.values() for row in alike if row["place"] is not None}
     return counted != {each.id for each in current}
 
@@ -284,7 +284,7 @@ def _look_at_answers(
 
 
 def _costs(connection: sqlite3.Connection, current: Sequence[Scoring]) -> dict[str, bool]:
-    """Tell of each evaluator whether scoring may cost: as it says, or by its record."""
+    """Return for each evaluator whether scoring may cost: as it says, or by its record."""
     dear = {
         name for name, cost_usd, latency_s in _record(connection) if cost_usd or latency_s > _LONG_S
     }
@@ -302,7 +302,7 @@ def _price(connection: sqlite3.Connection, name: str) -> float | None:
 
 
 def _record(connection: sqlite3.Connection) -> Iterator[tuple[str, float, float]]:
-    """Give each evaluator's cost and time for an answer, in the mean of all that it scored."""
+    """Yield each evaluator's cost and time for an answer, in the mean of all that it scored."""
     yield from connection.execute(
         "SELECT r.evaluator_id, avg(d.cost_usd), avg(d.latency_s) FROM scored d "
         "JOIN scoring s ON s.id = d.scoring_id JOIN evaluator r ON r.id = s.evaluator "

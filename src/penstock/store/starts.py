@@ -31,7 +31,7 @@ _FORMER_BYTES = 16
 
 
 def _writer() -> Callable[[int, bytes, int, int], int]:
-    """Give the system's own ``pwrite``, called so that no other thread has its turn meanwhile.
+    """Return the system's own ``pwrite``, called so that no other thread has its turn meanwhile.
 
     ``os.pwrite`` lets the thread that saves results go first, at every start; changing from one
     thread to the other and back takes ten times as long as the write.

@@ -43,7 +43,7 @@ WHERE attempt_id = ? ORDER BY number
 
 
 def wide_rows(store: StoreReader) -> Iterator[dict[str, Any]]:
-    """Give a mapping per run, in plan order; a name means the same in all of them.
+    """Yield a mapping per run, in plan order; a name means the same in all of them.
 
     Args:
         store: The study's store.

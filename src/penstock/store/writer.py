@@ -113,7 +113,7 @@ class Store:
         self._starts.risk(cost_usd, tokens)
 
     def summary(self) -> StudySummary:
-        """Say where the study stands with all that is saved; the session has begun."""
+        """Return where the study stands with all that is saved; the session has begun."""
         self._tally.started = self._starts.count
         return self._tally.summary()
 
@@ -159,7 +159,7 @@ class Store:
         self._tally, self._scoring = tally, group.scoring
 
     async def recall(self, position: int) -> RunResult:
-        """Give the stored result at a position of the plan."""
+        """Return the stored result at a position of the plan."""
         return await self._call(self._read, position)
 
     def _read(self, _: sqlite3.Connection, position: int) -> RunResult:

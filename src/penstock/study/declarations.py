@@ -59,7 +59,7 @@ class _OneOf(Declaration):
 
     @classmethod
     def _is_registered(cls, name: str, info: ValidationInfo) -> bool:  # noqa: ARG003
-        """Tell whether an installed package registers code under a name."""
+        """Return whether an installed package registers code under a name."""
         return False
 
     @property
@@ -104,7 +104,7 @@ class _OneOf(Declaration):
 
 
 def _is_code(data: Any) -> bool:
-    """Tell an agent or evaluator in Python from what a study file may hold."""
+    """Return an agent or evaluator in Python from what a study file may hold."""
     if isinstance(data, (_OneOf, Mapping, str)):
         return False
 

@@ -97,7 +97,7 @@ class Factor(Declaration):
 
 
 def _is_of(dtype: str | None, value: Any) -> bool:
-    """Tell whether a level is of the numeric type that its factor declares, where it does."""
+    """Return whether a level is of the numeric type that its factor declares, where it does."""
     if dtype not in {"float", "int"} or value is None:
         return True
 

@@ -43,7 +43,7 @@ def code_fingerprint(target: Any, base_dir: Path | None = None) -> str:
 
 
 def filled_cells(function: Any) -> dict[str, Any]:
-    """Give what a function holds in its closure, by name; what is not yet set is left out."""
+    """Return what a function holds in its closure, by name; what is not yet set is left out."""
     names = getattr(getattr(function, "__code__", None), "co_freevars", ())
     held = {}
     for name, cell in zip(names, getattr(function, "__closure__", None) or (), strict=False):
@@ -168,7 +168,7 @@ def _folder(file: str) -> Path:
 
 
 def _functions(member: Any) -> Iterator[FunctionType]:
-    """Give the functions of a member of a class: its own, or those of a property."""
+    """Yield the functions of a member of a class: its own, or those of a property."""
     parts: tuple[Any, ...] = (member,)
     if isinstance(member, property):
         parts = (member.fget, member.fset, member.fdel)
@@ -227,7 +227,7 @@ def _compiled(code: CodeType) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _names(code: CodeType) -> tuple[set[str], set[str]]:
-    """Give the names that code reads, and those of its module that it also sets."""
+    """Return the names that code reads, and those of its module that it also sets."""
     import dis  # noqa: PLC0415 - only where code is looked at
 
     names = set(code.co_names) | set(code.co_freevars)

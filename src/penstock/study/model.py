@@ -299,7 +299,7 @@ def _agree_on_older_names(study: Study) -> Iterator[InitErrorDetails]:
 
 
 def _unknown_models(study: Study) -> Iterator[InitErrorDetails]:
-    """Say which agents and judges name a model that the study does not declare."""
+    """Yield which agents and judges name a model that the study does not declare."""
     for place, options in declared_chats(study.agents, study.evaluators):
         try:
             names_in(options, study.models)

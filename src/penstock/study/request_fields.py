@@ -65,7 +65,7 @@ def http_address(url: str) -> str:
 
 
 def is_template(text: str) -> bool:
-    """Tell whether a text has places that are filled in for each run."""
+    """Return whether a text has places that are filled in for each run."""
     return any(mark in text for mark in ("{{", "{%", "{#"))
 
 
@@ -100,7 +100,7 @@ def refuse_templates(text: str, instead: str) -> None:
 
 
 def texts_in(value: Any) -> Iterator[str]:
-    """Give the texts in a value, at any depth."""
+    """Yield the texts in a value, at any depth."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

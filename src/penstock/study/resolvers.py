@@ -33,7 +33,7 @@ class Resolver(Protocol):
         """
 
     def where_else(self, kind: Kind) -> str:
-        """Say in an error where else such a name could come from; nothing to say is ``""``."""
+        """Return, for an error, where else such a name could come from, or ``""``."""
 
 
 def find_agent(name: str) -> Any | None:
@@ -66,7 +66,7 @@ def find_problem(problem_id: str) -> Problem | None:
 
 
 def where_else(kind: Kind, name: str) -> str:
-    """Say for an error what installed packages offer in place of a name that nobody knows.
+    """Return, for an error, what installed packages offer in place of an unknown name.
 
     Args:
         kind: What is looked for.

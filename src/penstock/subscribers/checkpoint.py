@@ -110,7 +110,7 @@ def checkpoint(
 
 
 def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
-    """Give the attempts that are to be saved, and whether each is the result of its run.
+    """Yield the attempts that are to be saved, and whether each is the result of its run.
 
     An answer that was scored while its group came together is written once.
     """
@@ -126,7 +126,7 @@ def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
 
 
 def _is_of_the_result(error: Exception) -> bool:
-    """Tell whether a result cannot be written because of what it holds."""
+    """Return whether a result cannot be written because of what it holds."""
     if not isinstance(error, StoreError):
         return True
 

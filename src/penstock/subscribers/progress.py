@@ -59,7 +59,7 @@ _ECHO_WIDTH = 5
 
 
 def is_shown(wanted: bool | None, pending: int) -> bool:  # noqa: FBT001 - the contract's name
-    """Tell whether progress is to be shown: as wanted, else where a person watches and waits."""
+    """Return whether progress is to be shown: as wanted, else where a person watches and waits."""
     return wanted if wanted is not None else pending > 0 and sys.stderr.isatty()
 
 
@@ -83,7 +83,7 @@ def progress(out: TextIO | None = None) -> Subscriber:
 
 
 async def _news(stream: EventStream) -> list[Event] | None:
-    """Give what has happened; None where nothing has for a while, and an empty list at the end."""
+    """Return what has happened: None if nothing for a while, and an empty list at the end."""
     with anyio.move_on_after(_QUIET_S):
         return await stream.batch(1024, linger_s=_REFRESH_S)
 
@@ -143,7 +143,7 @@ class _Board:
                 self.ended = self.started  # what was cancelled says nothing
 
     def text(self) -> str:
-        """Say it in one line."""
+        """Return it in one line."""
         took_s = self._saved_at - self._begun
         rate = self.saved / took_s if took_s > 0 else 0.0
         summary = self.summary

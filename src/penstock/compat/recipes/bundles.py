@@ -27,25 +27,25 @@ class BenchmarkBundle(Declaration):
 
 
 def benchmark_bundle(bundle_id: str) -> BenchmarkBundle:
-    """Give the bundle of a name: ideation, optimization, grammar or human-vs-agent."""
+    """Return the bundle of a name: ideation, optimization, grammar or human-vs-agent."""
     return BenchmarkBundle(bundle_id=bundle_id, **read_data("bundles")[bundle_id])
 
 
 def ideation_bundle() -> BenchmarkBundle:
-    """Give three ideation briefs, and a baseline, a creative and a structured agent."""
+    """Return three ideation briefs, and a baseline, a creative and a structured agent."""
     return benchmark_bundle("ideation")
 
 
 def optimization_bundle() -> BenchmarkBundle:
-    """Give optimization problems of three sizes, a deterministic and a learning agent."""
+    """Return optimization problems of three sizes, a deterministic and a learning agent."""
     return benchmark_bundle("optimization")
 
 
 def grammar_problem_bundle() -> BenchmarkBundle:
-    """Give three problems, with and without a grammar, a direct agent and a workflow."""
+    """Return three problems, with and without a grammar, a direct agent and a workflow."""
     return benchmark_bundle("grammar")
 
 
 def human_vs_agent_bundle() -> BenchmarkBundle:
-    """Give two teaming sessions for humans alone, with an assistant, and in a hybrid team."""
+    """Return two teaming sessions for humans alone, with an assistant, and in a hybrid team."""
     return benchmark_bundle("human-vs-agent")

@@ -50,7 +50,7 @@ class RecipeStudyConfig(Declaration):
     bundle: BenchmarkBundle | None = None
 
     def sections(self) -> dict[str, Any]:
-        """Give the sections of a study that are replaced."""
+        """Return the sections of a study that are replaced."""
         bundled: dict[str, Any] = {}
         if self.bundle is not None:
             bundled["problem_ids"] = self.bundle.problem_ids

@@ -62,12 +62,12 @@ class Reservation:
         self._is_open = True
 
     def begin(self) -> None:
-        """Say that the call is about to be sent: from now on it may be billed."""
+        """Note that the call is about to be sent: from now on it may be billed."""
         self.is_begun = True
         self._spending.begun(self)
 
     def settle(self, cost_usd: float, tokens: int) -> None:
-        """Say what the call really cost; nothing is changed by saying it again.
+        """Count what the call really cost; doing so again changes nothing.
 
         Args:
             cost_usd: US dollars.
@@ -82,7 +82,7 @@ class Reservation:
             self._spending.close(self, cost_usd, tokens)
 
     def release(self) -> None:
-        """Say that nothing was spent; nothing is changed where it was settled before."""
+        """Note that nothing was spent; this changes nothing where it was settled before."""
         self.settle(0.0, 0)
 
 

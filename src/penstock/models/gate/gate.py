@@ -65,11 +65,11 @@ class Ticket:
         self._gate._leave()
 
     def settle(self, tokens: int) -> None:
-        """Say how many tokens the call really used, in place of the estimate."""
+        """Count the tokens that the call really used in place of the estimate."""
         self._gate._settle(self, tokens)
 
     def succeeded(self, headers: RateLimitHeaders | None = None) -> None:
-        """Say that the call was answered: the limit may grow.
+        """Note that the call was answered: the limit may grow.
 
         Args:
             headers: What the provider says about its own limits.
@@ -77,7 +77,7 @@ class Ticket:
         self._gate._succeeded(self, headers)
 
     def rejected(self, error: ModelError) -> None:
-        """Say that the call failed; refusals pause everyone and cut the limit, if they are many.
+        """Note that the call failed; refusals pause everyone and cut the limit, if they are many.
 
         Args:
             error: Why; where it is a refusal its ``retry_after_s`` is the length of the pause.

@@ -51,7 +51,7 @@ class Window:
         self._last_left_at = -inf
 
     def free_at(self, amount: int, now: float) -> float:
-        """Say when to ask again: now where the amount fits, else when the next entry leaves.
+        """Return when to ask again: now where the amount fits, else when the next entry leaves.
 
         An amount beyond the limit fits into an empty window, else it would wait for ever.
         """
@@ -74,7 +74,7 @@ class Window:
         return entry
 
     def correct(self, entry: Entry, amount: int) -> None:
-        """Say how much it really was."""
+        """Correct how much it was."""
         if self._limit is not None and not entry.has_left:
             self._used += amount - entry.amount
 
@@ -133,7 +133,7 @@ class Allowance:
             self._resets_at = now + min(reset_s, self._longest_s)
 
     def free_at(self, amount: int, now: float) -> float:
-        """Say when to ask again: now where the amount is left, else when it is reset."""
+        """Return when to ask again: now where the amount is left, else when it is reset."""
         is_free = now >= self._resets_at or self._taken + amount <= self._ceiling
         return now if is_free else self._resets_at
 
@@ -151,7 +151,7 @@ class Rate:
         self._allowance = Allowance(longest_s)
 
     def free_at(self, amount: int, now: float) -> float:
-        """Say when to ask again whether an amount may be used; now where it may."""
+        """Return when to ask again whether an amount may be used; now where it may."""
         return max(self._window.free_at(amount, now), self._allowance.free_at(amount, now))
 
     def take(self, amount: int, now: float) -> Entry:
@@ -161,7 +161,7 @@ class Rate:
         return entry
 
     def correct(self, entry: Entry, amount: int) -> None:
-        """Say how much it really was."""
+        """Correct how much it was."""
         self._window.correct(entry, amount)
 
     def hear(self, entry: Entry, remaining: int | None, reset_s: float | None, now: float) -> None:

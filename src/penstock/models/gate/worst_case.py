@@ -83,7 +83,7 @@ class WorstCases:
         usage: Usage,
         cost_usd: float | None,
     ) -> bool:
-        """Say what a call really used; returns whether it was more than was expected.
+        """Correct what a call was expected to use; return whether it was more.
 
         Args:
             request: What was asked.

@@ -96,7 +96,7 @@ def _read(payload: Any) -> Complaint:
 
 
 def _parts_of(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the mappings of a body that may say something, the one that says most first."""
+    """Yield the mappings of a body that may say something, the one that says most first."""
     inner = [payload.get("error"), payload.get("base_resp"), payload.get("errors")]
     choices: Any = payload.get("choices")
     inner.append(choices[0].get("error") if _is_list_of_mappings(choices) else None)

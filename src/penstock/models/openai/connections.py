@@ -46,7 +46,7 @@ class Call:
         self.last_byte_at = perf_counter()
 
     def elapsed_s(self) -> float:
-        """Say how long the call has taken so far."""
+        """Return how long the call has taken so far."""
         return perf_counter() - self.started_at
 
 

@@ -67,7 +67,7 @@ class ResponseHead(NamedTuple):
 
 
 def addresses_of(base_url: str, query: Mapping[str, str]) -> tuple[str, str]:
-    """Give the endpoint's address to show and the address to ask.
+    """Return the endpoint's address to show and the address to ask.
 
     Args:
         base_url: The endpoint; a query is kept, and what a client adds to its path is left out.
@@ -95,7 +95,7 @@ _PATH = "/chat/completions"
 
 
 def headers_of(others: Mapping[str, str]) -> dict[str, str]:
-    """Give the headers of every request but for the key.
+    """Return the headers of every request but for the key.
 
     Raises:
         ValidationError: one of them cannot be a header.

@@ -25,7 +25,7 @@ class Words(NamedTuple):
     sentences: re.Pattern[str]
 
     def are_in(self, complaint: Complaint) -> bool:
-        """Tell whether a complaint says so."""
+        """Return whether a complaint says so."""
         if not self.codes.isdisjoint(complaint.codes):
             return True
 

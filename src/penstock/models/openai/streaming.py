@@ -24,7 +24,7 @@ class ServerEvent(NamedTuple):
 
 
 def looks_streamed(body: bytes) -> bool:
-    """Tell whether a body is a stream of events, whatever its type says."""
+    """Return whether a body is a stream of events, whatever its type says."""
     return body[:64].removeprefix(_MARK).lstrip().startswith((b"data:", b"event:", b": "))
 
 
@@ -38,7 +38,7 @@ class EventReader:
         self._is_begun = False
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """Give all events that end in this chunk."""
+        """Return all events that end in this chunk."""
         if not self._is_begun and chunk:
             self._is_begun = True
             chunk = chunk.removeprefix(_MARK)
@@ -59,7 +59,7 @@ class EventReader:
         return found
 
     def close(self) -> list[ServerEvent]:
-        """Give a last event that no blank line has ended."""
+        """Return a last event that no blank line has ended."""
         last = self.feed(b"\n\n") if any(self._rest) or self._data else []
         self._rest = []
         return last
@@ -117,7 +117,7 @@ class StreamedAnswer:
                 self._add_choice(choice)
 
     def payload(self) -> dict[str, Any]:
-        """Give the answer in the form of one that was not streamed."""
+        """Return the answer in the form of one that was not streamed."""
         message: dict[str, Any] = {name: "".join(texts) for name, texts in self._texts.items()}
         message.setdefault("content", "")
         if self._calls:
@@ -127,7 +127,7 @@ class StreamedAnswer:
         return self._head | {"choices": [self._choice | {"message": message, "logprobs": logprobs}]}
 
     def _is_of_the_answer(self, choice: dict[str, Any]) -> bool:
-        """Tell whether a choice is the first one, by whatever index it goes."""
+        """Return whether a choice is the first one, by whatever index it goes."""
         index = choice.get("index")
         if index is None:
             return True

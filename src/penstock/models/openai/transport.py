@@ -51,7 +51,7 @@ async def read_out(response: aiohttp.ClientResponse) -> None:
 
 
 def failure_of(error: BaseException, endpoint: Endpoint, call: Call, route: Route) -> ModelError:
-    """Say in our words what aiohttp raised.
+    """Return our own error for what aiohttp raised.
 
     Args:
         error: What it raised.
@@ -95,7 +95,7 @@ def _said(error: BaseException) -> str:
 
 
 def _hint(error: BaseException, name: str, route: Route) -> str:
-    """Say what to do where the way to the endpoint is at fault."""
+    """Return what to do where the way to the endpoint is at fault."""
     is_tls = name.startswith("https:")
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return "; name the certificates of its authority in ca_file, or in SSL_CERT_FILE"

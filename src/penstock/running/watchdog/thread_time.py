@@ -27,7 +27,7 @@ class ThreadTime(NamedTuple):
 
 @contextmanager
 def thread_time() -> Iterator[Callable[[], ThreadTime]]:
-    """Give a function by which any thread reads the times of this one, inside the block."""
+    """Yield a function by which any thread reads the times of this one, inside the block."""
     clock = _clock_of_this_thread()
     file: int | None = None
     with suppress(OSError):  # Linux only
