@@ -149,5 +149,5 @@ async def coroutine_function(seed: int) -> int:
 
 @pytest.mark.parametrize("agent", [coroutine_function, random.Random, "text"])
 def test_what_is_no_plain_function_is_refused(agent: Any) -> None:
-    with pytest.raises(BindingError, match="no plain function"):
+    with pytest.raises(BindingError, match="not a plain function"):
         bind(ps.in_worker_process(agent))

@@ -290,7 +290,7 @@ async def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
         "agent 'one': prompt: 'typo' is unknown",
         "agent 'one': budget.max_cost_usd needs its max_tokens",
         "agent 'two': system: 'typo' is unknown",
-        "limits: 'http://localhost:1/v1' is no endpoint",
+        "limits: 'http://localhost:1/v1' is not an endpoint",
     ):
         assert part in said
 

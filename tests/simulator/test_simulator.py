@@ -609,8 +609,8 @@ async def test_each_problem_of_gsm8k_is_found_in_a_prompt(gsm8k: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"faults": {"earthquake": 0.1}}, "'earthquake' is no fault; there are rate_limited"),
-        ({"faults_at": {1: "earthquake"}}, "'earthquake' is no fault"),
+        ({"faults": {"earthquake": 0.1}}, "'earthquake' is not a fault; there are rate_limited"),
+        ({"faults_at": {1: "earthquake"}}, "'earthquake' is not a fault"),
         ({"faults": {"dropped": 0.7}, "error_rate": 0.4}, "add up to 1.1"),
         ({"replay_pattern": "x"}, "without a replay"),
         ({"latency_distribution": "normal"}, "latency_distribution"),
@@ -669,7 +669,7 @@ async def test_the_command_says_its_address_serves_and_ends_cleanly_at_a_signal(
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--fault", "earthquake=1"], 2, "'earthquake' is no fault"),
+        (["--fault", "earthquake=1"], 2, "'earthquake' is not a fault"),
         (["--fault", "dropped"], 2, "'dropped' is not of the form NAME=VALUE"),
         (["--latency-distribution", "normal"], 2, "latency_distribution"),
         (["--replay", "/nowhere.jsonl"], 3, "/nowhere.jsonl: No such file or directory"),

@@ -126,8 +126,8 @@ def _place(name: str, function: Callable[..., Any]) -> tuple[str, str]:
     """Return where a worker finds the function: its module, or the module's file, and its name."""
     if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
         raise BindingError(
-            f"agent {name!r} is {function!r}, which is no plain function; in_worker_process is for "
-            f"those only (async functions need no process to be isolated)"
+            f"agent {name!r} is {function!r}, which is not a plain function; in_worker_process is "
+            f"for those only (async functions need no process to be isolated)"
         )
 
     module, attribute = function.__module__, function.__qualname__

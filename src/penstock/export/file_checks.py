@@ -121,7 +121,7 @@ _STAMPS = frozenset({"generated_at", "provenance"})
 def examine_artifacts(directory: Path) -> Iterator[Finding]:
     """Hold the files of a directory against those that its store would give; nothing is changed.
 
-    Where the last session was killed, its files were not written, and that is no fault.
+    Where the last session was killed, its files were not written, and that is not a fault.
 
     Raises:
         StoreError: the directory holds no store.

@@ -191,7 +191,8 @@ class DeclaredModels:
     def _limit_errors(self) -> list[str]:
         known = ", ".join(self._endpoints.urls()) or "none"
         return [
-            f"limits: {name!r} is no endpoint of this study's agents and judges (known: {known})"
+            f"limits: {name!r} is not an endpoint of this study's agents and judges "
+            f"(known: {known})"
             for name in self._endpoints.unused_limits()
         ]
 

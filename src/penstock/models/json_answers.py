@@ -1,7 +1,8 @@
 """Answers in JSON: read, and checked against the JSON schema that they were to follow.
 
 Models write JSON between fences, after a sentence, before another; it is read all the same where
-there is one value that follows the schema. Two different ones are no answer: nothing is guessed.
+there is one value that follows the schema. Two different ones are not an answer, for nothing is
+guessed.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def refusal_of(result: RunResult) -> Refusal | None:
     It did where its error says how long to wait (``retry_after_s``), has the HTTP status 429, 503
     or 529, or is of a class that is named after a rate limit. It did not where its call went
     through the gate of an endpoint: that has cut its own limit, and other endpoints bear what they
-    bore before. A timeout is no refusal: some calls stall at any number in flight.
+    bore before. A timeout is not a refusal: some calls stall at any number in flight.
     """
     error = result.error
     if error is None or not _says_too_much(error):

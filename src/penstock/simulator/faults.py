@@ -55,7 +55,7 @@ class Fault(StrEnum):
     REFUSAL = "refusal"
     """A completion in which the model declines."""
     WRONG_SHAPE = "wrong_shape"
-    """JSON that is no completion."""
+    """JSON that is not a completion."""
 
 
 WITHOUT_ANSWER = frozenset(

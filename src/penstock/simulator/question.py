@@ -57,7 +57,7 @@ class Question(NamedTuple):
         """Read the body of a request.
 
         Raises:
-            ValueError: it is no such request; the sentence says why.
+            ValueError: it is not such a request; the sentence says why.
         """
         fields = _fields_of(body)
         messages = list(_messages_of(fields.get("messages")))

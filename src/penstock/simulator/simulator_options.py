@@ -105,7 +105,7 @@ class SimulatorOptions(Fact):
         named = given if info.field_name == "faults" else given.values()
         unknown = [name for name in named if name not in _FAULTS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no fault; there are {', '.join(Fault)}")
+            raise ValueError(f"{unknown[0]!r} is not a fault; there are {', '.join(Fault)}")
 
         return given
 

@@ -234,7 +234,7 @@ def moved_in(
 def _earlier_attempts(
     connection: sqlite3.Connection,
 ) -> dict[str, list[tuple[int, int, int | None]]]:
-    """Return the attempts that are no results, by run: the id, seed and position of each."""
+    """Return the attempts that are not results, by run: the id, seed and position of each."""
     found: dict[str, list[tuple[int, int, int | None]]] = {}
     query = "SELECT run_id, id, seed, position FROM attempt NOT INDEXED WHERE NOT final"
     for run_id, *attempt in connection.execute(query):

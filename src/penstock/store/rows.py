@@ -222,7 +222,7 @@ def _answer_event_id(result: RunResult) -> str | None:
 def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
     """Write what an agent reported, and how a run ended that did not succeed.
 
-    The event that is the answer is no row where the attempt names it: the view makes it.
+    The event that is the answer is not a row where the attempt names it: the view makes it.
     """
     rows = [
         (attempt_id, number, *(getattr(each, name) for name in OBSERVED_COLUMNS))

@@ -186,7 +186,7 @@ CREATE TABLE attempt (
     error_http_status INTEGER,
     error_stops_study INTEGER,
     traceback TEXT,
-    answer_event_id TEXT,           -- of the event that is the answer, where it is no row
+    answer_event_id TEXT,           -- of the event that is the answer, where it is not a row
     problem_made INTEGER,           -- the row of the problem that was answered
     agent_made INTEGER              -- the row of the agent that answered
 );

@@ -56,7 +56,7 @@ SELECT study.study_id, condition_id, run_id, problem_id,
 FROM attempt, study WHERE {_FINAL} ORDER BY position;
 """  # noqa: S608 - our own names
 
-# Most agents report nothing, and the one event of their runs is the answer. It is no row of its
+# Most agents report nothing, and the one event of their runs is the answer. It is not a row of its
 # own, for all that it says stands in the attempt. There is no ORDER BY, or a question about one
 # run would read all of them: whoever wants an order says `ORDER BY position, number`.
 _EVENTS_QUERY = f"""

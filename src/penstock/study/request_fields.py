@@ -77,7 +77,7 @@ def refuse_keys(fields: Mapping[str, Any]) -> None:
     """
     for name, value in fields.items():
         refuse_templates(name, "name the field itself")
-        is_mark = name.lower().endswith("token")  # `eos_token` and its like are no secrets
+        is_mark = name.lower().endswith("token")  # `eos_token` and its like are not secrets
         if (names_secret(name) and not is_mark) or any(map(looks_like_key, texts_in(value))):
             raise ValueError(f"{name!r} looks like a key; name its variable in api_key_env")
 

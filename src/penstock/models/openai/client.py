@@ -52,7 +52,7 @@ class OpenAIChatModel:
             is ``Authorization``, with ``Bearer`` before the key.
         headers: Further headers; they may hold secrets too, and none is shown.
         query: Further fields of the address's query.
-        max_connections: The most connections at once; 0 is no bound. Give it the gate's limit.
+        max_connections: The most connections at once; 0 means no bound. Give it the gate's limit.
         timeout_s: How long a call may take, in seconds, connecting and reading included.
         connect_timeout_s: How long it may wait for a connection, in seconds.
         max_retry_after_s: The longest wait that the endpoint may ask for, in seconds.

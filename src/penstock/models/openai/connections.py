@@ -54,7 +54,7 @@ class Route(NamedTuple):
     """How connections are made.
 
     Args:
-        max_connections: The size of the pool; 0 is no bound.
+        max_connections: The size of the pool; 0 means no bound.
         timeout_s: How long a call may take, in seconds.
         connect_timeout_s: How long it may wait for a connection, in seconds.
         proxy: The address of a proxy.

@@ -44,7 +44,7 @@ def payload_of(endpoint: Endpoint, head: ResponseHead, body: bytes) -> tuple[Any
     what = "something that is not JSON" if body.strip() else "an empty body"
     excerpt = endpoint.hidden.excerpt(body.decode("utf-8", "replace"))
     said = f"{'truncated JSON' if is_cut else what} ({reason}): {excerpt}"
-    # A page of a proxy or a portal is no answer that anybody was charged for.
+    # A page of a proxy or a portal is not an answer that anybody was charged for.
     raise _malformed(endpoint, head, said, may_be_billed=is_json)
 
 

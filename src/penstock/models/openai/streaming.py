@@ -99,7 +99,7 @@ class StreamedAnswer:
         self._logprobs: list[Any] = []
 
     def add(self, piece: Any) -> None:
-        """Take the JSON of one event; what is no piece of an answer is passed over."""
+        """Take the JSON of one event; what is not a piece of an answer is passed over."""
         if not isinstance(piece, dict):
             return
 

@@ -23,7 +23,7 @@ from penstock.models.tokens import estimate_tokens, prompt_tokens
 __all__ = ["counted_in", "usage_of"]
 
 _MOST_TOKENS = 10**8
-"""No model takes or writes as much; a larger number is no count."""
+"""No model takes or writes as much; a larger number is not a count."""
 
 _NO_COUNTS: Mapping[str, Any] = {}
 
@@ -45,7 +45,7 @@ def usage_of(
 ) -> Usage:
     """Read what a provider counted; what it did not count is estimated, and said to be.
 
-    Zero is no count where there was something to count.
+    Zero is not a count where there was something to count.
 
     Args:
         counted: What the provider says.

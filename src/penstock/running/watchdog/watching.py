@@ -60,7 +60,7 @@ class Watchdog:
             surely seen, a shorter one perhaps.
 
     Raises:
-        ValidationError: it is no length of time.
+        ValidationError: it is not a length of time.
     """
 
     def __init__(self, threshold_s: float) -> None:
