@@ -34,6 +34,7 @@ class RunnerOptions(TypedDict, total=False):
         retry: See `Execution`.
         refused_for_s: See `Execution`.
         max_failures: See `Execution`.
+        stop_alike: See `Execution`.
         fail_fast: See `Execution`.
         limiters: See `Execution`.
         grace_s: See `Execution`.
@@ -66,6 +67,7 @@ class RunnerOptions(TypedDict, total=False):
     retry: Retry | None
     refused_for_s: float | None
     max_failures: int | None
+    stop_alike: int | None
     fail_fast: bool | None
     limiters: Mapping[str, int] | None
     grace_s: float | None

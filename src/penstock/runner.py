@@ -88,7 +88,6 @@ class StudyRunner:
         self._chosen = choose(self.plan, self._only)
         self._unsaved = checkpoint.Unsaved()
         self._final: StudySummary | None = None
-        self._left_out_because: str | None = None
         self._begun = False
         self._make_machinery()
 
@@ -105,6 +104,9 @@ class StudyRunner:
             max_failures=execution.failures_allowed,
             limits=execution.limiters,
             stop=ending.stop,
+            stop_for_good=ending.stop_for_good,
+            stop_alike=execution.stop_alike,
+            leave=ending.leave,
             orders=orders,
             interrupt=ending.interrupt,
         )
@@ -129,9 +131,14 @@ class StudyRunner:
         """Where the study stands now, over all its sessions; ``summary.session`` is this one."""
         return self._final or self._lifecycle.tally.summary(
             in_flight=self._scheduler.in_flight,
-            stopped_because=self._stopped_because,
+            stopped_because=self._ending.why,
             is_out_of_budget=self._ending.is_out_of_budget,
         )
+
+    @property
+    def cannot_go_on(self) -> bool:
+        """Whether the study was stopped because no run could succeed: a wrong key, all alike."""
+        return self._ending.cannot_go_on
 
     @property
     def concurrency(self) -> int:
@@ -239,7 +246,7 @@ class StudyRunner:
                     with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
-                self._final = await store.end(self._how_it_ended(), self.summary)
+                self._final = await store.end(self.summary.ending, self.summary)
 
         if self._subscribers.failure is not None:
             raise self._subscribers.failure
@@ -261,6 +268,31 @@ class StudyRunner:
         for subscription in subscriptions:
             self._subscribers.start(subscription)
 
+        self._say_started(restored)
+        failure: BaseException | None = None
+        try:
+            await self._scheduler.run(self._jobs(store, restored))
+            self._lifecycle.conclude()
+        except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
+            failure = error
+
+        # From here on a stop has only subscribers to wait for.
+        self._ending.on_stop(self._limit_subscribers)
+        if failure is not None:
+            self._limit_subscribers()
+
+        if self.left_out:
+            self._ending.left_out_because = self._only.reason
+
+        await self._subscribers.finish(saving)
+        self._announce(StudyFinished, summary=self.summary)
+        await self._subscribers.finish(exporting)
+        self.bus.close()  # before the others are waited for: one of them may watch
+        await self._subscribers.finish()
+        if failure is not None:
+            raise failure
+
+    def _say_started(self, restored: Restored) -> None:
         opening = self.summary
         self._announce(
             StudyStarted,
@@ -272,36 +304,11 @@ class StudyRunner:
             warnings=restored.warnings,
             summary=opening,
         )
-        failure: BaseException | None = None
-        try:
-            await self._scheduler.run(self._jobs(store, restored))
-        except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
-            failure = error
-
-        # From here on a stop has only subscribers to wait for.
-        self._ending.on_stop(self._limit_subscribers)
-        if failure is not None:
-            self._limit_subscribers()
-
-        if self.left_out:
-            self._left_out_because = self._only.reason
-
-        await self._subscribers.finish(saving)
-        self._announce(StudyFinished, summary=self.summary)
-        await self._subscribers.finish(exporting)
-        self.bus.close()  # before the others are waited for: one of them may watch
-        await self._subscribers.finish()
-        if failure is not None:
-            raise failure
 
     def _session(self, store: Store) -> Session:
         spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
         say, wait_s = self._parallelism.say, self.execution.refused_for_s
         return Session(*spent, say, wait_s, store.note_spent, self._ending.on_stop)
-
-    @property
-    def _stopped_because(self) -> str | None:
-        return self._ending.stopped_because or self._left_out_because
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""
@@ -311,7 +318,6 @@ class StudyRunner:
         return self._subscribers.gate() or self._parallelism.gate()
 
     def _jobs(self, store: Store, restored: Restored) -> Iterator[Job]:
-        note_call = store.note_start
         for planned_order, position in enumerate(execution_order(self.plan)):
             if self._chosen[position]:
                 yield Job(
@@ -320,11 +326,5 @@ class StudyRunner:
                     restored.attempts.get(position, 0),
                     store.recall if position in restored.answered else None,
                     restored.replaced(position),
-                    note_call,
+                    store.note_start,
                 )
-
-    def _how_it_ended(self) -> str:
-        if self._stopped_because is not None:
-            return f"stopped: {self._stopped_because}"
-
-        return "complete" if self.summary.undone == 0 else "failed"

@@ -171,6 +171,14 @@ class StudySummary(_Account):
         """Runs that the session has still to make, or to make again where they had failed."""
         return self.planned - self.session.done
 
+    @property
+    def ending(self) -> str:
+        """How the session has ended: ``complete``, ``failed``, or ``stopped`` and why."""
+        if self.stopped_because is not None:
+            return f"stopped: {self.stopped_because}"
+
+        return "complete" if self.undone == 0 else "failed"
+
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers as plain values."""
         own = self.model_dump(mode="json", exclude={"session"})

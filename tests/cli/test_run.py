@@ -261,7 +261,7 @@ def test_done_is_the_last_line_also_when_the_results_cannot_be_written(
     folder: StudyFolder,
 ) -> None:
     folder.set_up(failing=["p1", "p2"])
-    assert folder.run().returncode == 10
+    assert folder.run("--stop-alike", "0").returncode == 10
     folder.set_up()
     (folder.results / "runs.csv").unlink()
     (folder.results / "runs.csv").mkdir()  # a folder, where the export has a file
@@ -371,6 +371,21 @@ def test_runs_are_chosen_by_name(folder: StudyFolder, cli: Any) -> None:
     refused = cli("run", folder.file, "--agent", "wrker")
     assert refused.exit_code == 3
     assert "did you mean 'worker'?" in refused.stderr
+
+
+@pytest.mark.field("models-F13")
+def test_a_study_whose_runs_all_fail_alike_is_left_with_exit_code_12(
+    folder: StudyFolder, cli: Any
+) -> None:
+    folder.set_up(failing=["p1", "p2"])
+    ended = cli("run", folder.file, "--stop-alike", "6", "--concurrency", "1", "--json")
+    again = cli("run", folder.file, "--stop-alike", "6", "--concurrency", "1")
+    done = json_lines(ended.stdout)[-1]
+
+    assert (ended.exit_code, done["failed"], done["remaining"]) == (12, 6, 34)
+    assert again.exit_code == 12
+    assert "tones: stopped: the first 6 runs of agent 'worker' all failed" in again.stderr
+    assert "next: run it again to make the 40 runs that failed or remain" in again.stderr
 
 
 def test_a_failed_run_of_a_pilot_is_exit_code_10(folder: StudyFolder, cli: Any) -> None:

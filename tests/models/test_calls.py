@@ -418,7 +418,7 @@ async def test_a_call_that_was_never_sent_costs_nothing(tmp_path: Path) -> None:
         chat("http://127.0.0.1:9/v1", max_tokens=20),
         **many(50, prices=DOLLAR_A_TOKEN, budget={"max_cost_usd": 30}),
     )
-    results = await run(study, concurrency=5)
+    results = await run(study, concurrency=5, stop_alike=0)
     assert results.summary.failed == 50
     assert billed(results, study) == {"counted": 0, "uncounted": 0}
 

@@ -24,6 +24,10 @@ class ExitCode(IntEnum):
     REFUSED = 3, "refused: the study is invalid, or its directory cannot be used"
     FAILED_RUNS = 10, "more runs failed than `--max-failures` (0 if not given), or some remain"
     OUT_OF_BUDGET = 11, "the study's budget is spent; with a larger one, run it again to go on"
+    CANNOT_GO_ON = (
+        12,
+        "cannot go on: a wrong key, no credit, or runs that all fail alike; mend it, run it again",
+    )
     FINDING_DOES_NOT_HOLD = (
         13,
         "a demanded finding does not hold: a hypothesis of `--require`, or `--fail-on worse`",

@@ -76,6 +76,15 @@ def run(
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at a failed run.")] = False,
     max_failures: MaxFailuresOption = None,
+    stop_alike: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="K",
+            help="Leave the other runs of an agent and model whose first K all fail with one "
+            "class of error; 0 for never.",
+        ),
+    ] = None,
     report: Annotated[
         bool | None,
         typer.Option(help="Write report.html at the end; the default is to."),
@@ -114,6 +123,7 @@ def run(
         retries=retries,
         fail_fast=fail_fast,
         max_failures=max_failures,
+        stop_alike=stop_alike,
         fresh=fresh,
         report=report,
         show_progress=not json if progress is None else progress,

@@ -45,6 +45,7 @@ class RunRequest(NamedTuple):
     timeout_s: float | None = None
     retries: int | None = None
     fail_fast: bool = False
+    stop_alike: int | None = None
     fresh: bool = False
     rescore: bool = False
     report: bool | None = None
@@ -97,6 +98,9 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
 
     if request.max_failures is not None:
         options["max_failures"] = request.max_failures
+
+    if request.stop_alike is not None:
+        options["stop_alike"] = request.stop_alike
 
     if request.fail_fast:
         options["fail_fast"] = True
@@ -171,6 +175,9 @@ class _Session:
 
         if summary.is_out_of_budget and (remaining or summary.failed):
             return ExitCode.OUT_OF_BUDGET
+
+        if self._runner.cannot_go_on and (remaining or summary.failed):
+            return ExitCode.CANNOT_GO_ON
 
         if summary.failed > (self._runner.execution.failures_allowed or 0) or remaining:
             return ExitCode.FAILED_RUNS
@@ -262,11 +269,12 @@ def _state(summary: StudySummary, code: ExitCode, left_out: int) -> str:
     if code is ExitCode.INTERRUPTED:
         return "interrupted"
 
-    if code is ExitCode.OUT_OF_BUDGET:
+    if code in (ExitCode.OUT_OF_BUDGET, ExitCode.CANNOT_GO_ON):
         return f"stopped: {summary.stopped_because}"
 
     if summary.undone > left_out:
-        return "stopped early"
+        why = summary.stopped_because
+        return f"stopped early: {why}" if why else "stopped early"
 
     if summary.failed:
         return "finished, but some runs failed"

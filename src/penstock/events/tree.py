@@ -4,6 +4,7 @@
     ├─ StudyEvent
     │   ├─ StudyStarted(planned, restored, lost_calls, summary)
     │   ├─ StudyStopping(reason)          nothing new is started from here on
+    │   ├─ RunsLeft(agent_id, model, reason)  the other runs of an agent are left to a later session
     │   ├─ StudyWaiting(subscriber, behind)  a lossless subscriber is too far behind
     │   └─ StudyFinished(summary)         every result is durable; exports begin
     ├─ RunEvent(run_id)
@@ -50,6 +51,7 @@ __all__ = [
     "RunSkipped",
     "RunStarted",
     "RunSucceeded",
+    "RunsLeft",
     "RunsSaved",
     "StudyEvent",
     "StudyFinished",
@@ -105,6 +107,20 @@ class StudyStarted(StudyEvent):
 class StudyStopping(StudyEvent):
     """Nothing new is started from here on; what is in flight ends."""
 
+    reason: str
+
+
+class RunsLeft(StudyEvent):
+    """The runs of an agent that have not begun are left to a later session; others go on.
+
+    Args:
+        agent_id: The agent.
+        model: The model that it asks in these runs, where the agent tells.
+        reason: Why.
+    """
+
+    agent_id: str
+    model: str | None
     reason: str
 
 

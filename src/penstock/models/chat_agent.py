@@ -18,6 +18,9 @@ from penstock.models.model_errors import (
 )
 from penstock.models.prompts import scope_of
 from penstock.models.request_template import RequestTemplate
+from penstock.planning.plan import RunSpec
+from penstock.study.conditions import Condition
+from penstock.study.problem import Problem
 
 __all__ = ["ChatAgent", "checked"]
 
@@ -35,6 +38,15 @@ class ChatAgent:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
+
+    @property
+    def fixed_model(self) -> str | None:
+        """The model's name, where it is the same in every run."""
+        return self._asking.requests.fixed_model
+
+    def model_of(self, spec: RunSpec, problem: Problem, condition: Condition) -> str | None:
+        """Return the name of the model that a run asks; None where it cannot be told."""
+        return self._asking.requests.model(scope_of(spec, problem, condition))
 
     async def __call__(self, ctx: RunContext) -> AgentResult:
         """Answer.

@@ -65,6 +65,20 @@ class RequestTemplate:
         """Whether the answer's length has a bound."""
         return any(getattr(self.options, name) is not None for name in _COUNTS)
 
+    @property
+    def fixed_model(self) -> str | None:
+        """The model's name, where it is the same in every run."""
+        template = self._templates["model"]
+        return template.source.strip() if template.is_fixed else None
+
+    def model(self, scope: Mapping[str, Any]) -> str:
+        """Return the model's name in a run.
+
+        Raises:
+            PromptError: it cannot be filled in.
+        """
+        return str(self._field("model", scope))
+
     def faults(self, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find what cannot be filled in for a run: the field, and what is wrong with it."""
         for field, template in self._templates.items():

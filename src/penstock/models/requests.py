@@ -78,6 +78,23 @@ class Requests:
         for template in self.templates.values():
             yield from template.texts()
 
+    @property
+    def fixed_model(self) -> str | None:
+        """The model's name, where it is the same in every run."""
+        if self._choice is not None:
+            return None
+
+        (only,) = self.templates.values()
+        return only.name or only.fixed_model
+
+    def model(self, scope: Mapping[str, Any]) -> str | None:
+        """Return the name of a run's model; None where it cannot be told."""
+        try:
+            template = self.of(scope)
+            return template.name or template.model(scope)
+        except PromptError:
+            return None
+
     def faults(self, scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """Find what cannot be filled in for a run: the field, and what is wrong with it."""
         if self._choice is not None and (unknown := self._choice.unknown_names(scope)):

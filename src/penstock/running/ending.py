@@ -11,7 +11,8 @@ from typing import Any
 import anyio
 
 from penstock._base.loop import OwnTask, undisturbed
-from penstock.events.tree import StudyStopping
+from penstock.events.tree import RunsLeft, StudyStopping
+from penstock.running.alike import Asked
 
 __all__ = ["Ending", "finish_before_cancelling"]
 
@@ -26,17 +27,28 @@ class Ending:
     Attributes:
         stopped_because: Why nothing new is started, where that is so.
         is_out_of_budget: Whether that was the study's budget.
+        cannot_go_on: Whether it is that no run could succeed.
+        left_because: Why runs of some agents are left to a later session.
+        left_out_because: Why runs that were not chosen are.
         is_interrupted: Whether Ctrl-C was pressed during a step of an agent or a subscriber.
     """
 
     def __init__(self, announce: Callable[..., None], grace_s: float) -> None:
         self.stopped_because: str | None = None
         self.is_out_of_budget = False
+        self.cannot_go_on = False
+        self.left_because: list[str] = []
+        self.left_out_because: str | None = None
         self.is_interrupted = False
         self._announce = announce
         self._grace_s = grace_s
         self._on_stop: list[Callable[[str], None]] = []
         self._on_cancel: list[Callable[[], None]] = []
+
+    @property
+    def why(self) -> str | None:
+        """Why runs are left to a later session, where that is so."""
+        return self.stopped_because or "; ".join(self.left_because) or self.left_out_because
 
     def on_stop(self, act: Callable[[str], None]) -> None:
         """Have something called with the reason when the study stops; at once, where it has."""
@@ -66,6 +78,16 @@ class Ending:
         """Stop, for the budget is spent."""
         self.is_out_of_budget = self.is_out_of_budget or self.stopped_because is None
         self.stop(reason)
+
+    def stop_for_good(self, reason: str) -> None:
+        """Stop, for no run could succeed."""
+        self.cannot_go_on = self.cannot_go_on or self.stopped_because is None
+        self.stop(reason)
+
+    def leave(self, asked: Asked, reason: str) -> None:
+        """Say that the other runs of an agent and model are left to a later session."""
+        self.left_because.append(reason)
+        self._announce(RunsLeft, agent_id=asked.agent_id, model=asked.model, reason=reason)
 
     def interrupt(self) -> None:
         """Do what Ctrl-C asks that came in the midst of a step: stop the study, then cancel it."""

@@ -26,8 +26,9 @@ from penstock.events.tree import (
     RunStarted,
     RunSucceeded,
 )
-from penstock.planning.plan import Plan
+from penstock.planning.plan import Plan, RunSpec
 from penstock.results import Observation, RunResult, RunStatus, reported_in
+from penstock.running.alike import AlikeWatch, Asked
 from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings
 from penstock.running.outcomes import OutcomeWatch
@@ -99,6 +100,9 @@ class Lifecycle:
         max_failures: Stop the study when more runs than this have failed.
         limits: How many runs at once may hold each named limit.
         stop: Called with the reason when the study is to stop.
+        stop_for_good: The same where no other run can succeed; `stop`, where not given.
+        stop_alike: How many failures alike, and no success, leave the other runs of an agent.
+        leave: Called with whose other runs are left, and why.
         orders: What the scheduler has ordered.
         interrupt: Called when somebody pressed Ctrl-C during a step of a run.
 
@@ -118,6 +122,9 @@ class Lifecycle:
         max_failures: int | None,
         limits: Mapping[str, int],
         stop: Callable[[str], None],
+        stop_for_good: Callable[[str], None] | None = None,
+        stop_alike: int = 0,
+        leave: Callable[[Asked, str], None] = lambda _, __: None,
         orders: Orders | None = None,
         interrupt: Callable[[], None] = lambda: None,
     ) -> None:
@@ -132,6 +139,10 @@ class Lifecycle:
         self._max_failures = max_failures
         self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
         self._stop = stop
+        self._stop_for_good = stop_for_good or stop
+        self._alike = AlikeWatch(
+            stop_alike, plan, bindings, leave=leave, stop_for_good=self._stop_for_good
+        )
         self._orders = orders or Orders()
         self._interrupt = interrupt
         self._outcomes = plan.study.outcomes
@@ -145,8 +156,11 @@ class Lifecycle:
         if self._call_soon is None:
             self._thread, self._call_soon = get_ident(), call_soon_from_threads()
 
-        attempt = job.attempt = self._begin(job)
-        spec = attempt.ctx.spec
+        spec = self._plan.at(job.position)
+        if not self._alike.lets_begin(spec):
+            return None
+
+        attempt = job.attempt = self._begin(job, spec)
         evaluators = self._bindings.evaluators[spec.problem_id]
         if job.recall is not None:
             # Whoever cancels it meanwhile: its answer is not lost, and its attempt has an end.
@@ -165,14 +179,18 @@ class Lifecycle:
         # An attempt that was left behind was over then, for counts, events and store alike.
         return self._settle(job, attempt, result) if job.attempt is attempt else None
 
+    def conclude(self) -> None:
+        """Say what can be said only when no run is left to begin."""
+        self._alike.conclude()
+
     def abandon(self, job: Job) -> None:
         """End the attempt at a run that ignores its cancellation, with what it has gathered."""
         attempt, job.attempt = job.attempt, None
         if attempt is not None:
             self._settle(job, attempt, attempt.cut_off(), cancelled=RunAbandoned)
 
-    def _begin(self, job: Job) -> Attempt:
-        spec, failed = self._plan.at(job.position), job.attempt
+    def _begin(self, job: Job, spec: RunSpec) -> Attempt:
+        failed = job.attempt
         job.tries += 1
         number = job.earlier_attempts + (0 if job.is_answered else job.tries)
         if not job.is_answered:
@@ -244,6 +262,7 @@ class Lifecycle:
             self._interrupt()
 
         if result.status is RunStatus.CANCELLED:
+            self._alike.note(result.spec, None)
             self._give_up(job, attempt, result, cancelled)
             return None
 
@@ -257,6 +276,7 @@ class Lifecycle:
             return wait_s
 
         self._announce(_FINISHED[result.status], run_id=result.run_id, result=result)
+        self._alike.note(result.spec, result)
         self._stop_after(result)
         return None
 
@@ -279,7 +299,7 @@ class Lifecycle:
             if why := self._watch.why_stop(result):
                 self._stop(why)
         elif result.error is not None and result.error.stops_study:
-            self._stop(str(result.error))
+            self._stop_for_good(str(result.error))
         elif self._max_failures is not None and self.tally.failed > self._max_failures:
             self._stop(
                 f"{self.tally.failed} failed runs are more than max_failures={self._max_failures}; "

@@ -86,6 +86,9 @@ class Execution(Declaration):
         refused_for_s: How long a call of a chat model that is refused (429, 503, 529) is waited
             for before its attempt fails, in seconds; such a wait is not an attempt.
         max_failures: Stop the study when more runs than this have failed; null for never.
+        stop_alike: Where so many runs of an agent and model, the first of the session, have all
+            failed with one class of error, over at least three problems (or all there are), its
+            other runs are left to a later session; 0 for never.
         fail_fast: Stop the study at the first failed run: the same as ``max_failures: 0``.
         limiters: Name -> how many runs may hold that limit at once (`RunContext.limiter`).
         grace_s: How long runs in flight may go on after a cancellation, in seconds.
@@ -102,6 +105,7 @@ class Execution(Declaration):
     retry: Retry = Retry()
     refused_for_s: NotNegative = 600.0
     max_failures: Annotated[Whole, Field(ge=0)] | None = None
+    stop_alike: Annotated[Whole, Field(ge=0)] = 20
     fail_fast: Flag = False
     limiters: Mapping[Name, PositiveWhole] = EMPTY
     grace_s: NotNegative = 10.0

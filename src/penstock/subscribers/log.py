@@ -16,6 +16,7 @@ from penstock.events.tree import (
     RunEvent,
     RunFailed,
     RunRetried,
+    RunsLeft,
     RunSucceeded,
     StudyFinished,
     StudyStarted,
@@ -31,6 +32,7 @@ EVENTS = (
     StudyStopping,
     StudyWaiting,
     StudyFinished,
+    RunsLeft,
     RunRetried,
     RunFailed,
     RunSucceeded,
@@ -104,6 +106,8 @@ def _write(logger: Any, event: Event) -> None:
                 logger.warning("calls.lost", calls=event.lost_calls, reason="killed or cancelled")
         case StudyStopping():
             logger.warning("study.stopping", reason=event.reason)
+        case RunsLeft():
+            logger.warning("runs.left", agent_id=event.agent_id, reason=event.reason)
         case StudyWaiting():
             logger.warning("study.waiting", subscriber=event.subscriber, behind=event.behind)
         case StudyFinished():
