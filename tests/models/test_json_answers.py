@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
 from penstock.errors import ValidationError
+from penstock.models import json_answers
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.model_errors import MalformedResponseError
 
@@ -122,3 +124,41 @@ def test_an_answer_that_is_no_mapping_is_the_field_value() -> None:
 def test_a_schema_that_cannot_be_read_is_an_error_before_any_call(schema: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="json_schema: cannot be read"):
         JsonAnswers(schema)
+
+
+SLOW = "^(a|aa)+[bc]$"
+
+
+@pytest.mark.field("studies-B1")
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ({"pattern": SLOW}, json.dumps("a" * 40)),
+        ({"properties": {"x": {"pattern": SLOW}}}, json.dumps({"x": "a" * 40})),
+        ({"patternProperties": {SLOW: {}}}, json.dumps({"a" * 40: 1})),
+        (
+            {"additionalProperties": False, "patternProperties": {SLOW: {}}},
+            json.dumps({"a" * 40: 1}),
+        ),
+    ],
+)
+def test_a_pattern_that_finds_no_end_does_not_hold_the_process(
+    schema: dict[str, Any], answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_answers, "_PATIENCE_S", 0.01)
+
+    with pytest.raises(MalformedResponseError, match="found no end within"):
+        JsonAnswers(schema).read(answer)
+
+
+def test_names_are_checked_by_patterns_as_they_stand() -> None:
+    answers = JsonAnswers(
+        {"additionalProperties": False, "patternProperties": {"^n_": {"type": "integer"}}}
+    )
+
+    assert answers.read('{"n_a": 1}') == {"n_a": 1}
+    with pytest.raises(MalformedResponseError, match="n_a: 'x' is not of type 'integer'"):
+        answers.read('{"n_a": "x"}')
+
+    with pytest.raises(MalformedResponseError, match="'other' was unexpected"):
+        answers.read('{"other": 1}')

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from penstock._base.extras import load_extra
 from penstock._base.json import decode
 from penstock.errors import ValidationError
+from penstock.evaluators.patterns import compile_pattern
 from penstock.models.model_errors import MalformedResponseError
 
 __all__ = ["JsonAnswers"]
 
 _MOST_TOLD = 5
 _LONGEST_TOLD = 200
+_PATIENCE_S = 0.5
+"""How long a pattern may take on one text; the event loop waits for it."""
 _MOST_STARTS = 200
 """At so many places it is tried to read JSON; text full of braces must not take for ever."""
 
@@ -47,6 +50,7 @@ class JsonAnswers:
         try:
             kind = library.validators.validator_for(plain, library.Draft202012Validator)
             kind.check_schema(plain)
+            kind = library.validators.extend(kind, _with_patterns(library, kind))
             # A registry of its own: the library's would fetch what it does not know.
             self._validator = kind(plain, registry=registry.REGISTRY)
             _follow_references(self._validator, plain)
@@ -64,7 +68,8 @@ class JsonAnswers:
         """Return the fields of an answer; one that is not a mapping is the field ``value``.
 
         Raises:
-            MalformedResponseError: it is not JSON, or does not follow the schema.
+            MalformedResponseError: it is not JSON, does not follow the schema, or a pattern of the
+                schema takes too long on it.
         """
         found = list(_values_in(text))
         if not found:
@@ -140,6 +145,55 @@ def _follow_references(validator: Any, schema: Any) -> None:
     elif isinstance(schema, list):
         for each in schema:
             _follow_references(validator, each)
+
+
+def _with_patterns(library: Any, kind: Any) -> dict[str, Callable[..., Any]]:
+    """Make the keywords that look for patterns of people: the library's `re` may never end."""
+
+    def pattern(validator: Any, wanted: str, value: Any, _: Any) -> Iterator[Exception]:
+        if validator.is_type(value, "string") and not _is_in(wanted, value):
+            yield library.ValidationError(f"{value!r} does not match {wanted!r}")
+
+    def pattern_properties(
+        validator: Any, schemas: Mapping[str, Any], value: Any, _: Any
+    ) -> Iterator[Exception]:
+        for wanted, schema in schemas.items():
+            for name in [name for name in _names_in(value) if _is_in(wanted, name)]:
+                yield from validator.descend(value[name], schema, path=name, schema_path=wanted)
+
+    def additional_properties(
+        validator: Any, wanted: Any, value: Any, schema: Mapping[str, Any]
+    ) -> Iterator[Exception]:
+        patterns = schema.get("patternProperties", ())
+        rest = {
+            name: value[name]
+            for name in _names_in(value)
+            if not any(_is_in(pattern, name) for pattern in patterns)
+        }
+        plain = {key: each for key, each in schema.items() if key != "patternProperties"}
+        yield from kind.VALIDATORS["additionalProperties"](validator, wanted, rest, plain)
+
+    return {
+        "pattern": pattern,
+        "patternProperties": pattern_properties,
+        "additionalProperties": additional_properties,
+    }
+
+
+def _names_in(value: Any) -> Iterable[str]:
+    return value if isinstance(value, dict) else ()
+
+
+def _is_in(pattern: str, text: str) -> bool:
+    try:
+        found = compile_pattern(pattern).search(text, timeout=_PATIENCE_S, concurrent=True)
+    except TimeoutError:
+        raise MalformedResponseError(
+            f"the pattern {pattern!r} of json_schema found no end within {_PATIENCE_S:g} s on "
+            f"{_shortened(text)!r}; repetitions inside repetitions, as in (a+)+, do this"
+        ) from None
+
+    return found is not None
 
 
 def _shortened(text: str) -> str:
