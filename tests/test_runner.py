@@ -637,6 +637,23 @@ async def test_an_error_that_asks_to_wait_for_ever_is_tried_again_all_the_same(
     assert (summary.succeeded, summary.session.retried) == (4, 4)
 
 
+# Files
+
+
+@pytest.mark.field("studies-SEC6")
+def test_a_process_that_is_there_for_a_study_raises_its_limit_on_files_and_a_host_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raised: list[int] = []
+    monkeypatch.setattr("penstock.run.raise_file_limit", lambda: raised.append(1))
+    study = make_study()
+    ps.StudyRunner(study, agent_bindings={"agent-a": quick}, output_dir=tmp_path)
+    assert raised == []
+
+    ps.run_study(study, agent_bindings={"agent-a": quick}, output_dir=tmp_path, dry_run=True)
+    assert raised == [1]
+
+
 # A study within another
 
 

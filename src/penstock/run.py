@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import anyio
 
+from penstock._base.open_files import raise_file_limit
 from penstock.errors import RunningLoopError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
@@ -196,7 +197,12 @@ def run_study(
 
 
 def runner_that_reports_later(study: Study, options: RunnerOptions) -> tuple[StudyRunner, bool]:
-    """Make a runner for one who makes the report when it has run, and say whether it is wanted."""
+    """Make a runner for one whose process this is, who makes the report when it has run.
+
+    Returns:
+        The runner, and whether a report is wanted.
+    """
+    raise_file_limit()  # before it is known how many runs may be in flight
     said = options.get("report")
     wanted = study.execution.report if said is None else said
     without: RunnerOptions = {**options, "report": False}

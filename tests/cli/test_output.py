@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
 
-from penstock.cli import target
+from penstock.cli import output, target
 from tests.command_line import StudyFolder
 
 
@@ -21,6 +22,25 @@ def test_an_internal_error_is_one_message_unless_debugging(
     assert "Traceback" not in told.stderr
     monkeypatch.setenv("PENSTOCK_DEBUG", "1")
     assert "Traceback" in cli("check", folder.file).stderr
+
+
+@pytest.mark.field("studies-SEC7")
+def test_too_many_open_files_are_told_with_what_to_do(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EMFILE, "Too many open files", "study.yaml")
+
+    monkeypatch.setattr(target, "find_study", broken)
+    monkeypatch.setattr(
+        output, "lack_of_files", lambda: "raise the limit, as `ulimit -n 1024` does"
+    )
+    told = cli("check", folder.file)
+    assert told.exit_code == 3
+    assert told.stderr.splitlines() == [
+        "error: [Errno 24] Too many open files: 'study.yaml'",
+        "raise the limit, as `ulimit -n 1024` does",
+    ]
 
 
 def test_ctrl_c_before_a_study_begins_is_exit_code_130(

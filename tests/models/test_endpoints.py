@@ -56,6 +56,24 @@ async def test_limits_are_found_with_or_without_a_slash_at_the_end(tmp_path: Pat
     assert endpoints.unused_limits() == []
 
 
+@pytest.mark.field("studies-SEC6")
+async def test_no_more_calls_are_in_flight_than_the_process_may_have_connections(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.models.endpoints.room_for_connections", lambda: 5)
+    async with SimulatedProvider(SimulatorOptions(latency_s=0.001)) as provider:
+        study = chat_study(
+            tmp_path,
+            chat(provider.url),
+            limits={provider.url: {"max_in_flight": 64}},
+            run_budget={"replicates": 20, "parallelism": 40},
+        )
+        summary = await StudyRunner(study, show_progress=False).run()
+
+        assert summary.succeeded == 40
+        assert provider.stats()["max_in_flight"] == 5
+
+
 async def test_a_change_of_an_endpoints_limit_is_an_event(tmp_path: Path) -> None:
     settings = SimulatorOptions(latency_s=0.0, faults_at={5: "overloaded"}, retry_after_s=0.01)
     async with SimulatedProvider(settings) as provider:

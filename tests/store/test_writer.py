@@ -21,6 +21,7 @@ import pytest
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStage, RunStatus
+from penstock.store import opening
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored
@@ -595,3 +596,15 @@ async def test_an_answer_that_was_saved_before_its_scores_is_one_attempt_and_cos
     assert (summary.attempts, summary.cost_usd, summary.succeeded) == (1, 0.75, 1)
     assert query(tmp_path, "SELECT count(*) FROM attempt") == [(1,)]
     assert query(tmp_path, "SELECT count(*) FROM observation") == [(1,)]
+
+
+@pytest.mark.field("studies-SEC7")
+async def test_a_process_that_may_open_too_few_files_is_told_so_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "lack_of_files", lambda: "this process may have 10 files open")
+
+    with pytest.raises(StoreError, match="results: this process may have 10 files open"):
+        await session(tmp_path / "results", make_plan())
+
+    assert not (tmp_path / "results").exists()

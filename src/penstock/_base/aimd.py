@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import inf
 
-__all__ = ["REFUSED_STATUSES", "AdaptiveLimit", "OnChanged", "Pause", "RecentRefusals"]
+__all__ = [
+    "FIRST_LIMIT",
+    "REFUSED_STATUSES",
+    "AdaptiveLimit",
+    "OnChanged",
+    "Pause",
+    "RecentRefusals",
+]
 
 REFUSED_STATUSES = frozenset({429, 503, 529})
 """HTTP statuses that say 'not now': too many requests, unavailable, overloaded."""
@@ -16,7 +23,8 @@ REFUSED_STATUSES = frozenset({429, 503, 529})
 OnChanged = Callable[[int, str], None]
 """Is told a new limit and, for people, why it changed."""
 
-_INITIAL = 64
+FIRST_LIMIT = 64
+"""Where a limit begins that nothing is known of."""
 _CUT = 0.5
 _ROUNDS = 50
 """In so many rounds additive increase adds the maximum, or what there was before the last cut."""
@@ -49,7 +57,7 @@ class AdaptiveLimit:
         maximum: int | None,
         on_changed: OnChanged | None = None,
         *,
-        initial: int = _INITIAL,
+        initial: int = FIRST_LIMIT,
         cooldown_s: float = _COOLDOWN_S,
         least_step: float = 1.0,
     ) -> None:

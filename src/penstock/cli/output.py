@@ -8,12 +8,14 @@ import textwrap
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from errno import EMFILE
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import typer
 from rich.cells import cell_len, set_cell_size
 
 from penstock._base.fact import Fact
+from penstock._base.open_files import lack_of_files
 from penstock._base.text import printable
 from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
@@ -139,7 +141,7 @@ def errors_told() -> Iterator[None]:
         tell_faults(faults_of(error))
         _tell(error, [], ExitCode.REFUSED)
     except (PenstockError, OSError) as error:
-        _tell(error, [f"error: {error}"], ExitCode.REFUSED)
+        _tell(error, [f"error: {error}", *_advice(error)], ExitCode.REFUSED)
     except SystemExit as error:
         said = f"error: the study's own code called exit({error.code!r}) when it was loaded"
         _tell(error, [said], ExitCode.REFUSED)
@@ -147,6 +149,13 @@ def errors_told() -> Iterator[None]:
         said = f"internal error: {type(error).__name__}: {error}"
         advice = "PENSTOCK_DEBUG=1 in the environment shows where; what was saved is safe"
         _tell(error, [said, advice], ExitCode.INTERNAL_ERROR)
+
+
+def _advice(error: Exception) -> Iterator[str]:
+    """Say what to do where the system's own words do not."""
+    lack = lack_of_files() if getattr(error, "errno", None) == EMFILE else None
+    if lack is not None:
+        yield lack
 
 
 def faults_of(error: ValidationError) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +15,7 @@ import anyio
 import typer
 
 from penstock._base.extras import load_extra
+from penstock._base.open_files import raise_file_limit
 from penstock.cli.arguments import JsonOption, given_path
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import counted, emit, errors_told, say
@@ -169,7 +169,7 @@ def simulate_model(
 
 
 def _serve(simulator: Any, options: SimulatorOptions, *, json: bool) -> None:
-    _raise_limit_on_files()
+    raise_file_limit()
     try:
         anyio.run(partial(_serve_until_signalled, simulator, options, json=json))
     except ValidationError as error:  # the files of a replay: every line that is wrong
@@ -236,15 +236,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _raise_limit_on_files() -> None:
-    """Let this process have as many connections as the system allows it."""
-    try:
-        import resource  # POSIX only
-    except ImportError:
-        return
-
-    with suppress(OSError, ValueError):
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

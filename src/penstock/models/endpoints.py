@@ -6,12 +6,14 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import structlog
 
 from penstock._base.extras import load_extra
+from penstock._base.open_files import room_for_connections
 from penstock.errors import ValidationError
 from penstock.models.cache import ResponseCache
 from penstock.models.chat_model import ChatModel, CompletionRequest, Usage
@@ -273,6 +275,8 @@ class Endpoints:
                 cache = ResponseCache(study.resolve(study.response_cache))
                 self.cache = await stack.enter_async_context(cache)
 
+            accounts = {each.account for each in self._clients.values()}
+            room = _room_of_each(len(accounts))
             for each in self._clients.values():
                 await stack.enter_async_context(each.client)
                 if each.account not in self._gates:
@@ -280,10 +284,17 @@ class Endpoints:
                     self._gates[each.account] = Gate(
                         url,
                         each.limits,
+                        room=room,
                         on_limit_changed=partial(session.limit_changed, endpoint=url),
                     )
 
             yield
+
+
+def _room_of_each(endpoints: int) -> float:
+    """Return how many calls each endpoint may have in flight: each holds a connection open."""
+    room = room_for_connections()
+    return inf if room is None else max(1, room // max(1, endpoints))
 
 
 _OF_THE_WAY = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from operator import index
 from time import monotonic
 from typing import Any, Literal
@@ -11,6 +10,7 @@ from typing import Any, Literal
 import anyio
 
 from penstock._base.loop import call_later, has_loop
+from penstock._base.open_files import most_files
 from penstock.errors import ValidationError
 from penstock.events.bus import EventStream
 from penstock.events.subscribing import Subscription
@@ -48,14 +48,8 @@ def _checked(limit: int) -> int:
 
 def most_in_flight() -> int:
     """Return how many runs an automatic limit may grow to: each may hold a connection open."""
-    with suppress(ImportError):  # POSIX only
-        import resource  # noqa: PLC0415
-
-        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if files != resource.RLIM_INFINITY:
-            return max(1, min(_MOST, files - _OTHER_FILES))
-
-    return _MOST
+    files = most_files()
+    return _MOST if files is None else max(1, min(_MOST, files - _OTHER_FILES))
 
 
 class Parallelism:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import aiosqlite
 
+from penstock._base.open_files import lack_of_files
 from penstock._base.threads import call_in_thread, with_daemon_thread
-from penstock.errors import ForeignDirectoryError, SchemaError
+from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
 from penstock.store.directory import make_directory
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
@@ -41,12 +42,16 @@ async def open_store(
             process) can lose the last runs.
 
     Raises:
+        StoreError: this process may not open as many files as a study needs.
         DirectoryInUseError: another process or runner holds the directory.
         ForeignDirectoryError: ``study.sqlite`` is not ours, or other files are not.
         SchemaError: it was written by a newer version. An older layout is brought up to date,
             and a copy kept.
     """
     path = directory / "study.sqlite"
+    if why := lack_of_files():
+        raise StoreError(f"{directory}: {why}")
+
     refuse_foreign(directory, None if study is None else study.study_id)
     await call_in_thread(partial(make_directory, directory))  # it waits for the disk
     with hold_directory(directory):

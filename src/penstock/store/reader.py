@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from penstock._base.atomic_files import set_aside
 from penstock._base.json import decode
+from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult
@@ -67,7 +68,8 @@ class StoreReader:
         try:
             self._connection, application_id, schema_version, tables = _opened(path)
         except sqlite3.Error as error:
-            raise StoreError(f"{path} cannot be read: {error}") from error
+            why = lack_of_files() or error
+            raise StoreError(f"{path} cannot be read: {why}") from error
 
         if not tables:  # killed as it was made
             self.close()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from penstock._base.open_files import lack_of_files
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 
@@ -48,6 +49,9 @@ def _transact_as_it_is(connection: sqlite3.Connection, statements: Sequence[Stat
 
 def store_failure(path: Path, error: sqlite3.Error) -> StoreError:
     """Make the error for a store that SQLite cannot write."""
+    if why := lack_of_files():
+        return StoreError(f"{path}: {error}; {why}. What was saved before is kept")
+
     free_mb = shutil.disk_usage(path.parent).free / 1e6
     return StoreError(
         f"{path}: {error} ({free_mb:,.1f} MB are free on its disk); what was saved before is "

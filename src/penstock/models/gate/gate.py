@@ -16,7 +16,7 @@ from typing import Self
 
 import anyio
 
-from penstock._base.aimd import AdaptiveLimit, Pause, RecentRefusals
+from penstock._base.aimd import FIRST_LIMIT, AdaptiveLimit, Pause, RecentRefusals
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
 from penstock.models.gate.pacing import Entry, Rate
@@ -98,6 +98,7 @@ class Gate:
         clock: Tells the time, in seconds.
         sleep: Waits for so many seconds of that clock.
         on_limit_changed: Is told the new limit of calls in flight and why it changed.
+        room: The most calls in flight that this process has room for.
     """
 
     def __init__(
@@ -108,11 +109,14 @@ class Gate:
         clock: Callable[[], float] = monotonic,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         on_limit_changed: Callable[[int, str], None] | None = None,
+        room: float = inf,
     ) -> None:
         self.name = name
         self._clock = clock
         self._sleep = sleep
-        self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed)
+        first = int(min(FIRST_LIMIT, room))
+        self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed, initial=first)
+        self._limit.maximum = min(self._limit.maximum, room)
         longest_s = limits.max_retry_after_s
         self._pause = Pause(longest_s)
         self._refusals = RecentRefusals()
