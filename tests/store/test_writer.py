@@ -4,12 +4,13 @@ import asyncio  # noqa: TID251 - the cancellations that pass every shield
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
+import penstock as ps
+from penstock.errors import ForeignDirectoryError, SchemaError, StoreError, SubscriberError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.store import opening
@@ -28,7 +30,7 @@ from penstock.store.restored import Restored
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.writer import Store
 from penstock.study.problem import Problem
-from tests.builders import make_error, make_observation, make_plan, make_result
+from tests.builders import make_error, make_observation, make_plan, make_result, make_study
 
 pytestmark = pytest.mark.anyio
 
@@ -608,3 +610,63 @@ async def test_a_process_that_may_open_too_few_files_is_told_so_and_nothing_is_m
         await session(tmp_path / "results", make_plan())
 
     assert not (tmp_path / "results").exists()
+
+
+def remove(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+def move(directory: Path) -> None:
+    directory.rename(directory.with_name("moved"))
+
+
+def replace(directory: Path) -> None:
+    copy = directory.with_name("copy")
+    shutil.copytree(directory, copy)
+    move(directory)
+    copy.rename(directory)
+
+
+def remove_log(directory: Path) -> None:
+    (directory / "study.sqlite-wal").unlink()
+
+
+@pytest.mark.field("studies-SEC8")
+@pytest.mark.parametrize("displace", [remove, move, replace, remove_log])
+async def test_a_store_that_nobody_could_find_takes_no_more_results(
+    tmp_path: Path, displace: Callable[[Path], None]
+) -> None:
+    plan, directory = make_plan(), tmp_path / "results"
+    async with open_store(directory) as store:
+        await store.begin(plan)
+        await store.save([(make_result(plan[0]), True)])
+        displace(directory)
+
+        said = "was moved, removed or replaced while the study ran"
+        with pytest.raises(StoreError, match=said):
+            await store.save([(make_result(plan[1]), True)])
+
+        with pytest.raises(StoreError, match=said):
+            store.save_at_once([(make_result(plan[1]), True)])
+
+        await store.end("failed")
+
+
+@pytest.mark.field("studies-SEC8")
+async def test_a_study_whose_directory_is_removed_stops_at_the_next_group(tmp_path: Path) -> None:
+    directory, calls = tmp_path / "results", []
+
+    async def agent(ctx: ps.RunContext) -> str:
+        calls.append(ctx.spec.run_id)
+        if len(calls) == 5:
+            shutil.rmtree(directory)
+
+        return "42"
+
+    runner = ps.StudyRunner(
+        make_study(replicates=1000), agent_bindings={"agent-a": agent}, output_dir=directory
+    )
+    with pytest.raises(SubscriberError, match=r"moved, removed or replaced.*the study stops"):
+        await runner.run()
+
+    assert len(calls) < 2000

@@ -1,4 +1,8 @@
-"""Directories whose names are on the disk: a file is lost with the directory that it is in."""
+"""A study's directory: its names are on the disk, and its files stay where they are.
+
+A file is lost with the directory that it is in. One that is open goes on where it is, and whoever
+looks for it under its path does not find it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["make_directory", "sync_directory"]
+__all__ = ["OpenFiles", "make_directory", "sync_directory"]
 
 
 def make_directory(directory: Path) -> None:
@@ -30,3 +34,32 @@ def sync_directory(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class OpenFiles:
+    """Files that somebody has open, as they stand under their paths.
+
+    Args:
+        paths: Where they are; one that is not there is not looked for again.
+    """
+
+    def __init__(self, *paths: Path) -> None:
+        self._known = {path: known for path in paths if (known := _identity(path)) is not None}
+
+    def displaced(self) -> Path | None:
+        """Return the path of one that was moved, removed or replaced; None where all are there."""
+        for path, known in self._known.items():
+            with suppress(OSError):  # a disk that fails says so when results are written
+                if _identity(path) != known:
+                    return path
+
+        return None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+    return found.st_dev, found.st_ino

@@ -55,7 +55,8 @@ class LastSave(NamedTuple):
         Raises:
             sqlite3.Error: the store cannot be written.
         """
-        connection = sqlite3.connect(self.path, isolation_level=None, timeout=_PATIENCE_S)
+        there = f"{self.path.absolute().as_uri()}?mode=rw"  # it makes no other file in its place
+        connection = sqlite3.connect(there, uri=True, isolation_level=None, timeout=_PATIENCE_S)
         with closing(connection):
             connection.execute("BEGIN IMMEDIATE")  # waits for the group that is being written
             connection.execute("ROLLBACK")

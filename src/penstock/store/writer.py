@@ -25,6 +25,7 @@ from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
 from penstock.store.beginning import begin_session, declared_problems
 from penstock.store.declaration_rows import study_file_of
+from penstock.store.directory import OpenFiles
 from penstock.store.group import Session, count_group, counts, made_group, rescored
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
@@ -59,6 +60,7 @@ class Store:
         self._session = Session()
         self._next_id = 1
         self._starts = Starts()
+        self._files = OpenFiles()
         self._reader: StoreReader | None = None
         self._scoring: Mapping[int, tuple[int, Mapping[str, Any]]] = {}
         self._tally: Tally  # there when a session has begun, as is what earlier ones left
@@ -93,6 +95,7 @@ class Store:
         self._next_id = last + 1
         self._tally = Tally(await self._read_summary(), restored=self._left.kept)
         await self._write([self._counts(self._tally)])
+        self._files = OpenFiles(self.path, self.path.with_name(f"{self.path.name}-wal"))
         return self._left
 
     def note_start(self, count: int = 1) -> None:
@@ -129,6 +132,7 @@ class Store:
         account = unsaved(self._tally.session(), *self._starts.spent)  # runs may be left behind
         self._tally.uncounted_cost_usd = account.uncounted_cost_usd
         self._tally.uncounted_tokens = account.uncounted_tokens
+        self._files = OpenFiles()
         await self._write([self._counts(self._tally), ended])
         with suppress(StoreError):  # its directory may be gone by now
             return await self._read_summary()
@@ -142,7 +146,8 @@ class Store:
             results: Each attempt, and whether it is its run's result.
 
         Raises:
-            StoreError: they cannot be written, as on a full disk; none of them is saved.
+            StoreError: they cannot be written, as on a full disk, or nobody could find them: the
+                store was moved, removed or replaced. None of them is saved.
         """
         made = [each for each in results if not each[0].is_rescored]
         group = made_group(made, self._session, self._next_id, self._scoring)
@@ -174,8 +179,10 @@ class Store:
         Only for a process that is about to end: the store is not to be used afterwards.
 
         Raises:
-            sqlite3.Error: the store cannot be written.
+            StoreError: the store was moved, removed or replaced.
+            sqlite3.Error: it cannot be written.
         """
+        self._refuse_displaced()
         return LastSave(self.path, self._session, self._left, self._starts).save(results)
 
     def close(self) -> None:
@@ -243,6 +250,7 @@ class Store:
 
         def transact_all(connection: sqlite3.Connection) -> None:
             try:
+                self._refuse_displaced()
                 self._starts.sync()
                 transact(connection, statements)
             except BaseException as error:  # noqa: BLE001 - raised again, below
@@ -259,6 +267,14 @@ class Store:
                 raise store_failure(self.path, error) from error
 
             raise error
+
+    def _refuse_displaced(self) -> None:
+        if path := self._files.displaced():
+            raise StoreError(
+                f"{path} was moved, removed or replaced while the study ran. What is made from now "
+                "on could not be kept, so the study stops; what was saved before is where that "
+                "file is now. Put it back, or run the study again to make what is missing"
+            )
 
     async def _call(
         self,
