@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test lint docs faults bills hosts clients soak bench clean
+.PHONY: demo test lint docs faults bills hosts clients notebook soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -48,6 +48,11 @@ hosts: .venv/installed
 clients: .venv/installed
 	$(BIN)/pip install --quiet --target .clients 'litellm[proxy]'
 	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py
+
+# Executes a notebook in a kernel of its own, which is installed with what runs it.
+notebook: .venv/installed
+	$(BIN)/pip install --quiet nbclient ipykernel
+	$(BIN)/python -m pytest tests/proof/test_notebook.py
 
 # Runs a study for twenty minutes with faults on, and writes what it held to the same page.
 soak: .venv/installed

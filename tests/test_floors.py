@@ -26,6 +26,7 @@ FLOORS_OF_FILES = {
     "results": 1,
     "run": 6,
     "runner": 6,
+    "study_result": 6,
     "summary": 1,
     "testing": 7,
 }

@@ -23,7 +23,7 @@ from .planning.plan import plan
 from .planning.selection import Selection
 from .planning.validation import validate_study
 from .results import RunResult
-from .run import StudyResult, arun_study, resume_study, run_study
+from .run import arun_study, resume_study, run_study
 from .runner import StudyRunner
 from .running.checking import CheckReport, check
 from .study.chat import Model
@@ -35,6 +35,7 @@ from .study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from .study.model import Study
 from .study.policies import DesignSpec, SeedPolicy
 from .study.problem import Problem
+from .study_result import StudyResult
 from .summary import StudySummary
 
 __all__ = [

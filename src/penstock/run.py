@@ -1,12 +1,10 @@
-"""Running a study in one call, blocking or not, and reading what came of it."""
+"""Running a study in one call, blocking or not."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import Unpack
 
 import anyio
 
@@ -14,18 +12,10 @@ from penstock._base.open_files import raise_file_limit
 from penstock.errors import RunningLoopError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
-from penstock.results import RunResult
 from penstock.runner import StudyRunner
 from penstock.running.interrupts import run_interruptibly
-from penstock.store.ledger import read_ledger
-from penstock.store.reader import StoreReader
-from penstock.store.unblinding import unblind as make_unblind
-from penstock.store.wide_rows import wide_rows
 from penstock.study.model import Study
-from penstock.summary import StudySummary
-
-if TYPE_CHECKING:
-    from penstock.analysis.analyze import Analysis
+from penstock.study_result import StudyResult
 
 __all__ = [
     "StudyResult",
@@ -34,102 +24,6 @@ __all__ = [
     "run_study",
     "runner_that_reports_later",
 ]
-
-
-class StudyResult(Sequence[RunResult]):
-    """The results of a study in plan order, read from its store when asked for.
-
-    Args:
-        output_dir: The study's output directory.
-        summary: What the study has come to, over all its sessions.
-    """
-
-    def __init__(self, output_dir: Path, summary: StudySummary, *, dry_run: bool = False) -> None:
-        self.output_dir = output_dir
-        self.summary = summary
-        self._length = 0
-        if not dry_run:
-            with StoreReader(output_dir) as store:
-                self._length = store.count()
-
-    @classmethod
-    def open(cls, output_dir: Path | str) -> StudyResult:
-        """Read the results of a study that was run before, or that is running now.
-
-        Args:
-            output_dir: The study's output directory.
-
-        Raises:
-            StoreError: there is no study in it.
-        """
-        with StoreReader(Path(output_dir)) as store:
-            return cls(Path(output_dir), read_ledger(store).summary)
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[RunResult]:
-        return self._read(0, self._length)
-
-    @overload
-    def __getitem__(self, index: int) -> RunResult: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[RunResult]: ...
-    def __getitem__(self, index: int | slice) -> RunResult | list[RunResult]:
-        places = range(self._length)[index]
-        if isinstance(places, int):
-            return next(self._read(places, places + 1))
-
-        if not places:
-            return []
-
-        low, high = min(places), max(places)
-        between = list(self._read(low, high + 1))
-        return [between[place - low] for place in places]
-
-    def to_rows(self) -> Iterator[dict[str, Any]]:
-        """Yield a mapping per run: the columns of ``runs.csv``, levels, answer, scores, metrics.
-
-        A factor or block keeps its name; a built-in column that it would hide is ``run_<name>``.
-        """
-        with StoreReader(self.output_dir) as store:
-            yield from wide_rows(store)
-
-    def to_pandas(self) -> Any:
-        """Return the rows as a pandas ``DataFrame``; pandas must be installed."""
-        import pandas as pd  # noqa: PLC0415 - optional, and slow to import
-
-        return pd.DataFrame.from_records(list(self.to_rows()))
-
-    def to_polars(self) -> Any:
-        """Return the rows as a polars ``DataFrame``; polars must be installed."""
-        import polars as pl  # noqa: PLC0415 - optional
-
-        return pl.from_dicts(list(self.to_rows()), infer_schema_length=None)
-
-    def analyze(self, *, unblind: str | None = None) -> Analysis:
-        """Analyse what came of the study, as it declares it; needs ``penstock[analysis]``.
-
-        Args:
-            unblind: Why what each condition came to is to be shown although runs of a study with
-                declared hypotheses are left; the reason is kept, and stands in the report.
-
-        Raises:
-            ValidationError: the extra is not installed.
-            StoreError: the reason cannot be kept.
-        """
-        from penstock.analysis.analyze import analyze  # noqa: PLC0415 - needs an extra
-
-        if unblind is not None:
-            make_unblind(self.output_dir, unblind)
-
-        with StoreReader(self.output_dir) as store, store.snapshot():
-            return analyze(store, store.study())
-
-    def _read(self, start: int, stop: int) -> Iterator[RunResult]:
-        if start < stop:
-            with StoreReader(self.output_dir) as store:
-                yield from store.results(start, stop)
 
 
 async def arun_study(

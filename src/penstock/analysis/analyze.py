@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.analysis_html import analysis_html
 from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
 from penstock.analysis.contrasts import Contrast, Weights
 from penstock.analysis.effects import Dunnett, FactorTest, factor_test, main_effects, with_control
@@ -103,6 +104,19 @@ class Analysis(Fact):
     is_blind: bool = False
     is_exploratory: bool = False
     unblinded: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        primary = self.outcomes[self.primary]
+        lines = [
+            f"{self.ended:,} of {self.planned:,} runs, outcome {self.primary}",
+            *self.unblinded,
+            primary.unit_note or "",
+            "no hypothesis was declared: all is exploratory" if self.is_exploratory else "",
+        ]
+        differences = {**primary.contrasts, **primary.effects}
+        return analysis_html(
+            self.study_id, filter(None, lines), self.hypotheses, primary.conditions, differences
+        )
 
 
 def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> Analysis:

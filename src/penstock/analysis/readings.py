@@ -7,13 +7,15 @@ from typing import Any
 
 from penstock._base.json import decode
 from penstock.analysis.sample import Sample, arrange
+from penstock.errors import PenstockError
 from penstock.planning.plan import PROBLEM_FACTORS
 from penstock.store.reader import StoreReader
+from penstock.store.unblinding import is_blind
 from penstock.study.conditions import Condition
 from penstock.study.hypotheses import Outcome
 from penstock.study.model import Study
 
-__all__ = ["Readings", "outcomes_of"]
+__all__ = ["Readings", "outcomes_of", "paired_table"]
 
 _RUNS = """
 SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order, latency_s,
@@ -107,6 +109,39 @@ def outcomes_of(study: Study) -> Sequence[Outcome]:
             aggregation="mean",
             primary=True,
         )
+    ]
+
+
+def paired_table(store: StoreReader, study: Study, name: str | None = None) -> list[dict[str, Any]]:
+    """Return each problem's mean under each condition, which is what contrasts are made from.
+
+    Args:
+        store: The study's store.
+        study: The study as it is declared.
+        name: The outcome; the primary one where not given.
+
+    Raises:
+        KeyError: the study has no such outcome.
+        PenstockError: what conditions came to is withheld.
+    """
+    declared = {each.name: each for each in outcomes_of(study)}
+    outcome = declared[next(iter(declared)) if name is None else name]
+    if is_blind(store, study):
+        raise PenstockError(
+            "what each condition came to is withheld until every planned run has ended; "
+            'analyze(unblind="why") shows it, and the reason stands in the report'
+        )
+
+    sample = Readings(store, study).sample(outcome)
+    return [
+        {
+            "problem_id": problem,
+            **{
+                arm.name: float(cell.mean()) if len(cell := sample.cell(at, place)) else None
+                for at, arm in enumerate(sample.arms)
+            },
+        }
+        for place, problem in enumerate(sample.problems)
     ]
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, overload
 from penstock._base.fact import Fact, unchecked
 from penstock.designs import build_design
 from penstock.errors import ValidationError
+from penstock.planning.plan_html import plan_html
 from penstock.study.conditions import Condition
 from penstock.study.identity import paired_seed, run_id, run_seed
 from penstock.study.model import Study
@@ -130,6 +131,10 @@ class Plan(Sequence[RunSpec]):
         return (
             [self.at(i) for i in positions] if isinstance(positions, range) else self.at(positions)
         )
+
+    def _repr_html_(self) -> str:
+        title = f"{self.study.study_id}: {len(self):,} runs planned"
+        return plan_html(title, ((cell.condition, cell.size) for cell in self.cells))
 
     def at(self, position: int) -> RunSpec:
         """Make the run at a position of the plan."""

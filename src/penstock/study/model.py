@@ -23,6 +23,7 @@ from penstock.study.legacy import drop_schema_version
 from penstock.study.policies import KEPT, DesignSpec, RunBudget, RunOrder, SeedPolicy
 from penstock.study.problem import Problem
 from penstock.study.spending import Budget, EndpointLimits, Price
+from penstock.study.study_html import study_html
 
 __all__ = ["SCHEMA_VERSION", "Study"]
 
@@ -198,6 +199,14 @@ class Study(Declaration):
             return cls.model_validate(definition, context=KEPT)
         except pydantic.ValidationError as error:
             raise ValidationError([*sentences_of(error, cls)]) from error
+
+    def _repr_html_(self) -> str:
+        agents = ", ".join(dict.fromkeys((*self.agents, *self.agent_specs))) or "none declared"
+        problems = len(self.problem_ids) or len(self.problems)
+        shape = f"{problems:,} problems, {self.replicates:,} replicates, {self.run_order} order"
+        varied: tuple[Factor | Block, ...] = (*self.factors, *self.blocks)
+        lines = (self.title, f"agents: {agents}", shape)
+        return study_html(self.study_id, lines, varied, self.outcomes, self.hypotheses)
 
     def resolve(self, path: Path | str) -> Path:
         """Make a path of this study absolute: relative ones start at the study file's folder."""
