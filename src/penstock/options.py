@@ -50,6 +50,8 @@ class RunnerOptions(TypedDict, total=False):
         subscribers: Coroutine functions over a stream of events; each hears all events.
         fresh: Move an earlier output directory aside and start from nothing.
         rescore: Score the answers of earlier sessions again, without calling their agents.
+        retry_failed: Ask again what a provider has refused for good (a bad request, too long a
+            prompt, a filter, a refusal) although the request is the same.
         only: Which runs are made: a pilot, or those of some agents, conditions or problems. What
             is left out is made by a later session that is told to.
         isolate_random: Whether each run of an async agent has a global ``random`` and
@@ -82,6 +84,7 @@ class RunnerOptions(TypedDict, total=False):
     subscribers: Sequence[Subscriber]
     fresh: bool
     rescore: bool
+    retry_failed: bool
     only: Selection
     isolate_random: bool
     condition_runner: ConditionRunner | None
@@ -97,6 +100,7 @@ HOST_DEFAULTS: RunnerOptions = {
     "subscribers": (),
     "fresh": False,
     "rescore": False,
+    "retry_failed": False,
     "only": Selection(),
     "isolate_random": True,
     "condition_runner": None,

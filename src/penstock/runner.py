@@ -83,8 +83,8 @@ class StudyRunner:
         self._subscriptions = [Subscription(subscriber) for subscriber in named]
         self._subscriptions += reporting.wanted(execution, self.output_dir)
         self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
-        self._fresh, self._rescore = given["fresh"], given["rescore"]
-        self._only = given["only"]
+        self._fresh, self._only = given["fresh"], given["only"]
+        self._again = {"rescore": given["rescore"], "retry_failed": given["retry_failed"]}
         self._chosen = choose(self.plan, self._only)
         self._unsaved = checkpoint.Unsaved()
         self._final: StudySummary | None = None
@@ -236,7 +236,7 @@ class StudyRunner:
 
         opening = open_store(self.output_dir, study=self.study, durable=self._durable)
         async with opening as store:
-            restored = await store.begin(self.plan, self.bindings, rescore=self._rescore)
+            restored = await store.begin(self.plan, self.bindings, **self._again)
             self._lifecycle.tally.begin(store.summary())
             self._lifecycle.held_back = restored.held_back
             self._chosen = to_make(self._chosen, restored.done, restored.answered, self._only)

@@ -373,6 +373,28 @@ def test_runs_are_chosen_by_name(folder: StudyFolder, cli: Any) -> None:
     assert "did you mean 'worker'?" in refused.stderr
 
 
+def test_what_was_refused_for_good_is_told_and_asked_again_where_that_is_said(
+    folder: StudyFolder, cli: Any
+) -> None:
+    chat = "{provider: simulated, model: m, simulator: {latency_s: 0, faults: {bad_request: 1}}}"
+    study = folder.file.read_text().replace(
+        '{worker: "agents.py:worker"}', f"{{m: {{chat: {chat}}}}}"
+    )
+    folder.file.write_text(study.replace("replicates: 10", "replicates: 1"))
+    first, second = (cli("run", folder.file, "--no-report") for _ in range(2))
+    third = cli("run", folder.file, "--no-report", "--retry-failed")
+
+    for ended in (first, third):
+        assert ended.exit_code == 10
+        assert "4 of them were refused for good" in ended.stderr
+        assert "next:" not in ended.stderr
+
+    assert second.exit_code == 10
+    assert "4 runs were refused for good by their provider (4 BadRequestError)" in second.stderr
+    assert "4 failed, 4 kept from before" in second.stderr
+    assert "4 runs refused for good before are asked again" in third.stderr
+
+
 @pytest.mark.field("models-F13")
 def test_a_study_whose_runs_all_fail_alike_is_left_with_exit_code_12(
     folder: StudyFolder, cli: Any

@@ -26,7 +26,13 @@ def dry_run(named: str | None, request: RunRequest) -> None:
         kept = (
             Restored.nothing(len(plan))
             if request.fresh
-            else outlook(target.output_dir, plan, runner.bindings, rescore=request.rescore)
+            else outlook(
+                target.output_dir,
+                plan,
+                runner.bindings,
+                rescore=request.rescore,
+                retry_failed=request.retry_failed,
+            )
         )
         made = to_make(choose(plan, only), kept.done, kept.answered, only)
         left_out = len(plan) - kept.kept - made.count(1)

@@ -61,6 +61,13 @@ def run(
         bool,
         typer.Option("--rescore", help="Score kept answers again too; no agent is called for it."),
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Ask again what a provider has refused for good, also where nothing changed.",
+        ),
+    ] = False,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Move earlier results aside and start from nothing."),
@@ -118,6 +125,7 @@ def run(
             limit=limit,
         ),
         rescore=rescore,
+        retry_failed=retry_failed,
         concurrency=concurrency,
         timeout_s=timeout,
         retries=retries,

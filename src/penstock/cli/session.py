@@ -24,6 +24,7 @@ from penstock.runner import StudyRunner
 from penstock.running.interrupts import run_interruptibly
 from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
+from penstock.store.refused import refused_in_last_session
 from penstock.summary import StudySummary
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class RunRequest(NamedTuple):
     stop_alike: int | None = None
     fresh: bool = False
     rescore: bool = False
+    retry_failed: bool = False
     report: bool | None = None
 
 
@@ -83,6 +85,7 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
         "fresh": request.fresh,
         "only": request.only,
         "rescore": request.rescore,
+        "retry_failed": request.retry_failed,
         "show_progress": request.show_progress,
         "output_dir": target.output_dir,
     }
@@ -217,8 +220,10 @@ class _Session:
             say(*concluded.finding)
             say(*([f"report: {concluded.report}"] if concluded.report else []))
 
+        refused = 0
         if summary.failed:
             with StoreReader(self._runner.output_dir) as store:
+                refused = refused_in_last_session(store)
                 say(
                     "failures (study.sqlite has each traceback):",
                     *listed(failure_rows(failures(store)), most=5),
@@ -226,7 +231,13 @@ class _Session:
 
         again = "run it again without --fresh" if self._request.fresh else "run it again"
         left_out = self._runner.left_out
-        waiting = summary.undone - left_out + summary.session.failed
+        waiting = summary.undone - left_out + summary.session.failed - refused
+        if refused:
+            say(
+                f"{refused:,} of them were refused for good, and are asked again where the request "
+                "changes, or with --retry-failed"
+            )
+
         if waiting:
             say(f"next: {again} to make the {counted(waiting, 'run')} that failed or remain")
         elif left_out:

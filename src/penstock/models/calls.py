@@ -46,6 +46,7 @@ class Caller:
 
     def __init__(self, endpoints: Endpoints, client: EndpointClient, prefix: str = "") -> None:
         self.provider = client.provider
+        self.place = client.place
         self._endpoints = endpoints
         self._client = client
         self._base_url = client.account.base_url
@@ -90,7 +91,7 @@ class Caller:
         if cache is None:
             return await self._ask(ctx, request)
 
-        digest = digest_of(self._client.place, request)
+        digest = digest_of(self.place, request)
         before = ctx.calls.note(digest)
         key = self._key(ctx, request, ctx.calls.first_attempt, str(before))
         is_spoilt = (digest, before) in ctx.calls.spoilt
@@ -101,7 +102,7 @@ class Caller:
         self, ctx: RunContext, request: CompletionRequest, attempt: int, call: str
     ) -> dict[str, Any]:
         return cache_key(
-            self._client.place,
+            self.place,
             request,
             replicate=ctx.spec.replicate,
             attempt=attempt,

@@ -8,15 +8,17 @@ from penstock._base.json import decode
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
 from penstock.models.asking import Asking
+from penstock.models.cache import digest_of
 from penstock.models.chat_model import Completion
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import (
+    REFUSED_REQUEST,
     MalformedResponseError,
     ModelError,
     RefusalError,
     TruncatedError,
 )
-from penstock.models.prompts import scope_of
+from penstock.models.prompts import PromptError, scope_of
 from penstock.models.request_template import RequestTemplate
 from penstock.planning.plan import RunSpec
 from penstock.study.conditions import Condition
@@ -47,6 +49,17 @@ class ChatAgent:
     def model_of(self, spec: RunSpec, problem: Problem, condition: Condition) -> str | None:
         """Return the name of the model that a run asks; None where it cannot be told."""
         return self._asking.requests.model(scope_of(spec, problem, condition))
+
+    def digest_of(
+        self, spec: RunSpec, problem: Problem, condition: Condition, attempt: int
+    ) -> str | None:
+        """Return what tells a run's request from others; None where it cannot be made."""
+        scope = scope_of(spec, problem, condition, attempt)
+        try:
+            template, caller = self._asking.of(scope)
+            return digest_of(caller.place, template.fill_in(scope, spec.seed))
+        except PromptError:
+            return None
 
     async def __call__(self, ctx: RunContext) -> AgentResult:
         """Answer.
@@ -79,6 +92,9 @@ class ChatAgent:
             if isinstance(error, RefusalError) and error.completion is not None and is_kept:
                 refusal = error.completion.refusal or error.completion.text
                 return AgentResult(outputs={"text": refusal, "is_refusal": True})
+
+            if error.is_for_good:
+                ctx.provenance[REFUSED_REQUEST] = digest_of(caller.place, request)
 
             raise
 

@@ -26,6 +26,7 @@ from penstock.errors import RunFault
 from penstock.models.chat_model import Completion, RateLimitHeaders, Usage
 
 __all__ = [
+    "REFUSED_REQUEST",
     "AccessDeniedError",
     "AuthenticationError",
     "BadRequestError",
@@ -42,6 +43,9 @@ __all__ = [
     "TruncatedError",
     "UnboundedCallError",
 ]
+
+REFUSED_REQUEST = "refused_request"
+"""Stands in the provenance of a run that was refused for good; it tells the request from others."""
 
 
 class ModelError(RunFault):
@@ -64,6 +68,8 @@ class ModelError(RunFault):
     retryable: bool = False
     stops_study: ClassVar[bool] = False
     may_be_billed: bool = False
+    is_for_good: ClassVar[bool] = False
+    """Whether the same request would come to the same again, also in another session."""
 
     def __init__(
         self,
@@ -159,21 +165,32 @@ class AuthenticationError(ModelError):
 class BadRequestError(ModelError):
     """The provider refuses the request as it is."""
 
+    is_for_good = True
+
 
 class ContextTooLongError(BadRequestError):
     """The conversation has more tokens than the model takes."""
 
 
 class AccessDeniedError(BadRequestError):
-    """The provider does not let this key have this model, or this request; others may succeed."""
+    """The provider does not let this key have this model, or this request; others may succeed.
+
+    It may be given access without a change of the request.
+    """
+
+    is_for_good = False
 
 
 class ContentFilteredError(ModelError):
     """The provider filtered the prompt or the answer."""
 
+    is_for_good = True
+
 
 class RefusalError(ModelError):
     """The model declined to answer; ``completion`` holds what it said."""
+
+    is_for_good = True
 
 
 class TruncatedError(ModelError):

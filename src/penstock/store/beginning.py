@@ -16,6 +16,7 @@ from penstock.store.group import Session
 from penstock.store.legacy_scores import adopt_scores
 from penstock.store.origins import declare_origins
 from penstock.store.primary_outcomes import follow_outcomes, remake_outcomes
+from penstock.store.refused import find_refused
 from penstock.store.restored import Restored, adopt, moved_in, restored
 from penstock.store.scorings import declare_scorings, find_scorings
 from penstock.study.model import Study
@@ -31,6 +32,7 @@ def begin_session(
     plan: Plan,
     bindings: Bindings,
     rescore: bool,
+    retry_failed: bool = False,
 ) -> tuple[Session, Restored]:
     """Write what is declared now, and find what earlier sessions left.
 
@@ -41,6 +43,7 @@ def begin_session(
         plan: Its plan.
         bindings: What takes part in it.
         rescore: See `penstock.store.scorings.find_scorings`.
+        retry_failed: Whether what was refused for good is asked again.
 
     Raises:
         ForeignDirectoryError: the directory holds another study, or this one with other seeds,
@@ -75,7 +78,8 @@ def begin_session(
     if found.is_shown_otherwise:
         remake_outcomes(connection, plan.study.outcomes)
 
-    left = restored(connection, len(plan), scorings=found)
+    refused = find_refused(connection, plan, bindings, retry_failed=retry_failed)
+    left = restored(connection, len(plan), scorings=found, refused=refused)
     session = Session(session_id, origins, found.ids())
     return session, left._replace(warnings=(*edited, *left.warnings))
 

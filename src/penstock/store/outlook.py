@@ -22,7 +22,12 @@ __all__ = ["outlook"]
 
 
 def outlook(
-    directory: Path, plan: Plan, bindings: Bindings | None = None, *, rescore: bool = False
+    directory: Path,
+    plan: Plan,
+    bindings: Bindings | None = None,
+    *,
+    rescore: bool = False,
+    retry_failed: bool = False,
 ) -> Restored:
     """Find what of a plan is done in a directory; nothing is written, and nobody is held up.
 
@@ -31,6 +36,7 @@ def outlook(
         plan: The plan of the session that may come.
         bindings: What takes part in it, with what its scores are made by.
         rescore: Whether answers that were scored are to be scored again.
+        retry_failed: Whether what was refused for good is asked again.
 
     Raises:
         StoreError: a session would be refused here; the error is the same. That another process
@@ -47,7 +53,8 @@ def outlook(
         with StoreReader(directory) as store, store.snapshot():
             refuse_older_copy(store.connection, path)
             refuse_changes(store.connection, directory, plan, bindings, rescore=rescore)
-            left = would_restore(store.connection, directory, plan, bindings, rescore=rescore)
+            again = {"rescore": rescore, "retry_failed": retry_failed}
+            left = would_restore(store.connection, directory, plan, bindings, **again)
             edited = edited_agents(store.connection, bindings)
             return left._replace(warnings=(*edited, *left.warnings))
     except sqlite3.Error as error:

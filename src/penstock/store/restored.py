@@ -14,6 +14,7 @@ from penstock.results import RunStage, RunStatus
 from penstock.running.binding import Bindings
 from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.legacy_scores import has_scores_of_before
+from penstock.store.refused import Refused, find_refused
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
 from penstock.store.scorings import Scorings, find_scorings
 
@@ -71,13 +72,16 @@ class Restored(NamedTuple):
         return RunStatus.SUCCESS if position in self.answered else None
 
 
-def restored(connection: sqlite3.Connection, planned: int, *, scorings: Scorings) -> Restored:
+def restored(
+    connection: sqlite3.Connection, planned: int, *, scorings: Scorings, refused: Refused
+) -> Restored:
     """Find what earlier sessions left, in indexes alone: no result is read.
 
     Args:
         connection: The store; its positions are those of the plan.
         planned: How many runs the plan holds.
         scorings: Which answers are scored again; where that is all of them, all are read.
+        refused: Which runs were refused for good.
     """
     left = Restored.nothing(planned)
     for (position,) in connection.execute(_FINISHED):
@@ -87,7 +91,7 @@ def restored(connection: sqlite3.Connection, planned: int, *, scorings: Scorings
     for position, *attempt in connection.execute(f"{_ATTEMPTED} WHERE {looked_at}"):
         _leave(left, position, _Attempt(*attempt))
 
-    return _with_scorings(left, scorings)
+    return _with_scorings(left, scorings, refused)
 
 
 class _Attempt(NamedTuple):
@@ -124,6 +128,7 @@ def would_restore(
     bindings: Bindings,
     *,
     rescore: bool,
+    retry_failed: bool = False,
 ) -> Restored:
     """Find what a session of a plan would find, whatever plan the store was last run with.
 
@@ -137,8 +142,9 @@ def would_restore(
     else:
         scorings = find_scorings(connection, bindings, len(plan), rescore=rescore, moved=moved)
 
+    refused = find_refused(connection, plan, bindings, retry_failed=retry_failed, moved=moved)
     if moved is None:
-        return restored(connection, len(plan), scorings=scorings)
+        return restored(connection, len(plan), scorings=scorings, refused=refused)
 
     left = Restored.nothing(len(plan))
     attempts = [
@@ -155,19 +161,23 @@ def would_restore(
         if scorings.is_redone or not is_success:
             _leave(left, position, attempt)
 
-    return _with_scorings(left, scorings)
+    return _with_scorings(left, scorings, refused)
 
 
-def _with_scorings(left: Restored, scorings: Scorings) -> Restored:
-    """Mark the kept answers that are scored again."""
+def _with_scorings(left: Restored, scorings: Scorings, refused: Refused) -> Restored:
+    """Mark the kept answers that are scored again, and the runs that are not asked again."""
     for position, number in scorings.touched.items():
         left.done[position] = 0
         left.answered.add(position)
         left.attempts[position] = max(number, left.attempts.get(position, 0))
 
+    for position in () if refused.is_asked_again else refused.same:
+        left.done[position] = 1
+        left.failed.discard(position)
+
     return left._replace(
         held_back=frozenset(each.evaluator for each in scorings.held),
-        notes=tuple(scorings.told()),
+        notes=(*scorings.told(), *refused.told()),
         warnings=tuple(scorings.warnings()),
     )
 

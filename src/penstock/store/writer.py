@@ -67,7 +67,12 @@ class Store:
         self._left: Restored
 
     async def begin(
-        self, plan: Plan, bindings: Bindings | None = None, *, rescore: bool = False
+        self,
+        plan: Plan,
+        bindings: Bindings | None = None,
+        *,
+        rescore: bool = False,
+        retry_failed: bool = False,
     ) -> Restored:
         """Start a session: note who writes, and find what earlier sessions left.
 
@@ -76,6 +81,7 @@ class Store:
             bindings: What takes part in it, with what its scores are made by.
             rescore: Whether answers are scored again also where it may cost, or as they are
                 declared already.
+            retry_failed: Whether what a provider has refused for good is asked again.
 
         Raises:
             ForeignDirectoryError: the directory holds another study, or this one with other
@@ -87,7 +93,13 @@ class Store:
                 await self._many(query, values)
 
             session_id = await self._note_session(plan)
-            begun = partial(begin_session, plan=plan, bindings=bindings, rescore=rescore)
+            begun = partial(
+                begin_session,
+                plan=plan,
+                bindings=bindings,
+                rescore=rescore,
+                retry_failed=retry_failed,
+            )
             self._session, self._left = await self._call(begun, self.path.parent, session_id)
 
         self._starts = Starts(self.path.parent, session_id)
