@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack, overload
 
 from penstock._base.threads import call_in_thread
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus, EventStream, Subscriber
-from penstock.events.subscribing import PATIENCE_S, Subscribers, Subscription, one_by_one
+from penstock.events.listening import event_types, listening, subscription_of
+from penstock.events.subscribing import PATIENCE_S, Subscribers, Subscription
 from penstock.events.tree import Event, StudyFinished, StudyStarted
 from penstock.models.session import Session
 from penstock.options import (
@@ -80,7 +81,7 @@ class StudyRunner:
         self._ending = ending = Ending(self._announce, execution.grace_s)
         self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
-        self._subscriptions = [Subscription(subscriber) for subscriber in named]
+        self._subscriptions = [subscription_of(subscriber) for subscriber in named]
         self._subscriptions += reporting.wanted(execution, self.output_dir)
         self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
         self._fresh, self._only = given["fresh"], given["only"]
@@ -153,37 +154,47 @@ class StudyRunner:
         self._parallelism.hold_at(limit)
 
     def subscribe(
-        self, subscriber: Subscriber, *types: type[Event], critical: bool = False
+        self, subscriber: Subscriber, *types: type[Event] | str, critical: bool = False
     ) -> None:
         """Subscribe to the study: every event, in order; the study waits for the subscriber.
 
         Args:
             subscriber: A coroutine function over a stream of events.
-            types: Classes of events; all, without any.
+            types: Classes of events, or their names; all, without any.
             critical: Whether the study stops, and `run` raises, when the subscriber fails.
+
+        Raises:
+            BindingError: it is a function of one event, or no event has that name.
         """
         if self._begun:
             raise PenstockError("the study has begun; subscribe before it, or use watch()")
 
-        self._subscriptions.append(Subscription(subscriber, types, critical))
+        self._subscriptions.append(subscription_of(subscriber, types, critical=critical))
 
-    def on(self, *types: type[Event]) -> Callable[[Function], Function]:
-        """Decorate a plain or async function that takes one event: ``@runner.on(RunFailed)``."""
+    @overload
+    def on(self, function: Function, /) -> Function: ...
+    @overload
+    def on(self, *types: type[Event] | str) -> Callable[[Function], Function]: ...
+    def on(self, *types: Any) -> Any:
+        """Decorate a plain or async function that takes one event: ``@runner.on(RunFailed)``.
 
-        def decorate(function: Function) -> Function:
-            self.subscribe(one_by_one(function), *types)
-            return function
+        Classes are given as such or by name; without any, and without parentheses, all are meant.
 
-        return decorate
+        Raises:
+            BindingError: it is a coroutine over a stream, or no event has that name.
+        """
+        return listening(self.subscribe, types)
 
-    def watch(self, *types: type[Event], size: int = 1024) -> AbstractContextManager[EventStream]:
+    def watch(
+        self, *types: type[Event] | str, size: int = 1024
+    ) -> AbstractContextManager[EventStream]:
         """Read events from now on without holding the study up: ``with runner.watch() as stream``.
 
         Args:
-            types: Classes of events; all, without any.
+            types: Classes of events, or their names; all, without any.
             size: How many unread events are kept; the oldest are dropped and counted.
         """
-        return self.bus.open(*types, size=size, lossy=True, name="watch")
+        return self.bus.open(*event_types(types), size=size, lossy=True, name="watch")
 
     def stop(self, reason: str = "stopped by the host") -> None:
         """Start no more runs; those in flight end, and everything is saved and exported."""
@@ -262,16 +273,16 @@ class StudyRunner:
         exporting = Subscription(export.export(self.output_dir), export.EVENTS, **ours)
         subscriptions = [saving, exporting, Subscription(log.log, log.EVENTS), *self._subscriptions]
         subscriptions += self._parallelism.subscriptions
-        if progress.is_shown(self._show_progress, self.summary.undone):
-            subscriptions.append(Subscription(progress.progress(), progress.EVENTS))
-
+        subscriptions += progress.wanted(self._show_progress, self.summary.undone)
         for subscription in subscriptions:
             self._subscribers.start(subscription)
 
         self._say_started(restored)
         failure: BaseException | None = None
         try:
-            await self._scheduler.run(self._jobs(store, restored))
+            order = execution_order(self.plan)
+            jobs = restored.jobs(order, self._chosen, store.recall, store.note_start)
+            await self._scheduler.run(jobs)
             self._lifecycle.conclude()
         except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
             failure = error
@@ -316,15 +327,3 @@ class StudyRunner:
 
     def _gate(self) -> Awaitable[None] | None:
         return self._subscribers.gate() or self._parallelism.gate()
-
-    def _jobs(self, store: Store, restored: Restored) -> Iterator[Job]:
-        for planned_order, position in enumerate(execution_order(self.plan)):
-            if self._chosen[position]:
-                yield Job(
-                    position,
-                    planned_order,
-                    restored.attempts.get(position, 0),
-                    store.recall if position in restored.answered else None,
-                    restored.replaced(position),
-                    store.note_start,
-                )

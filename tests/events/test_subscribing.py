@@ -13,7 +13,8 @@ import pytest
 from penstock.errors import SubscriberError
 from penstock.events import Event, LimitChanged, StudyWaiting, SubscriberFailed
 from penstock.events.bus import EventBus, EventStream
-from penstock.events.subscribing import Subscribers, Subscription, one_by_one
+from penstock.events.listening import one_by_one
+from penstock.events.subscribing import Subscribers, Subscription
 from tests.builders import Announced, make_event
 
 pytestmark = pytest.mark.anyio

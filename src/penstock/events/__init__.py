@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock.events.bus import EventBus, EventStream, Subscriber
+from penstock.events.event_json import from_json, to_json
 from penstock.events.tree import (
     Event,
     LimitChanged,
@@ -54,4 +55,6 @@ __all__ = [
     "StudyWaiting",
     "Subscriber",
     "SubscriberFailed",
+    "from_json",
+    "to_json",
 ]

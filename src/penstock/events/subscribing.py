@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from penstock.errors import SubscriberError, message_of, traceback_of
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import Event, StudyWaiting, SubscriberFailed
 
-__all__ = ["PATIENCE_S", "Subscribers", "Subscription", "one_by_one"]
+__all__ = ["PATIENCE_S", "Subscribers", "Subscription"]
 
 
 PATIENCE_S = 1.0
@@ -221,17 +220,3 @@ class Subscribers:
 
 class _LeftBehind(Exception):  # noqa: N818 - said, never raised
     """Why a subscriber is over that goes on."""
-
-
-def one_by_one(function: Callable[[Any], Any]) -> Subscriber:
-    """Make a subscriber of a plain or async function that takes one event."""
-
-    async def subscriber(stream: EventStream) -> None:
-        async for event in stream:
-            answer = function(event)
-            if answer is not None and inspect.isawaitable(answer):
-                await answer
-
-    subscriber.__module__ = getattr(function, "__module__", __name__)
-    subscriber.__qualname__ = getattr(function, "__qualname__", type(function).__name__)
-    return subscriber

@@ -23,8 +23,8 @@
     ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber)
     └─ SubscriberFailed(subscriber, error, critical, traceback)
 
-Subscribing to a class means subscribing to its subclasses too. ``model_dump(mode="json")`` writes
-any event as plain values.
+Subscribing to a class means subscribing to its subclasses too. ``penstock.events.to_json`` writes
+any event as JSON, and ``from_json`` reads it.
 """
 
 from __future__ import annotations

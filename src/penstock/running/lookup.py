@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock._base.entry_points import load_entry_point
-from penstock.agents.shapes import is_async
 from penstock.errors import BindingError, ValidationError
 from penstock.events.bus import Subscriber
+from penstock.events.listening import subscription_of
 from penstock.study.declarations import EVALUATOR_GROUP
 from penstock.study.model import Study
 from penstock.study.problem import Problem
@@ -108,14 +108,10 @@ def find_subscriber(study: Study, name: str) -> Subscriber:
         BindingError: there is none, or it is not a coroutine function.
     """
     found = load_named(study, "subscriber", name, name, group=SUBSCRIBER_GROUP)
-    if not is_async(found):
-        raise BindingError(
-            f"subscriber {name!r} is {found!r}; a subscriber is a coroutine function over a "
-            "stream of events: async def subscriber(stream)"
-        )
-
-    subscriber: Subscriber = found
-    return subscriber
+    try:
+        return subscription_of(found).subscriber
+    except BindingError as error:
+        raise BindingError(f"subscriber {name!r}: {error}") from None
 
 
 def load_named(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
-from penstock.results import RunStage, RunStatus
+from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.binding import Bindings
+from penstock.running.lifecycle import Job
 from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.legacy_scores import has_scores_of_before
 from penstock.store.refused import Refused, find_refused
@@ -63,6 +64,32 @@ class Restored(NamedTuple):
     def kept(self) -> int:
         """How many runs are kept."""
         return self.done.count(1)
+
+    def jobs(
+        self,
+        order: Iterable[int],
+        chosen: bytearray,
+        recall: Callable[[int], Awaitable[RunResult]],
+        note_call: Callable[[int], None],
+    ) -> Iterator[Job]:
+        """Give what a session does of a plan.
+
+        Args:
+            order: The positions of the plan in the order in which they are started.
+            chosen: Which of them the session does.
+            recall: Reads a kept answer, by its position.
+            note_call: Counts calls of agents (see `Job`).
+        """
+        for planned_order, position in enumerate(order):
+            if chosen[position]:
+                yield Job(
+                    position,
+                    planned_order,
+                    self.attempts.get(position, 0),
+                    recall if position in self.answered else None,
+                    self.replaced(position),
+                    note_call,
+                )
 
     def replaced(self, position: int) -> RunStatus | None:
         """Return how the result at a position ended that another will take the place of."""

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from penstock._base.text import printable
 from penstock.events.bus import EventStream, Subscriber
+from penstock.events.subscribing import Subscription
 from penstock.events.tree import (
     Event,
     LimitChanged,
@@ -34,7 +35,7 @@ from penstock.events.tree import (
 )
 from penstock.summary import SessionSummary, StudySummary
 
-__all__ = ["EVENTS", "is_shown", "progress"]
+__all__ = ["EVENTS", "is_shown", "progress", "wanted"]
 
 EVENTS = (
     StudyStarted,
@@ -61,6 +62,11 @@ _ECHO_WIDTH = 5
 def is_shown(wanted: bool | None, pending: int) -> bool:  # noqa: FBT001 - the contract's name
     """Return whether progress is to be shown: as wanted, else where a person watches and waits."""
     return wanted if wanted is not None else pending > 0 and sys.stderr.isatty()
+
+
+def wanted(shown: bool | None, pending: int) -> list[Subscription]:  # noqa: FBT001
+    """Return the subscriber where progress is to be shown (see `is_shown`), else nothing."""
+    return [Subscription(progress(), EVENTS)] if is_shown(shown, pending) else []
 
 
 def progress(out: TextIO | None = None) -> Subscriber:
