@@ -8,7 +8,7 @@ TEST_WORKERS ?= auto
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable '.[analysis]'
 	touch $@
 
 .venv/installed: .venv/penstock
@@ -17,7 +17,6 @@ TEST_WORKERS ?= auto
 
 demo: .venv/penstock
 	$(BIN)/penstock run docs/examples/quickstart/study.yaml
-	$(BIN)/python docs/examples/quickstart/table.py
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --cov --cov-report=term

@@ -24,6 +24,7 @@ from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.regression import Regression, regress
 from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
 from penstock.analysis.verdicts import Family, HypothesisResult, judge
+from penstock.analysis.winners import Winner, winners_of
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
 from penstock.study.model import Study
@@ -55,6 +56,8 @@ class OutcomeAnalysis(Fact):
         flow: What became of each condition's runs.
         missing: Contrast -> whether the share of runs without a value depends on the condition.
         bounds: Contrast -> what it would be with other answers in the place of failed runs.
+        winners: The best level of the factor that hypotheses are about, in each setting of the
+            others, where the outcome declares which way is better.
     """
 
     outcome: str
@@ -74,6 +77,7 @@ class OutcomeAnalysis(Fact):
     flow: tuple[Flow, ...] = ()
     missing: dict[str, Contrast] = EMPTY
     bounds: dict[str, Bounds] = EMPTY
+    winners: tuple[Winner, ...] = ()
 
 
 class Analysis(Fact):
@@ -246,6 +250,7 @@ def _of_outcome(
         missing=_present(
             {key: missing_by_condition(sample, each, key) for key, each in weights.items()}
         ),
+        winners=_winners(sample, declared.better, questions),
         bounds=_bounds(sample, weights, is_lower_better=declared.better == "lower"),
         **(
             _models(
@@ -259,6 +264,19 @@ def _of_outcome(
             else {}
         ),
     )
+
+
+def _winners(
+    sample: Sample, better: str | None, questions: Sequence[Question]
+) -> tuple[Winner, ...]:
+    factors = sample.factors()
+    asked = [each.contrast.factor for each in questions if each.contrast is not None]
+    factor = next((name for name in (*asked, *factors) if name in factors), None)
+    is_told_already = len(factors) == 1 and factor is not None and len(factors[factor]) <= 2  # noqa: PLR2004
+    if better is None or factor is None or is_told_already:
+        return ()
+
+    return winners_of(sample, factor, better)
 
 
 def _bounds(

@@ -80,6 +80,10 @@ def _told(found: Analysis) -> Iterator[str]:
         yield "conditions (mean [95 % interval], problems, runs)"
         yield from listed(rows)
 
+    if primary.winners:
+        yield "the best level of each setting (p over all pairs of levels in all settings)"
+        yield from listed(_winners(primary))
+
     if found.is_exploratory and primary.contrasts:
         yield "differences (mean [95 % interval], p)"
         yield from listed(_differences(primary))
@@ -94,6 +98,18 @@ def _rows(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
         rows.append((each.name, told, between, f"{each.n_problems:,}", f"{each.n_runs:,}"))
 
     return rows
+
+
+def _winners(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
+    return [
+        (
+            ", ".join(f"{name}={level}" for name, level in each.setting.items()) or "all",
+            each.best,
+            "" if each.p_adjusted is None else f"p = {each.p_adjusted:.2g}",
+            "" if each.is_shown else f"not shown: {each.runner_up} is close",
+        )
+        for each in outcome.winners
+    ]
 
 
 def _differences(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:

@@ -34,6 +34,7 @@ from penstock.page.sentences import (
     methods_of,
     sentence_of,
     time_finding,
+    winners_finding,
 )
 from penstock.page.signals import signals_of
 from penstock.page.view import (
@@ -136,6 +137,7 @@ def _by_condition(
     return {
         "conditions": conditions,
         "conditions_finding": conditions_finding(conditions, is_share=is_share, unit=sample.unit),
+        "winners_finding": "" if found is None else winners_finding(found.winners),
         "bounds": () if found is None else tuple(bounds_rows(found)),
         "matrix": matrix,
         "matrix_finding": matrix_finding(matrix, is_share=is_share),

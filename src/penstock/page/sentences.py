@@ -9,6 +9,7 @@ from penstock.analysis.analyze import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
 from penstock.analysis.verdicts import POLICY_NAMES, Family, HypothesisResult
+from penstock.analysis.winners import Winner
 from penstock.page.view import ConditionRow, FlowRow, Matrix, TimePoint
 from penstock.study.model import Study
 
@@ -26,6 +27,7 @@ __all__ = [
     "sentence_of",
     "time_finding",
     "value_told",
+    "winners_finding",
 ]
 
 
@@ -179,6 +181,20 @@ def conditions_finding(rows: Sequence[ConditionRow], *, is_share: bool, unit: st
         told += " Intervals take the problems for a sample; for differences read the verdict."
 
     return told
+
+
+def winners_finding(winners: Sequence[Winner]) -> str:
+    """Write which level is best in each setting, and where that is not shown."""
+    return " ".join(_best(each) for each in winners)
+
+
+def _best(winner: Winner) -> str:
+    where = ", ".join(f"{name} {level}" for name, level in winner.setting.items())
+    told = f"With {where} {winner.best}" if where else winner.best
+    if winner.is_shown:
+        return f"{told} is best ({p_told(winner.p_adjusted)})."
+
+    return f"{told} came out best, which is not shown: {winner.runner_up} is close."
 
 
 def flow_finding(rows: Sequence[FlowRow], planned: int, found: OutcomeAnalysis | None) -> str:

@@ -172,6 +172,7 @@ class ReportView(Fact):
         conditions_finding: The finding of that section as a sentence.
         flow: What became of each condition's runs.
         flow_finding: The same for this section, and so on.
+        winners_finding: Which level is best in each setting of the other factors.
         bounds: Whether failed runs could change a finding.
         matrix: Conditions by problems.
         time: The outcome in the order of the runs.
@@ -199,6 +200,7 @@ class ReportView(Fact):
     conditions_finding: str = ""
     flow: tuple[FlowRow, ...] = ()
     flow_finding: str = ""
+    winners_finding: str = ""
     bounds: tuple[BoundsRow, ...] = ()
     matrix: Matrix = Matrix()
     matrix_finding: str = ""

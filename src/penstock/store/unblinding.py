@@ -23,6 +23,9 @@ from penstock.study.model import Study
 __all__ = ["Unblinding", "is_blind", "unblind", "unblindings"]
 
 _BUSY_TIMEOUT_S = 30.0
+_ANSWERED = """
+SELECT 1 FROM attempt WHERE final AND position IS NOT NULL AND status = 'success' LIMIT 1
+"""
 
 
 class Unblinding(NamedTuple):
@@ -48,7 +51,8 @@ def is_blind(store: StoreReader, study: Study) -> bool:
     """Return whether what conditions came to is withheld.
 
     It is while runs of a study with declared hypotheses are left, unless the study says
-    ``blind: false`` or somebody has looked already.
+    ``blind: false`` or somebody has looked already. Where no run has succeeded there is nothing
+    that could be withheld.
 
     Args:
         store: The study's store.
@@ -59,6 +63,7 @@ def is_blind(store: StoreReader, study: Study) -> bool:
         and bool(study.hypotheses)
         and store.count() < store.planned()
         and not unblindings(store)
+        and any(True for _ in store.table(_ANSWERED))
     )
 
 
