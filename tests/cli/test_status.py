@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from penstock.cli import standing
 from tests.command_line import StudyFolder, json_lines
 
 
@@ -53,3 +56,32 @@ def test_of_a_folder_every_study_below_it_is_shown(folder: StudyFolder, cli: Any
     ]
     lines = json_lines(cli("status", folder.path, "--json").stdout)
     assert [line["output_dir"] for line in lines] == [str(elsewhere), str(folder.results)]
+
+
+@pytest.mark.field("studies-SEC7")
+def test_a_store_without_its_tables_ends_in_a_sentence(folder: StudyFolder, cli: Any) -> None:
+    assert cli("run", folder.file, "--limit", "1").exit_code == 0
+    with closing(sqlite3.connect(folder.results / "study.sqlite")) as store:
+        store.execute("DROP TABLE attempt")
+
+    for command in ("status", "export"):
+        told = cli(command, folder.results)
+        assert told.exit_code == 3
+        assert "study.sqlite" in told.stderr
+        assert "no such table: " in told.stderr
+
+    assert "study.sqlite has not the layout it says it has" in cli("doctor", folder.results).stderr
+
+
+@pytest.mark.field("studies-SEC7")
+def test_a_log_that_a_reader_keeps_from_being_emptied_is_told(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli("run", folder.file, "--limit", "1").exit_code == 0
+    assert "study.sqlite-wal" not in cli("status", folder.results).stderr
+
+    monkeypatch.setattr(standing, "held_log_bytes", lambda _: 74_000_000)
+    assert (
+        "study.sqlite-wal has 74 MB and grows: another program stays in a transaction on "
+        "study.sqlite; the log is emptied when that one ends"
+    ) in cli("status", folder.results).stderr

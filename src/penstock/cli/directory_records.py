@@ -75,6 +75,8 @@ class Standing(Record):
         lost_calls: Calls that may have been paid for and have no result.
         last_session: The last launch: see below.
         failures: Why runs failed, the most frequent reason first.
+        held_log_bytes: The size of `study.sqlite-wal` where a program that stays in a transaction
+            keeps it from being emptied, else 0.
         output_dir: Where results are.
     """
 
@@ -102,6 +104,7 @@ class Standing(Record):
     lost_calls: int
     last_session: Session
     failures: tuple[Failure, ...]
+    held_log_bytes: int
     output_dir: str
 
 

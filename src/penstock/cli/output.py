@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import textwrap
 import traceback
@@ -142,6 +143,9 @@ def errors_told() -> Iterator[None]:
         _tell(error, [], ExitCode.REFUSED)
     except (PenstockError, OSError) as error:
         _tell(error, [f"error: {error}", *_advice(error)], ExitCode.REFUSED)
+    except sqlite3.Error as error:
+        said = f"error: study.sqlite cannot be read: {error}"
+        _tell(error, [said, "`penstock doctor` says what is wrong with it"], ExitCode.REFUSED)
     except SystemExit as error:
         said = f"error: the study's own code called exit({error.code!r}) when it was loaded"
         _tell(error, [said], ExitCode.REFUSED)

@@ -102,5 +102,11 @@ def _tell(found: Standing) -> None:
     if found.lost_calls:
         say(f"{counted(found.lost_calls, 'call')} may have been paid for without a result")
 
+    if found.held_log_bytes:
+        say(
+            f"study.sqlite-wal has {found.held_log_bytes / 1e6:,.0f} MB and grows: another program "
+            "stays in a transaction on study.sqlite; the log is emptied when that one ends"
+        )
+
     if found.failures:
         say("failures:", *listed(failure_rows(found.failures), most=5))

@@ -14,6 +14,7 @@ from penstock._base.open_files import lack_of_files
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
 from penstock.store.directory import make_directory
+from penstock.store.layout import forged_tables
 from penstock.store.lock import hold_directory
 from penstock.store.migration import migrate
 from penstock.store.ownership import claim_files, refuse_foreign
@@ -91,6 +92,15 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
 
     if schema_version > SCHEMA_VERSION:
         raise SchemaError(path, schema_version, SCHEMA_VERSION)
+
+    async with connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'") as cursor:
+        views = [name async for (name,) in cursor]
+
+    if forged := forged_tables(views):
+        raise ForeignDirectoryError(
+            f"{path} was not made by penstock, or was edited: {', '.join(forged)} should be a "
+            "table, and is a view; run in another directory (output_dir)"
+        )
 
     if tables and schema_version < SCHEMA_VERSION:
         await call_in_thread(partial(migrate, path, schema_version, SCHEMA_VERSION))

@@ -6,9 +6,7 @@ held against that, and every result against what it declares, whoever made the p
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from itertools import islice
 
 from penstock._base.json import decode
@@ -18,9 +16,9 @@ from penstock.planning.plan import Plan, RunSpec, plan
 from penstock.results import RunStatus
 from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.findings import EDITED, SHOWN, Finding
+from penstock.store.layout import objects_of, wanted_objects
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
-from penstock.store.views import SCHEMA
 from penstock.study.identity import condition_id
 
 __all__ = ["examine_plan", "examine_schema"]
@@ -38,11 +36,8 @@ def examine_schema(store: StoreReader) -> Iterator[Finding]:
     if layout != SCHEMA_VERSION:
         return  # it is shown through views that stand nowhere
 
-    with closing(sqlite3.connect(":memory:")) as made:
-        made.executescript(SCHEMA)
-        wanted = _objects(made)
-
-    found = _objects(store.connection)
+    wanted = wanted_objects()
+    found = objects_of(store.connection)
     wrong = [name for name, text in wanted.items() if found.get(name) != text]
     if wrong:
         yield Finding(
@@ -50,15 +45,6 @@ def examine_schema(store: StoreReader) -> Iterator[Finding]:
             what=f"study.sqlite has not the layout it says it has: {', '.join(sorted(wrong))}",
             advice=EDITED,
         )
-
-
-def _objects(connection: sqlite3.Connection) -> dict[str, str]:
-    """Return what a database is made of, without the comments and the spaces in it."""
-    query = "SELECT type || ' ' || name, sql FROM sqlite_master WHERE sql IS NOT NULL"
-    return {
-        name: " ".join(" ".join(line.partition("--")[0] for line in text.splitlines()).split())
-        for name, text in connection.execute(query)
-    }
 
 
 def examine_plan(store: StoreReader) -> Iterator[Finding]:

@@ -19,7 +19,7 @@ from penstock.planning.plan import Plan
 from penstock.results import RunResult
 from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.facts import result_from_row
-from penstock.store.migration import shown_as_today
+from penstock.store.layout import show_our_views
 from penstock.store.primary_outcomes import FOLLOWS
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
@@ -83,8 +83,11 @@ class StoreReader:
             self.close()
             raise SchemaError(path, schema_version, SCHEMA_VERSION)
 
-        if schema_version < SCHEMA_VERSION:
-            self._connection.executescript(shown_as_today(schema_version))
+        try:
+            show_our_views(self._connection, schema_version)
+        except (sqlite3.Error, StoreError) as error:
+            self.close()
+            raise StoreError(f"{path} cannot be read: {error}") from error
 
     def __enter__(self) -> Self:
         return self
