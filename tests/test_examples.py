@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import pairwise
+from math import comb, sqrt
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -33,6 +34,8 @@ import penstock as ps
 from penstock.cli import app
 from penstock.errors import StudyFileError
 from penstock.events import LimitChanged, StudyStopping
+from penstock.page.report import report_view
+from penstock.store.reader import StoreReader
 from penstock.study.policies import DesignKind, RunBudget
 from tests.packages import install_package
 
@@ -136,20 +139,72 @@ def test_the_table_shows_every_condition_of_the_quickstart(
 # GSM8K
 
 
-def test_gsm8k_from_recorded_answers_gives_the_published_totals(
-    gsm8k: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_quickstart_says_which_strategy_wins_at_which_budget(
+    quickstart: ps.StudyResult,
 ) -> None:
-    monkeypatch.setenv("GSM8K_DIR", str(gsm8k))
-    study = ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
-    results = ps.run_study(study, output_dir=tmp_path)
+    found = quickstart.analyze()
+
+    assert [each.verdict for each in found.hypotheses] == ["supported", "supported"]
+    assert all("these 4 problems and no others" in each.sentence for each in found.hypotheses)
+    winners = {each.setting["budget"]: each for each in found.outcomes["best_value"].winners}
+    assert {budget: each.best for budget, each in winners.items()} == {
+        100: "local_search",
+        300: "local_search",
+        1000: "differential_evolution",
+    }
+    assert all(each.is_shown for each in winners.values())
+
+
+@pytest.fixture(scope="module")
+def recorded(gsm8k: Path, tmp_path_factory: pytest.TempPathFactory) -> ps.StudyResult:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("GSM8K_DIR", str(gsm8k))
+        study = ps.load_study(EXAMPLES / "gsm8k" / "study.yaml")
+        assert study.run_budget.parallelism == 500
+        to = tmp_path_factory.mktemp("gsm8k") / "results"
+        return ps.run_study(study, output_dir=to, report=False)
+
+
+def test_gsm8k_from_recorded_answers_gives_the_published_totals(recorded: ps.StudyResult) -> None:
+    results = recorded
     correct: Counter[str] = Counter()
     for row in results.to_rows():
         correct[row["agent_id"]] += row["primary_outcome"]
 
-    assert study.run_budget.parallelism == 500
     assert results.summary.succeeded == 2 * 1319
     assert results.summary.failed == 0
     assert correct == {"6b_finetuning": 286, "6b_verification": 515}
+
+
+def test_gsm8k_says_that_verification_beats_finetuning_with_its_interval(
+    recorded: ps.StudyResult,
+) -> None:
+    with StoreReader(recorded.output_dir) as store:
+        view = report_view(store, store.study(), texts="none")
+
+    # By hand: McNemar's test counts the problems that one of the two alone solved; the interval
+    # is that of the mean of 1,319 differences of 1, 0 and -1.
+    right: dict[str, set[str]] = {"6b_finetuning": set(), "6b_verification": set()}
+    for row in recorded.to_rows():
+        if row["primary_outcome"] == 1:
+            right[row["agent_id"]].add(row["problem_id"])
+
+    gained = len(right["6b_verification"] - right["6b_finetuning"])
+    lost = len(right["6b_finetuning"] - right["6b_verification"])
+    trials = gained + lost
+    p = 2 * sum(comb(trials, k) for k in range(lost + 1)) / 2**trials
+    mean = (gained - lost) / 1319
+    spread = sqrt((trials / 1319 - mean**2) * 1319 / 1318)
+    half = 1.96177 * spread / sqrt(1319)  # t of 1,318 degrees of freedom
+    (verdict,) = view.verdicts
+    assert (verdict.name, verdict.word) == ("h1", "supported")
+    assert verdict.sentence == "6b_verification lies 17.4 points above 6b_finetuning."
+    assert verdict.how.startswith("McNemar's exact test on 1,319 problems · p\u00a0<\u00a0.001")
+    assert p < 0.001
+    assert verdict.estimate == pytest.approx(mean, abs=1e-12)
+    assert mean == pytest.approx((515 - 286) / 1319)
+    assert verdict.low == pytest.approx(mean - half, abs=1e-6)
+    assert verdict.high == pytest.approx(mean + half, abs=1e-6)
 
 
 def test_gsm8k_without_its_folder_says_which_variable_to_set(

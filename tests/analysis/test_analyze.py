@@ -287,3 +287,21 @@ def test_dunnett_gives_way_to_holm_where_there_is_no_one_control(tmp_path: Path)
     assert "Dunnett's test is for levels of one factor with one control" in (
         found.hypotheses[0].sentence
     )
+
+
+def test_a_hypothesis_that_names_no_variable_compares_agents_by_name(tmp_path: Path) -> None:
+    async def better(ctx: Any) -> str:
+        ctx.record(score=1.0 + int(ctx.problem.problem_id[1:]) / 10)
+        return "x"
+
+    claim = hypothesis(independent_vars=(), contrast=Contrast(left="b", right="a"))
+    study = study_of(tmp_path, agent_specs=("a", "b"), hypotheses=(claim,))
+    results = ps.run_study(
+        study, agent_bindings={"a": helped, "b": better}, show_progress=False, report=False
+    )
+
+    (judged,) = results.analyze().hypotheses
+
+    assert judged.verdict == "supported"
+    assert judged.contrast is not None
+    assert (judged.contrast.factor, judged.contrast.name) == ("agent", "b-a")

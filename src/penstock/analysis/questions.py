@@ -76,7 +76,7 @@ def _sides(hypothesis: Hypothesis, sample: Sample) -> tuple[Sides | None, str]:
         return None, "mediation is not analysed: it needs a model of the mediator."
 
     factors = sample.factors()
-    factor = next((name for name in hypothesis.independent_vars if name in factors), None)
+    factor = _factor_of(hypothesis, factors)
     if factor is None:
         return None, "none of the variables that it names was varied in the runs that were made."
 
@@ -90,6 +90,16 @@ def _sides(hypothesis: Hypothesis, sample: Sample) -> tuple[Sides | None, str]:
         return None, f"{left!r} and {right!r} are not both levels of {factor!r} that were run."
 
     return (factor, levels[left], levels[right]), ""
+
+
+def _factor_of(hypothesis: Hypothesis, factors: Mapping[str, Sequence[Any]]) -> str | None:
+    """Return what a hypothesis compares levels of: agents, say, where it names no variable."""
+    named = [name for name in hypothesis.independent_vars if name in factors]
+    if named or hypothesis.independent_vars or hypothesis.contrast is None:
+        return named[0] if named else None
+
+    sides = {hypothesis.contrast.left, hypothesis.contrast.right}
+    return next((name for name, levels in factors.items() if sides <= set(map(str, levels))), None)
 
 
 def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, Weights]:
