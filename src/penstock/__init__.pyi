@@ -18,6 +18,7 @@ from .events.tree import (
     RunsSaved,
     RunSucceeded,
 )
+from .models.gate.shared import Endpoints
 from .options import RunnerOptions
 from .planning.plan import plan
 from .planning.selection import Selection
@@ -46,6 +47,7 @@ __all__ = [
     "Condition",
     "Constraint",
     "DesignSpec",
+    "Endpoints",
     "EventStream",
     "Execution",
     "Factor",

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, get_args
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
 from penstock.events.bus import Subscriber
+from penstock.models.gate.shared import Endpoints
 from penstock.planning.selection import Selection
 from penstock.study.conditions import Condition
 from penstock.study.execution import Execution, Retry
@@ -54,6 +55,8 @@ class RunnerOptions(TypedDict, total=False):
             prompt, a filter, a refusal) although the request is the same.
         only: Which runs are made: a pilot, or those of some agents, conditions or problems. What
             is left out is made by a later session that is told to.
+        endpoints: What this study shares with others of the process that ask the same endpoints:
+            the gate of each address and key, at the lowest of their limits (see `Endpoints`).
         isolate_random: Whether each run of an async agent has a global ``random`` and
             ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
             draws from these depends on what else runs.
@@ -86,6 +89,7 @@ class RunnerOptions(TypedDict, total=False):
     rescore: bool
     retry_failed: bool
     only: Selection
+    endpoints: Endpoints | None
     isolate_random: bool
     condition_runner: ConditionRunner | None
 
@@ -102,6 +106,7 @@ HOST_DEFAULTS: RunnerOptions = {
     "rescore": False,
     "retry_failed": False,
     "only": Selection(),
+    "endpoints": None,
     "isolate_random": True,
     "condition_runner": None,
 }

@@ -84,7 +84,7 @@ class StudyRunner:
         self._subscriptions = [subscription_of(subscriber) for subscriber in named]
         self._subscriptions += reporting.wanted(execution, self.output_dir)
         self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
-        self._fresh, self._only = given["fresh"], given["only"]
+        self._fresh, self._only, self._shared = given["fresh"], given["only"], given["endpoints"]
         self._again = {"rescore": given["rescore"], "retry_failed": given["retry_failed"]}
         self._chosen = choose(self.plan, self._only)
         self._unsaved = checkpoint.Unsaved()
@@ -319,7 +319,7 @@ class StudyRunner:
     def _session(self, store: Store) -> Session:
         spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
         say, wait_s = self._parallelism.say, self.execution.refused_for_s
-        return Session(*spent, say, wait_s, store.note_spent, self._ending.on_stop)
+        return Session(*spent, say, wait_s, store.note_spent, self._ending.on_stop, self._shared)
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""

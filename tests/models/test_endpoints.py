@@ -9,7 +9,7 @@ import pytest
 
 from penstock.errors import ValidationError
 from penstock.events import LimitChanged
-from penstock.models.endpoints import Endpoints
+from penstock.models.endpoints import StudyEndpoints
 from penstock.models.keys import Keys
 from penstock.models.session import Session
 from penstock.runner import StudyRunner
@@ -34,7 +34,7 @@ async def test_who_asks_at_one_endpoint_with_one_key_shares_its_gate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PENSTOCK_TEST_KEY", "a-key-of-a-test")
-    endpoints = Endpoints(chat_study(tmp_path, chat(URL)))
+    endpoints = StudyEndpoints(chat_study(tmp_path, chat(URL)))
     one = endpoints.client(options(timeout_s=5))
     same = endpoints.client(options(timeout_s=5, model="another-model"))
     patient = endpoints.client(options(timeout_s=50))
@@ -48,7 +48,7 @@ async def test_who_asks_at_one_endpoint_with_one_key_shares_its_gate(
 
 async def test_limits_are_found_with_or_without_a_slash_at_the_end(tmp_path: Path) -> None:
     study = chat_study(tmp_path, chat(URL), limits={f"{URL}/": {"max_in_flight": 7}})
-    endpoints = Endpoints(study)
+    endpoints = StudyEndpoints(study)
     client = endpoints.client(options())
     async with endpoints.open(Session(0.0, 0, nothing, nothing)):
         assert endpoints.gate(client).limit <= 7

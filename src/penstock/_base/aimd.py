@@ -232,7 +232,7 @@ class Pause:
     """
 
     def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
+        self.longest_s = longest_s
         self._unstated_s = _FIRST_PAUSE_S
         self._begun_at = -inf
         self.until = -inf
@@ -246,7 +246,7 @@ class Pause:
                 nothing about the time after it, so it does not double the pause.
             now: The present moment.
         """
-        if stated_s and stated_s <= self._longest_s:
+        if stated_s and stated_s <= self.longest_s:
             wait_s = stated_s
         elif admitted_at > self._begun_at:
             wait_s = self._unstated_s

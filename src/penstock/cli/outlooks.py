@@ -140,7 +140,7 @@ def endpoint_limits(study: Study) -> Callable[[Mapping[str, float], float], floa
         return None
 
     endpoints = load_extra("penstock.models.endpoints", extra="models", what="a chat model")
-    address = endpoints.Endpoints(study).address
+    address = endpoints.StudyEndpoints(study).address
     limits = {address(name): each for name, each in study.limits.items()}
     asked = {
         name: address(each.chat.base_url)

@@ -14,7 +14,7 @@ from penstock.agents.context import RunContext
 from penstock.models.cache import cache_key, digest_of
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.endings import ending_of, fault_of
-from penstock.models.endpoints import EndpointClient, Endpoints
+from penstock.models.endpoints import EndpointClient, StudyEndpoints
 from penstock.models.gate.budget import Reservation
 from penstock.models.gate.worst_case import Expected
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
@@ -44,7 +44,7 @@ class Caller:
         prefix: Keeps the metrics of judges apart from the agent's.
     """
 
-    def __init__(self, endpoints: Endpoints, client: EndpointClient, prefix: str = "") -> None:
+    def __init__(self, endpoints: StudyEndpoints, client: EndpointClient, prefix: str = "") -> None:
         self.provider = client.provider
         self.place = client.place
         self._endpoints = endpoints

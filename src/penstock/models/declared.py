@@ -19,7 +19,7 @@ from penstock.models.asking import Asking
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import ChatAgent
 from penstock.models.chat_model import Usage
-from penstock.models.endpoints import Endpoints
+from penstock.models.endpoints import StudyEndpoints
 from penstock.models.prompt_doubts import Asked, key_doubts, prompt_doubts
 from penstock.models.prompts import PromptError, scope_of
 from penstock.models.requests import Requests
@@ -60,7 +60,7 @@ class DeclaredModels:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._endpoints = Endpoints(study)
+        self._endpoints = StudyEndpoints(study)
         self._declared: list[_Declared] = []
         self._keyless: list[str] = []
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from math import inf
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from penstock.models.chat_model import ChatModel, CompletionRequest, Usage
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
+from penstock.models.gate.shared import Account, Endpoints
 from penstock.models.gate.stopping import Stopping
 from penstock.models.gate.worst_case import Expected, WorstCases
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
@@ -33,21 +35,7 @@ from penstock.study.model_options import SIMULATED, ModelOptions
 from penstock.study.request_fields import http_address
 from penstock.study.spending import EndpointLimits
 
-__all__ = ["Account", "EndpointClient", "Endpoints"]
-
-
-class Account(NamedTuple):
-    """Whom an endpoint knows: its calls share one gate.
-
-    Args:
-        base_url: The endpoint.
-        key: Where the key comes from; None where none is sent.
-        model: The model, where it has limits of its own.
-    """
-
-    base_url: str
-    key: str | None
-    model: str | None = None
+__all__ = ["EndpointClient", "StudyEndpoints"]
 
 
 class Client(ChatModel, AbstractAsyncContextManager[Any], Protocol):
@@ -72,7 +60,7 @@ class EndpointClient(NamedTuple):
     place: str
 
 
-class Endpoints:
+class StudyEndpoints:
     """The endpoints of a study; open while a session runs.
 
     Args:
@@ -164,9 +152,10 @@ class Endpoints:
 
         source, name = self._source(options), options.api_key_env
         ca_file = options.ca_file and self._filled("ca_file", options.ca_file)
+        key = None if name is None else self._keys.find(name)
         client = OpenAIChatModel(
             address,
-            api_key=None if name is None else self._keys.find(name),
+            api_key=key,
             key_name=name,
             key_source=source,
             key_header=options.api_key_header,
@@ -177,7 +166,8 @@ class Endpoints:
             verify_tls=options.verify_tls,
             **way,
         )
-        account = Account(address, name if source is None else source.place, model)
+        told = _digest(key) if source is None else source.place
+        account = Account(address, told, model)
         host = urlsplit(address).hostname or address
         return EndpointClient(client, account, host, limits, address)
 
@@ -270,6 +260,8 @@ class Endpoints:
             on_risked=session.risked,
         )
         self._told.clear()
+        self._gates.clear()
+        shared = Endpoints() if session.endpoints is None else session.endpoints
         async with AsyncExitStack() as stack:
             if study.response_cache is not None:
                 cache = ResponseCache(study.resolve(study.response_cache))
@@ -280,15 +272,16 @@ class Endpoints:
             for each in self._clients.values():
                 await stack.enter_async_context(each.client)
                 if each.account not in self._gates:
-                    url = each.account.base_url
-                    self._gates[each.account] = Gate(
-                        url,
-                        each.limits,
-                        room=room,
-                        on_limit_changed=partial(session.limit_changed, endpoint=url),
-                    )
+                    tell = partial(session.limit_changed, endpoint=each.account.base_url)
+                    gate = shared.gate(each.account, each.limits, partial(Gate, room=room), tell)
+                    self._gates[each.account] = stack.enter_context(gate)
 
             yield
+
+
+def _digest(key: str | None) -> str | None:
+    """Return what tells a key from others and does not give it away."""
+    return None if key is None else sha256(key.encode()).hexdigest()
 
 
 def _room_of_each(endpoints: int) -> float:

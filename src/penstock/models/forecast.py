@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from penstock.models.chat_model import CompletionRequest, Usage
-from penstock.models.endpoints import Endpoints
+from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.prices import Prices
 from penstock.models.openai.request_body import body_of
 from penstock.models.prompts import PromptError, scope_of, stand_in_answer
@@ -75,7 +75,7 @@ def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
         ValidationError: a template cannot be read, or an address is not known.
         PromptError: a template cannot be filled in for this run.
     """
-    study, endpoints, spec = plan.study, Endpoints(plan.study), plan.at(position)
+    study, endpoints, spec = plan.study, StudyEndpoints(plan.study), plan.at(position)
     problem = next(each for each in study.problems if each.problem_id == spec.problem_id)
     declared = study.agents.get(spec.agent_id)
     asked = [(f"agent {spec.agent_id!r}", None if declared is None else declared.chat, False)]
@@ -110,7 +110,7 @@ def forecasts(
     Raises:
         ValidationError: a template cannot be read, or an address is not known.
     """
-    study, endpoints = plan.study, Endpoints(plan.study)
+    study, endpoints = plan.study, StudyEndpoints(plan.study)
     found = []
     for name in plan.agents():
         declared = study.agents.get(name)
@@ -135,7 +135,7 @@ def _requests_of(study: Study, who: str, options: ChatOptions) -> Requests:
 def _forecast(
     plan: Plan,
     requests: Requests,
-    endpoints: Endpoints,
+    endpoints: StudyEndpoints,
     positions: Sequence[int],
     *,
     is_judge: bool = False,

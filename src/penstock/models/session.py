@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from penstock.models.gate.shared import Endpoints
 
 __all__ = ["Resource", "Session"]
 
@@ -23,6 +26,7 @@ class Session(NamedTuple):
             in US dollars and in tokens; it is to be kept where a process that is killed leaves it.
         on_stop: Takes a function that is called with the reason when the study stops; at once,
             where it has.
+        endpoints: What it shares with other studies, where it does.
     """
 
     spent_usd: float
@@ -32,6 +36,7 @@ class Session(NamedTuple):
     refused_for_s: float = 600.0
     risked: Callable[[float, int], None] = lambda _cost_usd, _tokens: None
     on_stop: Callable[[Callable[[str], None]], None] = lambda _: None
+    endpoints: Endpoints | None = None
 
 
 class Resource(Protocol):

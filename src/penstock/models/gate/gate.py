@@ -19,7 +19,7 @@ import anyio
 from penstock._base.aimd import FIRST_LIMIT, AdaptiveLimit, Pause, RecentRefusals
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
-from penstock.models.gate.pacing import Entry, Rate
+from penstock.models.gate.pacing import Entry, Pace
 from penstock.models.model_errors import ModelError
 from penstock.study.spending import EndpointLimits
 
@@ -114,15 +114,14 @@ class Gate:
         self.name = name
         self._clock = clock
         self._sleep = sleep
+        self._room = room
         first = int(min(FIRST_LIMIT, room))
         self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed, initial=first)
         self._limit.maximum = min(self._limit.maximum, room)
-        longest_s = limits.max_retry_after_s
-        self._pause = Pause(longest_s)
+        self._pause = Pause(limits.max_retry_after_s)
         self._refusals = RecentRefusals()
         self._refused_since: float | None = None
-        self._requests = Rate(limits.requests_per_minute, longest_s)
-        self._tokens = Rate(limits.tokens_per_minute, longest_s)
+        self._pace = Pace(limits)
         self._queue: FairQueue[Ticket] = FairQueue()
         self._in_flight = 0
         self._waking: OrderedDict[Ticket, None] = OrderedDict()
@@ -148,6 +147,16 @@ class Gate:
     def refused_for_s(self) -> float:
         """For how long every call has been refused, in seconds; 0 where the last one was not."""
         return 0.0 if self._refused_since is None else self._clock() - self._refused_since
+
+    def keep_to(self, limits: EndpointLimits) -> None:
+        """Keep to other limits from now on; what is in flight ends."""
+        self._limit.maximum = most = min(limits.max_in_flight or inf, self._room)
+        self._pause.longest_s = limits.max_retry_after_s
+        self._pace.keep_to(limits)
+        if self._limit.value > most:
+            self._limit.lower(int(most), "another study's lower limit")
+
+        self._give_turns()
 
     def give_up(self, error: ModelError) -> None:
         """Let nobody wait any longer: whoever does fails, with this error."""
@@ -223,12 +232,11 @@ class Gate:
             self._give_turn(self._queue.take(), now)
 
     def _free_at(self, tokens: int, now: float) -> float:
-        requests_at, tokens_at = self._requests.free_at(1, now), self._tokens.free_at(tokens, now)
-        return max(self._pause.until, requests_at, tokens_at)
+        return max(self._pause.until, self._pace.free_at(tokens, now))
 
     def _give_turn(self, ticket: Ticket, now: float) -> None:
         ticket._admitted_at = now
-        ticket._entries = self._requests.take(1, now), self._tokens.take(ticket.tokens, now)
+        ticket._entries = self._pace.take(ticket.tokens, now)
         self._in_flight += 1
         self._waking[ticket] = None
         if self._timekeeper is ticket:
@@ -264,10 +272,7 @@ class Gate:
         self._give_turns()
 
     def _correct(self, ticket: Ticket, *, requests: int, tokens: int) -> None:
-        if ticket._entries is not None:
-            requests_entry, tokens_entry = ticket._entries
-            self._requests.correct(requests_entry, requests)
-            self._tokens.correct(tokens_entry, tokens)
+        self._pace.correct(ticket._entries, requests=requests, tokens=tokens)
 
     def _settle(self, ticket: Ticket, tokens: int) -> None:
         self._correct(ticket, requests=1, tokens=tokens)
@@ -320,9 +325,5 @@ class Gate:
         self._waking.clear()
 
     def _hear(self, ticket: Ticket, headers: RateLimitHeaders | None) -> None:
-        if headers is None or ticket._entries is None:
-            return
-
-        now, (requests, tokens) = self._clock(), ticket._entries
-        self._requests.hear(requests, headers.remaining_requests, headers.reset_requests_s, now)
-        self._tokens.hear(tokens, headers.remaining_tokens, headers.reset_tokens_s, now)
+        if headers is not None and ticket._entries is not None:
+            self._pace.hear(ticket._entries, headers, self._clock())

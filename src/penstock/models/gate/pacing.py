@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections import deque
 from math import inf
 
-__all__ = ["Allowance", "Entry", "Rate", "Window"]
+from penstock.models.chat_model import RateLimitHeaders
+from penstock.study.spending import EndpointLimits
+
+__all__ = ["Allowance", "Entry", "Pace", "Rate", "Window"]
 
 _WINDOW_S = 63.0
 """A minute and 5 %: calls reach the server up to 3 s more or less late than they began here."""
@@ -41,11 +44,12 @@ class Window:
     followed by an even flow and not by a burst a minute. Over time 95 % of the limit is used.
 
     Args:
-        limit: How much in any 60 seconds; None for no limit.
+        limit: How much in any 60 seconds; None for no limit. May be set anew at any time; what
+            was taken while there was none does not count.
     """
 
     def __init__(self, limit: int | None) -> None:
-        self._limit = limit
+        self.limit = limit
         self._entries: deque[Entry] = deque()
         self._used = 0
         self._last_left_at = -inf
@@ -55,27 +59,29 @@ class Window:
 
         An amount beyond the limit fits into an empty window, else it would wait for ever.
         """
-        if self._limit is None:
+        if self.limit is None:
             return now
 
-        self._drop_old(now, self._limit)
-        if self._used <= 0 or self._used + amount <= self._limit:
+        self._drop_old(now, self.limit)
+        if self._used <= 0 or self._used + amount <= self.limit:
             return now
 
-        return self._leaves_at(self._entries[0], self._limit)
+        return self._leaves_at(self._entries[0], self.limit)
 
     def take(self, amount: int, now: float) -> Entry:
         """Take an amount now."""
         entry = Entry(now, amount)
-        if self._limit is not None:
+        if self.limit is not None:
             self._entries.append(entry)
             self._used += amount
+        else:
+            entry.has_left = True
 
         return entry
 
     def correct(self, entry: Entry, amount: int) -> None:
         """Correct how much it was."""
-        if self._limit is not None and not entry.has_left:
+        if not entry.has_left:
             self._used += amount - entry.amount
 
         entry.amount = amount
@@ -167,3 +173,45 @@ class Rate:
     def hear(self, entry: Entry, remaining: int | None, reset_s: float | None, now: float) -> None:
         """Note what the response to a call says is left, and how long until it is back."""
         self._allowance.hear(entry.mark, remaining, reset_s, now)
+
+    def keep_to(self, limit: int | None) -> None:
+        """Keep to another limit from now on."""
+        self._window.limit = limit
+
+
+class Pace:
+    """How fast calls may begin: by their number, and by the tokens that they use.
+
+    Args:
+        limits: What the endpoint lets one account do.
+    """
+
+    def __init__(self, limits: EndpointLimits) -> None:
+        longest_s = limits.max_retry_after_s
+        self._requests = Rate(limits.requests_per_minute, longest_s)
+        self._tokens = Rate(limits.tokens_per_minute, longest_s)
+
+    def keep_to(self, limits: EndpointLimits) -> None:
+        """Keep to other limits from now on."""
+        self._requests.keep_to(limits.requests_per_minute)
+        self._tokens.keep_to(limits.tokens_per_minute)
+
+    def free_at(self, tokens: int, now: float) -> float:
+        """Return when to ask again whether a call may begin; now where it may."""
+        return max(self._requests.free_at(1, now), self._tokens.free_at(tokens, now))
+
+    def take(self, tokens: int, now: float) -> tuple[Entry, Entry]:
+        """Begin a call now."""
+        return self._requests.take(1, now), self._tokens.take(tokens, now)
+
+    def correct(self, entries: tuple[Entry, Entry] | None, *, requests: int, tokens: int) -> None:
+        """Correct what a call that was begun has used."""
+        if entries is not None:
+            self._requests.correct(entries[0], requests)
+            self._tokens.correct(entries[1], tokens)
+
+    def hear(self, entries: tuple[Entry, Entry], said: RateLimitHeaders, now: float) -> None:
+        """Note what the response to a call says is left, and how long until it is back."""
+        requests, tokens = entries
+        self._requests.hear(requests, said.remaining_requests, said.reset_requests_s, now)
+        self._tokens.hear(tokens, said.remaining_tokens, said.reset_tokens_s, now)
