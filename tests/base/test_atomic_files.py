@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
@@ -39,9 +40,25 @@ def test_where_writing_fails_the_other_stays_and_the_error_says_which(tmp_path: 
 
 
 def test_a_file_is_as_open_to_others_as_the_system_says(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
     (tmp_path / "plain").write_text("")
     write(tmp_path / "aside", "")
     assert (tmp_path / "aside").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.field("studies-SEC12")
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o750, 0o640), (0o755, 0o644)])
+def test_others_may_do_no_more_with_a_file_than_with_its_folder(
+    folder: int, file: int, tmp_path: Path
+) -> None:
+    tmp_path.chmod(folder)
+    before = os.umask(0o022)
+    try:
+        write(tmp_path / "runs.csv", "")
+    finally:
+        os.umask(before)
+
+    assert S_IMODE((tmp_path / "runs.csv").stat().st_mode) == file
 
 
 @pytest.mark.field("studies-SEC1")

@@ -44,3 +44,21 @@ def test_a_study_in_a_directory_that_cannot_be_written_can_be_read(
     )
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.field("studies-SEC12")
+def test_what_a_study_keeps_is_as_private_as_its_directory(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    results.mkdir(mode=0o700)
+    study = make_study(("a",), evaluators=["exact"])
+    looked_at: list[str] = []
+
+    def look(ctx: ps.RunContext) -> str:  # while the log of the store is there
+        looked_at.extend(path.name for path in results.iterdir() if path.stat().st_mode & 0o077)
+        return "42"
+
+    ps.run_study(study, agent_bindings={"agent-a": look}, output_dir=results, report=False)
+    open_to_others = [path for path in results.rglob("*") if path.stat().st_mode & 0o066]
+
+    found = {*looked_at, *(path.name for path in open_to_others)}
+    assert found <= {".lock", ".started"}

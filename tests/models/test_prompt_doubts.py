@@ -134,6 +134,17 @@ def test_a_provider_that_asks_for_a_key_is_told_where_none_is_declared(
     assert doubts(tmp_path, chat("https://llm.example.org/v1", prompt=BOTH)) == []
 
 
+@pytest.mark.field("studies-SEC12")
+def test_an_address_whose_path_may_hold_a_key_is_told(tmp_path: Path) -> None:
+    held = "https://llm.example.org/0123456789abcdef01234567/v1"
+    (doubt,) = doubts(tmp_path, chat(held, prompt=BOTH))
+
+    assert "the path of base_url may hold a key" in doubt
+    assert (
+        doubts(tmp_path, chat("https://h.example/openai/gpt-4o-2024-07-18/v1", prompt=BOTH)) == []
+    )
+
+
 def test_a_template_tells_what_it_reads_of_a_name_unless_it_takes_it_whole() -> None:
     assert Template("plain").reads("problem") == frozenset()
     assert Template("{{ problem.a }}{{ problem['b'] }}").reads("problem") == frozenset("ab")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.errors import ValidationError
 from penstock.study.chat import ChatOptions, Model, choices, spelled_out
 from tests.builders import make_study
 
@@ -143,3 +144,34 @@ def test_a_study_file_declares_models(tmp_path: Path) -> None:
     read = ps.load_study(path)
 
     assert read.models["fake"] == ps.Model(provider="simulated", simulator={"latency_s": 0})
+
+
+KEY = "ghp_" + "a1B2" * 9
+
+
+@pytest.mark.field("studies-SEC12")
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"extra": {"token": KEY}},
+        {"extra": {"token": "a word"}},
+        {"extra": {"a": {"b": [{"api_key": "a word"}]}}},
+        {"extra": {"a": [[{"authorization": "Basic a"}]]}},
+        {"extra": {"access_token": "a word"}},
+        {"base_url": f"https://llm.example.org/{KEY}/v1"},
+        {"base_url": f"${{HOST}}/{KEY}/v1"},
+    ],
+)
+def test_a_key_is_refused_wherever_it_is_written_and_not_repeated(said: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        ChatOptions(**{"base_url": "https://llm.example.org/v1", "model": "m", **said})
+
+    assert "key" in str(refused.value)
+    assert KEY not in str(refused.value)
+
+
+def test_a_mark_that_is_called_a_token_is_not_a_key() -> None:
+    extra = {"eos_token": "</s>", "nested": [{"pad_token": "<pad>"}]}
+    options = ChatOptions(base_url="https://llm.example.org/v1", model="m", extra=extra)
+
+    assert options.extra["eos_token"] == "</s>"

@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from stat import S_IMODE, S_IRWXU
 
-__all__ = ["files_aside", "link_file", "set_aside"]
+__all__ = ["files_aside", "link_file", "set_aside", "share_as_folder"]
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.new")
 
@@ -32,6 +33,7 @@ def set_aside(path: Path) -> Iterator[Path]:
     aside = _beside(path)
     try:
         aside.touch(exist_ok=False)
+        share_as_folder(aside)
         yield aside
         with aside.open("rb+") as file:
             os.fsync(file.fileno())
@@ -42,6 +44,19 @@ def set_aside(path: Path) -> Iterator[Path]:
         raise
     finally:
         aside.unlink(missing_ok=True)
+
+
+def share_as_folder(path: Path) -> None:
+    """Let others do no more with a file than with the folder that it is in.
+
+    Whoever keeps a folder to themselves means what is in it too, also once it is moved or packed.
+    Where a system has no such rights, or the file is another's, nothing is changed.
+    """
+    with suppress(OSError):
+        rights, of_folder = S_IMODE(path.stat().st_mode), path.parent.stat().st_mode
+        allowed = rights & (S_IRWXU | of_folder)
+        if allowed != rights:
+            path.chmod(allowed)
 
 
 def link_file(path: Path, original: Path) -> None:

@@ -25,6 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from penstock._base.atomic_files import share_as_folder
 from penstock.agents.metrics import AMOUNTS
 from penstock.export.condition_rows import write_conditions
 from penstock.export.tables import plain_cell, write_csv, write_json, write_twins
@@ -196,6 +197,7 @@ def write_tables(to: Path, analysable: Analysable) -> None:
         OSError: a file cannot be written.
     """
     (to / "analysis").mkdir(exist_ok=True)
+    share_as_folder(to / "analysis")
     for name, columns, pairs in (
         ("runs.csv", RUN_COLUMNS, analysable.run_pairs),
         ("events.csv", EVENT_COLUMNS, analysable.event_pairs),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ import anyio
 import structlog
 from pydantic import ValidationError
 
+from penstock._base.atomic_files import share_as_folder
 from penstock._base.json import decode, encode
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
@@ -106,6 +107,12 @@ class ResponseCache:
         self._connection: aiosqlite.Connection | None = None
         self._flights: dict[str, _Flight] = {}
 
+    def _make(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # whoever opens it says what is wrong with it
+            self.path.touch()
+            share_as_folder(self.path)
+
     async def __aenter__(self) -> Self:
         """Open the file.
 
@@ -113,7 +120,7 @@ class ResponseCache:
             ForeignDirectoryError: the file is something else, or was written by a newer version.
             StoreError: it cannot be opened.
         """
-        await call_in_thread(partial(self.path.parent.mkdir, parents=True, exist_ok=True))
+        await call_in_thread(self._make)
         connection = with_daemon_thread(
             aiosqlite.connect(self.path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         )

@@ -21,6 +21,7 @@ _NOT_TOLD = frozenset({"expected"})
 
 _ANSWER = ("answer", "outputs")
 _BRACES = re.compile(r"(?<!\{)\{\s*([A-Za-z_]\w*(?:\.\w+)?)\s*\}(?!\})")
+_LIKE_A_KEY = re.compile(r"(?=\w*\d)(?=\w*[A-Za-z])\w{20,}")
 
 _ASK_FOR_KEYS = (
     "ai21.com",
@@ -102,12 +103,18 @@ def key_doubts(who: str, options: Iterable[ChatOptions], addresses: Iterable[str
         options: What is declared of each model that may be asked.
         addresses: Where each of them is.
     """
-    for each, address in dict(zip(addresses, options, strict=True)).items():
-        host = urlsplit(each).hostname or ""
-        if not _has_key(address) and any(
+    for address, each in dict(zip(addresses, options, strict=True)).items():
+        host = urlsplit(address).hostname or ""
+        if not _has_key(each) and any(
             host == known or host.endswith(f".{known}") for known in _ASK_FOR_KEYS
         ):
             yield f"{who}: {host} asks for a key, and none is declared; say `api_key_env: NAME`"
+
+        if any(map(_LIKE_A_KEY.fullmatch, urlsplit(each.base_url or "").path.split("/"))):
+            yield (
+                f"{who}: the path of base_url may hold a key; if it does, put it in the "
+                "environment and write ${NAME} in its place"
+            )
 
 
 def _untold_factors(study: Study, asked: Sequence[Asked]) -> Iterator[str]:

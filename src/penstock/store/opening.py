@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import aiosqlite
 
+from penstock._base.atomic_files import share_as_folder
 from penstock._base.open_files import lack_of_files
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
@@ -58,6 +59,10 @@ async def open_store(
     with hold_directory(directory):
         if study is not None:
             claim_files(directory, study.study_id, (), study_file=study.study_file)
+
+        with suppress(OSError):  # whoever opens it says what is wrong with it
+            path.touch()
+            share_as_folder(path)  # its log has the same rights
 
         connection = with_daemon_thread(
             aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)

@@ -55,6 +55,9 @@ def http_address(url: str) -> str:
     Raises:
         ValueError: it is not one, or may hold a key.
     """
+    if looks_like_key(url):
+        raise ValueError("it holds a key; put it in the environment and write ${NAME} in its place")
+
     if "@" in url or not re.fullmatch(r"(?i:https?)://[^/?#\s]+(/[^?#\s]*)?", url):
         # What is refused is not repeated: it may hold a key.
         said = "write it as http://host:port/v1; a query belongs in `query`, a key in api_key_env"
@@ -77,12 +80,26 @@ def refuse_keys(fields: Mapping[str, Any]) -> None:
     """
     for name, value in fields.items():
         refuse_templates(name, "name the field itself")
-        is_mark = name.lower().endswith("token")  # `eos_token` and its like are not secrets
-        if (names_secret(name) and not is_mark) or any(map(looks_like_key, texts_in(value))):
+        is_secret = names_secret(name) and not _MARK.fullmatch(name)
+        if is_secret or any(map(looks_like_key, texts_in(value))):
             raise ValueError(f"{name!r} looks like a key; name its variable in api_key_env")
 
-        if isinstance(value, Mapping):
-            refuse_keys(value)
+        for each in _mappings_in(value):
+            refuse_keys(each)
+
+
+_MARK = re.compile(
+    r"(?!(?:access|api|auth|bearer|id|refresh|session)[-_])\w+[-_]token", re.IGNORECASE
+)
+"""`eos_token` and its like, which are not secrets."""
+
+
+def _mappings_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    if isinstance(value, Mapping):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _mappings_in(each)
 
 
 def refuse_templates(text: str, instead: str) -> None:
