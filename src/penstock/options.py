@@ -14,7 +14,7 @@ from penstock.events.bus import Subscriber
 from penstock.models.gate.shared import Endpoints
 from penstock.planning.selection import Selection
 from penstock.study.conditions import Condition
-from penstock.study.execution import Execution, Retry
+from penstock.study.execution import Execution, KeepCalls, Retry
 from penstock.study.model import Study
 
 __all__ = ["HOST_DEFAULTS", "RunnerOptions", "effective_execution", "refuse_unknown_options"]
@@ -40,6 +40,7 @@ class RunnerOptions(TypedDict, total=False):
         limiters: See `Execution`.
         grace_s: See `Execution`.
         stall_threshold_s: See `Execution`.
+        keep_calls: See `Execution`.
         report: See `Execution`.
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
@@ -77,6 +78,7 @@ class RunnerOptions(TypedDict, total=False):
     limiters: Mapping[str, int] | None
     grace_s: float | None
     stall_threshold_s: float | None
+    keep_calls: KeepCalls | None
     report: bool | None
     agent_bindings: Mapping[str, Any] | None
     problem_registry: Mapping[str, Any] | None

@@ -317,9 +317,10 @@ class StudyRunner:
         )
 
     def _session(self, store: Store) -> Session:
-        spent = *self._lifecycle.tally.opening.committed, self._ending.out_of_budget
-        say, wait_s = self._parallelism.say, self.execution.refused_for_s
-        return Session(*spent, say, wait_s, store.note_spent, self._ending.on_stop, self._shared)
+        spent, ending, how = self._lifecycle.tally.opening.committed, self._ending, self.execution
+        told = *spent, ending.out_of_budget, self._parallelism.say, how.refused_for_s
+        ours = *told, store.note_spent, ending.on_stop, self._shared
+        return Session(*ours, store, how.keep_calls)
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 __all__ = ["CallCounts"]
 
@@ -18,7 +20,10 @@ class CallCounts:
             attempts failed.
 
     Attributes:
+        total: How many calls there were, judges' among them.
         last: The request that was made last.
+        left: Answers that an attempt had which was cut off, by request and number among equal
+            ones; None while nobody has looked for them.
     """
 
     def __init__(
@@ -26,13 +31,17 @@ class CallCounts:
     ) -> None:
         self.first_attempt = first_attempt
         self.spoilt = spoilt
+        self.total = 0
         self.last: tuple[str, int] | None = None
+        self.left: Mapping[tuple[str, int], Any] | None = None
         self._counts: Counter[str] = Counter()
 
     def of_another_attempt(self) -> CallCounts:
         """Begin the counts of the attempt after this one, which failed with its last answer."""
         last = () if self.last is None else (self.last,)
-        return CallCounts(self.first_attempt, self.spoilt.union(last))
+        counts = CallCounts(self.first_attempt, self.spoilt.union(last))
+        counts.left = {}  # it ended by itself
+        return counts
 
     def note(self, digest: str) -> int:
         """Count a request that is about to be made; return how many equal ones were before it."""

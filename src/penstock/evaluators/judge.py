@@ -59,7 +59,7 @@ def bind_judge(
         raise ValidationError([f"evaluator {name!r}: {said}"])
 
     asking = models.declare(
-        f"evaluator {name!r}", options, prefix="judge_", others=stand_in_answer()
+        f"evaluator {name!r}", options, evaluator_id=name, others=stand_in_answer()
     )
     return Judge(name, asking, options, threads)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from hashlib import sha256
+from hashlib import blake2b, sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +34,7 @@ _APPLICATION_ID = 0x70656E63
 _LAYOUT = 1
 _BUSY_TIMEOUT_S = 30.0
 _ADDED = ("max_completion_tokens", "reasoning_effort")
+_ADDED_TO_MESSAGES = ("tool_calls", "tool_call_id")
 """Fields that earlier versions did not have: without them, keys are what they were."""
 
 _OF_THE_CALL = {"is_cached", "rate_limits", "fields", "cost_usd"}
@@ -70,9 +71,15 @@ def cache_key(
         call: Which of the attempt's calls.
     """
     left_out = {name for name in _ADDED if getattr(request, name) is None}
+    asked = request.model_dump(mode="json", exclude=left_out)
+    for message in asked["messages"]:
+        for name in _ADDED_TO_MESSAGES:
+            if not message[name]:
+                del message[name]
+
     return {
         "endpoint": endpoint,
-        "request": request.model_dump(mode="json", exclude=left_out),
+        "request": asked,
         "replicate": replicate,
         "attempt": attempt,
         "call": call,
@@ -81,7 +88,7 @@ def cache_key(
 
 def digest_of(place: str, request: CompletionRequest) -> str:
     """Hash everything that is asked, and of whom."""
-    return sha256(f"{place}\n".encode() + body_of(request)).hexdigest()
+    return blake2b(f"{place}\n".encode() + body_of(request), digest_size=16).hexdigest()
 
 
 class _Flight:

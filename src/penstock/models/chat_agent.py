@@ -74,7 +74,7 @@ class ChatAgent:
         request = template.fill_in(scope, ctx.seed)
         ctx.provenance["model_name"] = request.model
         try:
-            completion = await caller.complete(ctx, request)
+            completion = await caller.complete(ctx, request, "0")
             _describe(ctx, completion)
             fields = checked(template, completion)
         except ModelError as error:

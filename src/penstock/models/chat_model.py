@@ -18,11 +18,34 @@ __all__ = [
 ]
 
 
-class ChatMessage(Fact):
-    """One message of a conversation."""
+class ToolCall(Fact):
+    """A call of a tool that a model asks for.
 
-    role: Literal["system", "user", "assistant"]
+    Args:
+        id: The provider's id of the call.
+        name: The tool.
+        arguments: What it is to be called with: JSON text, as the model wrote it.
+    """
+
+    id: str = ""
+    name: str
+    arguments: str = "{}"
+
+
+class ChatMessage(Fact):
+    """One message of a conversation.
+
+    Args:
+        role: Who speaks; ``tool`` gives what a tool returned.
+        content: What is said.
+        tool_calls: The tools that a model wanted to have called.
+        tool_call_id: The call that a tool's message answers.
+    """
+
+    role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 class CompletionRequest(Fact):
@@ -88,20 +111,6 @@ class Usage(Fact):
     def tokens(self) -> int:
         """All tokens, of prompt and answer."""
         return self.input_tokens + self.output_tokens
-
-
-class ToolCall(Fact):
-    """A call of a tool that a model asks for.
-
-    Args:
-        id: The provider's id of the call.
-        name: The tool.
-        arguments: What it is to be called with: JSON text, as the model wrote it.
-    """
-
-    id: str = ""
-    name: str
-    arguments: str = "{}"
 
 
 class RateLimitHeaders(Fact):

@@ -78,7 +78,7 @@ class DeclaredModels:
         Raises:
             ValidationError: it cannot be called as declared.
         """
-        asking = self._made(f"model {name!r}", ChatOptions(model=name), "")
+        asking = self._made(f"model {name!r}", ChatOptions(model=name))
         self._declared.append(_Declared(asking.requests, None, EMPTY, is_in_hand=True))
         return partial(RunModel, name, asking)
 
@@ -88,7 +88,7 @@ class DeclaredModels:
         options: ChatOptions,
         *,
         agent_id: str | None = None,
-        prefix: str = "",
+        evaluator_id: str = "",
         others: Mapping[str, Any] = EMPTY,
     ) -> Asking:
         """Make what an agent or judge asks with.
@@ -97,14 +97,14 @@ class DeclaredModels:
             who: Whose they are, for errors: ``agent 'gpt'``.
             options: What the study declares.
             agent_id: The agent whose runs send them; where there is none, every run does.
-            prefix: Keeps the metrics of the calls apart from the agent's.
+            evaluator_id: The judge that they are of, whose metrics stand apart from the agent's.
             others: What stands, while the study is checked, for what templates may name beside
                 what those of an agent may.
 
         Raises:
             ValidationError: it cannot be called as declared.
         """
-        asking = self._made(who, options, prefix)
+        asking = self._made(who, options, evaluator_id)
         self._declared.append(_Declared(asking.requests, agent_id, others))
         return asking
 
@@ -131,7 +131,7 @@ class DeclaredModels:
         asked = [Asked(each.requests, each.agent_id) for each in self._declared]
         return [*self._keyless, *prompt_doubts(self._study, plan, problems, asked)]
 
-    def _made(self, who: str, options: ChatOptions, prefix: str) -> Asking:
+    def _made(self, who: str, options: ChatOptions, evaluator_id: str = "") -> Asking:
         errors: list[str] = []
         requests: Requests | None = None
         callers: dict[str, Caller] = {}
@@ -147,7 +147,7 @@ class DeclaredModels:
             except ValidationError as error:
                 errors += [f"{who}: {said}" for said in error.errors]
             else:
-                callers[name] = Caller(self._endpoints, client, prefix)
+                callers[name] = Caller(self._endpoints, client, name, evaluator_id)
 
         if requests is None or errors:
             raise ValidationError(errors)

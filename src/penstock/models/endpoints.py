@@ -24,6 +24,7 @@ from penstock.models.gate.prices import Prices
 from penstock.models.gate.shared import Account, Endpoints
 from penstock.models.gate.stopping import Stopping
 from penstock.models.gate.worst_case import Expected, WorstCases
+from penstock.models.kept_calls import KeptCalls
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
 from penstock.models.model_errors import UnboundedCallError
 from penstock.models.openai.client import OpenAIChatModel
@@ -70,6 +71,7 @@ class StudyEndpoints:
         prices: What models cost.
         stopping: Ends the waits of calls that have not been sent, when the study stops.
         cache: Answers that are kept, where the study asks for it; there while a session runs.
+        calls: Keeps the calls of the session.
     """
 
     def __init__(self, study: Study) -> None:
@@ -78,6 +80,7 @@ class StudyEndpoints:
         self.refused_for_s = 0.0
         self.stopping = Stopping()
         self.cache: ResponseCache | None = None
+        self.calls = KeptCalls()
         self._study = study
         self._spending = Spending(study.budget)
         self._out_of_budget: Callable[[str], None] = lambda _: None
@@ -262,7 +265,9 @@ class StudyEndpoints:
         self._told.clear()
         self._gates.clear()
         shared = Endpoints() if session.endpoints is None else session.endpoints
+        self.calls = KeptCalls(session.calls, session.keep_calls)
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.calls.open())
             if study.response_cache is not None:
                 cache = ResponseCache(study.resolve(study.response_cache))
                 self.cache = await stack.enter_async_context(cache)

@@ -70,6 +70,8 @@ class ModelError(RunFault):
     may_be_billed: bool = False
     is_for_good: ClassVar[bool] = False
     """Whether the same request would come to the same again, also in another session."""
+    cost_usd: float | None = None
+    """What the call cost all the same, in US dollars, where that is known."""
 
     def __init__(
         self,

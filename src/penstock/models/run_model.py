@@ -48,7 +48,7 @@ class RunModel:
         provenance = self._ctx.provenance
         provenance.setdefault("model_name", request.model)
         provenance.setdefault("model_provider", self._caller.provider)
-        completion = await self._caller.complete_again(self._ctx, request)
+        completion = await self._caller.complete(self._ctx, request)
         if request.json_schema is None or (completion.tool_calls and not completion.text):
             return completion
 

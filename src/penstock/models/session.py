@@ -6,6 +6,9 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from penstock.models.kept_call import CallStore
+from penstock.study.execution import KeepCalls
+
 if TYPE_CHECKING:
     from penstock.models.gate.shared import Endpoints
 
@@ -27,6 +30,8 @@ class Session(NamedTuple):
         on_stop: Takes a function that is called with the reason when the study stops; at once,
             where it has.
         endpoints: What it shares with other studies, where it does.
+        calls: Where calls of models are kept; nowhere where not given.
+        keep_calls: How much of them is.
     """
 
     spent_usd: float
@@ -37,6 +42,8 @@ class Session(NamedTuple):
     risked: Callable[[float, int], None] = lambda _cost_usd, _tokens: None
     on_stop: Callable[[Callable[[str], None]], None] = lambda _: None
     endpoints: Endpoints | None = None
+    calls: CallStore | None = None
+    keep_calls: KeepCalls = "none"
 
 
 class Resource(Protocol):

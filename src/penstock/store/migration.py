@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from penstock._base.atomic_files import files_aside, set_aside
+from penstock.store.call_tables import CALL_TABLES
 from penstock.store.directory import sync_directory
 from penstock.store.schema import OF_BEFORE, TABLES, UNTOLD
 from penstock.store.views import VIEWS
@@ -141,6 +142,7 @@ def shown_as_today(layout: int) -> str:
     """
     tables = {**_tables(layout, "main."), **_NEW}
     made = [f"CREATE TEMP VIEW {name} AS {query};" for name, query in tables.items()]
+    made.append(CALL_TABLES.replace("CREATE TABLE", "CREATE TEMP TABLE"))  # of nothing
     views = [view.replace("CREATE VIEW", "CREATE TEMP VIEW") for view in VIEWS]
     return "\n".join(["PRAGMA temp_store = MEMORY;", *made, *views])
 

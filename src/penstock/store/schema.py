@@ -11,6 +11,9 @@
     scoring      an evaluator at the answers to a problem; one without ``place`` is of before
     scored       which attempts each scoring has scored, in which session, and what it took
     evaluation   scores, by attempt and scoring
+    call         every call of a chat model that is over, by run, session and attempt
+    turn         conversations as a tree: a message, and the turn before it
+    content      texts by their content: messages, options of requests, each once
     unblinding   who looked at what conditions came to while runs were left, and why
 
 Tables may change from one layout to the next; the views go on showing what they show.
@@ -19,6 +22,7 @@ Tables may change from one layout to the next; the views go on showing what they
 from __future__ import annotations
 
 from penstock.results import RUN_COLUMNS
+from penstock.store.call_tables import CALL_TABLES
 
 __all__ = [
     "APPLICATION_ID",
@@ -229,6 +233,7 @@ CREATE TABLE scored (
     PRIMARY KEY (attempt_id, scoring_id)
 ) WITHOUT ROWID;
 
+{CALL_TABLES}
 CREATE TABLE unblinding (
     at TEXT NOT NULL,
     reason TEXT NOT NULL,

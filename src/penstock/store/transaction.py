@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from penstock._base.open_files import lack_of_files
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 
-__all__ = ["Statement", "store_failure", "transact"]
+__all__ = ["Statement", "store_failure", "transact", "transaction"]
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
 """A query and the rows to run it with."""
@@ -33,12 +34,22 @@ def transact(connection: sqlite3.Connection, statements: Sequence[Statement]) ->
 
 
 def _transact_as_it_is(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         for query, values in statements:
             if values:
                 connection.executemany(query, values)
 
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Do all that is done inside in one transaction, or none of it.
+
+    Args:
+        connection: A connection that begins no transactions by itself.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:  # a full disk has ended it already

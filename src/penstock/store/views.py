@@ -3,12 +3,14 @@
 ``conditions``, ``runs``, ``events`` and ``evaluations`` have the rows of the files of the same
 names and at least their columns; ``attempts`` shows every attempt with its cost and error, how
 long it waited and how long its provider took, and who answered; ``sessions`` shows what each
-launch did and what it cost. A run that did not succeed has an event that says so, after those
+launch did and what it cost; ``calls`` shows every call of a chat model, with what was asked and
+answered. A run that did not succeed has an event that says so, after those
 that its agent reported.
 """
 
 from __future__ import annotations
 
+from penstock.store.call_tables import CALLS_VIEW
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES, UNTOLD
 
 __all__ = ["ANSWER", "EVENTS_IN_ORDER", "LAST", "SCHEMA", "VIEWS"]
@@ -127,7 +129,7 @@ SELECT id AS session_id, started_at, ended_at, ending, stopped_because, host, pi
 FROM session ORDER BY id;
 """
 
-VIEWS = (_CONDITIONS, _RUNS, _EVENTS, _EVALUATIONS, _ATTEMPTS, _SESSIONS)
+VIEWS = (_CONDITIONS, _RUNS, _EVENTS, _EVALUATIONS, _ATTEMPTS, _SESSIONS, CALLS_VIEW)
 
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};

@@ -19,20 +19,24 @@ from penstock._base.json import decode
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
+from penstock.models.chat_model import Completion
+from penstock.models.kept_call import KeptCall
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, timestamp
 from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
 from penstock.store.beginning import begin_session, declared_problems
+from penstock.store.call_rows import KnownContents, insert_calls
 from penstock.store.declaration_rows import study_file_of
 from penstock.store.directory import OpenFiles
 from penstock.store.group import Session, count_group, counts, made_group, rescored
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
+from penstock.store.left_calls import left_calls
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored
 from penstock.store.starts import Starts
-from penstock.store.transaction import Statement, store_failure, transact
+from penstock.store.transaction import Statement, store_failure, transact, transaction
 from penstock.store.unsaved import noted, told_by
 from penstock.summary import StudySummary
 
@@ -62,6 +66,7 @@ class Store:
         self._starts = Starts()
         self._files = OpenFiles()
         self._reader: StoreReader | None = None
+        self._contents = KnownContents()
         self._scoring: Mapping[int, tuple[int, Mapping[str, Any]]] = {}
         self._tally: Tally  # there when a session has begun, as is what earlier ones left
         self._left: Restored
@@ -175,15 +180,47 @@ class Store:
         await self._write([*statements, self._counts(tally)])
         self._tally, self._scoring = tally, group.scoring
 
+    async def save_calls(self, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
+        """Save calls of chat models in one transaction: see `CallStore`.
+
+        Raises:
+            StoreError: they cannot be written; none of them is saved.
+        """
+
+        def insert(connection: sqlite3.Connection) -> None:
+            try:
+                with transaction(connection):
+                    insert_calls(
+                        connection, self._session.id, calls, self._contents, with_texts=with_texts
+                    )
+            except BaseException:
+                self._contents.forget()
+                raise
+
+        await self._do(insert)
+
+    async def left_calls(self, run_id: str) -> Sequence[tuple[str, Completion]]:
+        """Return what the last attempt at a run was answered that was cut off: see `CallStore`."""
+        if self._session.id == 1:
+            return ()
+
+        return await self._call(self._read_left, run_id)
+
+    def _read_left(self, _: sqlite3.Connection, run_id: str) -> Sequence[tuple[str, Completion]]:
+        return left_calls(self._opened_reader().connection, self._session.id, run_id)
+
     async def recall(self, position: int) -> RunResult:
         """Return the stored result at a position of the plan."""
         return await self._call(self._read, position)
 
     def _read(self, _: sqlite3.Connection, position: int) -> RunResult:
+        return self._opened_reader().result_at(position)
+
+    def _opened_reader(self) -> StoreReader:
         if self._reader is None:
             self._reader = StoreReader(self.path.parent)
 
-        return self._reader.result_at(position)
+        return self._reader
 
     def save_at_once(self, results: Sequence[tuple[RunResult, bool]]) -> int:
         """Save what is not saved yet although the event loop stands still; return how many were.
@@ -252,7 +289,10 @@ class Store:
                 raise
 
     async def _write(self, statements: Sequence[Statement]) -> None:
-        """Do everything in one call of the connection's thread.
+        await self._do(partial(transact, statements=statements))
+
+    async def _do(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do a transaction in one call of the connection's thread.
 
         The transaction is over when this returns, whoever cancels the task that waits for it:
         asyncio's own cancellations, which pass every shield, have no effect.
@@ -264,7 +304,7 @@ class Store:
             try:
                 self._refuse_displaced()
                 self._starts.sync()
-                transact(connection, statements)
+                work(connection)
             except BaseException as error:  # noqa: BLE001 - raised again, below
                 raised.append(error)
 

@@ -24,7 +24,7 @@ from penstock._base.fact import (
 )
 from penstock._base.frozen import FrozenDict
 
-__all__ = ["Concurrency", "Execution", "Retry"]
+__all__ = ["Concurrency", "Execution", "KeepCalls", "Retry"]
 
 _MOST_DOUBLINGS = 1000
 """2.0 ** 1024 is too large for a float."""
@@ -39,6 +39,9 @@ def _number_or_auto(value: Any) -> Any:
 
 Concurrency = Annotated[Whole | Literal["auto"], BeforeValidator(_number_or_auto)]
 """How many at once: a whole number, or ``auto``."""
+
+KeepCalls = Literal["full", "usage", "none"]
+"""How much of the calls of chat models is kept."""
 
 
 class Retry(Declaration):
@@ -94,6 +97,9 @@ class Execution(Declaration):
         grace_s: How long runs in flight may go on after a cancellation, in seconds.
         stall_threshold_s: How long the event loop may stand still before the study says so
             (`LoopStalled`), in seconds; null to keep no watch.
+        keep_calls: What is kept of each call of a chat model: ``full`` with what was asked and
+            answered, so that an attempt which is cut off goes on where it was, ``usage`` without
+            the texts, or ``none``.
         report: Whether ``report.html`` is written at the end. Where not said, `penstock run` and
             `run_study` write it, and `arun_study` and `StudyRunner` do not; these make it in a
             process of its own.
@@ -110,6 +116,7 @@ class Execution(Declaration):
     limiters: Mapping[Name, PositiveWhole] = EMPTY
     grace_s: NotNegative = 10.0
     stall_threshold_s: Positive | None = 0.1
+    keep_calls: KeepCalls = "full"
     report: Flag | None = None
 
     @field_validator("concurrency")

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from penstock.models.chat_model import CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest
 from penstock.models.model_errors import BadRequestError
 
-__all__ = ["body_of"]
+__all__ = ["body_of", "message_fields", "options_of"]
 
 
 def body_of(request: CompletionRequest) -> bytes:
@@ -33,12 +33,32 @@ def body_of(request: CompletionRequest) -> bytes:
 
 
 def _fields_of(request: CompletionRequest) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "model": request.model,
-        "messages": [
-            {"role": message.role, "content": message.content} for message in request.messages
-        ],
-    }
+    messages = [message_fields(message) for message in request.messages]
+    return {"model": request.model, "messages": messages, **options_of(request)}
+
+
+def message_fields(message: ChatMessage) -> dict[str, Any]:
+    """Give the fields of a message."""
+    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        fields["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+
+    if message.tool_call_id is not None:
+        fields["tool_call_id"] = message.tool_call_id
+
+    return fields
+
+
+def options_of(request: CompletionRequest) -> dict[str, Any]:
+    """Give the fields of a request but for its messages."""
+    fields: dict[str, Any] = {"model": request.model}
     for name in _SCALARS:
         value = getattr(request, name)
         if value is not None:

@@ -1,0 +1,248 @@
+"""One request of a run, sent: allowed by the budget and the gate, waited for, accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext
+from random import Random
+from time import perf_counter
+
+import anyio
+
+from penstock.agents.context import RunContext
+from penstock.models.chat_model import Completion, CompletionRequest, Usage
+from penstock.models.endings import ending_of, fault_of
+from penstock.models.endpoints import EndpointClient, StudyEndpoints
+from penstock.models.gate.budget import Reservation
+from penstock.models.gate.worst_case import Expected
+from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
+from penstock.models.tokens import prompt_tokens
+from penstock.study.execution import Retry
+
+__all__ = ["Sender"]
+
+_MOST_RESENT = 4
+"""A pool may hold several connections that their server has closed."""
+
+_WAITS = Retry(wait_s=0.5, max_wait_s=30.0)
+"""How long a call that was refused waits, where the provider does not say."""
+
+
+class Sender:
+    """Sends requests to one model, and records in each run what they cost and how long they took.
+
+    Recorded are ``input_tokens``, ``output_tokens``, ``cost_usd``, ``provider_s`` and
+    ``queued_s``, each with a prefix where one is given, also where the call fails. Where they are
+    not 0, ``cached_input_tokens``, ``reasoning_tokens``, ``refusals``, ``refused_s`` and
+    ``prompts_cut`` are too. ``cost_usd`` is None where the model's price is not known.
+
+    Args:
+        endpoints: What the study shares.
+        client: The endpoint's client.
+        prefix: Keeps the metrics of judges apart from the agent's.
+    """
+
+    def __init__(self, endpoints: StudyEndpoints, client: EndpointClient, prefix: str = "") -> None:
+        self._provider = client.provider
+        self._endpoints = endpoints
+        self._client = client
+        self._base_url = client.account.base_url
+        self._prefix = prefix
+
+    async def send(self, ctx: RunContext, request: CompletionRequest) -> Completion:
+        """Ask, and return the answer with what it cost.
+
+        A refusal ("not now": a rate, too much load) is waited for, up to ``refused_for_s``. A
+        request that met a connection which its server had closed is sent once more.
+
+        Raises:
+            ModelError: there is no answer.
+            BudgetExhaustedError: the study's budget does not allow the call.
+            StopStudy: the study stopped before the call was sent.
+        """
+        refusals, resent, waited_s = 0, 0, 0.0
+        jitter = Random(f"{ctx.spec.seed}:{ctx.attempt}")  # noqa: S311 - spreads waits, hides nothing
+        while True:
+            try:
+                return await self._ask_once(ctx, request)
+            except ModelError as error:
+                if isinstance(error, ModelConnectionError) and error.is_unread:
+                    resent += 1
+                    if resent > _MOST_RESENT:
+                        raise
+
+                    continue
+
+                if not error.is_refusal or isinstance(error, RetryAfterTooLongError):
+                    raise
+
+                refusals += 1
+                wait_s = _WAITS.backoff_s(refusals, jitter.random(), error.retry_after_s)
+                waited_s += wait_s
+                self._record(ctx, refusals=1, refused_s=wait_s)
+                self._check_patience(error, waited_s)
+
+            with self._waiting(ctx):
+                await anyio.sleep(wait_s)
+
+    @contextmanager
+    def _waiting(self, ctx: RunContext) -> Iterator[None]:
+        """Wait before a call; where the study stops, not for a run that has paid for nothing yet.
+
+        Raises:
+            StopStudy: the study stops, and this call would be the first of its run.
+        """
+        holds_something = self._prefix or any(ctx.metrics.get(name) for name in _BILLED)
+        stops = nullcontext() if holds_something else self._endpoints.stopping.ending_the_wait()
+        with ctx.waiting(), stops:
+            yield
+
+    def _check_patience(self, error: ModelError, waited_s: float) -> None:
+        """See whether a refusal may be waited for.
+
+        Raises:
+            ModelError: this call has waited long enough, or the endpoint refuses all of them.
+        """
+        gate, most_s = self._endpoints.gate(self._client), self._endpoints.refused_for_s
+        if gate.refused_for_s >= most_s:
+            gate.give_up(error)  # else each of them would have to find it out
+            raise error
+
+        if waited_s > most_s:
+            raise error
+
+    async def _ask_once(self, ctx: RunContext, request: CompletionRequest) -> Completion:
+        expected = self._endpoints.worst_cases.expect(request, self._base_url)
+        gate = self._endpoints.gate(self._client)
+        waited_s = ctx.waited_s
+        async with AsyncExitStack() as stack:
+            with self._waiting(ctx):
+                reservation = await self._endpoints.reserve(expected)
+                stack.callback(reservation.release)
+                ticket = await stack.enter_async_context(
+                    gate.admit(ctx.spec.condition_id, expected.tokens)
+                )
+
+            self._record(ctx, queued_s=ctx.waited_s - waited_s)
+            reservation.begin()
+            begun = perf_counter()
+            try:
+                completion = await self._completed(request)
+            except ModelError as error:
+                self._record(ctx, provider_s=perf_counter() - begun)
+                ticket.rejected(error)
+                if error.usage is not None:
+                    ticket.settle(error.usage.tokens)
+
+                self._settle_failure(ctx, request, error, expected, reservation)
+                raise
+            except BaseException:
+                # Cut off from outside, after it was sent: the provider may bill it all the same.
+                self._record(ctx, provider_s=perf_counter() - begun)
+                self._set_aside(ctx, expected, reservation)
+                raise
+
+            ticket.succeeded(headers=completion.rate_limits)
+            ticket.settle(completion.usage.tokens)
+            self._record(ctx, provider_s=completion.provider_s)
+            cost_usd = self._settle(ctx, request, completion.usage, expected, reservation)
+            self._tell(ctx, completion)
+            return completion.model_copy(update={"cost_usd": cost_usd})
+
+    async def _completed(self, request: CompletionRequest) -> Completion:
+        """Ask, and see that what comes is an answer, whoever the provider is."""
+        completion = await self._client.client.complete(request)
+        fault = fault_of(completion, request, self._provider)
+        if fault is not None:
+            raise fault
+
+        return completion
+
+    def _settle(
+        self,
+        ctx: RunContext,
+        request: CompletionRequest,
+        usage: Usage,
+        expected: Expected,
+        reservation: Reservation,
+    ) -> float | None:
+        cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._base_url)
+        reservation.settle(cost_usd or 0.0, usage.tokens)
+        self._record(
+            ctx,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=cost_usd,
+        )
+        for name in ("cached_input_tokens", "reasoning_tokens"):
+            if tokens := getattr(usage, name):
+                self._record(ctx, **{name: tokens})
+
+        if cost_usd is None:
+            self._endpoints.tell_once("model.price_unknown", self._base_url, request.model)
+
+        if _is_prompt_cut(request, usage):
+            self._record(ctx, prompts_cut=1)
+            self._endpoints.tell_once("model.prompt_cut", self._base_url, request.model)
+
+        if self._endpoints.worst_cases.note(request, self._base_url, expected, usage, cost_usd):
+            self._endpoints.tell_once("model.billed_more", self._base_url, request.model)
+
+        return cost_usd
+
+    def _settle_failure(
+        self,
+        ctx: RunContext,
+        request: CompletionRequest,
+        error: ModelError,
+        expected: Expected,
+        reservation: Reservation,
+    ) -> None:
+        """Account for a call that failed: what the provider counted, or may be billing unseen."""
+        if error.usage is not None:
+            error.cost_usd = self._settle(ctx, request, error.usage, expected, reservation)
+        elif error.may_be_billed:
+            self._set_aside(ctx, expected, reservation)
+        else:
+            reservation.release()
+
+    def _set_aside(self, ctx: RunContext, expected: Expected, reservation: Reservation) -> None:
+        reservation.settle(expected.cost_usd or 0.0, expected.tokens)
+        self._record(
+            ctx,
+            uncounted_cost_usd=expected.cost_usd or 0.0,
+            uncounted_tokens=expected.tokens,
+        )
+
+    def _tell(self, ctx: RunContext, completion: Completion) -> None:
+        """Log once what is odd about an answer that is kept all the same."""
+        if not ending_of(completion.finish_reason).is_known:
+            self._record(ctx, unknown_endings=1)
+            self._endpoints.tell_once(
+                "model.unknown_ending",
+                self._base_url,
+                completion.model,
+                finish_reason=completion.finish_reason,
+            )
+
+    def _record(self, ctx: RunContext, **metrics: float | None) -> None:
+        for name, value in metrics.items():
+            full = self._prefix + name
+            is_unknown = full in ctx.metrics and ctx.metrics[full] is None
+            ctx.record(**{full: None if is_unknown else value})  # what is not known stays so
+
+
+_BILLED = ("input_tokens", "output_tokens", "uncounted_tokens", "replayed_calls")
+"""What a run that has paid for a call has recorded, in this session or in one before."""
+
+
+def _is_prompt_cut(request: CompletionRequest, usage: Usage) -> bool:
+    """Return whether the provider seems to have read only a part of the prompt, as Ollama does."""
+    asked = prompt_tokens(request)
+    is_long = asked > _LONG_PROMPT_TOKENS and not usage.is_estimated
+    return is_long and usage.input_tokens * _MOST_OVERESTIMATED < asked
+
+
+_LONG_PROMPT_TOKENS = 4000
+_MOST_OVERESTIMATED = 3
+"""An estimate of a whole prompt is not so many times what is counted."""
