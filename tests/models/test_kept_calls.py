@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +161,27 @@ async def test_an_attempt_that_was_cancelled_goes_on_where_it_was(tmp_path: Path
     replayed = rows(study, "SELECT is_replayed, cost_usd FROM calls WHERE session_id = 2")
     assert [each["is_replayed"] for each in replayed] == [1, 1, 1, 1, 0]
     assert [bool(each["cost_usd"]) for each in replayed] == [False] * 4 + [True]
+
+
+async def test_an_attempt_of_a_session_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
+    async with SimulatedProvider(QUICK) as provider:
+        runner: ps.StudyRunner
+
+        async def cancel(turn: int) -> None:
+            if turn == 2:
+                runner.cancel()
+                await anyio.sleep_forever()
+
+        study = a_study(tmp_path, talker(3, cancel), provider.url)
+        runner = ps.StudyRunner(study)
+        await runner.run()
+        with closing(sqlite3.connect(tmp_path / "results" / "study.sqlite")) as store, store:
+            store.execute("DELETE FROM attempt")  # a kill leaves its calls and no attempt
+
+        (result,) = await run(a_study(tmp_path, talker(3, nothing), provider.url))
+        asked = len(provider.records)
+
+    assert (result.metrics["replayed_calls"], asked) == (2, 3)
 
 
 async def test_of_several_attempts_that_were_cut_off_the_furthest_is_gone_on_with(

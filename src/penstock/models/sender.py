@@ -21,8 +21,8 @@ from penstock.study.execution import Retry
 
 __all__ = ["Sender"]
 
-_MOST_RESENT = 4
-"""A pool may hold several connections that their server has closed."""
+_MOST_RESENT = 20
+"""A pool may hold many connections that their server has closed or is about to close."""
 
 _WAITS = Retry(wait_s=0.5, max_wait_s=30.0)
 """How long a call that was refused waits, where the provider does not say."""

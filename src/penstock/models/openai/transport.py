@@ -84,7 +84,7 @@ def failure_of(error: BaseException, endpoint: Endpoint, call: Call, route: Rout
         request_id=call.request_id,
         may_be_billed=call.is_sent,
     )
-    failure.is_unread = call.is_sent and call.is_reused and call.http_status is None
+    failure.is_unread = call.is_reused and call.http_status is None
     return failure
 
 
