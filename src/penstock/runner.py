@@ -320,7 +320,7 @@ class StudyRunner:
         spent, ending, how = self._lifecycle.tally.opening.committed, self._ending, self.execution
         told = *spent, ending.out_of_budget, self._parallelism.say, how.refused_for_s
         ours = *told, store.note_spent, ending.on_stop, self._shared
-        return Session(*ours, store, how.keep_calls)
+        return Session(*ours, store.calls, how.keep_calls)
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""

@@ -35,10 +35,10 @@ async def test_who_asks_at_one_endpoint_with_one_key_shares_its_gate(
 ) -> None:
     monkeypatch.setenv("PENSTOCK_TEST_KEY", "a-key-of-a-test")
     endpoints = StudyEndpoints(chat_study(tmp_path, chat(URL)))
-    one = endpoints.client(options(timeout_s=5))
-    same = endpoints.client(options(timeout_s=5, model="another-model"))
-    patient = endpoints.client(options(timeout_s=50))
-    keyed = endpoints.client(options(timeout_s=5, api_key_env="PENSTOCK_TEST_KEY"))
+    one = endpoints.clients.of(options(timeout_s=5))
+    same = endpoints.clients.of(options(timeout_s=5, model="another-model"))
+    patient = endpoints.clients.of(options(timeout_s=50))
+    keyed = endpoints.clients.of(options(timeout_s=5, api_key_env="PENSTOCK_TEST_KEY"))
     async with endpoints.open(Session(0.0, 0, nothing, nothing)):
         assert same.client is one.client
         assert patient.client is not one.client
@@ -49,11 +49,11 @@ async def test_who_asks_at_one_endpoint_with_one_key_shares_its_gate(
 async def test_limits_are_found_with_or_without_a_slash_at_the_end(tmp_path: Path) -> None:
     study = chat_study(tmp_path, chat(URL), limits={f"{URL}/": {"max_in_flight": 7}})
     endpoints = StudyEndpoints(study)
-    client = endpoints.client(options())
+    client = endpoints.clients.of(options())
     async with endpoints.open(Session(0.0, 0, nothing, nothing)):
         assert endpoints.gate(client).limit <= 7
 
-    assert endpoints.unused_limits() == []
+    assert endpoints.clients.unused_limits() == []
 
 
 @pytest.mark.field("studies-SEC6")

@@ -16,7 +16,7 @@ import penstock as ps
 from penstock.errors import StoreError
 from penstock.models.kept_call import KeptCall
 from penstock.simulator import SimulatedProvider, SimulatorOptions
-from penstock.store.writer import Store
+from penstock.store.stored_calls import StoredCalls
 from tests.models.loopback import ANSWER, answers, http_server
 from tests.models.studies import chat, chat_study, rows
 from tests.models.test_run_model import a_study, run
@@ -248,7 +248,7 @@ async def test_a_study_that_cannot_keep_calls_pays_for_no_more(
     async def full(*_: object, **__: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(Store, "save_calls", full)
+    monkeypatch.setattr(StoredCalls, "save_calls", full)
     async with SimulatedProvider(QUICK) as provider:
         results = await run(a_study(tmp_path, talker(3, nothing), provider.url, replicates=20))
         asked = len(provider.records)
@@ -261,9 +261,9 @@ async def test_an_answer_is_in_the_store_before_the_agent_sees_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
-    save = Store.save_calls
+    save = StoredCalls.save_calls
 
-    async def saving(self: Store, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
+    async def saving(self: StoredCalls, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
         await save(self, calls, with_texts=with_texts)
         told.append("saved")
 
@@ -272,7 +272,7 @@ async def test_an_answer_is_in_the_store_before_the_agent_sees_it(
         told.append("seen")
         return answer.text
 
-    monkeypatch.setattr(Store, "save_calls", saving)
+    monkeypatch.setattr(StoredCalls, "save_calls", saving)
     async with SimulatedProvider(QUICK) as provider:
         await run(a_study(tmp_path, agent, provider.url))
 
@@ -283,13 +283,13 @@ async def test_calls_that_come_while_others_are_written_are_written_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    save = Store.save_calls
+    save = StoredCalls.save_calls
 
-    async def saving(self: Store, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
+    async def saving(self: StoredCalls, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
         sizes.append(len(calls))
         await save(self, calls, with_texts=with_texts)
 
-    monkeypatch.setattr(Store, "save_calls", saving)
+    monkeypatch.setattr(StoredCalls, "save_calls", saving)
     async with SimulatedProvider(QUICK) as provider:
         study = a_study(tmp_path, talker(2, nothing), provider.url, replicates=40)
         results = await run(study, concurrency=40)

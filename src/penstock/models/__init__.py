@@ -5,9 +5,13 @@ The extra ``penstock[models]`` installs what they need.
     chat_model         the port: what is asked, what is answered, ``ChatModel``
     model_errors       why there is no answer, as one tree
     prompts            templates; request_template: a declared request, filled in for a run
-    chat_agent         a declared model as an agent; declared: all of a study's
-    calls              one call: budget, gate, client, accounts; cache: answers that are kept
-    endpoints          what a study's models share; keys: where keys come from
+    requests           of the models that an agent or judge may ask; asking: with who sends them
+    chat_agent         a declared model as an agent; run_model: one in the hands of an agent in
+                       Python (in_hand: what it can do); declared: all of a study's
+    calls              one call: given again, from the cache, or sent; sender: budget, gate,
+                       accounts; cache: answers for all; kept_calls: every call, durable
+    endpoints          what a study's models share; clients: how they are asked; keys: where keys
+                       come from; simulated: a provider within the session
     gate/              who may call next, how fast, for how much money
     openai/            endpoints that speak OpenAI's chat completions
     any_provider       endpoints that do not, through another library

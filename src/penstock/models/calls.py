@@ -9,7 +9,8 @@ from time import perf_counter
 from penstock.agents.context import RunContext
 from penstock.models.cache import cache_key, digest_of
 from penstock.models.chat_model import Completion, CompletionRequest
-from penstock.models.endpoints import EndpointClient, StudyEndpoints
+from penstock.models.clients import EndpointClient
+from penstock.models.endpoints import StudyEndpoints
 from penstock.models.kept_call import CallError, CallOrigin, KeptCall
 from penstock.models.model_errors import ModelError
 from penstock.models.sender import Sender

@@ -143,7 +143,7 @@ class DeclaredModels:
 
         for name, each in chosen.items():
             try:
-                client = self._endpoints.client(each)
+                client = self._endpoints.clients.of(each)
             except ValidationError as error:
                 errors += [f"{who}: {said}" for said in error.errors]
             else:
@@ -152,7 +152,7 @@ class DeclaredModels:
         if requests is None or errors:
             raise ValidationError(errors)
 
-        addresses = [self._endpoints.locate(each, each.model) for each in chosen.values()]
+        addresses = [self._endpoints.clients.locate(each, each.model) for each in chosen.values()]
         self._keyless += key_doubts(who, chosen.values(), addresses)
         return Asking(requests, callers)
 
@@ -179,7 +179,7 @@ class DeclaredModels:
             except PromptError:
                 continue  # told already
 
-            names[model, self._endpoints.locate(template.options, model)] = None
+            names[model, self._endpoints.clients.locate(template.options, model)] = None
 
         for name, address in names:
             if self._endpoints.prices.cost_usd(name, Usage(), address) is None:
@@ -189,11 +189,11 @@ class DeclaredModels:
                 )
 
     def _limit_errors(self) -> list[str]:
-        known = ", ".join(self._endpoints.urls()) or "none"
+        known = ", ".join(self._endpoints.clients.urls()) or "none"
         return [
             f"limits: {name!r} is not an endpoint of this study's agents and judges "
             f"(known: {known})"
-            for name in self._endpoints.unused_limits()
+            for name in self._endpoints.clients.unused_limits()
         ]
 
 

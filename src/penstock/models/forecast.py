@@ -90,7 +90,7 @@ def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
         template = requests.of(scope)
         request = template.fill_in(scope, spec.seed)
         yield PlannedCall(
-            endpoints.locate(template.options, request.model),
+            endpoints.clients.locate(template.options, request.model),
             json.loads(body_of(request)),
             is_judge,
             _forecast(plan, requests, endpoints, [position], is_judge=is_judge),
@@ -153,7 +153,7 @@ def _forecast(
     for template, request, growth in samples:
         asked = prompt_tokens(request)
         answered = request.most_output_tokens or 0
-        url = endpoints.locate(template.options, request.model)
+        url = endpoints.clients.locate(template.options, request.model)
         low.append((request.model, url, Usage(input_tokens=asked)))
         grown = Usage(input_tokens=asked + growth, output_tokens=answered)
         high.append((request.model, url, grown))

@@ -11,8 +11,9 @@ import anyio
 
 from penstock.agents.context import RunContext
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
+from penstock.models.clients import EndpointClient
 from penstock.models.endings import ending_of, fault_of
-from penstock.models.endpoints import EndpointClient, StudyEndpoints
+from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.budget import Reservation
 from penstock.models.gate.worst_case import Expected
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError

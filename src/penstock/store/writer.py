@@ -19,24 +19,21 @@ from penstock._base.json import decode
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
-from penstock.models.chat_model import Completion
-from penstock.models.kept_call import KeptCall
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, timestamp
 from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
 from penstock.store.beginning import begin_session, declared_problems
-from penstock.store.call_rows import KnownContents, insert_calls
 from penstock.store.declaration_rows import study_file_of
 from penstock.store.directory import OpenFiles
 from penstock.store.group import Session, count_group, counts, made_group, rescored
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
-from penstock.store.left_calls import left_calls
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored
 from penstock.store.starts import Starts
-from penstock.store.transaction import Statement, store_failure, transact, transaction
+from penstock.store.stored_calls import StoredCalls
+from penstock.store.transaction import Statement, store_failure, transact
 from penstock.store.unsaved import noted, told_by
 from penstock.summary import StudySummary
 
@@ -66,9 +63,9 @@ class Store:
         self._starts = Starts()
         self._files = OpenFiles()
         self._reader: StoreReader | None = None
-        self._contents = KnownContents()
         self._scoring: Mapping[int, tuple[int, Mapping[str, Any]]] = {}
-        self._tally: Tally  # there when a session has begun, as is what earlier ones left
+        self.calls: StoredCalls  # there when a session has begun, as are the tally
+        self._tally: Tally  # and what earlier ones left
         self._left: Restored
 
     async def begin(
@@ -108,6 +105,7 @@ class Store:
             self._session, self._left = await self._call(begun, self.path.parent, session_id)
 
         self._starts = Starts(self.path.parent, session_id)
+        self.calls = StoredCalls(session_id, self._do, self._read)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
         self._tally = Tally(await self._read_summary(), restored=self._left.kept)
@@ -180,41 +178,13 @@ class Store:
         await self._write([*statements, self._counts(tally)])
         self._tally, self._scoring = tally, group.scoring
 
-    async def save_calls(self, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
-        """Save calls of chat models in one transaction: see `CallStore`.
-
-        Raises:
-            StoreError: they cannot be written; none of them is saved.
-        """
-
-        def insert(connection: sqlite3.Connection) -> None:
-            try:
-                with transaction(connection):
-                    insert_calls(
-                        connection, self._session.id, calls, self._contents, with_texts=with_texts
-                    )
-            except BaseException:
-                self._contents.forget()
-                raise
-
-        await self._do(insert)
-
-    async def left_calls(self, run_id: str) -> Sequence[tuple[str, Completion]]:
-        """Return what the last attempt at a run was answered that was cut off: see `CallStore`."""
-        if self._session.id == 1:
-            return ()
-
-        return await self._call(self._read_left, run_id)
-
-    def _read_left(self, _: sqlite3.Connection, run_id: str) -> Sequence[tuple[str, Completion]]:
-        return left_calls(self._opened_reader().connection, self._session.id, run_id)
-
     async def recall(self, position: int) -> RunResult:
         """Return the stored result at a position of the plan."""
-        return await self._call(self._read, position)
+        return await self._call(lambda _: self._opened_reader().result_at(position))
 
-    def _read(self, _: sqlite3.Connection, position: int) -> RunResult:
-        return self._opened_reader().result_at(position)
+    async def _read(self, read: Callable[[sqlite3.Connection], Value]) -> Value:
+        """Return what a function makes of a connection that reads, in the thread of this one."""
+        return await self._call(lambda _: read(self._opened_reader().connection))
 
     def _opened_reader(self) -> StoreReader:
         if self._reader is None:

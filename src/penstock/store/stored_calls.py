@@ -1,0 +1,63 @@
+"""Calls of chat models in the store of a session: saved in groups, and found by the next one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+
+from penstock.models.chat_model import Completion
+from penstock.models.kept_call import KeptCall
+from penstock.store.call_rows import KnownContents, insert_calls
+from penstock.store.left_calls import left_calls
+from penstock.store.transaction import transaction
+
+__all__ = ["StoredCalls"]
+
+_Left = Sequence[tuple[str, Completion]]
+
+
+class StoredCalls:
+    """The calls of a session, as `CallStore` says.
+
+    Args:
+        session_id: The session.
+        do: Does something with the connection that writes, in its thread.
+        read: Returns what a function makes of a connection that reads.
+    """
+
+    def __init__(
+        self,
+        session_id: int,
+        do: Callable[[Callable[[sqlite3.Connection], None]], Awaitable[None]],
+        read: Callable[[Callable[[sqlite3.Connection], _Left]], Awaitable[_Left]],
+    ) -> None:
+        self._session_id = session_id
+        self._do = do
+        self._read = read
+        self._known = KnownContents()
+
+    async def save_calls(self, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
+        """Save calls in one transaction.
+
+        Raises:
+            StoreError: they cannot be written; none of them is saved.
+        """
+
+        def insert(connection: sqlite3.Connection) -> None:
+            try:
+                with transaction(connection):
+                    insert_calls(
+                        connection, self._session_id, calls, self._known, with_texts=with_texts
+                    )
+            except BaseException:
+                self._known.forget()
+                raise
+
+        await self._do(insert)
+
+    async def left_calls(self, run_id: str) -> _Left:
+        """Return what the last attempt at a run was answered that was cut off."""
+        if self._session_id == 1:
+            return ()
+
+        return await self._read(lambda store: left_calls(store, self._session_id, run_id))
