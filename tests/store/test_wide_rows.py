@@ -63,6 +63,19 @@ def test_nothing_that_is_known_of_a_run_hides_anything_else(tmp_path: Path) -> N
     assert (row["metric_words"], row["answer"]) == (3, "42")
 
 
+def test_only_scores_of_the_evaluators_that_are_declared_now_are_shown(tmp_path: Path) -> None:
+    shown = []
+    for declared in ({"a": "exact"}, {"b": _of(1)}, {"b": _of(2)}, {"a": "exact", "b": _of(1)}):
+        (row,) = run(tmp_path, evaluators=declared).to_rows()
+        shown.append({name: row[name] for name in ("a", "b") if name in row})
+
+    assert shown == [{"a": 1.0}, {"b": 1}, {"b": 2}, {"a": 1.0, "b": 1}]
+
+
+def _of(score: int) -> Any:
+    return lambda answer: score
+
+
 @pytest.mark.parametrize(
     ("fields", "places"),
     [

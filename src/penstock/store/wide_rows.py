@@ -31,14 +31,11 @@ SELECT attempt.id AS attempt_id, {", ".join(f"runs.{name}" for name in RUN_COLUM
 FROM runs JOIN attempt ON attempt.final AND attempt.position = runs.position
 JOIN condition ON condition.condition_id = runs.condition_id ORDER BY runs.position
 """  # noqa: S608 - our own names
-_FINAL = "SELECT id FROM attempt WHERE final AND position IS NOT NULL"
-_NAMES = (
-    "SELECT DISTINCT evaluator_id, metric_name FROM evaluation "  # noqa: S608 - our own names
-    f"WHERE attempt_id IN ({_FINAL})"
-)
+_NAMES = "SELECT DISTINCT evaluator_id, metric_name FROM evaluations"
 _SCORES = """
 SELECT evaluator_id, metric_name, metric_value, metric_type FROM evaluation
-WHERE attempt_id = ? ORDER BY number
+JOIN scoring ON scoring.id = scoring_id AND place IS NOT NULL
+WHERE attempt_id = ? ORDER BY place, number
 """
 
 
