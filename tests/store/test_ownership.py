@@ -16,7 +16,7 @@ import penstock as ps
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
 from penstock.store.lock import hold_directory
-from penstock.store.ownership import ARTIFACTS, RECORD, claim_files
+from penstock.store.ownership import ARTIFACTS, RECORD, TIDY, claim_files
 
 STUDY_FILE = """\
 study_id: mine
@@ -149,6 +149,7 @@ def test_a_directory_from_before_there_was_a_record_is_gone_on_with(tmp_path: Pa
     run(tmp_path)
     before = contents(tmp_path)
     (tmp_path / RECORD).unlink()
+    (tmp_path / TIDY).unlink()  # there was none either
     run(tmp_path)
     export_artifacts(tmp_path)
 
@@ -157,10 +158,25 @@ def test_a_directory_from_before_there_was_a_record_is_gone_on_with(tmp_path: Pa
     assert after["runs.csv"] == before["runs.csv"]
 
 
+def test_a_table_of_somebody_elses_stays_and_ours_is_not_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(tmp_path)
+    (tmp_path / RECORD).unlink()
+    (tmp_path / TIDY).write_text("mine")
+    run(tmp_path)
+
+    assert (tmp_path / TIDY).read_text() == "mine"
+    assert "a file of that name is there" in capsys.readouterr().err
+    (tmp_path / TIDY).unlink()
+    export_artifacts(tmp_path)
+    assert (tmp_path / TIDY).read_text() != "mine"
+
+
 def test_what_is_exported_is_what_is_claimed(tmp_path: Path) -> None:
     run(tmp_path / "results")
     to = export_artifacts(tmp_path / "results", tmp_path / "copy")
-    assert {*contents(to)} - {RECORD} == {*ARTIFACTS}
+    assert {*contents(to)} - {RECORD} == {*ARTIFACTS, TIDY}
 
 
 @pytest.mark.field("studies-SEC2")

@@ -11,18 +11,16 @@ from typing import Any
 
 from penstock._base.atomic_files import files_aside
 from penstock._base.frozen import frozen_json
+from penstock._base.logger import find_logger
 from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
 from penstock.export.condition_rows import write_conditions
 from penstock.export.parquet import PARQUET_FILES, load_parquet, write_parquet
-from penstock.export.tables import (
-    write_json,
-    write_lines,
-    write_text,
-)
+from penstock.export.tables import write_csv, write_json, write_lines, write_text
+from penstock.export.tidy import tidy_table
 from penstock.results import timestamp
 from penstock.store.directory import make_directory, sync_directory
-from penstock.store.ownership import ARTIFACTS, claim_files
+from penstock.store.ownership import ARTIFACTS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
 from penstock.study.files import dump_yaml
 from penstock.study.legacy import with_older_defaults
@@ -63,7 +61,7 @@ def export_artifacts(
     make_directory(to)
     with StoreReader(directory) as store, store.snapshot():
         is_own = to.samefile(directory)
-        names = _names(sqlite=sqlite and not is_own, parquet=parquet)
+        names = _names(to, sqlite=sqlite and not is_own, parquet=parquet)
         claim_files(to, store.study_id, names, is_own=is_own)
         if is_own:
             _remove_unfinished(to)
@@ -80,6 +78,12 @@ def export_artifacts(
         manifest = _manifest(store, analysable.models)
         write_json(to / "manifest.json", manifest)
         write_analysis(to / "analysis", store, analysable, manifest)
+        if TIDY in names:
+            write_csv(to / TIDY, *tidy_table(store))
+        else:
+            logger, _ = find_logger()
+            logger.warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
+
         if parquet:
             write_parquet(to, store)
 
@@ -91,9 +95,12 @@ def export_artifacts(
     return to
 
 
-def _names(*, sqlite: bool, parquet: bool) -> list[str]:
+_NOT_OURS = "a file of that name is there, and is not penstock's"
+
+
+def _names(to: Path, *, sqlite: bool, parquet: bool) -> list[str]:
     optional = [*(PARQUET_FILES if parquet else ()), *(("study.sqlite",) if sqlite else ())]
-    return [*ARTIFACTS, *optional]
+    return [*ARTIFACTS, *(() if is_foreign(to, TIDY) else (TIDY,)), *optional]
 
 
 def _remove_unfinished(directory: Path) -> None:

@@ -17,7 +17,7 @@ from penstock.export.condition_rows import CONDITION_COLUMNS
 from penstock.export.parquet import PARQUET_FILES, is_broken
 from penstock.store.findings import Finding
 from penstock.store.ledger import read_ledger
-from penstock.store.ownership import ARTIFACTS
+from penstock.store.ownership import ARTIFACTS, TIDY, is_foreign
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping
@@ -129,6 +129,9 @@ def examine_artifacts(directory: Path) -> Iterator[Finding]:
     with TemporaryDirectory(prefix="penstock-doctor-") as scratch:
         fresh = export_artifacts(directory, Path(scratch))
         names = sorted(name for name in ARTIFACTS if (fresh / name).is_file())
+        if (directory / TIDY).exists() and not is_foreign(directory, TIDY):
+            names.append(TIDY)  # where it is missing, the files were written before there was one
+
         missing = [name for name in names if not (directory / name).is_file()]
         differing = [
             name

@@ -24,14 +24,18 @@ from penstock._base.extras import load_extra
 from penstock._base.json import encode
 from penstock._base.text import readable
 from penstock.export.condition_rows import CONDITION_COLUMNS, condition_table
+from penstock.export.tidy import tidy_table
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.store.views import EVENTS_IN_ORDER
+from penstock.store.wide_rows import names_in
 
 __all__ = ["PARQUET_FILES", "is_broken", "load_parquet", "write_parquet"]
 
-PARQUET_FILES = tuple(f"{name}.parquet" for name in ("conditions", "runs", "events", "evaluations"))
+PARQUET_FILES = tuple(
+    f"{name}.parquet" for name in ("conditions", "runs", "events", "evaluations", "results")
+)
 
 _TABLES = {
     "runs": (*RUN_COLUMNS, "metrics"),
@@ -123,6 +127,7 @@ def write_parquet(to: Path, store: StoreReader) -> None:
         OSError: a file cannot be written.
     """
     _write(to / "conditions.parquet", *_conditions(store))
+    _write(to / "results.parquet", *_results(store))
     for table, names in _TABLES.items():
         kinds = {name: _kind(store, name) for name in names}
         rows_of = EVENTS_IN_ORDER if table == "events" else table
@@ -152,6 +157,16 @@ def _conditions(store: StoreReader) -> tuple[dict[str, str], Iterator[Sequence[A
     }
     _, rows = condition_table(store, unassigned=None)
     return kinds, rows
+
+
+def _results(store: StoreReader) -> tuple[dict[str, str], Iterator[Sequence[Any]]]:
+    """Return what `_write` takes: the tidy table."""
+    header, rows = tidy_table(store, lambda level: level)
+    names, (levels, _) = names_in(store), _conditions(store)
+    kinds = {name: _kind(store, column) for column, name in names.columns.items()}
+    kinds |= {name: levels[name] for name in names.factors}
+    kinds |= {**dict.fromkeys(names.scores.values(), "number"), names.answer: "text"}
+    return {name: kinds.get(name, "string") for name in header}, rows
 
 
 def _write(path: Path, kinds: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
@@ -252,7 +267,9 @@ _TRUTHS = {"True": 1.0, "False": 0.0}
 
 def _no_numbers(cells: Sequence[Any]) -> Sequence[str | None]:
     return [
-        str(cell) if isinstance(cell, str) or (type(cell) is int and abs(cell) > _EXACT) else None
+        str(cell)
+        if isinstance(cell, (str, bool)) or (type(cell) is int and abs(cell) > _EXACT)
+        else None
         for cell in cells
     ]
 

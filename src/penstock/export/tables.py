@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from penstock._base.atomic_files import link_file, set_aside
-from penstock.store.ownership import ARTIFACTS
+from penstock.store.ownership import ARTIFACTS, TIDY, is_foreign
 
 __all__ = [
     "plain_cell",
@@ -138,12 +138,17 @@ def quote_formulas(folder: Path) -> None:
     """
     limit = csv.field_size_limit(sys.maxsize)  # an answer may be longer than readers expect
     try:
-        for path in (folder / name for name in ARTIFACTS if name.endswith(".csv")):
+        tables = [name for name in ARTIFACTS if name.endswith(".csv")]
+        for path in (folder / name for name in (*tables, *_own_tidy(folder))):
             with path.open(encoding="utf-8", newline="") as file:
                 rows = _quoted(csv.reader(file))
                 write_csv(path, next(rows), rows)
     finally:
         csv.field_size_limit(limit)
+
+
+def _own_tidy(folder: Path) -> Sequence[str]:
+    return () if is_foreign(folder, TIDY) else (TIDY,)
 
 
 def _quoted(rows: Iterator[list[str]]) -> Iterator[list[str]]:

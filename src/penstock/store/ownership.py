@@ -24,7 +24,9 @@ from penstock.store.starts import FILE as STARTS
 __all__ = [
     "ARTIFACTS",
     "RECORD",
+    "TIDY",
     "claim_files",
+    "is_foreign",
     "links_in",
     "refuse_foreign",
     "refuse_links",
@@ -46,6 +48,9 @@ ARTIFACTS = (
     *(f"analysis/{name}" for name in (*_TABLES, "excluded.csv")),
 )
 """What every export writes."""
+
+TIDY = "results.csv"
+"""What every export writes but where somebody else's file has that name already."""
 
 _STORE = frozenset({"study.sqlite", *(f"study.sqlite-{end}" for end in ("wal", "shm", "journal"))})
 _OURS = frozenset({*_STORE, ".lock", STARTS, RECORD})
@@ -154,6 +159,13 @@ def claim_files(
             aside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
         sync_directory(directory)  # else a loss of power may keep the files and lose their record
+
+
+def is_foreign(directory: Path, name: str) -> bool:
+    """Return whether a file of a directory is there and is not ours."""
+    path, record = directory / name, _record(directory)
+    is_there = path.exists() or path.is_symlink()
+    return is_there and name not in (record.files if record else ())
 
 
 def study_file_of(directory: Path) -> Path | None:

@@ -8,8 +8,8 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from penstock._base.json import decode
 from penstock.results import text_of
@@ -17,7 +17,7 @@ from penstock.store.facts import score_of
 from penstock.store.reader import StoreReader
 from penstock.store.schema import RUN_COLUMNS
 
-__all__ = ["wide_rows"]
+__all__ = ["Names", "names_in", "scores_in_order", "wide_rows"]
 
 _ANSWER = "answer"
 _IN_COLUMNS = frozenset(
@@ -26,43 +26,93 @@ _IN_COLUMNS = frozenset(
 """Metrics that are columns of ``runs.csv`` as well."""
 
 _RUNS = f"""
-SELECT attempt.id AS attempt_id, {", ".join(f"runs.{name}" for name in RUN_COLUMNS)},
+SELECT runs.position, {", ".join(f"runs.{name}" for name in RUN_COLUMNS)},
        runs.metrics, runs.outputs, factors, blocks
-FROM runs JOIN attempt ON attempt.final AND attempt.position = runs.position
-JOIN condition ON condition.condition_id = runs.condition_id ORDER BY runs.position
+FROM runs JOIN condition ON condition.condition_id = runs.condition_id ORDER BY runs.position
 """  # noqa: S608 - our own names
 _NAMES = "SELECT DISTINCT evaluator_id, metric_name FROM evaluations"
 _SCORES = """
-SELECT evaluator_id, metric_name, metric_value, metric_type FROM evaluation
-JOIN scoring ON scoring.id = scoring_id AND place IS NOT NULL
-WHERE attempt_id = ? ORDER BY place, number
+SELECT a.position, e.evaluator_id, e.metric_name, e.metric_value, e.metric_type
+FROM attempt a JOIN evaluation e ON e.attempt_id = a.id JOIN scoring s ON s.id = e.scoring_id
+WHERE a.final AND a.position IS NOT NULL AND s.place IS NOT NULL
+ORDER BY a.position, s.place, e.number
 """
 
 
-def wide_rows(store: StoreReader) -> Iterator[dict[str, Any]]:
+class Names(NamedTuple):
+    """What columns are called in the wide table of a study.
+
+    Attributes:
+        factors: The factors, and then the blocks, each under its own name.
+        columns: The built-in columns -> their names.
+        answer: The text of the answer.
+        scores: Evaluator and metric -> the name of their scores, in the order of the evaluators.
+    """
+
+    factors: Sequence[str]
+    columns: Mapping[str, str]
+    answer: str
+    scores: Mapping[tuple[str, str], str]
+
+    @property
+    def taken(self) -> set[str]:
+        """All of them."""
+        return {*self.factors, *self.columns.values(), self.answer, *self.scores.values()}
+
+
+def names_in(store: StoreReader) -> Names:
+    """Return what columns are called in the wide table of a study."""
+    definition = store.definition()
+    assigned = [each["name"] for each in (*definition["factors"], *definition["blocks"])]
+    columns = {name: f"run_{name}" if name in assigned else name for name in RUN_COLUMNS}
+    answer = f"run_{_ANSWER}" if _ANSWER in assigned else _ANSWER
+    names = Names(assigned, columns, answer, {})
+    return names._replace(scores=_names_of_scores(store, names.taken))
+
+
+def wide_rows(store: StoreReader, names: Names | None = None) -> Iterator[dict[str, Any]]:
     """Yield a mapping per run, in plan order; a name means the same in all of them.
 
     Args:
         store: The study's store.
+        names: What columns are called, where that is known already.
     """
-    definition = store.definition()
-    assigned = {each["name"] for each in (*definition["factors"], *definition["blocks"])}
-    columns = {name: f"run_{name}" if name in assigned else name for name in RUN_COLUMNS}
-    answer = f"run_{_ANSWER}" if _ANSWER in assigned else _ANSWER
-    taken = {*assigned, *columns.values(), answer}
-    scores = _names_of_scores(store, taken)
+    names = names or names_in(store)
+    taken = names.taken
+    scores = scores_in_order(store)
     for row in store.rows(_RUNS):
+        given = scores(row["position"])
         yield {
-            **{columns[name]: row[name] for name in RUN_COLUMNS},
+            **{name: row[column] for column, name in names.columns.items()},
             **decode(row["blocks"]),
             **decode(row["factors"]),
-            answer: text_of(decode(row["outputs"])),
-            **{
-                scores[evaluator, metric]: score_of(value, kind)
-                for evaluator, metric, value, kind in store.rows(_SCORES, (row["attempt_id"],))
-            },
-            **_recorded(decode(row["metrics"]), {*taken, *scores.values()}),
+            names.answer: text_of(decode(row["outputs"])),
+            **{names.scores[each]: score for each, score in given.items()},
+            **_recorded(decode(row["metrics"]), taken),
         }
+
+
+def scores_in_order(store: StoreReader) -> Callable[[int], dict[tuple[str, str], Any]]:
+    """Return a function of a run's position that returns its scores, by evaluator and metric.
+
+    It reads them in one pass: it is to be asked in the order of the plan.
+    """
+    scores = store.table(_SCORES)
+    score = next(scores, None)
+
+    def scores_at(position: int) -> dict[tuple[str, str], Any]:
+        nonlocal score
+        given = {}
+        while score is not None and score[0] <= position:
+            at, evaluator, metric, value, kind = score
+            if at == position:
+                given[evaluator, metric] = score_of(value, kind)
+
+            score = next(scores, None)
+
+        return given
+
+    return scores_at
 
 
 def _names_of_scores(store: StoreReader, taken: set[str]) -> Mapping[tuple[str, str], str]:
