@@ -85,6 +85,17 @@ async def test_what_was_answered_is_given_again_and_marked(path: Path) -> None:
     assert second == third == ANSWER.model_copy(update={"is_cached": True})
 
 
+@pytest.mark.field("studies-SEC12")
+async def test_a_cache_and_its_log_are_as_private_as_their_folder(path: Path) -> None:
+    path.parent.mkdir(mode=0o700)
+    async with ResponseCache(path) as cache:
+        await cache.complete(key(), Model(ANSWER))
+        open_to_others = [each for each in path.parent.iterdir() if each.stat().st_mode & 0o077]
+        assert len([*path.parent.glob(f"{path.name}*")]) > 1
+
+    assert open_to_others == []
+
+
 OTHER_REQUESTS = [
     REQUEST.model_copy(update=change)
     for change in (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from functools import partial
 from hashlib import blake2b, sha256
 from pathlib import Path
 from types import TracebackType
@@ -114,12 +114,6 @@ class ResponseCache:
         self._connection: aiosqlite.Connection | None = None
         self._flights: dict[str, _Flight] = {}
 
-    def _make(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(OSError):  # whoever opens it says what is wrong with it
-            self.path.touch()
-            share_as_folder(self.path)
-
     async def __aenter__(self) -> Self:
         """Open the file.
 
@@ -127,12 +121,13 @@ class ResponseCache:
             ForeignDirectoryError: the file is something else, or was written by a newer version.
             StoreError: it cannot be opened.
         """
-        await call_in_thread(self._make)
+        await call_in_thread(partial(self.path.parent.mkdir, parents=True, exist_ok=True))
         connection = with_daemon_thread(
             aiosqlite.connect(self.path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         )
         try:
             await connection
+            share_as_folder(self.path)  # before its log is made, which has the same rights
             await self._prepare(connection)
         except BaseException as error:
             with anyio.CancelScope(shield=True):

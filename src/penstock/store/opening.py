@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -60,15 +60,12 @@ async def open_store(
         if study is not None:
             claim_files(directory, study.study_id, (), study_file=study.study_file)
 
-        with suppress(OSError):  # whoever opens it says what is wrong with it
-            path.touch()
-            share_as_folder(path)  # its log has the same rights
-
         connection = with_daemon_thread(
             aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         )
         try:
             async with connection:
+                share_as_folder(path)  # before its log is made, which has the same rights
                 await _prepare(connection, path, durable=durable)
                 store = Store(connection, path)
                 try:
