@@ -17,7 +17,7 @@ from figures import read, show
 
 LAST = Path(__file__).with_name("last.json")
 QUICK = ("start_up", "bus", "stalls", "flight", "overhead")
-LONG = ("memory", "scaling", "export", "resume")
+LONG = ("memory", "scaling", "export", "resume", "report_page")
 
 
 def main() -> None:

@@ -114,6 +114,18 @@ def matrix_figure(matrix: Matrix, palette: Palette = PAGE) -> Spec:
     return figure_of(spec, height=26 * len(matrix.conditions), autosize="fit-x")
 
 
+def _legend(palette: Palette) -> Spec:
+    """Return a legend of lines above a figure."""
+    return {
+        "title": None,
+        "orient": "top",
+        "symbolType": "stroke",
+        "symbolStrokeColor": palette["accent"],
+        "labelColor": palette["ink"],
+        "labelFontSize": 12,
+    }
+
+
 def _labels(palette: Palette) -> Spec:
     """Return an axis that names rows and draws nothing else."""
     return {
@@ -165,7 +177,6 @@ def time_figure(
     *,
     is_share: bool,
     palette: Palette = PAGE,
-    is_labelled: bool = False,
 ) -> Spec:
     """Draw the mean outcome in the order of the runs, a line for each agent, with its band.
 
@@ -173,7 +184,6 @@ def time_figure(
         points: Stretches of runs.
         is_share: Whether they are shown in percent.
         palette: The colours.
-        is_labelled: Whether a legend names the agents; on the page a sentence does that.
     """
     factor = 100 if is_share else 1
     values = [
@@ -193,7 +203,8 @@ def time_figure(
         "scale": {"nice": False},
     }
     y = {"type": "quantitative", "scale": {"zero": False}, "axis": axis_of(palette)}
-    legend = {"title": None, "labelColor": palette["ink"]} if is_labelled else None
+    several = len({point.agent for point in points}) > 1
+    legend = _legend(palette) if several else None
     dash = {"field": "agent", "type": "nominal", "legend": legend}
     spec = {
         "data": {"values": values},

@@ -104,12 +104,7 @@ def paper_figures(view: ReportView, palette: Palette = PAPER) -> list[Figure]:
         found.append(Figure("problems", _alone(matrix_figure(view.matrix, palette), said, palette)))
 
     if view.time:
-        spec = time_figure(
-            view.time,
-            is_share=view.is_share,
-            palette=palette,
-            is_labelled=len({point.agent for point in view.time}) > 1,
-        )
+        spec = time_figure(view.time, is_share=view.is_share, palette=palette)
         found.append(Figure("time", _alone(spec, _outcome(view), palette)))
 
     return found

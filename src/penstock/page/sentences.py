@@ -32,6 +32,7 @@ __all__ = [
 
 
 MINUS = "\u2212"
+_ALPHA = 0.05
 
 
 def value_told(value: float | None, *, is_share: bool) -> str:
@@ -103,14 +104,26 @@ def sentence_of(result: HypothesisResult | Contrast, outcome: OutcomeAnalysis) -
     if not isinstance(result, HypothesisResult):
         return _compared(contrast, size, outcome.better)
 
+    return _verdict(result, contrast, size, outcome.better)
+
+
+def _verdict(result: HypothesisResult, contrast: Contrast, size: str, better: str | None) -> str:
+    """Write what was found of a hypothesis in the words of its verdict."""
+    told = _compared(contrast, size, better)
+    differ = f"{contrast.left} and {contrast.right} differ by {size}"
     if result.verdict == "equivalent":
-        return f"{contrast.left} and {contrast.right} differ by {size}: not enough to matter."
+        return f"{differ}: not enough to matter."
 
     if result.verdict == "inconclusive":
         told = _compared(contrast, size, None)
         return f"Not shown: {told[0].lower() + told[1:] if contrast.factor else told}"
 
-    told = _compared(contrast, size, outcome.better)
+    if result.verdict == "not supported" and (result.p_adjusted or 0.0) > _ALPHA:
+        return f"{differ}: shown to be too small to matter."
+
+    if result.verdict == "not supported":
+        return f"{told} That is the other way than claimed."
+
     return f"{told} Its size is unsure." if result.size == "unsure" else told
 
 
@@ -184,13 +197,20 @@ def conditions_finding(rows: Sequence[ConditionRow], *, is_share: bool, unit: st
 
 
 def winners_finding(winners: Sequence[Winner]) -> str:
-    """Write which level is best in each setting, and where that is not shown."""
+    """Write which level is best in each setting, where that is more than a verdict says.
+
+    Of two levels the verdict says it already, unless they change places with the setting.
+    """
+    levels = {level for each in winners for level in (each.best, each.runner_up)}
+    if len(levels) <= 2 and len({each.best for each in winners}) <= 1:  # noqa: PLR2004
+        return ""
+
     return " ".join(_best(each) for each in winners)
 
 
 def _best(winner: Winner) -> str:
     where = ", ".join(f"{name} {level}" for name, level in winner.setting.items())
-    told = f"With {where} {winner.best}" if where else winner.best
+    told = f"{where}: {winner.best}" if where else winner.best
     if winner.is_shown:
         return f"{told} is best ({p_told(winner.p_adjusted)})."
 
