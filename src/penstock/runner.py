@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar, Unpack, overload
 
 from penstock._base.threads import call_in_thread
+from penstock.control.steering import Steering
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus, EventStream, Subscriber
@@ -35,6 +36,7 @@ from penstock.store.reader import holds_plan
 from penstock.store.restored import Restored
 from penstock.store.writer import Store
 from penstock.study.model import Study
+from penstock.study.settings import Settings
 from penstock.subscribers import checkpoint, export, log, progress, reporting
 from penstock.summary import StudySummary
 
@@ -99,14 +101,9 @@ class StudyRunner:
             self.plan,
             self.bindings,
             self._announce,
-            timeout_s=execution.timeout_s,
-            evaluator_timeout_s=execution.evaluator_timeout_s,
-            retry=execution.retry,
-            max_failures=execution.failures_allowed,
-            limits=execution.limiters,
+            execution,
             stop=ending.stop,
             stop_for_good=ending.stop_for_good,
-            stop_alike=execution.stop_alike,
             leave=ending.leave,
             orders=orders,
             interrupt=ending.interrupt,
@@ -126,6 +123,12 @@ class StudyRunner:
         ending.on_stop(lambda _: self._scheduler.stop())
         ending.on_cancel(self._scheduler.cancel)
         ending.on_cancel(self._limit_subscribers)
+        self.steering = Steering(self, Settings(execution, self.study.budget), self._announce)
+        self.steering.follow(self._follow)
+
+    def _follow(self, settings: Settings) -> None:
+        self.execution = self._lifecycle.execution = settings.execution
+        self._ending.grace_s = self._scheduler.grace_s = settings.execution.grace_s
 
     @property
     def summary(self) -> StudySummary:
@@ -152,6 +155,7 @@ class StudyRunner:
     @concurrency.setter
     def concurrency(self, limit: int) -> None:
         self._parallelism.hold_at(limit)
+        self.steering.note_concurrency(self._scheduler.limit)
 
     def subscribe(
         self, subscriber: Subscriber, *types: type[Event] | str, critical: bool = False
@@ -277,7 +281,7 @@ class StudyRunner:
         for subscription in subscriptions:
             self._subscribers.start(subscription)
 
-        self._say_started(restored)
+        self._announce(StudyStarted, **restored.told(self.summary, self.left_out))
         failure: BaseException | None = None
         try:
             order = execution_order(self.plan)
@@ -303,28 +307,15 @@ class StudyRunner:
         if failure is not None:
             raise failure
 
-    def _say_started(self, restored: Restored) -> None:
-        opening = self.summary
-        self._announce(
-            StudyStarted,
-            planned=opening.planned,
-            restored=opening.session.restored,
-            lost_calls=opening.lost_calls,
-            left_out=self.left_out,
-            notes=restored.notes,
-            warnings=restored.warnings,
-            summary=opening,
-        )
-
     def _session(self, store: Store) -> Session:
-        spent, ending, how = self._lifecycle.tally.opening.committed, self._ending, self.execution
-        told = *spent, ending.out_of_budget, self._parallelism.say, how.refused_for_s
+        spent, ending = self._lifecycle.tally.opening.committed, self._ending
+        told = *spent, ending.out_of_budget, self._parallelism.say, self.steering.follow
         ours = *told, store.note_spent, ending.on_stop, self._shared
-        return Session(*ours, store.calls, how.keep_calls)
+        return Session(*ours, store.calls, self.execution.keep_calls)
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""
         self._subscribers.cancel(self.execution.grace_s + PATIENCE_S)
 
     def _gate(self) -> Awaitable[None] | None:
-        return self._subscribers.gate() or self._parallelism.gate()
+        return self.steering.gate() or self._subscribers.gate() or self._parallelism.gate()

@@ -31,7 +31,7 @@ from penstock.results import RunResult, RunStage
 from penstock.running.checking import prepare
 from penstock.running.lifecycle import Job, Lifecycle
 from penstock.running.scheduler import Orders
-from penstock.study.execution import Retry
+from penstock.study.execution import Execution, Retry
 from tests.builders import let_time_run_out, make_error, make_result, make_study
 
 pytestmark = pytest.mark.anyio
@@ -46,19 +46,14 @@ class House:
         self.stored: dict[int, RunResult] = {}
         self._bus = EventBus()
         self._stream = self._bus.open()
-        given: dict[str, Any] = {
-            "timeout_s": None,
-            "evaluator_timeout_s": None,
-            "retry": Retry(),
-            "max_failures": None,
-            "limits": {},
-            "stop": self.stops.append,
-        }
+        of_execution = [name for name in options if name in Execution.model_fields]
+        execution = Execution(**{name: options.pop(name) for name in of_execution})
         self.lifecycle = Lifecycle(
             self.plan,
             prepare(self.plan.study, agent_bindings={"agent-a": agent}).bindings,
             Announcer(self._bus, "tested"),
-            **(given | options),
+            execution,
+            **({"stop": self.stops.append} | options),
         )
 
     async def recall(self, position: int) -> RunResult:
@@ -219,7 +214,7 @@ async def test_all_runs_share_the_limits_of_the_study() -> None:
         seen.append(ctx.limiter("api"))
         return "x"
 
-    house = House(agent, limits={"api": 3})
+    house = House(agent, limiters={"api": 3})
     await house.do()
     await house.do(Job(position=1, planned_order=1))
 

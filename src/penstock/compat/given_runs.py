@@ -108,7 +108,7 @@ class LocalParallelRunner:
                 isolate_random=True,
             )
         else:
-            bindings, errors = bind_standalone(plan.study, condition_runner, isolate_random=True)
+            bindings, errors = bind_standalone(condition_runner, isolate_random=True)
 
         if max_workers < 1:
             errors.append("max_workers must be >= 1.")

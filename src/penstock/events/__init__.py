@@ -5,6 +5,7 @@ from __future__ import annotations
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.event_json import from_json, to_json
 from penstock.events.tree import (
+    ActionTaken,
     Event,
     LimitChanged,
     LoopStalled,
@@ -30,6 +31,7 @@ from penstock.events.tree import (
 )
 
 __all__ = [
+    "ActionTaken",
     "Event",
     "EventBus",
     "EventStream",

@@ -3,6 +3,7 @@
     Event(seq, at, study_id)
     ├─ StudyEvent
     │   ├─ StudyStarted(planned, restored, lost_calls, summary)
+    │   ├─ ActionTaken(who, what, old, new, reason)  somebody paused, slowed or unblinded it
     │   ├─ StudyStopping(reason)          nothing new is started from here on
     │   ├─ RunsLeft(agent_id, model, reason)  the other runs of an agent are left to a later session
     │   ├─ StudyWaiting(subscriber, behind)  a lossless subscriber is too far behind
@@ -30,6 +31,7 @@ any event as JSON, and ``from_json`` reads it.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from penstock._base.fact import Fact
 from penstock.planning.plan import RunSpec
@@ -37,6 +39,7 @@ from penstock.results import Observation, RunResult
 from penstock.summary import StudySummary
 
 __all__ = [
+    "ActionTaken",
     "Event",
     "LimitChanged",
     "LoopStalled",
@@ -102,6 +105,25 @@ class StudyStarted(StudyEvent):
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     summary: StudySummary | None = None
+
+
+class ActionTaken(StudyEvent):
+    """A person or a program acted on the study while it runs; the store keeps it.
+
+    Args:
+        who: Who did.
+        what: ``pause``, ``resume``, ``stop``, ``stop now``, ``stop for good``, ``unblind``, or
+            ``set`` and what was set, as in ``set execution.concurrency``.
+        old: What was set was this before.
+        new: It is this from now on.
+        reason: Why, in their words; empty where they did not say.
+    """
+
+    who: str
+    what: str
+    old: Any = None
+    new: Any = None
+    reason: str = ""
 
 
 class StudyStopping(StudyEvent):

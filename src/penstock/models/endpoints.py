@@ -24,6 +24,7 @@ from penstock.models.kept_calls import KeptCalls
 from penstock.models.model_errors import UnboundedCallError
 from penstock.models.session import Session
 from penstock.study.model import Study
+from penstock.study.settings import Settings
 
 __all__ = ["StudyEndpoints"]
 
@@ -78,7 +79,7 @@ class StudyEndpoints:
         Raises:
             UnboundedCallError: its answer has no bound, or its price is not known.
         """
-        budget = self._study.budget
+        budget = self._spending.budget
         if not budget.bounds_spending:
             return
 
@@ -108,7 +109,6 @@ class StudyEndpoints:
         """Be open inside ``async with``."""
         study = self._study
         self._out_of_budget = session.out_of_budget
-        self.refused_for_s = session.refused_for_s
         self.stopping = Stopping()
         session.on_stop(self.stopping.stop)
         self._spending = Spending(
@@ -117,6 +117,7 @@ class StudyEndpoints:
             spent_tokens=session.spent_tokens,
             on_risked=session.risked,
         )
+        session.follow(self._follow)
         self._told.clear()
         self._gates.clear()
         shared = Endpoints() if session.endpoints is None else session.endpoints
@@ -137,6 +138,10 @@ class StudyEndpoints:
                     self._gates[each.account] = stack.enter_context(gate)
 
             yield
+
+    def _follow(self, settings: Settings) -> None:
+        self.refused_for_s = settings.execution.refused_for_s
+        self._spending.budget = settings.budget
 
 
 def _room_of_each(endpoints: int) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from penstock.models.kept_call import CallStore
 from penstock.study.execution import KeepCalls
+from penstock.study.settings import Settings
 
 if TYPE_CHECKING:
     from penstock.models.gate.shared import Endpoints
@@ -24,7 +25,7 @@ class Session(NamedTuple):
         out_of_budget: Called with the reason when the budget is spent: the study stops.
         limit_changed: Called with how many calls may be in flight from now on, why, and the
             endpoint's name as ``endpoint``.
-        refused_for_s: How long a call that is refused is waited for, in seconds.
+        follow: Takes a function that is called with the settings, at once and when they are set.
         risked: Told, whenever that changes, what the calls of this session may have cost so far,
             in US dollars and in tokens; it is to be kept where a process that is killed leaves it.
         on_stop: Takes a function that is called with the reason when the study stops; at once,
@@ -38,7 +39,7 @@ class Session(NamedTuple):
     spent_tokens: int
     out_of_budget: Callable[[str], None]
     limit_changed: Callable[..., None]
-    refused_for_s: float = 600.0
+    follow: Callable[[Callable[[Settings], None]], None] = lambda act: act(Settings())
     risked: Callable[[float, int], None] = lambda _cost_usd, _tokens: None
     on_stop: Callable[[Callable[[str], None]], None] = lambda _: None
     endpoints: Endpoints | None = None

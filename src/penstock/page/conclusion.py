@@ -25,7 +25,7 @@ _MOST_RUNS = 100_000
 _STATE = """
 SELECT (SELECT definition FROM study), (SELECT count(*) || ' ' || max(id) FROM attempt),
        (SELECT count(*) || ' ' || max(session_id) FROM scored),
-       (SELECT group_concat(DISTINCT version) FROM session), (SELECT count(*) FROM unblinding)
+       (SELECT group_concat(DISTINCT version) FROM session), (SELECT count(*) FROM action)
 """
 
 

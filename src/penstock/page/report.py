@@ -42,11 +42,15 @@ from penstock.page.view import (
     ReportView,
     Verdict,
 )
+from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
 from penstock.study.model import Study
 
 __all__ = ["report_view", "write_report"]
+
+_MOST_ACTIONS = 50
+"""So many of the last actions are listed; a program may act each minute."""
 
 
 def write_report(
@@ -251,6 +255,10 @@ def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[Design
 
     versions = _listed(row["version"] for row in store.rows("SELECT version FROM session"))
     yield DesignRow(name="Made with", value=f"penstock {versions}")
+    steered = [str(each) for each in actions(store) if not each.shows_outcomes]
+    for said in steered[-_MOST_ACTIONS:]:
+        yield DesignRow(name="Done while it ran", value=said)
+
     provenance = without_secrets(study.provenance_metadata)
     for name, value in provenance.items():
         yield DesignRow(name=str(name), value=str(value))

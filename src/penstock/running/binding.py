@@ -12,7 +12,6 @@ import anyio
 
 from penstock._base.extras import load_extra
 from penstock._base.fact import EMPTY
-from penstock._base.loop import calling_later
 from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
@@ -26,6 +25,7 @@ from penstock.events.bus import Subscriber
 from penstock.models.in_hand import ModelInHand
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
+from penstock.running.deadline import Deadline
 from penstock.running.lookup import find_agent, find_problem, find_subscriber, load_named
 from penstock.running.outcomes import outcome_errors
 from penstock.study.chat import JudgeOptions
@@ -33,7 +33,6 @@ from penstock.study.declarations import declared_chats
 from penstock.study.fingerprints import code_fingerprint
 from penstock.study.model import Study
 from penstock.study.problem import Problem
-from penstock.study.spending import Budget
 
 if TYPE_CHECKING:
     from penstock.models.declared import DeclaredModels
@@ -57,7 +56,6 @@ class Bindings(NamedTuple):
     resources: tuple[Resource, ...] = ()
     """What agents and evaluators share, and what is open only while a session runs."""
 
-    budget: Budget = Budget()
     models: Mapping[str, Callable[[RunContext], ModelInHand]] = EMPTY
     """What gives a run each model that the study declares by name."""
 
@@ -81,17 +79,11 @@ class Bindings(NamedTuple):
     @asynccontextmanager
     async def open(self, session: Session) -> AsyncIterator[None]:
         """Be ready to be called inside ``async with``; the session ends in time."""
-        most_s = self.budget.max_duration_s
         async with AsyncExitStack() as stack:
             for resource in self.resources:
                 await stack.enter_async_context(resource.open(session))
 
-            if most_s is not None:
-                said = (
-                    f"budget.max_duration_s is exhausted: the session has taken {most_s:g} seconds"
-                )
-                stack.enter_context(calling_later(most_s, session.out_of_budget, said))
-
+            session.follow(stack.enter_context(Deadline(session.out_of_budget)).follow)
             yield
 
 
@@ -137,7 +129,6 @@ def bind(
         evaluators=_bind_evaluators(study, found, models, errors),
         take_long=_taking_long(study, found.values()),
         resources=() if models is None else (models,),
-        budget=study.budget,
         models=in_hand,
     )
     errors += outcome_errors(study, found.values())
@@ -149,15 +140,13 @@ def bind(
     return bindings._replace(doubts=tuple(doubts)), errors
 
 
-def bind_standalone(
-    study: Study, runner: Any, *, isolate_random: bool
-) -> tuple[Bindings, list[str]]:
+def bind_standalone(runner: Any, *, isolate_random: bool) -> tuple[Bindings, list[str]]:
     """Bind a condition runner, which takes the place of agents, problems and evaluators."""
     errors: list[str] = []
     found = _gather(
         [""], lambda _: bind_condition_runner(runner, isolate_random=isolate_random), errors
     )
-    return Bindings(found, {"": NO_PROBLEM}, {"": ()}, budget=study.budget), errors
+    return Bindings(found, {"": NO_PROBLEM}, {"": ()}), errors
 
 
 def bind_subscribers(study: Study) -> tuple[tuple[Subscriber, ...], list[str]]:

@@ -123,7 +123,7 @@ def prepare(
     """
     plan, errors = planned_or_errors(study, conditions, standalone=condition_runner is not None)
     if condition_runner is not None:
-        bindings, unbound = bind_standalone(study, condition_runner, isolate_random=isolate_random)
+        bindings, unbound = bind_standalone(condition_runner, isolate_random=isolate_random)
     else:
         bindings, unbound = bind(
             study,

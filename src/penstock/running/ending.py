@@ -31,6 +31,7 @@ class Ending:
         left_because: Why runs of some agents are left to a later session.
         left_out_because: Why runs that were not chosen are.
         is_interrupted: Whether Ctrl-C was pressed during a step of an agent or a subscriber.
+        grace_s: How long runs in flight may go on after a cancellation; may be set.
     """
 
     def __init__(self, announce: Callable[..., None], grace_s: float) -> None:
@@ -41,7 +42,7 @@ class Ending:
         self.left_out_because: str | None = None
         self.is_interrupted = False
         self._announce = announce
-        self._grace_s = grace_s
+        self.grace_s = grace_s
         self._on_stop: list[Callable[[str], None]] = []
         self._on_cancel: list[Callable[[], None]] = []
 
@@ -101,7 +102,7 @@ class Ending:
         """Stop, for the host has cancelled; and cancel when the grace is over, or it does again."""
         self.stop("cancelled by the host")
         try:
-            with anyio.move_on_after(self._grace_s):
+            with anyio.move_on_after(self.grace_s):
                 await ended.wait()
         finally:
             if not ended.is_set():

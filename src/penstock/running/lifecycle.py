@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from threading import get_ident
@@ -36,7 +36,7 @@ from penstock.running.rescoring import rescore
 from penstock.running.retry import next_wait_s
 from penstock.running.scheduler import Orders
 from penstock.running.tally import Tally
-from penstock.study.execution import Retry
+from penstock.study.execution import Execution
 from penstock.summary import StudySummary
 
 __all__ = ["Job", "Lifecycle"]
@@ -94,19 +94,15 @@ class Lifecycle:
         plan: Where runs come from.
         bindings: What its names stand for.
         announce: Says events.
-        timeout_s: How long an agent may take in one attempt.
-        evaluator_timeout_s: How long an evaluator may take with one answer; 0 for any time.
-        retry: Which failures are worth another attempt.
-        max_failures: Stop the study when more runs than this have failed.
-        limits: How many runs at once may hold each named limit.
+        execution: How jobs are done: time limits, retries, how many may fail.
         stop: Called with the reason when the study is to stop.
         stop_for_good: The same where no other run can succeed; `stop`, where not given.
-        stop_alike: How many failures alike, and no success, leave the other runs of an agent.
         leave: Called with whose other runs are left, and why.
         orders: What the scheduler has ordered.
         interrupt: Called when somebody pressed Ctrl-C during a step of a run.
 
     Attributes:
+        execution: How jobs are done from now on; may be set.
         held_back: Evaluators that do not score kept answers in this session, for it may cost.
     """
 
@@ -115,33 +111,26 @@ class Lifecycle:
         plan: Plan,
         bindings: Bindings,
         announce: Announcer,
+        execution: Execution,
         *,
-        timeout_s: float | None,
-        evaluator_timeout_s: float | None,
-        retry: Retry,
-        max_failures: int | None,
-        limits: Mapping[str, int],
         stop: Callable[[str], None],
         stop_for_good: Callable[[str], None] | None = None,
-        stop_alike: int = 0,
         leave: Callable[[Asked, str], None] = lambda _, __: None,
         orders: Orders | None = None,
         interrupt: Callable[[], None] = lambda: None,
     ) -> None:
         self.tally = Tally(StudySummary(study_id=plan.study.study_id, planned=len(plan)))
+        self.execution = execution
         self.held_back: frozenset[str] = frozenset()
         self._plan = plan
         self._bindings = bindings
         self._announce = announce
-        self._timeout_s = timeout_s
-        self._evaluator_timeout_s = evaluator_timeout_s or None
-        self._retry = retry
-        self._max_failures = max_failures
-        self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits.items()}
+        limits = execution.limiters.items()
+        self._limiters = {name: anyio.CapacityLimiter(most) for name, most in limits}
         self._stop = stop
         self._stop_for_good = stop_for_good or stop
         self._alike = AlikeWatch(
-            stop_alike, plan, bindings, leave=leave, stop_for_good=self._stop_for_good
+            execution.stop_alike, plan, bindings, leave=leave, stop_for_good=self._stop_for_good
         )
         self._orders = orders or Orders()
         self._interrupt = interrupt
@@ -172,7 +161,7 @@ class Lifecycle:
             result = await attempt.execute(
                 agent,
                 evaluators,
-                timeout_s=self._timeout_s,
+                timeout_s=self.execution.timeout_s,
                 on_answer=self._say_answered if waits else None,
             )
 
@@ -209,7 +198,8 @@ class Lifecycle:
             calls=failed.ctx.calls.of_another_attempt() if failed else CallCounts(number),
             on_observe=self._on_observe,
         )
-        return Attempt(ctx, self._orders, self._outcomes, self._evaluator_timeout_s)
+        evaluator_timeout_s = self.execution.evaluator_timeout_s or None
+        return Attempt(ctx, self._orders, self._outcomes, evaluator_timeout_s)
 
     def _say_answered(self, result: RunResult) -> None:
         self._announce(RunAnswered, run_id=result.run_id, result=result)
@@ -268,7 +258,7 @@ class Lifecycle:
 
         wait_s = None
         if result.status is RunStatus.FAILED and not self._orders.stopped:
-            wait_s = next_wait_s(self._retry, result, job.tries)
+            wait_s = next_wait_s(self.execution.retry, result, job.tries)
 
         self.tally.count(result, retried=wait_s is not None, replaced=job.replaces)
         if wait_s is not None:
@@ -300,11 +290,13 @@ class Lifecycle:
                 self._stop(why)
         elif result.error is not None and result.error.stops_study:
             self._stop_for_good(str(result.error))
-        elif self._max_failures is not None and self.tally.failed > self._max_failures:
-            self._stop(
-                f"{self.tally.failed} failed runs are more than max_failures={self._max_failures}; "
-                f"the last one: {result.run_id}: {result.error}"
-            )
+        else:
+            most, failed = self.execution.failures_allowed, self.tally.failed
+            if most is not None and failed > most:
+                self._stop(
+                    f"{failed} failed runs are more than max_failures={most}; the last one: "
+                    f"{result.run_id}: {result.error}"
+                )
 
     def _observed(self, ctx: RunContext) -> None:
         # The bus is the event loop's; an agent in a thread neither enters it nor waits for it.

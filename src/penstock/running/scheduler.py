@@ -75,7 +75,7 @@ class Scheduler(Generic[Job]):
         self._work = work
         self._limit = limit
         self._gate = gate
-        self._grace_s = grace_s
+        self.grace_s = grace_s
         self._on_abandoned = on_abandoned
         self._tasks: dict[asyncio.Task[float | None], Job] = {}
         self._starting: Job | None = None
@@ -133,8 +133,8 @@ class Scheduler(Generic[Job]):
             self._limit_grace()
 
     def _limit_grace(self) -> None:
-        if self._grace_over is None and self._grace_s < math.inf:
-            self._grace_over = self._loop.call_later(self._grace_s, self._abandon)
+        if self._grace_over is None and self.grace_s < math.inf:
+            self._grace_over = self._loop.call_later(self.grace_s, self._abandon)
 
     def _abandon(self) -> None:
         for task, job in list(self._tasks.items()):

@@ -10,6 +10,7 @@ from penstock.planning.plan import Plan
 from penstock.results import timestamp
 from penstock.running.binding import Bindings
 from penstock.store import rows
+from penstock.store.actions import notes_of_actions
 from penstock.store.changes import accept_payloads, edited_agents, refuse_changes
 from penstock.store.declaration_rows import condition_row, definition_of, fingerprint_of
 from penstock.store.group import Session
@@ -20,6 +21,7 @@ from penstock.store.refused import find_refused
 from penstock.store.restored import Restored, adopt, moved_in, restored
 from penstock.store.scorings import declare_scorings, find_scorings
 from penstock.study.model import Study
+from penstock.study.settings import Settings
 
 __all__ = ["begin_session", "declared_problems"]
 
@@ -81,7 +83,10 @@ def begin_session(
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed)
     left = restored(connection, len(plan), scorings=found, refused=refused)
     session = Session(session_id, origins, found.ids())
-    return session, left._replace(warnings=(*edited, *left.warnings))
+    told = notes_of_actions(
+        connection, session_id, Settings(plan.study.execution, plan.study.budget)
+    )
+    return session, left._replace(notes=(*told, *left.notes), warnings=(*edited, *left.warnings))
 
 
 def declared_problems(study: Study) -> Bindings:

@@ -71,7 +71,8 @@ _NEW = {
     "scoring": f"{UNTOLD} UNION ALL SELECT {OF_BEFORE}, 0, '', '', 0, 0, 0",
     "evaluator": "SELECT 0 AS id, '' AS evaluator_id, '' AS declaration, 0 AS version, "
     "'' AS source WHERE 0",
-    "unblinding": "SELECT '' AS at, '' AS reason, 0 AS ended, 0 AS planned WHERE 0",
+    "action": "SELECT 0 AS id, NULL AS session_id, '' AS at, '' AS who, '' AS what, NULL AS old, "
+    "NULL AS new, '' AS reason, 0 AS ended, 0 AS planned WHERE 0",
     "scored": "SELECT 0 AS attempt_id, 0 AS scoring_id, 0 AS session_id, 0 AS rows, "
     "0 AS latency_s, 0 AS cost_usd WHERE 0",
 }

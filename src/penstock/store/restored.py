@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
@@ -18,6 +18,7 @@ from penstock.store.legacy_scores import has_scores_of_before
 from penstock.store.refused import Refused, find_refused
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
 from penstock.store.scorings import Scorings, find_scorings
+from penstock.summary import StudySummary
 
 __all__ = ["Restored", "adopt", "moved_in", "restored", "would_restore"]
 
@@ -90,6 +91,23 @@ class Restored(NamedTuple):
                     self.replaced(position),
                     note_call,
                 )
+
+    def told(self, summary: StudySummary, left_out: int) -> dict[str, Any]:
+        """Return what `StudyStarted` says of a session that begins.
+
+        Args:
+            summary: Where the study stands.
+            left_out: How many runs the session leaves to a later one.
+        """
+        return {
+            "planned": summary.planned,
+            "restored": summary.session.restored,
+            "lost_calls": summary.lost_calls,
+            "left_out": left_out,
+            "notes": self.notes,
+            "warnings": self.warnings,
+            "summary": summary,
+        }
 
     def replaced(self, position: int) -> RunStatus | None:
         """Return how the result at a position ended that another will take the place of."""

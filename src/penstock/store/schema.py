@@ -14,7 +14,7 @@
     call         every call of a chat model that is over, by run, session and attempt
     turn         conversations as a tree: a message, and the turn before it
     content      texts by their content: messages, options of requests, each once
-    unblinding   who looked at what conditions came to while runs were left, and why
+    action       what was done to the study while runs were left: who, when, what and why
 
 Tables may change from one layout to the next; the views go on showing what they show.
 """
@@ -234,8 +234,14 @@ CREATE TABLE scored (
 ) WITHOUT ROWID;
 
 {CALL_TABLES}
-CREATE TABLE unblinding (
+CREATE TABLE action (
+    id INTEGER PRIMARY KEY,
+    session_id INTEGER,             -- the session then, or the last one before
     at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    what TEXT NOT NULL,             -- as `penstock.store.actions.Action` says
+    old TEXT,                       -- what a value was and is, as JSON
+    new TEXT,
     reason TEXT NOT NULL,
     ended INTEGER NOT NULL,         -- runs of the plan that had a result then
     planned INTEGER NOT NULL

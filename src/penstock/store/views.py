@@ -4,8 +4,8 @@
 names and at least their columns; ``attempts`` shows every attempt with its cost and error, how
 long it waited and how long its provider took, and who answered; ``sessions`` shows what each
 launch did and what it cost; ``calls`` shows every call of a chat model, with what was asked and
-answered. A run that did not succeed has an event that says so, after those
-that its agent reported.
+answered; ``actions`` shows what was done to the study while it ran. A run that did not succeed has
+an event that says so, after those that its agent reported.
 """
 
 from __future__ import annotations
@@ -129,7 +129,12 @@ SELECT id AS session_id, started_at, ended_at, ending, stopped_because, host, pi
 FROM session ORDER BY id;
 """
 
-VIEWS = (_CONDITIONS, _RUNS, _EVENTS, _EVALUATIONS, _ATTEMPTS, _SESSIONS, CALLS_VIEW)
+_ACTIONS = """
+CREATE VIEW actions AS
+SELECT who, at, what, old, new, reason, session_id, ended, planned FROM action ORDER BY id;
+"""
+
+VIEWS = (_CONDITIONS, _RUNS, _EVENTS, _EVALUATIONS, _ATTEMPTS, _SESSIONS, CALLS_VIEW, _ACTIONS)
 
 SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};

@@ -9,6 +9,7 @@ from typing import Any
 from penstock._base.logger import find_logger
 from penstock.events.bus import EventStream
 from penstock.events.tree import (
+    ActionTaken,
     Event,
     LimitChanged,
     LoopStalled,
@@ -29,6 +30,7 @@ __all__ = ["EVENTS", "log"]
 
 EVENTS = (
     StudyStarted,
+    ActionTaken,
     StudyStopping,
     StudyWaiting,
     StudyFinished,
@@ -104,6 +106,12 @@ def _write(logger: Any, event: Event) -> None:
             logger.info("study.started", planned=event.planned, restored=event.restored)
             if event.lost_calls:
                 logger.warning("calls.lost", calls=event.lost_calls, reason="killed or cancelled")
+        case ActionTaken():
+            values = {"old": event.old, "new": event.new}
+            said = {name: value for name, value in values.items() if value is not None}
+            logger.warning(
+                "study.action", what=event.what, who=event.who, reason=event.reason, **said
+            )
         case StudyStopping():
             logger.warning("study.stopping", reason=event.reason)
         case RunsLeft():

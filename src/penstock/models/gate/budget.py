@@ -116,7 +116,7 @@ class Spending:
         self.spent_tokens = spent_tokens
         self.reserved_usd = 0.0
         self.reserved_tokens = 0
-        self._budget = budget
+        self._allowed = budget
         self._open = 0
         self._risked_usd = 0.0
         self._risked_tokens = 0
@@ -125,6 +125,16 @@ class Spending:
         self._freed = anyio.Event()
         self._clock = clock
         self._began_at = clock()
+
+    @property
+    def budget(self) -> Budget:
+        """What the study may spend; setting it lets those who wait for it look again."""
+        return self._allowed
+
+    @budget.setter
+    def budget(self, budget: Budget) -> None:
+        self._allowed = budget
+        self._freed.set()
 
     def reserve(self, cost_usd: float, tokens: int) -> Reservation:
         """Reserve the worst case of a call before it is made.
@@ -198,7 +208,7 @@ class Spending:
 
     def _check_bounds(self, cost_usd: float, tokens: int, *, waits: bool = False) -> None:
         """Refuse what the budget does not allow; who waits is not held up by what may come back."""
-        budget = self._budget
+        budget = self._allowed
         duration_s = self._clock() - self._began_at
         if budget.max_duration_s is not None and duration_s >= budget.max_duration_s:
             raise BudgetExhaustedError("max_duration_s", budget.max_duration_s, duration_s, 0, 0)

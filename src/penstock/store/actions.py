@@ -1,0 +1,184 @@
+"""What was done to a study while runs were left: by whom, when and why.
+
+An action takes effect at once, and is kept by a connection of its own, so that it can be kept
+where nobody runs the study, and neither waits for the results of a group nor holds them up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from getpass import getuser
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from penstock._base.json import decode, encode
+from penstock._base.text import without_surrogates
+from penstock.errors import StoreError
+from penstock.results import timestamp
+from penstock.store.reader import StoreReader
+from penstock.store.schema import SCHEMA_VERSION
+from penstock.store.transaction import store_failure
+from penstock.study.settings import SETTABLE, Settings
+
+__all__ = [
+    "END",
+    "SET",
+    "UNBLIND",
+    "Action",
+    "actions",
+    "keep_action",
+    "notes_of_actions",
+    "this_user",
+]
+
+UNBLIND = "unblind"
+"""What conditions came to was looked at."""
+
+END = "stop for good"
+"""Nobody means to make the runs that are left."""
+
+SET = "set"
+"""What begins the name of an action that sets a value: ``set execution.concurrency``."""
+
+_BUSY_TIMEOUT_S = 30.0
+
+
+class Action(NamedTuple):
+    """Something that a person or a program did to a study."""
+
+    at: str
+    """When, in UTC as ISO 8601."""
+
+    who: str
+    what: str
+    """``pause``, ``resume``, ``stop``, ``stop now``, ``stop for good``, ``unblind``, or ``set`` and
+    the name of a value."""
+
+    old: str | None
+    """What a value was, as JSON; None where no value was set."""
+
+    new: str | None
+    reason: str
+    ended: int
+    """How many runs of the plan had a result then."""
+
+    planned: int
+
+    @property
+    def shows_outcomes(self) -> bool:
+        """Whether what conditions came to is shown from then on."""
+        return self.what in (UNBLIND, END)
+
+    def __str__(self) -> str:
+        runs = f"with {self.ended:,} of {self.planned:,} runs ended"
+        if self.what == UNBLIND:
+            return f"Unblinded {self.at[:10]} {runs}: {self.reason}"
+
+        by = f" by {self.who}" if self.who else ""
+        why = f": {self.reason}" if self.reason else ""
+        return f"{self._said()} {self.at[:16].replace('T', ' ')} UTC{by} {runs}{why}"
+
+    def _said(self) -> str:
+        if self.what.startswith(f"{SET} "):
+            name = self.what.removeprefix(f"{SET} ")
+            return f"{name} set from {self.old} to {self.new}"
+
+        said = {"pause": "Paused", "resume": "Resumed", END: "Ended for good"}
+        return said.get(self.what) or self.what.replace("stop", "Stopped")
+
+
+def actions(store: StoreReader) -> list[Action]:
+    """Return what was done to a study, the first action first."""
+    query = "SELECT at, who, what, old, new, reason, ended, planned FROM action ORDER BY id"
+    return [Action(*row) for row in store.table(query)]
+
+
+def keep_action(
+    directory: Path, *, who: str, what: str, reason: str, old: Any = None, new: Any = None
+) -> Action:
+    """Keep what is done to a study; when this returns it survives a crash.
+
+    Args:
+        directory: The study's output directory; the study may be running.
+        who: Who does it.
+        what: What is done.
+        reason: Why, in their words.
+        old: What the value was that is set.
+        new: What it is from now on.
+
+    Raises:
+        StoreError: the store cannot be written, or an older version of penstock wrote it.
+    """
+    path = directory / "study.sqlite"
+    with StoreReader(directory) as store:
+        ((layout,),) = store.table("PRAGMA user_version")
+        if layout != SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} was written by an older version of penstock: go on with the study first "
+                "(penstock run), which brings it up to date"
+            )
+
+        kept = (encode(old), encode(new)) if what.startswith(f"{SET} ") else (None, None)
+        ran = store.count(), store.planned()
+
+    done = Action(timestamp(), who, what, kept[0], kept[1], reason.strip(), *ran)
+    try:
+        uri = f"{path.absolute().as_uri()}?mode=rw"  # never a new file where ours has gone
+        opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
+        with closing(opened) as connection, connection:
+            connection.executemany(_KEEP, without_surrogates([tuple(done)]))
+    except sqlite3.Error as error:
+        raise store_failure(path, error) from error
+
+    return done
+
+
+def this_user() -> str:
+    """Return the name of the user of this process; empty where nobody knows it."""
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return ""
+
+
+_KEEP = """
+INSERT INTO action (at, who, what, old, new, reason, ended, planned, session_id)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT max(id) FROM session))
+"""
+
+_OF_THE_SESSION_BEFORE = """
+SELECT at, who, what, old, new, reason, ended, planned FROM action
+WHERE session_id = (SELECT max(id) FROM session WHERE id < ?) ORDER BY id
+"""
+
+
+def notes_of_actions(
+    connection: sqlite3.Connection, session_id: int, declared: Settings
+) -> Iterator[str]:
+    """Say what the session before was told that this one does not go by.
+
+    Args:
+        connection: The store, which a session has begun.
+        session_id: That session.
+        declared: What the study declares.
+    """
+    last = {}
+    for row in connection.execute(_OF_THE_SESSION_BEFORE, (session_id,)):
+        action = Action(*row)
+        last[action.what] = action
+
+    for what, action in last.items():
+        name = what.removeprefix(f"{SET} ")
+        if what == END:
+            yield (
+                f"{action}. What conditions came to may have been seen since; this session makes "
+                "the runs that are left all the same"
+            )
+        elif name in SETTABLE and decode(action.new or "null") != declared.value(name):
+            yield (
+                f"{name} was set to {action.new} for the session before, by {action.who}; the "
+                f"study says {encode(declared.value(name))}, and what is set holds for its session "
+                "alone"
+            )
