@@ -33,7 +33,7 @@ import uvicorn
 import penstock as ps
 from penstock.cli import app
 from penstock.errors import StudyFileError
-from penstock.events import LimitChanged, StudyStopping
+from penstock.events import LimitChanged, StudyStarted, StudyStopping
 from penstock.page.report import report_view
 from penstock.store.reader import StoreReader
 from penstock.study.policies import DesignKind, RunBudget
@@ -308,6 +308,28 @@ async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_pa
     rest = await ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path).run()
     assert rest.session.restored == summary.succeeded
     assert rest.remaining == 0
+
+
+@pytest.mark.field("studies-N6")
+async def test_the_sum_at_which_a_study_stops_is_that_of_all_its_sessions(tmp_path: Path) -> None:
+    async def dear(ctx: ps.RunContext) -> str:
+        await anyio.lowlevel.checkpoint()
+        ctx.record(cost_usd=0.25)
+        return "done"
+
+    study, bindings = tiny_study(dear, run_budget=RunBudget(replicates=100))
+    made = []
+    for _ in range(3):
+        runner = ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path)
+        stop = example("subscribers.py").stop_at_cost(runner, 1.0)
+        runner.subscribe(stop, StudyStarted, ps.RunRetried, ps.RunFinished)
+        summary = await runner.run()
+        made.append(summary.session.attempts)
+
+    assert made[0] >= 4
+    assert max(made[1:]) <= 1, "what had begun when it was told to stop"
+    assert summary.cost_usd == sum(made) * 0.25
+    assert "of $1.00" in str(summary.stopped_because)
 
 
 async def test_both_subscribers_let_an_ordinary_study_run_to_its_end(tmp_path: Path) -> None:

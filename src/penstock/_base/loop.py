@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio  # noqa: TID251 - see above
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from math import isfinite
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import anyio
 
 __all__ = [
     "OwnTask",
+    "TimeLimit",
     "call_later",
     "call_soon_from_threads",
     "calling_later",
+    "fail_after",
     "has_loop",
     "is_closed_by",
     "leave_tasks_behind",
@@ -91,6 +95,85 @@ class OwnTask:
     def failure(self) -> BaseException | None:
         """What the task raised; it has ended."""
         return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
+
+
+class TimeLimit:
+    """Cancels what is inside ``with`` when its time is over, but not for a pause of the process.
+
+    A process that was stopped (a closed lid, SIGSTOP) or whose loop stood still finds its time over
+    when it goes on, and what came meanwhile lies in its sockets: that is read first.
+
+    Args:
+        seconds: How long it may take.
+
+    Attributes:
+        scope: The cancel scope.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.scope = anyio.CancelScope()
+        self._seconds = seconds
+        self._excuses = _MOST_EXCUSES
+        self._guard: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        self.scope.__enter__()
+        self.deadline = asyncio.get_running_loop().time() + self._seconds
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._forget_guard()
+        return bool(self.scope.__exit__(kind, error, traceback))
+
+    @property
+    def deadline(self) -> float:
+        """When the time is over, on the clock of the event loop; may be set."""
+        return self.scope.deadline
+
+    @deadline.setter
+    def deadline(self, deadline: float) -> None:
+        self._forget_guard()
+        self.scope.deadline = deadline
+        if isfinite(deadline) and self._excuses:
+            loop = asyncio.get_running_loop()
+            self._guard = loop.call_at(deadline - _GUARD_S, self._excuse, loop, deadline)
+
+    def _excuse(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """Put the end off where the loop sees only now that it is over, and long has been."""
+        self._guard = None
+        now = loop.time()
+        if now - deadline >= _PAUSE_S:
+            self._excuses -= 1
+            self.deadline = now + min(max(self._seconds, 1.0), _LONGEST_EXCUSE_S)
+
+    def _forget_guard(self) -> None:
+        if self._guard is not None:
+            self._guard.cancel()
+            self._guard = None
+
+
+_GUARD_S = 0.001
+"""The guard's timer is due that much earlier, so that of the two it is called first."""
+
+_PAUSE_S = 0.5
+_LONGEST_EXCUSE_S = 5.0
+_MOST_EXCUSES = 3
+"""Or a loop that always stands still would know no limit."""
+
+
+@contextmanager
+def fail_after(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError where what is inside ``with`` takes longer (see `TimeLimit`)."""
+    with TimeLimit(seconds) as limit:
+        yield
+
+    if limit.scope.cancelled_caught:
+        raise TimeoutError
 
 
 def was_asked_to_cancel() -> bool:

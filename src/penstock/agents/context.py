@@ -24,6 +24,7 @@ from penstock.study.problem import Problem
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from penstock._base.loop import TimeLimit
     from penstock.models.in_hand import ModelInHand
 
 __all__ = ["RunContext"]
@@ -102,7 +103,7 @@ class RunContext:
         self.provenance: dict[str, Any] = {}
         self.refused: list[OutputError] = []
         self.waited_s = 0.0
-        self.timeout_scope: anyio.CancelScope | None = None
+        self.timeout_scope: TimeLimit | None = None
         self.calls = calls or CallCounts(attempt)
         self._limiters = limiters or {}
         self._models = models

@@ -20,6 +20,7 @@ import anyio
 import orjson
 
 from penstock._base.extras import load_extra
+from penstock._base.loop import fail_after
 from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError, message_of
 from penstock.models.chat_model import Completion, CompletionRequest
@@ -123,7 +124,7 @@ class AnyProviderModel:
         fields = orjson.loads(body_of(request))
         begun = perf_counter()
         try:
-            with anyio.fail_after(self._timeout_s):
+            with fail_after(self._timeout_s):
                 response = await self._model.acompletion(**fields)
                 payload, first_token_at = await _payload_of(response)
 

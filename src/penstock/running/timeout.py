@@ -7,8 +7,7 @@ from functools import partial
 from math import inf
 from typing import Any
 
-import anyio
-
+from penstock._base.loop import TimeLimit
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
 from penstock.errors import AttemptTimeoutError
@@ -41,9 +40,9 @@ async def within(
     """
     answer: Any = _NOTHING
     error: BaseException | None = None
-    scope = ctx.timeout_scope = anyio.move_on_after(timeout_s)
+    limit = ctx.timeout_scope = TimeLimit(timeout_s)
     try:
-        with scope:
+        with limit:
             try:
                 answer = await call()
             except Exception as raised:  # noqa: BLE001 - raised again, as what it is
@@ -51,13 +50,13 @@ async def within(
     except RuntimeError as leak:
         # It has opened a scope in this task that it never left, as an async generator does
         # that is not read to its end; anyio says so here. Its answer is an answer all the same.
-        scope.deadline = inf
+        limit.deadline = inf
         error = error or leak
 
     if answer is not _NOTHING:
         return answer
 
-    if scope.cancel_called:  # clients may turn the cancellation into an error of their own
+    if limit.scope.cancel_called:  # clients may turn the cancellation into an error of their own
         raise too_late() from error
 
     raise error or AssertionError("unreachable")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from math import inf
+from math import inf, isfinite
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 import anyio
 
-from penstock._base.aimd import FIRST_LIMIT, AdaptiveLimit, Pause, RecentRefusals
+from penstock._base.aimd import AdaptiveLimit, Pause, RecentRefusals
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
 from penstock.models.gate.pacing import Entry, Pace
@@ -115,9 +115,8 @@ class Gate:
         self._clock = clock
         self._sleep = sleep
         self._room = room
-        first = int(min(FIRST_LIMIT, room))
-        self._limit = AdaptiveLimit(limits.max_in_flight, on_limit_changed, initial=first)
-        self._limit.maximum = min(self._limit.maximum, room)
+        most = min(limits.max_in_flight or inf, room)
+        self._limit = AdaptiveLimit(int(most) if isfinite(most) else None, on_limit_changed)
         self._pause = Pause(limits.max_retry_after_s)
         self._refusals = RecentRefusals()
         self._refused_since: float | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from penstock._base.extras import load_extra
+from penstock._base.loop import fail_after
 from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError
 from penstock.models.chat_model import Completion, CompletionRequest
@@ -162,7 +163,8 @@ class OpenAIChatModel:
         session = self._open_session()
         call: Call = self._connections.Call()
         try:
-            return await self._ask(session, request, body, call)
+            with fail_after(self._route.timeout_s):
+                return await self._ask(session, request, body, call)
         except ModelError:
             raise
         except self._transport.FAILURES as error:

@@ -80,7 +80,7 @@ def open_session(route: Route) -> aiohttp.ClientSession:
         ValidationError: the file of certificates cannot be used.
     """
     timeout = aiohttp.ClientTimeout(
-        total=route.timeout_s,
+        total=None,  # the client limits it, and not for a pause of the process
         connect=min(route.connect_timeout_s, route.timeout_s * _CONNECT_PART),
         ceil_threshold=inf,  # or it would round up to whole seconds
     )
