@@ -217,7 +217,7 @@ def _power_told(each: PowerForecast) -> str:
     if each.power is not None:
         power = _in_words(each.power, "{:.2f}")
         design = f"{each.problems:,} problems x {each.replicates:,}"
-        said.append(f"power {power} at {each.delta:g} with {design}")
+        said.append(f"{design}: power {power} for an effect of {each.delta:g}")
 
     takes = []
     if each.smallest_effect is not None:
@@ -229,7 +229,7 @@ def _power_told(each: PowerForecast) -> str:
     if each.replicates_needed is not None:
         takes.append(f"{_in_words(each.replicates_needed, '{:,.0f}')} replicates")
 
-    said += [f"0.8 takes {', or '.join(takes)}"] if takes else []
+    said += [f"a power of 0.8 takes {', or '.join(takes)}"] if takes else []
     said += [f"from {each.source}"] if said and each.source == DECLARED else []
     return "; ".join(said)
 

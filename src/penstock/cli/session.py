@@ -241,7 +241,7 @@ class _Session:
         if waiting:
             say(f"next: {again} to make the {counted(waiting, 'run')} that failed or remain")
         elif left_out:
-            say(f"next: run it without what chose these runs to make the other {left_out:,}")
+            say(f"next: `penstock run` without what chose these runs makes the other {left_out:,}")
 
 
 def launched(

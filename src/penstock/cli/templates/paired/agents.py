@@ -9,7 +9,7 @@ async def solver(ctx):
     Problems differ in how hard they are; that is the same under both methods.
     """
     await anyio.sleep(0.01)  # here an agent would call a model
-    hardness = int(ctx.problem.problem_id[1:]) / 40
+    hardness = int(ctx.problem.problem_id[1:]) * 11 % 31 / 40
     slips = ctx.rng.random() < hardness
     if slips and ctx.condition["method"] == "verified":
         slips = ctx.rng.random() < 0.6
