@@ -136,6 +136,17 @@ def test_the_table_shows_every_condition_of_the_quickstart(
     assert str(artifacts) in printed
 
 
+def test_what_a_page_takes_from_a_file_is_there() -> None:
+    """A formatter once turned the mark of a snippet into a subtraction, and the page showed it."""
+    for page in (ROOT / "docs").glob("*.md"):
+        for line in page.read_text(encoding="utf-8").splitlines():
+            if re.search(r"-8 ?< ?-", line):
+                found = re.fullmatch(r'--8<-- "([\w./]+)(?::(\w+))?"', line)
+                assert found, f"{page.name}: {line}"
+                text = (EXAMPLES / found[1]).read_text(encoding="utf-8")
+                assert found[2] is None or f"--8<-- [start:{found[2]}]" in text
+
+
 # GSM8K
 
 

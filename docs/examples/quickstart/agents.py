@@ -85,6 +85,7 @@ class Objective:
         return {"x": self.best_point.tolist(), "claimed_value": self.best_value}
 
 
+# --8<-- [start:random]
 async def random_search(ctx: ps.RunContext) -> Mapping[str, Any]:
     """Draw every point evenly from the box."""
     objective = Objective(ctx)
@@ -92,6 +93,9 @@ async def random_search(ctx: ps.RunContext) -> Mapping[str, Any]:
         await objective.evaluate(objective.sample(50))
 
     return objective.answer()
+
+
+# --8<-- [end:random]
 
 
 async def local_search(ctx: ps.RunContext) -> Mapping[str, Any]:
