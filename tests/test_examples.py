@@ -583,3 +583,13 @@ def test_an_application_whose_study_cannot_run_goes_on_serving(tmp_path: Path) -
     )
     with served(app) as application:
         assert application.client.get("/summary").json()["session"]["started"] == 0
+
+
+@pytest.mark.field("studies-R5")
+def test_no_page_denies_the_chat_models_that_another_documents() -> None:
+    docs = Path(__file__).parents[1] / "docs"
+    pages = {page.name: " ".join(page.read_text().split()) for page in docs.glob("*.md")}
+    denying = [name for name, text in pages.items() if re.search(r"brings no .{0,9}client", text)]
+
+    assert denying == []
+    assert "needs no code: declare it ([Chat models](chat-models.md))" in pages["agents.md"]

@@ -207,3 +207,42 @@ def test_a_directory_of_an_older_layout_says_that_it_does_not_know(
     assert "or last run by an older version" in cli("run", folder.results).stderr
     assert cli("run", folder.file).exit_code == 0
     assert cli("check", folder.results).exit_code == 0
+
+
+@pytest.mark.field("studies-C3")
+def test_the_study_file_in_the_results_is_run_with_the_code_of_its_study(
+    folder: StudyFolder, cli: Any
+) -> None:
+    folder.file.write_text(folder.file.read_text().replace("replicates: 10", "replicates: 1"))
+    first = cli("run", folder.file, "--no-report")
+    kept = folder.results / "study.yaml"
+    again = cli("run", kept, "--no-report")
+    checked = cli("check", kept, "--json")
+    elsewhere = cli("run", kept, "--no-report", "--output-dir", folder.path / "elsewhere")
+    from_directory = cli("check", folder.results, "--json")
+
+    assert (first.exit_code, again.exit_code, elsewhere.exit_code) == (0, 0, 0), again.stderr
+    assert "4 kept from before" in again.stderr
+    assert len(folder.calls()) == 8
+    assert (folder.path / "elsewhere" / "runs.csv").exists()
+    (found,) = json_lines(checked.stdout)
+    assert (found["done"], found["output_dir"]) == (4, str(folder.results))
+    assert json_lines(from_directory.stdout)[0]["done"] == 4, "it still knows its study file"
+
+
+@pytest.mark.field("studies-C3")
+def test_the_study_file_in_the_results_can_be_copied_beside_its_code(
+    folder: StudyFolder, cli: Any, tmp_path: Path
+) -> None:
+    folder.file.write_text(folder.file.read_text().replace("replicates: 10", "replicates: 1"))
+    cli("run", folder.file, "--no-report")
+    copied = tmp_path / "copy"
+    copied.mkdir()
+    for path in (folder.results / "study.yaml", folder.results / "problems.jsonl"):
+        shutil.copy(path, copied)
+
+    for path in folder.path.glob("*.py"):
+        shutil.copy(path, copied)
+
+    assert cli("run", copied / "study.yaml", "--no-report").exit_code == 0
+    assert (copied / "results" / "runs.csv").exists()

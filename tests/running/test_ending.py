@@ -34,6 +34,17 @@ class Work:
         self._end.set()
 
 
+@pytest.mark.field("studies-C9")
+def test_a_study_in_an_event_loop_that_is_not_asyncio_s_says_what_to_do(tmp_path: Path) -> None:
+    study = make_study(agents={"agent-a": lambda ctx: "42"}, output_dir=tmp_path / "results")
+    running = ps.arun_study(study)
+
+    with pytest.raises(ps.PenstockError, match=r"asyncio's event loop, .* such as trio's; use"):
+        running.send(None)  # as a loop of another kind begins it
+
+    assert not (tmp_path / "results").exists()
+
+
 async def test_work_that_ends_is_not_wound_down() -> None:
     done: list[str] = []
 

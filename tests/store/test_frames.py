@@ -94,3 +94,42 @@ def test_levels_that_a_design_of_ones_own_brings_are_levels_too(tmp_path: Path) 
     )
 
     assert [*results.to_pandas()["tone"].cat.categories] == ["b", "a", "other"]
+
+
+@pytest.mark.field("studies-C10")
+@pytest.mark.parametrize("name", ["to_polars", "to_arrow"])
+def test_values_that_no_column_holds_together_are_numbers_or_texts(
+    name: str, tmp_path: Path
+) -> None:
+    if name == "to_polars":
+        pytest.importorskip("polars")
+
+    mixed: dict[str, list[Any]] = {
+        "large": [10**100, 1],
+        "larger": [10**400, 1],
+        "nested": [[1], {"a": 1}],
+        "unlike": [{"a": 1}, {"a": "x"}],
+        "apart": [{"a": 1}, {"b": "x"}],
+    }
+
+    async def agent(ctx: ps.RunContext) -> str:
+        ctx.record(**{name: values[ctx.spec.replicate - 1] for name, values in mixed.items()})
+        return "42"
+
+    study = ps.Study(
+        study_id="mixed",
+        title="t",
+        problems=(ps.Problem(problem_id="p"),),
+        agents={"a": agent},
+        replicates=2,
+        output_dir=tmp_path / "results",
+    )
+    results = ps.run_study(study, show_progress=False, report=False)
+    frame = getattr(results, name)()
+    rows = frame.to_pylist() if name == "to_arrow" else frame.to_dicts()
+
+    assert [row["large"] for row in rows] == [1e100, 1.0]
+    assert [row["larger"] for row in rows] == [str(10**400), "1"]
+    assert [row["nested"] for row in rows] == ["[1]", '{"a":1}']
+    assert "x" in str(rows[1]["unlike"])
+    assert [row["apart"] for row in rows] == [{"a": 1, "b": None}, {"a": None, "b": "x"}]

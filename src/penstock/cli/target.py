@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import typer
 
 from penstock.errors import BindingError, PenstockError, StoreError
+from penstock.store.ownership import study_file_of
 from penstock.store.reader import StoreReader
 from penstock.study.files import load_study
 from penstock.study.model import Study
@@ -146,8 +147,17 @@ def _default() -> Path:
 
 
 def _from_file(path: Path, output_dir: Path | None) -> Study:
-    _put_first(path.absolute().parent)
-    return load_study(path, check_output_dir=output_dir is None)
+    folder = path.absolute().parent
+    is_kept = path.name == _DEFAULT.name and (folder / _STORE).is_file()
+    original = study_file_of(folder) if is_kept else None
+    _put_first(folder if original is None else original.parent)
+    study = load_study(path, check_output_dir=output_dir is None and original is None)
+    if original is None:
+        return study
+
+    # It was written with the results: its code lies where the study was read from.
+    places = {"base_dir": original.parent, "study_file": original}
+    return study.model_copy(update={**places, "output_dir": output_dir or folder})
 
 
 def _from_python(file_ref: str, attribute: str) -> Study:

@@ -10,7 +10,8 @@ from typing import Any
 
 import anyio
 
-from penstock._base.loop import OwnTask, undisturbed
+from penstock._base.loop import OwnTask, has_loop, undisturbed
+from penstock.errors import PenstockError
 from penstock.events.tree import RunsLeft, StudyStopping
 from penstock.running.alike import Asked
 
@@ -121,8 +122,15 @@ async def finish_before_cancelling(
             ended; it tells the work to end soon.
 
     Raises:
+        PenstockError: the event loop is not asyncio's.
         BaseException: what the work raised, also where the host has cancelled meanwhile.
     """
+    if not has_loop():
+        raise PenstockError(
+            "a study runs on asyncio's event loop, or uvloop, and here is another, such as trio's; "
+            "use anyio.run(main), or run_study(...) in a worker thread: trio.to_thread.run_sync"
+        )
+
     task = OwnTask(work())
     cancellation: BaseException | None = None
     try:

@@ -7,10 +7,13 @@ calculate with them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from penstock._base.extras import load_extra
+from penstock._base.json import encode
 from penstock.store.reader import StoreReader
 from penstock.store.wide_rows import wide_rows
 
@@ -37,7 +40,15 @@ def polars_frame(store: StoreReader) -> Any:
     import polars as pl  # noqa: PLC0415 - optional
 
     rows = _alike(wide_rows(store))
-    frame = pl.from_dicts(rows, infer_schema_length=None)
+
+    def series(name: str, values: list[Any]) -> Any:  # of all values, else keys of some are lost
+        return pl.from_dicts([{name: each} for each in values], infer_schema_length=None)[name]
+
+    refusal = pl.exceptions.PolarsError
+    columns = _columns(rows).items()
+    frame = pl.DataFrame(
+        [_fitting(partial(series, name), values, refusal) for name, values in columns]
+    )
     levels = ordered_levels(store, rows)
     return frame.with_columns(pl.col(name).cast(pl.Enum(each)) for name, each in levels.items())
 
@@ -50,14 +61,12 @@ def arrow_table(store: StoreReader) -> Any:
     """
     arrow = load_extra("pyarrow", extra="parquet", what="an Arrow table")
     rows = _alike(wide_rows(store))
-    names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: [row.get(name) for row in rows] for name in names}
     levels = ordered_levels(store, rows)
     arrays = {
         name: _dictionary(arrow, values, levels[name])
         if name in levels
-        else arrow.array(values, from_pandas=False)
-        for name, values in columns.items()
+        else _fitting(partial(arrow.array, from_pandas=False), values, arrow.ArrowException)
+        for name, values in _columns(rows).items()
     }
     return arrow.table(arrays)
 
@@ -96,6 +105,26 @@ def _dictionary(arrow: Any, values: Sequence[Any], levels: Sequence[str]) -> Any
     )
 
 
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _fitting(make: Callable[[list[Any]], Any], values: list[Any], refusal: type[Exception]) -> Any:
+    """Make a column; of values that it cannot hold together, one of numbers, else one of texts.
+
+    Args:
+        make: Makes a column of values.
+        values: The values.
+        refusal: What the library raises, beside Python's own errors, where it cannot.
+    """
+    for kind in (None, float):
+        with suppress(refusal, OverflowError, TypeError, ValueError):
+            return make([_as(value, kind) for value in values])
+
+    return make([_as(value, str) for value in values])
+
+
 def _alike(rows: Any) -> list[dict[str, Any]]:
     """Write what one column cannot hold together as texts: a score of a number, then of a text."""
     rows = list(rows)
@@ -112,4 +141,7 @@ def _alike(rows: Any) -> list[dict[str, Any]]:
 
 
 def _as(value: Any, kind: type | None) -> Any:
-    return value if value is None or kind is None else kind(value)
+    if value is None or kind is None:
+        return value
+
+    return encode(value) if kind is str and not isinstance(value, str) else kind(value)
