@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 import penstock as ps
 from penstock.results import RUN_COLUMNS
 from tests.builders import make_study
+from tests.models.loopback import ANSWER, answers, http_server
+from tests.models.studies import chat, chat_study
 
 OTHERWISE = {"study_id", "condition_id", "agent_id", "problem_id"}
 """Refused, for they are columns of conditions.csv, or what chooses agents and problems."""
@@ -102,3 +105,20 @@ def test_a_name_that_would_stand_for_two_things_is_refused_with_both_places(
         run(tmp_path, **fields)
 
     assert all(place in str(refused.value) for place in places), refused.value
+
+
+@pytest.mark.field("models-F3")
+@pytest.mark.field("models-F22")
+@pytest.mark.anyio
+async def test_why_an_answer_ended_is_a_column_of_rows_and_of_the_tidy_table(
+    tmp_path: Path,
+) -> None:
+    choice = {"message": {"content": "4"}, "finish_reason": "model_length"}
+    async with http_server(answers(ANSWER | {"choices": [choice]})) as url:
+        results = await ps.arun_study(chat_study(tmp_path, chat(url)))
+
+    with (results.output_dir / "results.csv").open(encoding="utf-8") as table:
+        tidy = list(csv.DictReader(table))
+
+    assert [row["finish_reason"] for row in results.to_rows()] == ["model_length"] * 2
+    assert [row["finish_reason"] for row in tidy] == ["model_length"] * 2

@@ -26,6 +26,7 @@ _AFTER = (
     "output_tokens",
     "latency_s",
     "model_name",
+    "finish_reason",
     "seed",
     "error_info",
 )

@@ -25,8 +25,11 @@ _IN_COLUMNS = frozenset(
 )
 """Metrics that are columns of ``runs.csv`` as well."""
 
+_COLUMNS = (*RUN_COLUMNS, "finish_reason")
+"""The columns of ``runs.csv``, whose readers know them by heart, and one more."""
+
 _RUNS = f"""
-SELECT runs.position, {", ".join(f"runs.{name}" for name in RUN_COLUMNS)},
+SELECT runs.position, {", ".join(f"runs.{name}" for name in _COLUMNS)},
        runs.metrics, runs.outputs, factors, blocks
 FROM runs JOIN condition ON condition.condition_id = runs.condition_id ORDER BY runs.position
 """  # noqa: S608 - our own names
@@ -64,7 +67,7 @@ def names_in(store: StoreReader) -> Names:
     """Return what columns are called in the wide table of a study."""
     definition = store.definition()
     assigned = [each["name"] for each in (*definition["factors"], *definition["blocks"])]
-    columns = {name: f"run_{name}" if name in assigned else name for name in RUN_COLUMNS}
+    columns = {name: f"run_{name}" if name in assigned else name for name in _COLUMNS}
     answer = f"run_{_ANSWER}" if _ANSWER in assigned else _ANSWER
     names = Names(assigned, columns, answer, {})
     return names._replace(scores=_names_of_scores(store, names.taken))
