@@ -27,6 +27,7 @@ from penstock.cli import (
     report,
     rescore,
     run,
+    show,
     simulate_model,
     status,
 )
@@ -89,6 +90,7 @@ for _name, _command in (
     ("plan", plan.plan),
     ("preview", preview.preview),
     ("status", status.status),
+    ("show", show.show),
     ("analyze", analyze.analyze),
     ("report", report.report),
     ("figures", figures.figures),

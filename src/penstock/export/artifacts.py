@@ -14,13 +14,14 @@ from penstock._base.frozen import frozen_json
 from penstock._base.logger import find_logger
 from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
+from penstock.export.call_table import has_calls, write_calls
 from penstock.export.condition_rows import write_conditions
 from penstock.export.parquet import PARQUET_FILES, load_parquet, write_parquet
 from penstock.export.tables import write_csv, write_json, write_lines, write_text
 from penstock.export.tidy import tidy_table
 from penstock.results import timestamp
 from penstock.store.directory import make_directory, sync_directory
-from penstock.store.ownership import ARTIFACTS, TIDY, claim_files, is_foreign
+from penstock.store.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
 from penstock.study.files import dump_yaml
 from penstock.study.legacy import with_older_defaults
@@ -61,7 +62,8 @@ def export_artifacts(
     make_directory(to)
     with StoreReader(directory) as store, store.snapshot():
         is_own = to.samefile(directory)
-        names = _names(to, sqlite=sqlite and not is_own, parquet=parquet)
+        calls = (CALLS,) if has_calls(store) and not is_foreign(to, CALLS) else ()
+        names = [*_names(to, sqlite=sqlite and not is_own, parquet=parquet), *calls]
         claim_files(to, store.study_id, names, is_own=is_own)
         if is_own:
             _remove_unfinished(to)
@@ -75,6 +77,9 @@ def export_artifacts(
         write_conditions(to / "conditions.csv", store)
         analysable = Analysable(store)
         write_tables(to, analysable)
+        if calls:
+            write_calls(to, store)
+
         manifest = _manifest(store, analysable.models)
         write_json(to / "manifest.json", manifest)
         write_analysis(to / "analysis", store, analysable, manifest)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from penstock._base.atomic_files import link_file, set_aside
-from penstock.store.ownership import ARTIFACTS, TIDY, is_foreign
+from penstock.store.ownership import ARTIFACTS, CALLS, TIDY, is_foreign
 
 __all__ = [
     "plain_cell",
@@ -139,7 +139,7 @@ def quote_formulas(folder: Path) -> None:
     limit = csv.field_size_limit(sys.maxsize)  # an answer may be longer than readers expect
     try:
         tables = [name for name in ARTIFACTS if name.endswith(".csv")]
-        for path in (folder / name for name in (*tables, *_own_tidy(folder))):
+        for path in (folder / name for name in (*tables, *_own_others(folder))):
             with path.open(encoding="utf-8", newline="") as file:
                 rows = _quoted(csv.reader(file))
                 write_csv(path, next(rows), rows)
@@ -147,8 +147,11 @@ def quote_formulas(folder: Path) -> None:
         csv.field_size_limit(limit)
 
 
-def _own_tidy(folder: Path) -> Sequence[str]:
-    return () if is_foreign(folder, TIDY) else (TIDY,)
+def _own_others(folder: Path) -> Sequence[str]:
+    """Return the tables that not every folder has, or has of somebody else's."""
+    return [
+        name for name in (TIDY, CALLS) if (folder / name).exists() and not is_foreign(folder, name)
+    ]
 
 
 def _quoted(rows: Iterator[list[str]]) -> Iterator[list[str]]:

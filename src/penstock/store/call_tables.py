@@ -82,6 +82,8 @@ SELECT c.run_id, c.session_id, c.attempt, c.number, c.role, c.evaluator_id,
        served.text ->> '$.system_fingerprint' AS system_fingerprint,
        json_remove(options.text, '$.name', '$.endpoint', '$.model') AS options, c.seed,
        iif(c.asked IS NULL, NULL, ({_MESSAGES})) AS messages,
+       (SELECT said.text ->> '$.content' FROM turn JOIN content AS said ON said.id = turn.content
+        WHERE turn.id = c.asked) AS last_message,
        answer.text ->> '$.content' AS answer,
        answer.text -> '$.tool_calls' AS tool_calls,
        c.reasoning, c.refusal, c.logprobs, c.finish_reason,

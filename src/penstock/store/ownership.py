@@ -23,6 +23,7 @@ from penstock.store.starts import FILE as STARTS
 
 __all__ = [
     "ARTIFACTS",
+    "CALLS",
     "RECORD",
     "TIDY",
     "claim_files",
@@ -51,6 +52,9 @@ ARTIFACTS = (
 
 TIDY = "results.csv"
 """What every export writes but where somebody else's file has that name already."""
+
+CALLS = "calls.csv"
+"""What an export writes where a study has asked chat models."""
 
 _STORE = frozenset({"study.sqlite", *(f"study.sqlite-{end}" for end in ("wal", "shm", "journal"))})
 _OURS = frozenset({*_STORE, ".lock", STARTS, RECORD})

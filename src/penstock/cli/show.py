@@ -1,0 +1,261 @@
+"""``penstock show``: one run as a conversation, or a list of runs."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.output import counted, emit, errors_told, in_one_line, listed, say
+
+if TYPE_CHECKING:
+    from penstock.cli.run_records import ListedRun, ShownRun
+    from penstock.store.one_run import OneRun
+    from penstock.store.reader import StoreReader
+
+__all__ = ["show"]
+
+_LISTED = 50
+
+
+@errors_told()
+def show(
+    study: TargetArgument = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="A run's id, or its beginning.", show_default=False),
+    ] = None,
+    *,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="This attempt; else the last one.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="List runs that failed.")] = False,
+    agent: Annotated[str | None, typer.Option(metavar="NAME", help="List runs of it.")] = None,
+    condition: Annotated[
+        str | None, typer.Option(metavar="ID", help="List runs of this condition.")
+    ] = None,
+    problem: Annotated[str | None, typer.Option(metavar="ID", help="List runs of it.")] = None,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="SQL", help="List runs by the columns of runs: 'cost_usd > 1'."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Print one run as a conversation with its scores and costs; without a run, list runs."""
+    from penstock.cli.target import find_directory
+    from penstock.store.one_run import find_run, read_run
+    from penstock.store.reader import StoreReader
+
+    if run is None and study is not None and study.startswith("run-"):
+        study, run = None, study
+
+    given = {"agent_id": agent, "condition_id": condition, "problem_id": problem}
+    with StoreReader(find_directory(study)) as store, store.snapshot():
+        if run is None:
+            wanted = {name: value for name, value in given.items() if value is not None}
+            found = _listed(store, wanted, "failed" if failed else None, where)
+            _tell_list(found, json=json)
+            return
+
+        shown = _shown(read_run(store, find_run(store, run), attempt))
+
+    if json:
+        emit(shown)
+    else:
+        say(*_conversation(shown))
+
+
+def _listed(
+    store: StoreReader, wanted: dict[str, str], status: str | None, where: str | None
+) -> list[ListedRun]:
+    from penstock.cli.run_records import ListedRun
+    from penstock.store.one_run import list_runs
+
+    fields = {**wanted, **({} if status is None else {"status": status})}
+    parts = [f"{name} = ?" for name in fields]
+    parts += [] if where is None else [f"({where})"]
+    try:
+        rows = list_runs(store, " AND ".join(parts) or "1", list(fields.values()))
+    except sqlite3.Error as error:
+        if where is None:
+            raise
+
+        said = f"--where is not a condition over the columns of the view `runs`: {error}"
+        raise typer.BadParameter(said) from None
+
+    names = ListedRun.model_fields.keys() - {"event", "error"}
+    return [
+        ListedRun(error=row["error_info"], **{name: row[name] for name in names}) for row in rows
+    ]
+
+
+def _tell_list(found: list[ListedRun], *, json: bool) -> None:
+    if json:
+        for each in found:
+            emit(each)
+
+        return
+
+    say(counted(len(found), "run"), *listed([_row(each) for each in found], most=_LISTED))
+
+
+def _row(run: ListedRun) -> tuple[str, ...]:
+    said = run.error or ("" if run.primary_outcome is None else str(run.primary_outcome))
+    return (
+        run.run_id,
+        run.status,
+        run.condition_id,
+        run.problem_id or "",
+        run.agent_id or "",
+        f"#{run.replicate}",
+        _money(run.cost_usd),
+        f"{run.latency_s:.2f} s",
+        in_one_line(said),
+    )
+
+
+def _shown(one: OneRun) -> ShownRun:
+    from penstock._base.json import decode
+    from penstock.cli.run_records import ShownCall, ShownRun
+
+    def parsed(text: str | None, instead: Any) -> Any:
+        return instead if text is None else decode(text)
+
+    names = ShownCall.model_fields.keys() - {"messages", "tool_calls", "error"}
+    run = one.run
+    error = run.get("error_kind") and f"{run['error_kind']}: {run['error_message']}"
+    return ShownRun(
+        attempt=run["number"],
+        attempts=len(one.attempts),
+        assignments=one.assignments,
+        calls=tuple(
+            ShownCall(
+                messages=parsed(call["messages"], None),
+                tool_calls=parsed(call["tool_calls"], ()),
+                error=call["error_kind"] and f"{call['error_kind']}: {call['error_message']}",
+                **{name: call[name] for name in names},
+            )
+            for call in one.calls
+        ),
+        events=tuple(
+            {
+                "event_type": each["event_type"],
+                "text": each["text"],
+                **parsed(each["meta_json"], {}),
+            }
+            for each in one.events
+        ),
+        scores=tuple({name: each[name] for name in _OF_SCORES} for each in one.scores),
+        outputs=parsed(run["outputs"], {}),
+        error=error,
+        **{name: run[name] for name in _OF_THE_RUN},
+    )
+
+
+_OF_EVENTS = ("event_type", "text")
+_OF_SCORES = ("evaluator_id", "metric_name", "metric_value")
+_OF_THE_RUN = (
+    "run_id",
+    "status",
+    "problem_id",
+    "agent_id",
+    "replicate",
+    "seed",
+    "cost_usd",
+    "latency_s",
+)
+
+
+def _conversation(run: ShownRun) -> Iterator[str]:
+    held = ", ".join(f"{name}={value}" for name, value in run.assignments.items())
+    took = "" if run.latency_s is None else f", {run.latency_s:.2f} s"
+    yield f"{run.run_id}: {run.status}, attempt {run.attempt}{took}, {_money(run.cost_usd)}"
+    yield f"condition: {held or 'none'}; problem {run.problem_id}; agent {run.agent_id}"
+    yield f"replicate {run.replicate}, seed {run.seed}; {counted(run.attempts, 'attempt')} kept"
+    before: list[Any] = []
+    for call in run.calls:
+        yield ""
+        yield _call_line(call)
+        messages = list(call.messages or ())
+        shared = _shared(before, messages)
+        if shared:
+            yield f"  (after {counted(shared, 'message')} from above)"
+
+        for message in messages[shared:]:
+            yield from _message(message["role"], message.get("content"), message.get("tool_calls"))
+
+        if call.reasoning:
+            yield from _message("reasoning", call.reasoning)
+
+        if call.answer is not None:
+            yield from _message("assistant", call.answer, call.tool_calls)
+            messages.append({"role": "assistant", "content": call.answer})
+
+        if call.error:
+            yield f"  failed: {in_one_line(call.error)}"
+
+        before = messages
+
+    yield from _rest(run)
+
+
+def _rest(run: ShownRun) -> Iterator[str]:
+    """Yield what came of the conversation: events, the answer, scores, why it failed."""
+    for title, rows in (("events", run.events), ("scores", run.scores)):
+        if rows:
+            yield ""
+            yield f"{title}:"
+            yield from ("  " + ", ".join(f"{k}={v}" for k, v in row.items() if v) for row in rows)
+
+    if run.outputs:
+        yield ""
+        yield "answer:"
+        for name, value in run.outputs.items():
+            yield from _message(name, value if isinstance(value, str) else repr(value))
+
+    if run.error:
+        yield ""
+        yield f"failed: {in_one_line(run.error)}"
+
+
+def _call_line(call: Any) -> str:
+    who = f"judge {call.evaluator_id}" if call.role == "judge" else call.role
+    model = call.model if call.served_model in (None, "", call.model) else call.served_model
+    tokens = f"{call.input_tokens or 0:,} + {call.output_tokens or 0:,} tokens"
+    took = "" if call.provider_s is None else f", {call.provider_s:.2f} s"
+    marks = [name for name in ("cached", "replayed") if getattr(call, f"is_{name}")]
+    ended = f", {call.finish_reason}" if call.finish_reason else ""
+    noted = f" ({', '.join(marks)})" if marks else ""
+    return (
+        f"[{call.number}] {who} asks {model}: {tokens}{took}, {_money(call.cost_usd)}{ended}{noted}"
+    )
+
+
+def _message(role: str, content: Any, tool_calls: Any = ()) -> Iterator[str]:
+    first, *more = (content if isinstance(content, str) else repr(content or "")).splitlines() or [
+        ""
+    ]
+    yield f"  {role}: {first}"
+    yield from (f"    {line}" for line in more)
+    for each in tool_calls or ():
+        function = each["function"]
+        yield f"    calls {function['name']}({function['arguments']})"
+
+
+def _shared(before: list[Any], messages: list[Any]) -> int:
+    """Count the messages that a call begins with and the one before it has shown."""
+    count = 0
+    for shown, message in zip(before, messages, strict=False):
+        if (shown["role"], shown.get("content")) != (message["role"], message.get("content")):
+            break
+
+        count += 1
+
+    return count
+
+
+def _money(cost_usd: float | None) -> str:
+    return "cost not known" if cost_usd is None else f"${cost_usd:.4f}"
