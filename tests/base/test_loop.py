@@ -1,4 +1,4 @@
-"""Time limits: they end what takes too long, and excuse a pause of the whole process."""
+"""Time limits, which excuse a pause of the whole process, and how threads reach the loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from penstock._base.loop import TimeLimit, fail_after
+from penstock._base import loop
+from penstock._base.loop import TimeLimit, call_soon_from_threads, fail_after
 
 pytestmark = [pytest.mark.anyio, pytest.mark.field("studies-M6")]
 
@@ -71,3 +72,26 @@ async def test_the_end_may_be_set_anew() -> None:
         await anyio.sleep_forever()
 
     assert limit.scope.cancelled_caught
+
+
+@pytest.mark.field("studies-SEC13")
+async def test_a_thread_that_finds_no_memory_to_reach_the_loop_tries_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = asyncio.get_running_loop()
+    real, tries = running.call_soon_threadsafe, []
+
+    def short_of_memory(*arguments: object) -> object:
+        tries.append(arguments)
+        if len(tries) < 3:
+            raise MemoryError
+
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(running, "call_soon_threadsafe", short_of_memory)
+    called = anyio.Event()
+    call_soon_from_threads()(called.set)
+    await called.wait()
+
+    assert len(tries) == 3

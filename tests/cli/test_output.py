@@ -43,6 +43,20 @@ def test_too_many_open_files_are_told_with_what_to_do(
     ]
 
 
+@pytest.mark.field("studies-SEC13")
+def test_a_process_without_memory_ends_in_a_sentence(
+    folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(target, "find_study", broken)
+    told = cli("check", folder.file)
+    assert told.exit_code == 3
+    assert told.stderr.startswith("error: this process is out of memory")
+    assert "what was saved is safe" in told.stderr
+
+
 def test_ctrl_c_before_a_study_begins_is_exit_code_130(
     folder: StudyFolder, cli: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from penstock.results import RunStage
+from penstock.running import failures
 from penstock.running.failures import error_of
 
 
@@ -41,3 +42,17 @@ def test_only_an_agents_ordinary_errors_are_worth_another_attempt() -> None:
     assert error_of(raised(), RunStage.AGENT).retryable
     assert not error_of(raised(), RunStage.EVALUATOR).retryable
     assert not error_of(KeyboardInterrupt(), RunStage.AGENT).retryable
+
+
+@pytest.mark.field("studies-SEC13")
+@pytest.mark.parametrize("is_exhausted", [True, False])
+def test_where_no_memory_is_left_the_study_stops_and_one_large_request_fails_its_own_run(
+    is_exhausted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failures, "is_exhausted", lambda: is_exhausted)
+    kept = error_of(MemoryError("7 TiB"), RunStage.AGENT)
+
+    assert kept.stops_study is is_exhausted
+    assert ("out of memory" in kept.message) is is_exhausted
+    assert ("7 TiB" in kept.message) is not is_exhausted
+    assert not error_of(ValueError(), RunStage.AGENT).stops_study

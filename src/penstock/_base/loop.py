@@ -8,6 +8,7 @@ to remember what it ordered itself. What it did not order it takes back here.
 from __future__ import annotations
 
 import asyncio  # noqa: TID251 - see above
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from math import isfinite
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+
+_TRIES, _PAUSE_S = 1000, 0.01
+"""How often, and after how long, a thread tries again to reach the loop where memory is short."""
 
 
 def has_loop() -> bool:
@@ -248,8 +252,15 @@ def call_soon_from_threads() -> Callable[..., None]:
     loop = asyncio.get_running_loop()
 
     def call_soon(function: Callable[..., None], *args: Any) -> None:
-        with suppress(RuntimeError):  # closed
-            loop.call_soon_threadsafe(function, *args)
+        for _ in range(_TRIES):
+            try:
+                loop.call_soon_threadsafe(function, *args)
+            except RuntimeError:  # closed
+                return
+            except MemoryError:  # whoever waits to be called must not wait for ever
+                time.sleep(_PAUSE_S)
+            else:
+                return
 
     return call_soon
 

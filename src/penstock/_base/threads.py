@@ -45,7 +45,7 @@ async def call_in_thread(
         name: What the thread is called.
 
     Raises:
-        RuntimeError: the system starts no more threads.
+        RuntimeError: the system starts no more threads, or there is no memory for another.
         BaseException: what the function raises.
     """
     call = _Call(function)
@@ -144,8 +144,11 @@ class _Worker:
                 continue
 
             call.make()
-            self._idle.append(self)
-            call.end()
+            try:
+                self._idle.append(self)
+            finally:  # whoever waits for the call must hear of its end
+                call.end()
+
             del call
 
 
@@ -163,4 +166,7 @@ def _idle_or_new(name: str) -> _Worker:
     try:
         return idle.pop()
     except IndexError:
-        return _Worker(idle, name)
+        try:
+            return _Worker(idle, name)
+        except MemoryError as error:
+            raise RuntimeError("no memory for another thread") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from penstock._base.memory import has_room_for_thread
 from penstock._base.threads import call_in_thread
 
 __all__ = ["not_of_a_person", "run_in_thread"]
@@ -28,8 +29,8 @@ async def run_in_thread(
 ) -> Any:
     """Call a function in a worker thread; cancelling leaves the thread behind.
 
-    Where the system starts no more threads, the limit goes down to those that there are, and the
-    call waits for one of them.
+    Where the system starts no more threads, or little memory is left for another, the limit goes
+    down to those that there are, and the call waits for one of them.
 
     Args:
         function: What is called.
@@ -49,6 +50,9 @@ async def run_in_thread(
 
     while True:
         try:
+            if threads.borrowed_tokens and not has_room_for_thread():
+                threads.total_tokens = threads.borrowed_tokens
+
             await _acquired(threads, waiting)
             try:
                 answer, raised = await call_in_thread(

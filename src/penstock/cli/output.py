@@ -16,6 +16,7 @@ import typer
 from rich.cells import cell_len, set_cell_size
 
 from penstock._base.fact import Fact
+from penstock._base.memory import out_of_memory
 from penstock._base.open_files import lack_of_files
 from penstock._base.text import printable
 from penstock.cli.exit_codes import ExitCode
@@ -146,6 +147,8 @@ def errors_told() -> Iterator[None]:
     except sqlite3.Error as error:
         said = f"error: study.sqlite cannot be read: {error}"
         _tell(error, [said, "`penstock doctor` says what is wrong with it"], ExitCode.REFUSED)
+    except MemoryError as error:
+        _tell(error, [f"error: {out_of_memory()}", "what was saved is safe"], ExitCode.REFUSED)
     except SystemExit as error:
         said = f"error: the study's own code called exit({error.code!r}) when it was loaded"
         _tell(error, [said], ExitCode.REFUSED)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from penstock._base.memory import is_exhausted, out_of_memory
 from penstock._base.secrets import redacted
 from penstock.errors import StopStudy, StudyCancelled, message_of, traceback_of
 from penstock.results import RunError, RunStage
@@ -28,14 +29,17 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
         stage: In which part of the run.
     """
     worth_another = stage is RunStage.AGENT and isinstance(error, Exception)
+    has_ended = isinstance(error, MemoryError) and is_exhausted()
     return RunError(
         kind=type(error).__name__,
-        message=redacted(message_of(error)),
+        message=out_of_memory() if has_ended else redacted(message_of(error)),
         stage=stage,
         retryable=worth_another and _said(error, "retryable", bool) is not False,
         retry_after_s=_seconds(_said(error, "retry_after_s", (int, float))),
         http_status=_http_status(error),
-        stops_study=isinstance(error, StopStudy) or _said(error, "stops_study", bool) is True,
+        stops_study=has_ended
+        or isinstance(error, StopStudy)
+        or _said(error, "stops_study", bool) is True,
         traceback=redacted(traceback_of(error)),
     )
 
