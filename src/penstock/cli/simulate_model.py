@@ -54,6 +54,18 @@ def simulate_model(
         list[str] | None,
         typer.Option(metavar="TEXT", help="An answer to draw; may be given more than once."),
     ] = None,
+    dialect: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Whose words it uses: openai, azure, anthropic, gemini, vllm, ..."
+        ),
+    ] = "openai",
+    reasoning: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="What it writes first where a reasoning_effort is asked for."
+        ),
+    ] = "",
     served_model: Annotated[
         str | None, typer.Option(metavar="NAME", help="What answers say they are of.")
     ] = None,
@@ -140,6 +152,8 @@ def simulate_model(
         "latency_distribution": latency_distribution,
         "tokens_per_second": tokens_per_second,
         "answers": tuple(answer or ()),
+        "dialect": dialect,
+        "reasoning": reasoning,
         "served_model": served_model,
         "replay": replay,
         "replay_key": replay_key,

@@ -56,6 +56,16 @@ class Fault(StrEnum):
     """A completion in which the model declines."""
     WRONG_SHAPE = "wrong_shape"
     """JSON that is not a completion."""
+    ERROR_IN_200 = "error_in_200"
+    """200 with an error in place of a completion."""
+    ERROR_IN_STREAM = "error_in_stream"
+    """An error in place of the end of a stream; where nothing is streamed, as ``error_in_200``."""
+    BROKEN_ANSWER = "broken_answer"
+    """A completion with a finish reason that says the provider broke off."""
+    UNKNOWN_ENDING = "unknown_ending"
+    """A completion with a finish reason that nobody has heard of."""
+    TOOL_CALL = "tool_call"
+    """A completion that calls a tool in place of an answer."""
 
 
 WITHOUT_ANSWER = frozenset(
@@ -69,6 +79,7 @@ WITHOUT_ANSWER = frozenset(
         Fault.UNAVAILABLE,
         Fault.OVERLOADED,
         Fault.DROPPED,
+        Fault.ERROR_IN_200,
     }
 )
 """The faults at which no answer was made, so that no tokens are charged."""

@@ -1,16 +1,28 @@
-"""The bodies that a simulated provider sends, in OpenAI's form, whole or spoilt."""
+"""The bodies that a simulated provider sends: in the words of a dialect, whole or spoilt."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from time import time
 from typing import Any, NamedTuple
 
 import orjson
 
+from penstock.simulator.dialects import OPENAI, Dialect
 from penstock.simulator.faults import Fault
 
-__all__ = ["Answer", "answer_pieces", "error_body", "spoilt"]
+__all__ = [
+    "CALL_ARGUMENTS",
+    "Answer",
+    "answer_pieces",
+    "error_body",
+    "error_under_200",
+    "spoilt",
+]
+
+CALL_ARGUMENTS = '{"a": 1}'
+"""What a tool is called with."""
 
 _CHARACTERS_PER_EVENT = 16
 
@@ -23,11 +35,14 @@ class Answer(NamedTuple):
         model: The model that it says it is of.
         fingerprint: Its ``system_fingerprint``.
         text: The answer.
-        finish_reason: Why it ended.
+        finish_reason: Why it ended, in OpenAI's words.
         input_tokens: Tokens of the prompt.
-        output_tokens: Tokens of the answer.
+        output_tokens: Tokens of the answer, without those of the reasoning.
         has_logprobs: Whether log-probabilities are given.
         fault: What is wrong with it.
+        reasoning: What was written before it, for nobody else.
+        reasoning_tokens: Tokens of the reasoning.
+        dialect: Whose words are used.
     """
 
     request_id: str
@@ -39,6 +54,9 @@ class Answer(NamedTuple):
     output_tokens: int
     has_logprobs: bool = False
     fault: Fault | None = None
+    reasoning: str = ""
+    reasoning_tokens: int = 0
+    dialect: Dialect = OPENAI
 
 
 def answer_pieces(answer: Answer, *, is_streamed: bool, wants_usage: bool) -> list[bytes]:
@@ -47,13 +65,16 @@ def answer_pieces(answer: Answer, *, is_streamed: bool, wants_usage: bool) -> li
         body = orjson.dumps({"status": "ok", "result": {"message": answer.text}})
         return [_event(body), _DONE] if is_streamed else [body]
 
+    if answer.fault is Fault.ERROR_IN_STREAM and not is_streamed:
+        return [error_under_200(answer.dialect)]
+
     if is_streamed:
         return list(_events(answer, wants_usage=wants_usage))
 
     choice = {
         "index": 0,
-        "message": _message(answer, answer.text),
-        "finish_reason": answer.finish_reason,
+        "message": {"role": "assistant", "refusal": None, **_message(answer)},
+        "finish_reason": _ending(answer),
         "logprobs": _logprobs(answer, answer.text),
     }
     return [orjson.dumps(_head(answer, "chat.completion", [choice]) | _usage(answer))]
@@ -77,6 +98,11 @@ def error_body(message: str, kind: str, code: str | None = None) -> bytes:
     return orjson.dumps({"error": error})
 
 
+def error_under_200(dialect: Dialect) -> bytes:
+    """Write the body of an error that comes under 200."""
+    return orjson.dumps(dict(dialect.error))
+
+
 _DONE = b"data: [DONE]\n\n"
 
 
@@ -95,26 +121,66 @@ def _head(answer: Answer, kind: str, choices: list[dict[str, Any]]) -> dict[str,
     }
 
 
-def _message(answer: Answer, text: str) -> dict[str, Any]:
-    is_refused = answer.fault is Fault.REFUSAL
-    return {
-        "role": "assistant",
-        "content": None if is_refused else text,
-        "refusal": text if is_refused else None,
-    }
+def _ending(answer: Answer) -> str:
+    """Return why an answer ended, in the words of its dialect."""
+    dialect = answer.dialect
+    if answer.fault is Fault.BROKEN_ANSWER:
+        return dialect.broken or "error"
+
+    if answer.fault is Fault.UNKNOWN_ENDING:
+        return "who-knows"
+
+    words = {"stop": dialect.complete, "length": dialect.cut, "tool_calls": dialect.tools}
+    if dialect.filtered is not None:
+        words["content_filter"] = dialect.filtered
+
+    return words.get(answer.finish_reason, answer.finish_reason)
+
+
+def _message(answer: Answer) -> dict[str, Any]:
+    """Write what a message holds beside its role."""
+    text, thought, place = answer.text, answer.reasoning, answer.dialect.reasoning
+    if answer.fault is Fault.REFUSAL:
+        return {"content": None, "refusal": text}
+
+    if answer.fault is Fault.TOOL_CALL:
+        return {"content": None, "tool_calls": [_CALL]}
+
+    if not thought:
+        return {"content": text}
+
+    if place == "<think>":
+        return {"content": f"<think>{thought}</think>\n\n{text}"}
+
+    if place == "parts":
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": thought}]}
+        return {"content": [thinking, {"type": "text", "text": text}]}
+
+    return {place: thought, "content": text}
+
+
+_CALL = {
+    "index": 0,
+    "id": "call-1",
+    "type": "function",
+    "function": {"name": "f", "arguments": CALL_ARGUMENTS},
+}
 
 
 def _usage(answer: Answer) -> dict[str, Any]:
     if answer.fault is Fault.MISSING_USAGE:
         return {}
 
-    return {
-        "usage": {
-            "prompt_tokens": answer.input_tokens,
-            "completion_tokens": answer.output_tokens,
-            "total_tokens": answer.input_tokens + answer.output_tokens,
-        }
+    written, thought = answer.output_tokens, answer.reasoning_tokens
+    usage: dict[str, Any] = {
+        "prompt_tokens": answer.input_tokens,
+        "completion_tokens": written if answer.dialect.is_reasoning_apart else written + thought,
+        "total_tokens": answer.input_tokens + written + thought,
     }
+    if thought:
+        usage["completion_tokens_details"] = {"reasoning_tokens": thought}
+
+    return {"usage": usage}
 
 
 def _logprobs(answer: Answer, text: str) -> dict[str, Any] | None:
@@ -136,24 +202,47 @@ def _logprobs(answer: Answer, text: str) -> dict[str, Any] | None:
 
 
 def _events(answer: Answer, *, wants_usage: bool) -> Iterator[bytes]:
-    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    def chunk(delta: dict[str, Any]) -> bytes:
+        text = delta.get("content")
         choice = {
             "index": 0,
             "delta": delta,
-            "finish_reason": finish_reason,
-            "logprobs": _logprobs(answer, delta.get("content") or ""),
+            "finish_reason": None,
+            "logprobs": _logprobs(answer, text if isinstance(text, str) else ""),
         }
         return _event(orjson.dumps(_head(answer, "chat.completion.chunk", [choice])))
 
-    name = "refusal" if answer.fault is Fault.REFUSAL else "content"
-    text = answer.text
-    first = text[:_CHARACTERS_PER_EVENT]
-    yield chunk({"role": "assistant", name: first})
+    if answer.fault is Fault.TOOL_CALL or (answer.reasoning and answer.fault is not Fault.REFUSAL):
+        yield chunk({"role": "assistant", "content": ""})
+        yield chunk(_message(answer))
+    else:
+        yield from _pieces(answer, chunk)
+
+    if answer.fault is Fault.ERROR_IN_STREAM:
+        yield _event(error_under_200(answer.dialect))
+    else:
+        yield from _last_events(answer, wants_usage=wants_usage)
+
+    yield _DONE
+
+
+def _pieces(answer: Answer, chunk: Callable[[dict[str, Any]], bytes]) -> Iterator[bytes]:
+    name, text = "refusal" if answer.fault is Fault.REFUSAL else "content", answer.text
+    yield chunk({"role": "assistant", name: text[:_CHARACTERS_PER_EVENT]})
     for start in range(_CHARACTERS_PER_EVENT, len(text), _CHARACTERS_PER_EVENT):
         yield chunk({name: text[start : start + _CHARACTERS_PER_EVENT]})
 
-    yield chunk({}, answer.finish_reason)
-    if wants_usage and (usage := _usage(answer)):
-        yield _event(orjson.dumps(_head(answer, "chat.completion.chunk", []) | usage))
 
-    yield _DONE
+def _last_events(answer: Answer, *, wants_usage: bool) -> Iterator[bytes]:
+    """Write why the answer ended, and its usage: where OpenAI has it only for who asks for it."""
+    head, place = partial(_head, answer, "chat.completion.chunk"), answer.dialect.usage_at
+    usage = _usage(answer)
+    choice = {"index": 0, "delta": {}, "finish_reason": _ending(answer), "logprobs": None}
+    if place == "choice":
+        yield _event(orjson.dumps(head([choice | usage])))
+    elif place == "x_groq":
+        yield _event(orjson.dumps(head([choice]) | {"x_groq": {"id": "req", **usage}}))
+    else:
+        yield _event(orjson.dumps(head([choice])))
+        if wants_usage and usage:
+            yield _event(orjson.dumps(head([]) | usage))

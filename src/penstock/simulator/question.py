@@ -32,6 +32,7 @@ class Question(NamedTuple):
         stop: Texts at which it ends.
         schema: A JSON schema that it must follow.
         wants_json: Whether it must be JSON of any form.
+        wants_reasoning: Whether it is to reason before it answers.
         wants_logprobs: Whether log-probabilities are asked for.
         is_streamed: Whether it is to be streamed.
         wants_usage: Whether a streamed answer ends with its usage.
@@ -47,6 +48,7 @@ class Question(NamedTuple):
     stop: tuple[str, ...]
     schema: dict[str, Any] | None
     wants_json: bool
+    wants_reasoning: bool
     wants_logprobs: bool
     is_streamed: bool
     wants_usage: bool
@@ -77,6 +79,7 @@ class Question(NamedTuple):
             stop=(stop,) if isinstance(stop, str) else tuple(map(str, stop)),
             schema=schema.get("schema") if isinstance(schema, dict) else None,
             wants_json=form.get("type") in ("json_object", "json_schema"),
+            wants_reasoning=fields.get("reasoning_effort") not in (None, "none"),
             wants_logprobs=fields.get("logprobs") is True,
             is_streamed=streaming is True,
             wants_usage=isinstance(stream_options, dict)

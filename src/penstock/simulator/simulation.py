@@ -8,10 +8,18 @@ from http import HTTPStatus
 from math import ceil, isinf
 from typing import NamedTuple
 
+from penstock.simulator.dialects import DIALECTS
 from penstock.simulator.draws import Draws
 from penstock.simulator.faults import WITHOUT_ANSWER, Fault, draw_fault, retry_after
 from penstock.simulator.limits import RateLimits
-from penstock.simulator.payloads import Answer, answer_pieces, error_body, spoilt
+from penstock.simulator.payloads import (
+    CALL_ARGUMENTS,
+    Answer,
+    answer_pieces,
+    error_body,
+    error_under_200,
+    spoilt,
+)
 from penstock.simulator.question import Question, tokens_of
 from penstock.simulator.recordings import Answers, RecordedAnswers
 from penstock.simulator.rule import RuleAnswers
@@ -120,6 +128,7 @@ class Simulation:
             options.requests_per_minute, options.tokens_per_minute, options.window_s
         )
         self._rates = options.fault_rates
+        self._dialect = DIALECTS[options.dialect]
         self._attempts: Counter[str] = Counter()
         self.models = self._answers.models
 
@@ -152,7 +161,7 @@ class Simulation:
             return self._error(arrival, 404, message, "invalid_request_error", "no_recorded_answer")
 
         answer = self._answer(arrival, question, text, fault)
-        tokens = answer.input_tokens + answer.output_tokens
+        tokens = answer.input_tokens + answer.output_tokens + answer.reasoning_tokens
         limited = self._limited(arrival, tokens)
         if limited is not None:
             return limited
@@ -202,6 +211,10 @@ class Simulation:
         if fault is None or fault is Fault.DROPPED:
             return Reply(0, [], {}, wait_s=self._latency_s(question), fault=fault)
 
+        if fault is Fault.ERROR_IN_200:
+            body, said = error_under_200(self._dialect), self._limits.headers(arrival.at_s)
+            return Reply(200, [body], said, wait_s=self._latency_s(question), fault=fault)
+
         status, message, kind, code = _FAILURES[fault]
         message = message.format(tokens=self._options.context_tokens or question.tokens - 1)
         headers = {}
@@ -240,7 +253,10 @@ class Simulation:
             text, finish_reason = "I'm sorry, but I can't help with that.", "stop"
         elif fault is Fault.CONTENT_FILTER:
             text, finish_reason = text[: len(text) // 2], "content_filter"
+        elif fault is Fault.TOOL_CALL:
+            text, finish_reason = "", "tool_calls"
 
+        reasoning = self._options.reasoning if question.wants_reasoning else ""
         return Answer(
             request_id=arrival.request_id,
             model=self._options.served_model or question.model,
@@ -248,7 +264,10 @@ class Simulation:
             text=text,
             finish_reason=finish_reason,
             input_tokens=question.tokens,
-            output_tokens=tokens_of(text),
+            output_tokens=tokens_of(CALL_ARGUMENTS if fault is Fault.TOOL_CALL else text),
+            reasoning=reasoning,
+            reasoning_tokens=tokens_of(reasoning),
+            dialect=self._dialect,
             has_logprobs=question.wants_logprobs,
             fault=fault,
         )
@@ -258,7 +277,8 @@ class Simulation:
         pieces = answer_pieces(answer, is_streamed=streamed, wants_usage=question.wants_usage)
         pieces = spoilt(pieces, fault)
         wait_s, speed = self._latency_s(question), self._options.tokens_per_second
-        writing_s = answer.output_tokens / speed if speed else 0.0
+        written = answer.output_tokens + answer.reasoning_tokens
+        writing_s = written / speed if speed else 0.0
         return Reply(
             200,
             pieces,
@@ -268,7 +288,7 @@ class Simulation:
             is_streamed=streamed,
             fault=fault,
             input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
+            output_tokens=answer.output_tokens + answer.reasoning_tokens,
         )
 
     def _latency_s(self, question: Question) -> float:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from penstock._base.fact import Fact
+from penstock.simulator.dialects import DIALECTS
 from penstock.simulator.faults import TRANSIENT, Fault, RetryAfterForm
 
 __all__ = ["SimulatorOptions"]
@@ -34,6 +35,9 @@ class SimulatorOptions(Fact):
         jitter_s: Half the width of a uniform latency; the standard deviation of a lognormal one.
         latency_distribution: How it varies.
         tokens_per_second: How fast an answer's tokens come after ``latency_s``; at once if None.
+        dialect: Whose words it uses for why answers end, for reasoning, usage and errors under 200.
+        reasoning: What it writes for itself before it answers, where the request has a
+            ``reasoning_effort``.
         answers: The answers to draw from; without them, and without a replay, they are made up.
         served_model: The model's name in responses; if None the name that was asked for.
         input_usd_per_million: Price of a million tokens of prompts.
@@ -69,6 +73,8 @@ class SimulatorOptions(Fact):
     jitter_s: Seconds = 0.0
     latency_distribution: Literal["constant", "uniform", "lognormal"] = "uniform"
     tokens_per_second: Annotated[float, Field(gt=0)] | None = None
+    dialect: str = "openai"
+    reasoning: str = ""
     answers: tuple[str, ...] = ()
     served_model: str | None = None
     input_usd_per_million: Price = 0.0
@@ -95,6 +101,14 @@ class SimulatorOptions(Fact):
     replay_problems: Path | None = None
     log: Path | None = None
     kept_requests: Count = 1_000_000
+
+    @field_validator("dialect")
+    @classmethod
+    def _is_spoken(cls, dialect: str) -> str:
+        if dialect not in DIALECTS:
+            raise ValueError(f"{dialect!r} is not a dialect; there are {', '.join(DIALECTS)}")
+
+        return dialect
 
     @field_validator("faults", "faults_at", mode="before")
     @classmethod
