@@ -103,3 +103,13 @@ def test_whatever_was_scored_there_is_a_number_or_a_sentence_and_never_nan(
     numbers = [each for each in found.values() if isinstance(each, float)]
     assert not any(isnan(each) for each in numbers)
     assert found["difference"] is not None or found["undefined"]
+
+
+def test_from_thirty_problems_on_no_flips_are_drawn_and_t_decides() -> None:
+    values = np.random.default_rng(0).normal(size=(2, 40, 1)).tolist()
+    sample = sample_of(dict(zip("ab", values, strict=True)))
+
+    found = compare(sample, "b-a", contrast_of(sample, "tone", "b", "a"))
+
+    assert found.p_sign_flips is None
+    assert (found.test, found.p) == ("paired t", found.p_t)

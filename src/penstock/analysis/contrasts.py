@@ -28,7 +28,7 @@ from penstock.analysis.other_tests import (
 )
 from penstock.analysis.power import PairedPower, paired_power
 from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample, Weights
-from penstock.analysis.sign_flips import sign_flips
+from penstock.analysis.sign_flips import counted_sign_flips, sign_flips
 from penstock.analysis.within_contrasts import compare_within_problems
 
 __all__ = [
@@ -66,7 +66,8 @@ class Contrast(Fact):
         df: Its degrees of freedom.
         p_t: Its p value, two-sided.
         p_t_greater: Its p value for a difference above 0.
-        p_sign_flips: The p value of sign flips, two-sided.
+        p_sign_flips: The p value of sign flips, two-sided; from 30 problems on where they can be
+            counted.
         p_sign_flips_greater: The same for a difference above 0.
         p: The p value that decides, two-sided: of McNemar's test where each problem was tried
             once with outcomes of 0 and 1, of sign flips below 30 problems, else of t.
@@ -194,16 +195,19 @@ def _side(means: Floats, weights: Weights, sign: int) -> Floats:
 
 def _paired(differences: Floats, delta: float | None) -> dict[str, Any]:
     count = len(differences)
-    flips = sign_flips(differences)
+    sd = float(differences.std(ddof=1)) if count > 1 else None
+    is_constant = sd is None or _is_constant(differences, sd)
+    # From 30 problems on t decides, and drawing flips would take longer than all the rest.
+    test = sign_flips if count < FEW_PROBLEMS or is_constant else counted_sign_flips
+    flips = test(differences)
     found: dict[str, Any] = {
         "n_problems": count,
         "difference": float(differences.mean()),
-        "p_sign_flips": flips.p,
-        "p_sign_flips_greater": flips.p_greater,
-        "is_exact": flips.is_exact,
+        "p_sign_flips": None if flips is None else flips.p,
+        "p_sign_flips_greater": None if flips is None else flips.p_greater,
+        "is_exact": flips is None or flips.is_exact,
     }
-    sd = float(differences.std(ddof=1)) if count > 1 else None
-    if sd is None or _is_constant(differences, sd):
+    if sd is None or is_constant:
         found["sd"] = None if sd is None else 0.0
         found["undefined"] = _nothing_varies(found["difference"], count)
         return found

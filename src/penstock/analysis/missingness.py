@@ -6,13 +6,12 @@ Source: C. F. Manski, American Economic Review 80 (1990), 319-323, for bounds wi
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast, Weights, compare
-from penstock.analysis.sample import Run, Sample
+from penstock.analysis.sample import Floats, Sample
 
 __all__ = ["Bounds", "Flow", "bounds_of", "flow_of", "missing_by_condition"]
 
@@ -103,24 +102,31 @@ def bounds_of(sample: Sample, weights: Weights, *, is_lower_better: bool = False
     if not sample.is_binary or all(run.value is not None for run in runs):
         return None
 
+    missing = np.zeros((len(sample.arms), len(sample.problems)))
+    place = {problem: at for at, problem in enumerate(sample.problems)}
+    for run in runs:
+        missing[run.arm, place[run.problem]] += run.value is None
+
     worst, best = (1.0, 0.0) if is_lower_better else (0.0, 1.0)
     return Bounds(
-        worst=_difference(sample, weights, runs, left=worst, right=worst),
-        best=_difference(sample, weights, runs, left=best, right=best),
-        manski_low=_difference(sample, weights, runs, left=0.0, right=1.0),
-        manski_high=_difference(sample, weights, runs, left=1.0, right=0.0),
+        worst=_difference(sample, weights, missing, left=worst, right=worst),
+        best=_difference(sample, weights, missing, left=best, right=best),
+        manski_low=_difference(sample, weights, missing, left=0.0, right=1.0),
+        manski_high=_difference(sample, weights, missing, left=1.0, right=0.0),
     )
 
 
 def _difference(
-    sample: Sample, weights: Weights, runs: list[Run], *, left: float, right: float
+    sample: Sample, weights: Weights, missing: Floats, *, left: float, right: float
 ) -> float:
-    def filled(run: Run) -> Any:
-        if run.value is not None:
-            return run.value
+    """Return a contrast in which runs without a value count as one on each side."""
+    found = 0.0
+    for arm, weight in weights.items():
+        filling = left if weight > 0 else right
+        cells = [sample.cell(arm, at) for at in range(len(sample.problems))]
+        scored = np.array([len(cell) for cell in cells])
+        sums = np.array([cell.sum() for cell in cells]) + filling * missing[arm]
+        runs = scored + missing[arm]
+        found += weight * float((sums[runs > 0] / runs[runs > 0]).mean())
 
-        return left if weights[run.arm] > 0 else right
-
-    whole = Sample(sample.arms, sample.problems, [run._replace(value=filled(run)) for run in runs])
-    means = np.array([np.nanmean(whole.means(arm)) for arm in weights])
-    return float(np.array(list(weights.values())) @ means)
+    return found

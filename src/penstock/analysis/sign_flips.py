@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SignFlips", "sign_flips"]
+__all__ = ["SignFlips", "counted_sign_flips", "sign_flips"]
 
 _DRAWS = 100_000
 _SEED = 20_250_101
@@ -44,6 +44,16 @@ def sign_flips(differences: npt.NDArray[np.float64]) -> SignFlips:
     Args:
         differences: One for each problem, shape (problems,).
     """
+    counted = counted_sign_flips(differences)
+    return _by_drawing(differences[differences != 0]) if counted is None else counted
+
+
+def counted_sign_flips(differences: npt.NDArray[np.float64]) -> SignFlips | None:
+    """Return the test where all flips can be counted; None where they would have to be drawn.
+
+    Args:
+        differences: One for each problem, shape (problems,).
+    """
     moving = differences[differences != 0]
     if not len(moving):
         return SignFlips(1.0, 1.0, is_exact=True)
@@ -54,10 +64,7 @@ def sign_flips(differences: npt.NDArray[np.float64]) -> SignFlips:
         if counted is not None:
             return counted
 
-    if len(moving) <= _ENUMERATED:
-        return _by_enumeration(moving)
-
-    return _by_drawing(moving)
+    return _by_enumeration(moving) if len(moving) <= _ENUMERATED else None
 
 
 def _whole_numbers(differences: npt.NDArray[np.float64]) -> list[int] | None:
