@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test lint docs faults bills hosts clients notebook soak bench clean
+.PHONY: demo test lint docs faults bills hosts clients notebook simulations soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -52,6 +52,10 @@ clients: .venv/installed
 notebook: .venv/installed
 	$(BIN)/pip install --quiet nbclient ipykernel
 	$(BIN)/python -m pytest tests/proof/test_notebook.py
+
+# Draws 2,000 studies of each kind, and fails where tests and intervals are not right often enough.
+simulations: .venv/installed
+	$(BIN)/python benchmarks/simulated_studies.py --write
 
 # Runs a study for twenty minutes with faults on, and writes what it held to the same page.
 soak: .venv/installed

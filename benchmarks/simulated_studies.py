@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from math import sqrt
 from pathlib import Path
@@ -27,6 +28,19 @@ from penstock.analysis.forecasts import forecast_power
 from penstock.analysis.power import planned_power
 from penstock.analysis.sample import Arm, Run, Sample
 from penstock.analysis.spread import pilot_spread
+
+MEANT = {
+    "type I error": (3.5, 6.5),
+    "any of 3": (0.0, 6.5),
+    "equivalence at the limit, 20": (0.0, 5.5),
+    "equivalence at the limit, 100": (4.0, 5.5),
+    "coverage at 0.58": (93.0, 98.0),
+    "coverage at 0.94": (92.0, 100.0),
+    "coverage at 0.94, 10 problems, replicates": (94.0, 100.0),
+    "coverage at 0.94, 30 problems, replicates": (94.0, 100.0),
+    "power band": (90.0, 100.0),
+}
+"""What a row begins with -> the percentages it is meant to lie between; the longest one counts."""
 
 PAGE = Path(__file__).parents[1] / "docs" / "statistics.md"
 Values = npt.NDArray[np.float64]
@@ -206,18 +220,29 @@ def written(found: Sequence[tuple[str, str, str]], studies: int) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in found)]) + "\n"
 
 
+def is_as_meant(what: str, ours: str) -> bool:
+    """Tell whether a row lies where it is meant to."""
+    begin = max((each for each in MEANT if what.startswith(each)), key=len)
+    low, high = MEANT[begin]
+    return low <= float(ours.removesuffix(" %")) <= high
+
+
 def main(options: Mapping[str, Any]) -> None:
     found = []
     for row in rows(options["studies"]):
         print(*row, sep="  ", flush=True)
         found.append(row)
 
+    missed = [what for what, ours, _ in found if not is_as_meant(what, ours)]
     if options["write"]:
         begin, end = "<!-- table: simulations -->\n", "<!-- end: simulations -->"
         page = PAGE.read_text(encoding="utf-8")
         made = written(found, options["studies"])
         made = re.sub(f"(?<={begin}).*?(?={end})", lambda _: made, page, flags=re.DOTALL)
         PAGE.write_text(made, encoding="utf-8")
+
+    if missed:
+        sys.exit(f"not as meant: {'; '.join(missed)}")
 
 
 if __name__ == "__main__":
