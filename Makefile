@@ -45,7 +45,7 @@ hosts: .venv/installed
 
 # Asks the simulated provider with clients that others wrote; they are installed apart.
 clients: .venv/installed
-	$(BIN)/pip install --quiet --target .clients 'litellm[proxy]'
+	$(BIN)/pip install --quiet --target .clients 'litellm[proxy]' inspect_ai
 	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py
 
 # Executes a notebook in a kernel of its own, which is installed with what runs it.

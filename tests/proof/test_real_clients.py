@@ -88,6 +88,31 @@ print(json.dumps({
 """
 
 
+INSPECT = """
+import json, sys, tempfile
+from inspect_ai import Task, eval as evaluate
+from inspect_ai.dataset import Sample
+from inspect_ai.model import GenerateConfig, get_model
+from inspect_ai.scorer import includes
+
+config = GenerateConfig(max_tokens=50, max_connections=1)
+named = "openai-api/simulated/some-model"
+model = get_model(named, base_url=sys.argv[1], api_key="some-key", config=config)
+samples = [Sample(input=f"{number}?", target="forty-two") for number in range(6)]
+(log,) = evaluate(
+    Task(dataset=samples, scorer=includes()), model=model, log_dir=tempfile.mkdtemp(),
+    display="none", log_level="error",
+)
+(usage,) = log.stats.model_usage.values()
+print(json.dumps({
+    "status": log.status,
+    "accuracy": log.results.scores[0].metrics["accuracy"].value,
+    "output_tokens": usage.output_tokens,
+    "endings": sorted({each.output.choices[0].stop_reason for each in log.samples}),
+}))
+"""
+
+
 async def told_by(script: str, url: str) -> dict[str, Any]:
     """Run a script as a child; what it prints at its end is JSON."""
 
@@ -174,6 +199,23 @@ async def test_litellm_reads_answers_streams_and_failures() -> None:
     assert told.items() >= SAID.items()
     assert told["streamed"] == SAID["text"]
     assert told["failures"] == FAILED
+
+
+async def test_inspect_asks_again_after_refusals_and_counts_what_is_billed() -> None:
+    options = SimulatorOptions(
+        latency_s=0.0,
+        answers=("forty-two it is",),
+        faults_at={2: Fault.RATE_LIMITED, 5: Fault.SERVER_ERROR},
+        retry_after="fraction",
+        retry_after_s=0.05,
+    )
+    async with SimulatedProvider(options) as provider:
+        told = await told_by(INSPECT, provider.url)
+        billed = provider.stats()
+
+    assert (told["status"], told["accuracy"], told["endings"]) == ("success", 1.0, ["stop"])
+    assert billed["by_status"] == {"200": 6, "429": 1, "500": 1}
+    assert told["output_tokens"] == billed["output_tokens"]
 
 
 async def test_a_study_behind_the_proxy_of_litellm_means_what_the_provider_said(
