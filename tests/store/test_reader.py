@@ -190,15 +190,15 @@ async def test_a_reader_does_not_write(tmp_path: Path) -> None:
 async def test_a_snapshot_is_of_one_moment(tmp_path: Path) -> None:
     plan = make_plan()
     await stored(tmp_path, plan, 0)
-    with StoreReader(tmp_path) as reader:
-        with reader.snapshot():
-            assert reader.count() == 1
-            async with open_store(tmp_path) as store:
-                await store.begin(plan)
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        with StoreReader(tmp_path) as reader:
+            with reader.snapshot():
+                assert reader.count() == 1
                 await store.save([(make_result(plan[1]), True)])
                 assert reader.count() == 1
 
-        assert reader.count() == 2
+            assert reader.count() == 2
 
 
 async def test_a_copy_is_whole(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ def query(directory: Path, text: str) -> list[tuple[Any, ...]]:
         return plain.execute(text).fetchall()
 
 
+def store_files(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("study.sqlite*"))
+
+
 async def session(
     directory: Path, plan: Plan, *results: RunResult, final: bool = True, **options: Any
 ) -> Restored:
@@ -63,7 +67,45 @@ async def test_a_new_store_is_empty_and_knows_who_writes(tmp_path: Path) -> None
     assert query(directory, "SELECT pid, host, ending, planned FROM session") == [
         (os.getpid(), socket.gethostname(), "complete", 2)
     ]
-    assert query(directory, "PRAGMA journal_mode") == [("wal",)]
+
+
+@pytest.mark.field("studies-B5")
+async def test_readers_are_in_nobody_s_way_while_a_study_runs_and_then_one_file_is_left(
+    tmp_path: Path,
+) -> None:
+    async with open_store(tmp_path) as store:
+        await store.begin(make_plan())
+        assert query(tmp_path, "PRAGMA journal_mode") == [("wal",)]
+        with closing(sqlite3.connect(tmp_path / "study.sqlite")) as reader:
+            reader.execute("SELECT count(*) FROM attempt").fetchall()
+            await store.end("complete")
+
+    assert query(tmp_path, "PRAGMA journal_mode") == [("delete",)]
+    assert store_files(tmp_path) == ["study.sqlite"]
+
+
+async def test_a_log_that_somebody_reads_is_left_as_it_is(tmp_path: Path) -> None:
+    async with open_store(tmp_path) as store:
+        await store.begin(make_plan())
+        reader = sqlite3.connect(tmp_path / "study.sqlite")
+        reader.execute("SELECT count(*) FROM attempt").fetchall()
+
+    with closing(reader):
+        assert query(tmp_path, "PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_a_study_does_not_begin_beside_a_program_that_holds_its_finished_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_BUSY_TIMEOUT_S", 0.0)
+    await session(tmp_path, make_plan())
+    with closing(sqlite3.connect(tmp_path / "study.sqlite", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM attempt").fetchall()
+        with pytest.raises(StoreError, match="another program holds it in a transaction"):
+            await session(tmp_path, make_plan())
+
+    assert (await session(tmp_path, make_plan())).kept == 0
 
 
 async def test_what_is_saved_is_read_back_as_it_was(tmp_path: Path) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
 import aiosqlite
+import anyio
 
 from penstock._base.atomic_files import share_as_folder
 from penstock._base.open_files import lack_of_files
@@ -72,8 +73,40 @@ async def open_store(
                     yield store
                 finally:
                     store.close()
+                    await _without_log(connection)
         except sqlite3.Error as error:
             raise store_failure(path, error) from error
+
+
+async def _look_into_tables(connection: aiosqlite.Connection) -> None:
+    """Read from each table, so that a damaged store is left to the byte as it is."""
+    tables = await connection.execute_fetchall(
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+    )
+    for (name,) in tables:
+        quoted = name.replace('"', '""')
+        await connection.execute_fetchall(f'SELECT 1 FROM "{quoted}" LIMIT 1')  # noqa: S608
+
+
+async def _with_log(connection: aiosqlite.Connection, path: Path) -> None:
+    """Write to a log beside the store from here on, so that readers hold nobody up."""
+    try:
+        await connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+
+        raise StoreError(
+            f"{path}: another program holds it in a transaction, and a study cannot begin beside "
+            "that; end the transaction or the program, and run again"
+        ) from error
+
+
+async def _without_log(connection: aiosqlite.Connection) -> None:
+    """Leave one file, which can be read where nobody may write; a reader's lock prevents it."""
+    with suppress(sqlite3.Error), anyio.CancelScope(shield=True):
+        await connection.execute("PRAGMA busy_timeout = 0")
+        await connection.execute("PRAGMA journal_mode = DELETE")
 
 
 async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: bool) -> None:
@@ -81,6 +114,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
         (application_id,) = await _row(connection, "PRAGMA application_id")
         (schema_version,) = await _row(connection, "PRAGMA user_version")
         (tables,) = await _row(connection, "SELECT count(*) FROM sqlite_master")
+        await _look_into_tables(connection)
     except sqlite3.DatabaseError as error:
         raise ForeignDirectoryError(
             f"{path} is not a store that can be read ({error}); move it away, or run in another "
@@ -112,7 +146,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
 
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")
-    await connection.execute("PRAGMA journal_mode = WAL")
+    await _with_log(connection, path)
     # Never OFF: then a crash of the machine could take the store and not only its last results.
     await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     if not tables:

@@ -21,6 +21,7 @@ from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.facts import result_from_row
 from penstock.store.layout import show_our_views
 from penstock.store.primary_outcomes import FOLLOWS
+from penstock.store.read_only import open_read_only
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
 from penstock.study.conditions import Condition
@@ -66,7 +67,7 @@ class StoreReader:
             raise StoreError(f"{directory} holds no study: there is no {path.name} in it")
 
         try:
-            self._connection, application_id, schema_version, tables = _opened(path)
+            self._connection, application_id, schema_version, tables = open_read_only(path)
         except sqlite3.Error as error:
             why = lack_of_files() or error
             raise StoreError(f"{path} cannot be read: {why}") from error
@@ -283,44 +284,8 @@ def is_begun(directory: Path) -> bool:
         return False
 
     try:
-        connection, *_, tables = _opened(path)
+        connection, *_, tables = open_read_only(path)
         with closing(connection):
             return tables > 0 and connection.execute("SELECT 1 FROM study").fetchone() is not None
     except sqlite3.Error:
         return True
-
-
-def _opened(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
-    """Open a store for reading: give its mark, its layout and how many tables it has too."""
-    try:
-        return _opened_as_it_is(path)
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
-            raise
-
-    wal = path.with_name(f"{path.name}-wal")
-    if not os.access(path.parent, os.W_OK) and not (wal.is_file() and wal.stat().st_size):
-        return _opened_as_it_is(path, "&immutable=1")  # an archive: nobody writes beside it
-
-    # Killed as it was made: what was begun must be undone, which is writing.
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-
-    return _opened_as_it_is(path)
-
-
-def _opened_as_it_is(path: Path, how: str = "") -> tuple[sqlite3.Connection, int, int, int]:
-    uri = f"{path.absolute().as_uri()}?mode=ro{how}"
-    connection = sqlite3.connect(
-        uri, uri=True, check_same_thread=False
-    )  # one at a time all the same
-    try:
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        (schema_version,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        connection.close()
-        raise
-
-    connection.row_factory = sqlite3.Row
-    return connection, application_id, schema_version, tables
