@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pydantic
 from pydantic.fields import FieldInfo
 
-__all__ = ["sentences_of"]
+__all__ = ["in_one_sentence", "sentences_of"]
 
 _WORDS = {
     "dict_type": "must be a mapping",
@@ -44,6 +44,14 @@ def sentences_of(
         else:
             got = "a mapping" if isinstance(given, Mapping) else repr(given)
             yield f"{place}: {_WORDS.get(kind, detail['msg'])} (got {got})"
+
+
+def in_one_sentence(error: pydantic.ValidationError) -> str:
+    """Write what is wrong with a value, each fault after its place, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc']))}: {each['msg']}" if each["loc"] else each["msg"]
+        for each in error.errors(include_url=False, include_context=False)
+    )
 
 
 def _place(root: str, loc: Sequence[int | str]) -> str:

@@ -10,6 +10,7 @@ The extra ``penstock[models]`` installs what they need.
                        Python (in_hand: what it can do); declared: all of a study's
     calls              one call: given again, from the cache, or sent; sender: budget, gate,
                        accounts; cache: answers for all; kept_calls: every call, durable
+    conversing         a conversation with tools, to its end; tools: functions that are such
     endpoints          what a study's models share; clients: how they are asked; keys: where keys
                        come from; simulated: a provider within the session
     gate/              who may call next, how fast, for how much money

@@ -33,7 +33,7 @@ __all__ = ["ResponseCache", "cache_key", "digest_of"]
 _APPLICATION_ID = 0x70656E63
 _LAYOUT = 1
 _BUSY_TIMEOUT_S = 30.0
-_ADDED = ("max_completion_tokens", "reasoning_effort")
+_ADDED = ("max_completion_tokens", "reasoning_effort", "tools")
 _ADDED_TO_MESSAGES = ("tool_calls", "tool_call_id")
 """Fields that earlier versions did not have: without them, keys are what they were."""
 
@@ -70,7 +70,7 @@ def cache_key(
         attempt: Which try at the run.
         call: Which of the attempt's calls.
     """
-    left_out = {name for name in _ADDED if getattr(request, name) is None}
+    left_out = {name for name in _ADDED if not getattr(request, name)}
     asked = request.model_dump(mode="json", exclude=left_out)
     for message in asked["messages"]:
         for name in _ADDED_TO_MESSAGES:

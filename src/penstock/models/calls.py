@@ -11,7 +11,7 @@ from penstock.models.cache import cache_key, digest_of
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.clients import EndpointClient
 from penstock.models.endpoints import StudyEndpoints
-from penstock.models.kept_call import CallError, CallOrigin, KeptCall
+from penstock.models.kept_call import CallError, CallOrigin, KeptCall, LeftCall
 from penstock.models.model_errors import ModelError
 from penstock.models.sender import Sender
 
@@ -73,11 +73,11 @@ class Caller:
             if ctx.calls.left is None:
                 ctx.calls.left = await calls.left(ctx)
 
-            left: Completion | None = ctx.calls.left.get((digest, before))
+            left: LeftCall | None = ctx.calls.left.get((digest, before))
             if left is not None:
                 ctx.record(replayed_calls=1)
-                await calls.keep(ctx, made(left, None, is_replayed=True))
-                return left
+                await calls.keep(ctx, made(left.completion, None, is_replayed=True))
+                return left.completion
 
         try:
             completion = await self._answer(ctx, request, index, digest, before)

@@ -63,6 +63,7 @@ class CompletionRequest(Fact):
         logprobs: Whether the log-probabilities of the answer's tokens are wanted.
         json_schema: A JSON schema that the answer must follow.
         stream: Whether the answer is streamed, so that the time to its first token is known.
+        tools: The tools that the model may call, as chat completions have them.
         extra: Other fields of the provider's own.
     """
 
@@ -78,6 +79,7 @@ class CompletionRequest(Fact):
     logprobs: bool = False
     json_schema: dict[str, Any] | None = None
     stream: bool = False
+    tools: tuple[Mapping[str, Any], ...] = ()
     extra: Mapping[str, Any] = EMPTY
 
     @property

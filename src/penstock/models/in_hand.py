@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypedDict, Unpack
 
 from penstock.models.chat_model import ChatMessage, Completion
+from penstock.models.conversation import Conversation
+from penstock.models.tools import Tool
 
 __all__ = ["ChatFields", "Messages", "ModelInHand"]
 
@@ -27,6 +29,8 @@ class ChatFields(TypedDict, total=False):
         logprobs: Whether the log-probabilities of the answer's tokens are wanted.
         json_schema: A JSON schema that the answer must follow.
         stream: Whether the answer is streamed, so that the time to its first token is known.
+        tools: Tools that the model may ask for: functions, or `Tool`; the answer has what it asks
+            for in ``tool_calls``, and `run` is what calls them.
         extra: Other fields of the provider's own, beside those that are declared.
     """
 
@@ -40,6 +44,7 @@ class ChatFields(TypedDict, total=False):
     logprobs: bool
     json_schema: Mapping[str, Any] | None
     stream: bool
+    tools: Sequence[Tool | Callable[..., Any]]
     extra: Mapping[str, Any]
 
 
@@ -73,5 +78,34 @@ class ModelInHand(Protocol):
                 that may help.
             penstock.StopStudy: the study's budget does not allow the call, or the study stops.
             TypeError: there is no option of that name, or a message cannot be one.
+        """
+        ...
+
+    async def run(
+        self, messages: Messages, *, max_turns: int = 8, **options: Unpack[ChatFields]
+    ) -> Conversation:
+        """Ask, call the tools that the model asks for, and go on until it answers without one.
+
+        A tool is a function, async or plain (then it runs in a thread), whose name, signature and
+        docstring the model is told, or a `Tool`. Tools that are asked for at once are called at
+        once. Whatever one raises is told to the model as its result, but for `penstock.SkipRun` and
+        `penstock.StopStudy`, which end the run. Each call of a tool is an event of the run,
+        ``tool_call``. Each turn is a call as `chat` makes it.
+
+        Args:
+            messages: As for `chat`.
+            max_turns: How often the model is asked at most.
+            **options: See `ChatFields`.
+
+        Returns:
+            The conversation: how it ended (``outcome``: ``answered``, ``cut``, ``max_turns``,
+            ``refused``, ``filtered``), the last ``text``, its ``fields``, ``messages``,
+            ``tool_uses``, ``turns``, ``usage`` and ``cost_usd``.
+
+        Raises:
+            penstock.models.model_errors.ModelError: there is no answer, and the model has not
+                declined.
+            penstock.StopStudy: see `chat`.
+            penstock.errors.BindingError: a function cannot be a tool.
         """
         ...

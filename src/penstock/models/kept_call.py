@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
-from penstock.models.chat_model import Completion, CompletionRequest, Usage
+from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest, Usage
 
-__all__ = ["CallError", "CallOrigin", "CallStore", "KeptCall"]
+__all__ = ["CallError", "CallOrigin", "CallStore", "KeptCall", "LeftCall"]
 
 
 class CallOrigin(NamedTuple):
@@ -71,6 +71,14 @@ class KeptCall(NamedTuple):
     is_replayed: bool = False
 
 
+class LeftCall(NamedTuple):
+    """A call of an attempt that was cut off: what is given again where it is asked again."""
+
+    digest: str
+    messages: tuple[ChatMessage, ...]
+    completion: Completion
+
+
 class CallStore(Protocol):
     """Where calls are kept."""
 
@@ -83,9 +91,9 @@ class CallStore(Protocol):
         """
         ...
 
-    async def left_calls(self, run_id: str) -> Sequence[tuple[str, Completion]]:
-        """Return the answers that the last attempt at a run had when it was cut off, in order.
+    async def left_calls(self, run_id: str) -> Sequence[LeftCall]:
+        """Return the calls that the last attempt at a run had made when it was cut off, in order.
 
-        None where the last attempt ended by itself; each answer comes with its request's digest.
+        There are none where the last attempt ended by itself.
         """
         ...

@@ -12,8 +12,7 @@ from anyio.abc import TaskGroup
 from penstock._base.loop import undisturbed
 from penstock.agents.context import RunContext
 from penstock.errors import StopStudy, StoreError
-from penstock.models.chat_model import Completion
-from penstock.models.kept_call import CallStore, KeptCall
+from penstock.models.kept_call import CallStore, KeptCall, LeftCall
 from penstock.study.execution import KeepCalls
 
 __all__ = ["KeptCalls"]
@@ -75,15 +74,13 @@ class KeptCalls:
         if group.error is not None:
             raise StopStudy(f"calls cannot be kept: {group.error}") from group.error
 
-    async def left(self, ctx: RunContext) -> dict[tuple[str, int], Completion]:
+    async def left(self, ctx: RunContext) -> dict[tuple[str, int], LeftCall]:
         """Return what an attempt may be given again, by request and number among equal ones."""
-        if self._store is None or not self._has_texts:
-            return {}
-
-        found: dict[tuple[str, int], Completion] = {}
-        for digest, completion in await self._store.left_calls(ctx.spec.run_id):
-            before = sum(each == digest for each, _ in found)
-            found[digest, before] = completion
+        found: dict[tuple[str, int], LeftCall] = {}
+        if self._store is not None and self._has_texts:
+            for call in await self._store.left_calls(ctx.spec.run_id):
+                before = sum(digest == call.digest for digest, _ in found)
+                found[call.digest, before] = call
 
         return found
 

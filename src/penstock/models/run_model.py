@@ -11,13 +11,17 @@ import pydantic
 
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
+from penstock._base.pydantic_errors import in_one_sentence
 from penstock.agents.context import RunContext
 from penstock.models.asking import Asking
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
+from penstock.models.conversation import Conversation
+from penstock.models.conversing import converse
 from penstock.models.in_hand import ChatFields, Messages
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.model_errors import MalformedResponseError
 from penstock.models.prompts import scope_of
+from penstock.models.tools import tools_of
 from penstock.study.identity import stable_json_dumps
 
 __all__ = ["RunModel"]
@@ -60,6 +64,21 @@ class RunModel:
 
         return completion.model_copy(update={"fields": fields})
 
+    async def run(
+        self, messages: Messages, *, max_turns: int = 8, **options: Unpack[ChatFields]
+    ) -> Conversation:
+        """Ask until the model answers without asking for a tool: see `ModelInHand.run`."""
+        if max_turns < 1:
+            raise TypeError(f"max_turns is {max_turns}; the model is asked at least once")
+
+        tools = tools_of(options.get("tools", ()))
+        given: ChatFields = {**options, "tools": tuple(tools.values())}
+
+        async def ask(history: tuple[ChatMessage, ...]) -> Completion:
+            return await self.chat(history, **given)
+
+        return await converse(self._ctx, ask, tuple(_messages(messages)), tools, max_turns)
+
     def _request(self, messages: Messages, options: Mapping[str, Any]) -> CompletionRequest:
         if unknown := [name for name in options if name not in _FIELDS]:
             raise TypeError("; ".join(map(_unknown, unknown)))
@@ -72,11 +91,16 @@ class RunModel:
         if "extra" in options:
             given["extra"] = {**declared["extra"], **options["extra"]}
 
+        if tools := options.get("tools"):
+            given["tools"] = tuple(tool.told for tool in tools_of(tools).values())
+
         try:
             given["extra"] = frozen_json(given["extra"])
             return CompletionRequest(messages=tuple(_messages(messages)), **given)
         except pydantic.ValidationError as error:
-            raise TypeError(f"model {self.name!r} cannot be asked so: {_said(error)}") from None
+            raise TypeError(
+                f"model {self.name!r} cannot be asked so: {in_one_sentence(error)}"
+            ) from None
 
 
 _FIELDS = frozenset(ChatFields.__annotations__)
@@ -100,14 +124,7 @@ def _messages(messages: Messages) -> Iterator[ChatMessage]:
         try:
             yield ChatMessage.model_validate(message)
         except pydantic.ValidationError as error:
-            raise TypeError(f"messages[{place}]: {_said(error)}") from None
-
-
-def _said(error: pydantic.ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc']))}: {each['msg']}" if each["loc"] else each["msg"]
-        for each in error.errors(include_url=False, include_context=False)
-    )
+            raise TypeError(f"messages[{place}]: {in_one_sentence(error)}") from None
 
 
 def _unknown(name: str) -> str:

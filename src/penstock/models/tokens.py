@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock._base.json import encode
-from penstock.models.chat_model import CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest
 
 __all__ = ["estimate_tokens", "prompt_tokens"]
 
@@ -40,10 +40,16 @@ def prompt_tokens(request: CompletionRequest) -> int:
 
     Tools and JSON schemas are told to the model, and billed, as text.
     """
-    others = [request.json_schema, *request.extra.values()]
-    return sum(
-        estimate_tokens(message.content) + _TOKENS_PER_MESSAGE for message in request.messages
-    ) + sum(estimate_tokens(encode(each)) for each in others if each and not _is_small(each))
+    others = [request.json_schema, request.tools, *request.extra.values()]
+    return sum(map(_message_tokens, request.messages)) + sum(
+        estimate_tokens(encode(each)) for each in others if each and not _is_small(each)
+    )
+
+
+def _message_tokens(message: ChatMessage) -> int:
+    called = [f"{call.id} {call.name} {call.arguments}" for call in message.tool_calls]
+    said = [message.content, message.tool_call_id or "", *called]
+    return sum(map(estimate_tokens, said)) + _TOKENS_PER_MESSAGE
 
 
 def _is_small(value: Any) -> bool:

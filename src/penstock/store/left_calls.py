@@ -8,12 +8,16 @@ from itertools import groupby
 from typing import Any
 
 from penstock._base.json import decode
-from penstock.models.chat_model import Completion, ToolCall, Usage
+from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
+from penstock.models.kept_call import LeftCall
 
 __all__ = ["left_calls"]
 
 _CALLS = """
-SELECT call.*, answer.text AS answer_text, served.text AS served_text
+SELECT call.*, answer.text AS answer_text, served.text AS served_text,
+       (SELECT messages FROM calls AS shown
+        WHERE (shown.run_id, shown.session_id, shown.attempt, shown.number)
+            = (call.run_id, call.session_id, call.attempt, call.number)) AS messages
 FROM call JOIN content AS answer ON answer.id = call.answer
 LEFT JOIN content AS served ON served.id = call.served
 WHERE run_id = ? AND role = 'agent' AND error_kind IS NULL AND call.digest IS NOT NULL
@@ -22,10 +26,8 @@ ORDER BY session_id DESC, attempt DESC, number
 _ENDED = "SELECT status FROM attempt WHERE run_id = ? AND session_id = ? AND number = ?"
 
 
-def left_calls(
-    connection: sqlite3.Connection, session_id: int, run_id: str
-) -> list[tuple[str, Completion]]:
-    """Return the answers of the last attempts at a run that were cut off, in order.
+def left_calls(connection: sqlite3.Connection, session_id: int, run_id: str) -> list[LeftCall]:
+    """Return the calls of the last attempts at a run that were cut off, in order.
 
     Of several in a row that were, the one that had come furthest counts. An attempt that ended by
     itself leaves nothing.
@@ -43,13 +45,29 @@ def left_calls(
 
         furthest = max(furthest, list(calls), key=len)
 
-    return [(row["digest"].hex(), _completion(row)) for row in furthest]
+    return [
+        LeftCall(
+            row["digest"].hex(),
+            tuple(map(_message, decode(row["messages"]))),
+            _completion(row),
+        )
+        for row in furthest
+    ]
 
 
 def _was_cut_off(connection: sqlite3.Connection, run_id: str, attempt: tuple[int, int]) -> bool:
     """Tell whether an attempt has no end, as its session was killed, or was cancelled."""
     ended = connection.execute(_ENDED, (run_id, *attempt)).fetchone()
     return ended is None or ended[0] == "cancelled"
+
+
+def _message(written: dict[str, Any]) -> ChatMessage:
+    return ChatMessage(
+        role=written["role"],
+        content=written["content"],
+        tool_calls=tuple(_tool_calls(written)),
+        tool_call_id=written.get("tool_call_id"),
+    )
 
 
 def _completion(row: sqlite3.Row) -> Completion:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 
-from penstock.models.chat_model import Completion
-from penstock.models.kept_call import KeptCall
+from penstock.models.kept_call import KeptCall, LeftCall
 from penstock.store.call_rows import KnownContents, insert_calls
 from penstock.store.left_calls import left_calls
 from penstock.store.transaction import transaction
 
 __all__ = ["StoredCalls"]
 
-_Left = Sequence[tuple[str, Completion]]
+_Left = Sequence[LeftCall]
 
 
 class StoredCalls:

@@ -73,6 +73,9 @@ def options_of(request: CompletionRequest) -> dict[str, Any]:
     if request.json_schema is not None:
         fields["response_format"] = _response_format(request.json_schema)
 
+    if request.tools:
+        fields["tools"] = request.tools
+
     if request.stream:
         fields["stream"] = True
         fields["stream_options"] = {"include_usage": True}
