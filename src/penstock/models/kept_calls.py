@@ -50,8 +50,15 @@ class KeptCalls:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Save calls inside ``async with``; those who wait are waited for."""
+        failure: Exception | None = None
         async with anyio.create_task_group() as self._tasks:
-            yield
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001 - raised below, not as a group
+                failure = error
+
+        if failure is not None:
+            raise failure
 
     async def keep(self, ctx: RunContext, call: KeptCall) -> None:
         """Save a call; when this returns it survives a crash.
