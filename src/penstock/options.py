@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, TypedDict, get_args
 
+from penstock._base.suggestions import did_you_mean
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
 from penstock.events.bus import Subscriber
@@ -135,8 +135,8 @@ def _unknown(name: str) -> str:
     if name == "limits":
         return "the option `limits` is called `limiters`: a study's `limits` are of its endpoints"
 
-    near = get_close_matches(name, RunnerOptions.__annotations__, n=1)
-    return f"there is no option {name!r}" + (f"; did you mean `{near[0]}`?" if near else "")
+    known = RunnerOptions.__annotations__
+    return f"there is no option {name!r}{did_you_mean(name, known, mark='`')}"
 
 
 def effective_execution(study: Study, options: RunnerOptions) -> Execution:

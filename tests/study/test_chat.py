@@ -96,11 +96,11 @@ def test_a_judge_names_a_model_as_an_agent_does() -> None:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        ({}, "give its base_url, or `provider: simulated`"),
+        ({}, "give its base_url, or a provider such as `simulated`"),
         ({"provider": "simulated", "base_url": URL}, "a simulated provider has no base_url"),
         ({"base_url": URL, "simulator": {"seed": 1}}, "is of `provider: simulated` alone"),
         ({"base_url": URL, "model": "{{ x }}"}, "declare each model, and let `model:`"),
-        ({"provider": "nobody"}, "Input should be 'openai' or 'simulated'"),
+        ({"base_url": URL, "provider_options": {"a": 1}}, "makes no use of it"),
     ],
 )
 def test_a_model_that_is_nowhere_or_in_two_places_is_an_error(

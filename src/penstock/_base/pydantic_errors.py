@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, get_args
 
 import pydantic
 from pydantic.fields import FieldInfo
+
+from penstock._base.suggestions import did_you_mean
 
 __all__ = ["in_one_sentence", "sentences_of"]
 
@@ -37,8 +38,8 @@ def sentences_of(
         kind, given = detail["type"], detail["input"]
         if kind == "extra_forbidden":
             key = str(detail["loc"][-1])
-            near = get_close_matches(key, _fields_at(model, detail["loc"][:-1]), n=1)
-            yield f"{place}: unknown key" + (f"; did you mean `{near[0]}`?" if near else "")
+            known = _fields_at(model, detail["loc"][:-1])
+            yield f"{place}: unknown key{did_you_mean(key, known, mark='`')}"
         elif kind in {"missing", "value_error"}:
             yield f"{place}: {_WORDS.get(kind, detail['msg'].removeprefix('Value error, '))}"
         else:

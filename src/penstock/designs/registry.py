@@ -7,11 +7,11 @@ by a reference such as ``corners.py:corners``. A package is imported when a stud
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from itertools import chain
 from typing import Any
 
 from penstock._base.entry_points import load_entry_point
+from penstock._base.suggestions import did_you_mean
 from penstock.designs.covering import PAIRWISE
 from penstock.designs.design import WITH_CENTER, Design, finish, refuse_too_many
 from penstock.designs.design_rows import is_number
@@ -174,9 +174,8 @@ def _option_errors(spec: DesignSpec, design: Design) -> Iterator[str]:
 def _hint(name: str, design: Design) -> str:
     known = design.options
     every = [*DesignSpec.model_fields, *chain(*(each.options for each in DESIGNS.values()))]
-    near = get_close_matches(name, known, n=1) or get_close_matches(name, sorted(set(every)), n=1)
-    if near and near[0] in known:
-        return f"; did you mean {near[0]!r}?"
+    if hint := did_you_mean(name, known):
+        return hint
 
     if name in DesignSpec.model_fields:
         return f"; {name!r} belongs beside `options`, not in it."
@@ -213,8 +212,7 @@ def _order_errors(study: Study, spec: DesignSpec, design: Design) -> Iterator[st
 
     names = [*(block.name for block in study.blocks), *(factor.name for factor in study.factors)]
     if key not in names:
-        near = get_close_matches(key, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
+        hint = did_you_mean(key, names, ".")
         yield f"Block column '{key}' not present in all design rows{hint}"
 
     if not spec.randomize:

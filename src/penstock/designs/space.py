@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
 
 from penstock._base.extras import load_extra
+from penstock._base.suggestions import did_you_mean
 from penstock.designs.design import ANY, WITH_CENTER, Design
 from penstock.designs.design_rows import is_number, numpy_generator
 from penstock.errors import ValidationError
@@ -188,8 +188,7 @@ def _sample_of(study: Study, spec: DesignSpec, title: str) -> tuple[int, Bounds]
 
     names = [factor.name for factor in study.factors]
     for name in given.keys() - set(names):
-        near = get_close_matches(name, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; factors: {', '.join(names)}"
+        hint = did_you_mean(name, names, f"; factors: {', '.join(names)}")
         errors.append(f"options['bounds'] names '{name}', which is not a factor{hint}")
 
     bounds: dict[str, tuple[float, float]] = {}

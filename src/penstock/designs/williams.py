@@ -11,8 +11,8 @@ import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from difflib import get_close_matches
 
+from penstock._base.suggestions import did_you_mean
 from penstock.designs.design import Design, refuse_too_many
 from penstock.designs.design_rows import block_combinations
 from penstock.errors import ValidationError
@@ -89,8 +89,7 @@ def _subject(study: Study, spec: DesignSpec) -> str:
     if name in known:
         return str(name)
 
-    near = get_close_matches(str(name), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}."
+    hint = did_you_mean(str(name), known, f"; known: {', '.join(known) or 'none'}.")
     said = "is missing" if name is None else f"{name!r} is not a factor or block of the study"
     raise ValidationError([f"Design {spec.kind}: options['subject_factor'] {said}{hint}"])
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from typing import Any, Literal
 
+from penstock._base.suggestions import did_you_mean
 from penstock.agents.shapes import is_async
 from penstock.errors import BindingError
 from penstock.events.bus import EventStream, Subscriber
@@ -34,8 +34,7 @@ def event_types(given: Iterable[type[Event] | str]) -> tuple[type[Event], ...]:
     found = []
     for each in given:
         if isinstance(each, str) and each not in known:
-            near = get_close_matches(each, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
+            hint = did_you_mean(each, known, f"; there are {', '.join(known)}")
             raise BindingError(f"no event is called {each!r}{hint}")
 
         kind = known[each] if isinstance(each, str) else each

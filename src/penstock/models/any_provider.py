@@ -39,8 +39,9 @@ from penstock.models.openai.error_response import failure_of_status
 from penstock.models.openai.request_body import body_of
 from penstock.models.openai.response import completion_of, payload_of
 from penstock.models.openai.streaming import StreamedAnswer
+from penstock.study.model_options import ModelOptions
 
-__all__ = ["AnyProviderModel"]
+__all__ = ["AnyProviderModel", "make_model"]
 
 _NO_HEADERS: Mapping[str, str] = {}
 _SUCCESS = ResponseHead(200, _NO_HEADERS, None, None)
@@ -163,6 +164,24 @@ class AnyProviderModel:
 
         kind = next((kind for word, kind in _KINDS.items() if word in names), BadRequestError)
         return kind(f"{name}: {self._endpoint.hidden.excerpt(message)}")
+
+
+def make_model(options: ModelOptions, key: str | None) -> AnyProviderModel:
+    """Make the model that a study declares; its provider's name is the one that any-llm knows.
+
+    Raises:
+        ValidationError: any-llm, or what it needs for this provider, is not there.
+    """
+    if options.provider_options:
+        raise ValidationError([f"provider_options: {options.provider} has none"])
+
+    return AnyProviderModel(
+        options.provider,
+        api_key=key,
+        key_name=options.api_key_env,
+        base_url=options.base_url,
+        timeout_s=options.timeout_s,
+    )
 
 
 _NOT_OF_ERRORS = range(400)

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, ValuesView
-from contextlib import AbstractAsyncContextManager
 from hashlib import sha256
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from penstock._base.extras import load_extra
+from penstock._base.json import encode
 from penstock.errors import ValidationError
-from penstock.models.chat_model import ChatModel
 from penstock.models.gate.prices import Prices
 from penstock.models.gate.shared import Account
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
 from penstock.models.openai.client import OpenAIChatModel
+from penstock.models.providers import Client, make_client
 from penstock.study.chat import ChatOptions
 from penstock.study.declarations import declared_chats
 from penstock.study.model import Study
-from penstock.study.model_options import SIMULATED, ModelOptions
+from penstock.study.model_options import BUILT_IN_PROVIDERS, SIMULATED, ModelOptions
 from penstock.study.request_fields import http_address
 from penstock.study.spending import EndpointLimits
 
 __all__ = ["Clients", "EndpointClient"]
-
-
-class Client(ChatModel, AbstractAsyncContextManager[Any], Protocol):
-    """A provider that is asked while it is open."""
 
 
 class EndpointClient(NamedTuple):
@@ -73,8 +69,8 @@ class Clients:
         Raises:
             ValidationError: a variable in it is set nowhere, or what it holds is not an address.
         """
-        if base_url == SIMULATED:
-            return SIMULATED
+        if "/" not in base_url and "$" not in base_url:
+            return base_url  # a provider that needs no address
 
         try:
             return http_address(self._filled("base_url", base_url))
@@ -114,22 +110,33 @@ class Clients:
 
     def _make(self, options: ChatOptions, address: str) -> EndpointClient:
         limits = options.limits or self._limits.get(address, _NO_LIMITS)
-        model = options.model if options.limits else None
-        way: dict[str, Any] = {
-            "max_connections": limits.max_in_flight or 0,
-            "timeout_s": options.timeout_s,
-            "connect_timeout_s": options.connect_timeout_s,
-            "max_retry_after_s": limits.max_retry_after_s,
-            "think_tags": options.think_tags,
-        }
         if options.provider == SIMULATED:
-            module = load_extra("penstock.models.simulated", extra="models", what="a chat model")
-            behaviour = module.simulator_options(options.simulator, self._study.resolve)
-            simulated = module.SimulatedModel(behaviour, **way)
-            place = f"{SIMULATED} {behaviour.model_dump_json(exclude_defaults=True)}"
-            account = Account(SIMULATED, None, model)
-            return EndpointClient(simulated, account, SIMULATED, limits, place)
+            client, place, told = *self._simulated(options, limits), None
+        elif options.provider in BUILT_IN_PROVIDERS:
+            client, place, told = self._over_http(options, limits, address)
+        else:
+            client, place, told = self._of_a_package(options, address)
 
+        account = Account(address, told, options.model if options.limits else None)
+        host = (urlsplit(address).hostname or address) if options.base_url else options.provider
+        return EndpointClient(client, account, host, limits, place)
+
+    def _simulated(self, options: ChatOptions, limits: EndpointLimits) -> tuple[Client, str]:
+        module = load_extra("penstock.models.simulated", extra="models", what="a chat model")
+        behaviour = module.simulator_options(options.simulator, self._study.resolve)
+        place = f"{SIMULATED} {behaviour.model_dump_json(exclude_defaults=True)}"
+        return module.SimulatedModel(behaviour, **_way(options, limits)), place
+
+    def _of_a_package(self, options: ChatOptions, address: str) -> tuple[Client, str, str | None]:
+        name = options.api_key_env
+        key = None if name is None else self._keys.find(name)
+        named = options.model_copy(update={"base_url": options.base_url and address})
+        place = f"{options.provider} {address} {encode(options.provider_options)}"
+        return make_client(named, key), place, _digest(key)
+
+    def _over_http(
+        self, options: ChatOptions, limits: EndpointLimits, address: str
+    ) -> tuple[Client, str, str | None]:
         source, name = self._source(options), options.api_key_env
         ca_file = options.ca_file and self._filled("ca_file", options.ca_file)
         key = None if name is None else self._keys.find(name)
@@ -144,12 +151,9 @@ class Clients:
             proxy=options.proxy and self._filled("proxy", options.proxy),
             ca_file=ca_file and str(self._study.resolve(ca_file)),
             verify_tls=options.verify_tls,
-            **way,
+            **_way(options, limits),
         )
-        told = _digest(key) if source is None else source.place
-        account = Account(address, told, model)
-        host = urlsplit(address).hostname or address
-        return EndpointClient(client, account, host, limits, address)
+        return client, address, _digest(key) if source is None else source.place
 
     def _source(self, options: ChatOptions) -> KeySource | None:
         if options.api_key_file is not None:
@@ -179,6 +183,17 @@ class Clients:
         return [name for name in self._study.limits if self.address(name) not in known]
 
 
+def _way(options: ChatOptions, limits: EndpointLimits) -> dict[str, Any]:
+    """Return how our own client asks."""
+    return {
+        "max_connections": limits.max_in_flight or 0,
+        "timeout_s": options.timeout_s,
+        "connect_timeout_s": options.connect_timeout_s,
+        "max_retry_after_s": limits.max_retry_after_s,
+        "think_tags": options.think_tags,
+    }
+
+
 def _digest(key: str | None) -> str | None:
     """Return what tells a key from others and does not give it away."""
     return None if key is None else sha256(key.encode()).hexdigest()
@@ -186,6 +201,7 @@ def _digest(key: str | None) -> str | None:
 
 _OF_THE_WAY = {
     "provider",
+    "provider_options",
     "simulator",
     "base_url",
     "api_key_env",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Unpack
 
@@ -12,6 +11,7 @@ import pydantic
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock._base.pydantic_errors import in_one_sentence
+from penstock._base.suggestions import did_you_mean
 from penstock.agents.context import RunContext
 from penstock.models.asking import Asking
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
@@ -128,8 +128,7 @@ def _messages(messages: Messages) -> Iterator[ChatMessage]:
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, _FIELDS, n=1)
-    return f"chat() has no option {name!r}" + (f"; did you mean `{near[0]}`?" if near else "")
+    return f"chat() has no option {name!r}{did_you_mean(name, _FIELDS, mark='`')}"
 
 
 @lru_cache(maxsize=64)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from itertools import chain
 
+from penstock._base.suggestions import did_you_mean
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS
 from penstock.study.conditions import Condition
 from penstock.study.factors import Block, Factor
@@ -148,8 +148,4 @@ def _no_level(name: str, level: str, levels: Mapping[str, Sequence[str]]) -> str
 
 def _hint(name: str, known: Iterable[str]) -> str:
     known = list(dict.fromkeys(known))
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-
-    return f"; known: {', '.join(known)}." if known else "."
+    return did_you_mean(name, known, f"; known: {', '.join(known)}." if known else ".")

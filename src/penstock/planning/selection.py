@@ -6,13 +6,13 @@ again makes nothing more: ``limit=20`` means twenty runs in all.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import islice
 
 from pydantic import Field
 
 from penstock._base.fact import Fact
+from penstock._base.suggestions import did_you_mean
 from penstock.errors import ValidationError
 from penstock.planning.order import execution_order
 from penstock.planning.plan import Cell, Plan
@@ -149,9 +149,8 @@ def _unknown(plan: Plan, selection: Selection) -> Iterator[str]:
     for kind, names, of_plan in known:
         there = of_plan() if names else []
         for name in (each for each in names if each not in there):
-            near = difflib.get_close_matches(name, there, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has: {', '.join(there[:12])}"
-            yield f"no {kind} of the plan is named {name!r}; {hint}"
+            hint = did_you_mean(name, there, f"; it has: {', '.join(there[:12])}")
+            yield f"no {kind} of the plan is named {name!r}{hint}"
 
     for name in selection.conditions:
         if not any(_holds(cell, [name]) for cell in plan.cells):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 
+from penstock._base.suggestions import did_you_mean
 from penstock.results import RunResult
 from penstock.running.gathered import PRIMARY
 from penstock.study.declarations import EvaluatorDeclaration
@@ -54,11 +54,8 @@ def outcome_errors(study: Study, problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean '{near[0]}'?"
-
-    return f"; they give: {', '.join(known)}." if known else ": the study declares none."
+    otherwise = f"; they give: {', '.join(known)}." if known else ": the study declares none."
+    return did_you_mean(name, known, otherwise)
 
 
 class OutcomeWatch:

@@ -34,7 +34,7 @@ class Model(ModelOptions):
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:
         if not self.has_endpoint:
-            raise ValueError("give its base_url, or `provider: simulated`")
+            raise ValueError("give its base_url, or a provider such as `simulated`")
 
         return self
 

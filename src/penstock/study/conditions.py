@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from json import JSONEncoder
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY, Fact, JsonMapping
 from penstock._base.frozen import FrozenDict, frozen_json
+from penstock._base.suggestions import did_you_mean
 from penstock.errors import ExpressionError, UnstableValueError, ValidationError
 from penstock.study.expressions import compile_expression
 from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
@@ -119,8 +119,7 @@ def row_errors(place: str, row: Mapping[str, Any], names: Iterable[str]) -> Iter
     names = list(names)
     for name in row:
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, names)
             yield f"{place}: no factor or block is named {name!r}{hint}"
 
     yield from (f"{place}: no value for {name!r}" for name in names if name not in row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import (
     SerializerFunctionWrapHandler,
@@ -25,10 +25,18 @@ from penstock.study.request_fields import (
 )
 from penstock.study.spending import EndpointLimits, Price
 
-__all__ = ["OF_THE_CALL", "OF_THE_ENDPOINT", "SIMULATED", "ModelOptions"]
+__all__ = [
+    "BUILT_IN_PROVIDERS",
+    "OF_THE_CALL",
+    "OF_THE_ENDPOINT",
+    "SIMULATED",
+    "ModelOptions",
+]
 
 SIMULATED = "simulated"
 """What stands for the address of a provider that answers within the session."""
+
+BUILT_IN_PROVIDERS = ("openai", SIMULATED)
 
 _LONG = re.compile(r"sk-\w{8,}|[A-Za-z0-9_\-]{40,}")
 
@@ -42,7 +50,9 @@ class ModelOptions(Declaration):
 
     Args:
         provider: Who answers: ``openai`` is an endpoint that speaks OpenAI's chat completions,
-            at ``base_url``; ``simulated`` answers within the session, and costs nothing.
+            at ``base_url``; ``simulated`` answers within the session, and costs nothing. Others
+            are registered by installed packages, such as ``anthropic`` by ``penstock[models-any]``.
+        provider_options: What a provider of an installed package is told beside this.
         base_url: The endpoint, as ``http://host:port/v1``; it may be ``${NAME}``.
         simulator: How a simulated provider behaves, as the options of ``penstock simulate-model``
             are called in Python: ``{latency_s: 0.5, answers: ["A: 1", "A: 2"]}``.
@@ -73,7 +83,8 @@ class ModelOptions(Declaration):
         limits: What its account lets this model do, in place of the endpoint's ``limits``.
     """
 
-    provider: Literal["openai", "simulated"] = "openai"
+    provider: Name = "openai"
+    provider_options: JsonMapping = EMPTY
     base_url: Name | None = None
     simulator: JsonMapping = EMPTY
     api_key_env: Name | None = None
@@ -104,7 +115,7 @@ class ModelOptions(Declaration):
     @property
     def has_endpoint(self) -> bool:
         """Whether it says itself who answers."""
-        return self.base_url is not None or self.provider == SIMULATED
+        return self.base_url is not None or self.provider != "openai"
 
     @field_validator("base_url")
     @classmethod
@@ -164,7 +175,15 @@ class ModelOptions(Declaration):
         if self.simulator and self.provider != SIMULATED:
             raise ValueError("simulator: is of `provider: simulated` alone")
 
+        self._asks_nothing_that_is_not_done()
         return self
+
+    def _asks_nothing_that_is_not_done(self) -> None:
+        is_built_in = self.provider in BUILT_IN_PROVIDERS
+        fields = type(self).model_fields
+        for name in ("provider_options",) if is_built_in else _OF_HTTP:
+            if getattr(self, name) != fields[name].default:
+                raise ValueError(f"{name}: `provider: {self.provider}` makes no use of it")
 
     @model_serializer(mode="wrap")
     def _only_what_is_meant(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -183,7 +202,21 @@ class ModelOptions(Declaration):
 
 
 _KEYS = ("api_key_env", "api_key_file", "api_key_command")
-_NEWER = ("provider", "simulator", "price", "limits")
+_NEWER = ("provider", "provider_options", "simulator", "price", "limits")
+_OF_HTTP = (
+    "api_key_file",
+    "api_key_command",
+    "api_key_header",
+    "headers",
+    "query",
+    "proxy",
+    "ca_file",
+    "verify_tls",
+    "connect_timeout_s",
+    "think_tags",
+)
+"""What is done by penstock's own client alone."""
+
 _OPTION = "it is an option of its own"
 _NOT_EXTRA = {
     **dict.fromkeys(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
+from penstock._base.suggestions import did_you_mean
 from penstock.errors import ValidationError
 from penstock.study.execution import Execution
 from penstock.study.spending import Budget
@@ -93,6 +93,5 @@ class Settings(NamedTuple):
 
 
 def _unknown(name: str) -> str:
-    near = get_close_matches(name, SETTABLE, n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(name, SETTABLE, mark="")
     return f"{name} cannot be set while a study runs{meant} (what can be: {', '.join(SETTABLE)})"
