@@ -13,6 +13,7 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, agent, bind_agent, is_async
+from penstock.agents.thread_draws import ThreadDraws
 from penstock.agents.workers import WorkerFunction
 from penstock.errors import BindingError
 from penstock.planning.plan import RunSpec
@@ -63,6 +64,7 @@ def bind_condition_runner(runner: Any, *, isolate_random: bool = True) -> BoundA
         anyio.CapacityLimiter(math.inf),  # the scheduler bounds runs, and so threads
         anyio.CapacityLimiter(os.cpu_count() or 1),
         isolate_random=isolate_random,
+        draws=ThreadDraws() if isolate_random else None,
     )
 
     async def call(ctx: RunContext) -> AgentResult:

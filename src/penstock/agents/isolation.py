@@ -120,13 +120,15 @@ class _Run(_Stepped[Answer]):
             return self._move(move, arguments)
 
         try:
-            host = save()
+            host, outer = save(), turn.host
             entered = enter(self._seed, self._own)
+            turn.host = host if outer is None else outer
             try:
                 return self._move(move, arguments)
             finally:
                 self._own = leave(entered)
                 load(host)
+                turn.host = outer
 
         finally:
             turn.give_back()

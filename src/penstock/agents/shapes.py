@@ -20,6 +20,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from functools import partial
 from itertools import takewhile
 from types import FunctionType, MethodType
@@ -29,6 +30,7 @@ import anyio
 
 from penstock.agents.context import RunContext
 from penstock.agents.isolation import isolated
+from penstock.agents.thread_draws import ThreadDraws
 from penstock.agents.worker_threads import run_in_thread
 from penstock.agents.workers import WorkerFunction, bind_worker
 from penstock.errors import BindingError
@@ -95,6 +97,7 @@ def bind_agent(
     processes: anyio.CapacityLimiter | None = None,
     *,
     isolate_random: bool = True,
+    draws: ThreadDraws | None = None,
 ) -> BoundAgent:
     """Decide how an agent is called.
 
@@ -104,6 +107,7 @@ def bind_agent(
         threads: Bounds the worker threads of agents that are plain functions.
         processes: Bounds the worker processes of agents that are to run in one.
         isolate_random: Whether runs have global random generators of their own.
+        draws: Says where a plain function draws from those of the process.
 
     Raises:
         BindingError: it has no shape that can be called, or could have two.
@@ -112,7 +116,7 @@ def bind_agent(
     processes = processes or anyio.CapacityLimiter(os.cpu_count() or 1)
 
     def built(builder: Callable[..., Any]) -> BoundAgent:
-        return isolate(_built_per_run(name, builder, threads, processes))
+        return isolate(_built_per_run(name, builder, threads, processes, draws))
 
     is_marked = isinstance(target, _Marked)
     if is_marked and target.is_builder:
@@ -141,7 +145,9 @@ def bind_agent(
 
     async def call_in_thread(ctx: RunContext) -> Any:
         ready = partial(function, *arguments.by_position(ctx), **arguments.by_name(ctx))
-        answer = await run_in_thread(ready, threads, ctx.waiting)
+        with nullcontext() if draws is None else draws.watched(name, ctx):
+            answer = await run_in_thread(ready, threads, ctx.waiting)
+
         return await answered(ctx, answer) if inspect.isawaitable(answer) else answer
 
     return call_in_thread
@@ -228,14 +234,15 @@ def _built_per_run(
     builder: Callable[..., Any],
     threads: anyio.CapacityLimiter,
     processes: anyio.CapacityLimiter,
+    draws: ThreadDraws | None,
 ) -> _AsyncFunction:
     async def call(ctx: RunContext) -> Any:
         built = builder(ctx.condition)
         made = await built if inspect.isawaitable(built) else built
         # What was built is an agent, whatever the name of its parameter.
         target = made if isinstance(made, (_Marked, WorkerFunction)) else agent(made)
-        bound = bind_agent(name, target, threads, processes, isolate_random=False)
-        return await bound(ctx)  # isolated or not with its builder
+        options: dict[str, Any] = {"isolate_random": False, "draws": draws}  # with its builder
+        return await bind_agent(name, target, threads, processes, **options)(ctx)
 
     return call
 

@@ -8,6 +8,7 @@ longer than for a while.
 from __future__ import annotations
 
 from threading import RLock
+from typing import Any
 
 __all__ = ["Turn"]
 
@@ -19,12 +20,14 @@ class Turn:
 
     Attributes:
         patience_s: How long another thread may hold it before nobody waits for it any more.
+        host: The states of the host, while a step of a run has the generators; else None.
     """
 
-    __slots__ = ("_is_held_up", "_lock", "patience_s")
+    __slots__ = ("_is_held_up", "_lock", "host", "patience_s")
 
     def __init__(self) -> None:
         self.patience_s = PATIENCE_S
+        self.host: Any = None
         self._lock = RLock()
         self._is_held_up = False
 
@@ -41,6 +44,10 @@ class Turn:
 
         self._is_held_up = False
         return True
+
+    def take_at_once(self) -> bool:
+        """Take the turn if no other thread has it; return whether it was to be had."""
+        return self._lock.acquire(blocking=False)
 
     def give_back(self) -> None:
         """Let another thread take it."""

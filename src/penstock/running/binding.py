@@ -15,6 +15,7 @@ from penstock._base.fact import EMPTY
 from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
+from penstock.agents.thread_draws import ThreadDraws
 from penstock.errors import PenstockError, ValidationError
 from penstock.evaluators.builtin import bind_built_in, expected_errors, pattern_doubts
 from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
@@ -201,6 +202,7 @@ def _bind_agents(
     # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
     threads = anyio.CapacityLimiter(math.inf)
     processes = anyio.CapacityLimiter(os.cpu_count() or 1)
+    draws = ThreadDraws() if isolate_random else None
     chats = {
         name: declared.chat
         for name in names
@@ -210,7 +212,9 @@ def _bind_agents(
     def bind_code(name: str) -> BoundAgent:
         target = find_agent(study, bound, name)
         sources[name] = code_fingerprint(target, study.base_dir)
-        return bind_agent(name, target, threads, processes, isolate_random=isolate_random)
+        return bind_agent(
+            name, target, threads, processes, isolate_random=isolate_random, draws=draws
+        )
 
     found = _gather((name for name in names if name not in chats), bind_code, errors)
     if models is not None:  # else why they cannot be bound is told already
