@@ -166,6 +166,13 @@ STOPPING: list[tuple[str, int, Any, bool]] = [
     ("OpenRouter", 402, said("This request requires more credits"), True),
     ("LiteLLM", 400, said("Budget has been exceeded! Current cost: 3, Max budget: 2"), True),
     ("DashScope", 400, {"code": "Arrearage", "message": "Access denied"}, True),
+    ("Anthropic", 400, said("This organization has been disabled."), True),
+    ("Anthropic", 400, said("You have reached your specified API usage limits."), True),
+    ("Fireworks", 412, said("Account a is suspended, possibly for unpaid invoices"), True),
+    ("OpenRouter", 403, said("Key limit exceeded (total limit)."), True),
+    ("Gemini", 403, said("Method doesn't allow unregistered callers"), False),
+    ("Bedrock", 403, {"message": "The security token included in the request is invalid."}, False),
+    ("MiniMax", 403, said("login fail: Please carry the API secret key"), False),
     ("anyone", 401, b"", False),
 ]
 
@@ -219,6 +226,7 @@ OF_ONE_RUN: list[tuple[str, int, Any, type[ModelError]]] = [
         said("Country, region, or territory not supported"),
         errors.AccessDeniedError,
     ),
+    ("a guardrail", 400, said("blocked by guardrail"), errors.ContentFilteredError),
     ("nothing said", 403, b"", errors.AccessDeniedError),
 ]
 
@@ -393,6 +401,13 @@ UNDER_200: list[tuple[Any, type[ModelError], str]] = [
         errors.ContentFilteredError,
         "new_sensitive",
     ),
+    (
+        {"choices": [], "promptFeedback": {"blockReason": "SAFETY"}},
+        errors.ContentFilteredError,
+        "blockReason",
+    ),
+    ({"status": 503, "title": "Unavailable"}, errors.OverloadedError, "Unavailable"),
+    ({"code": "500", "msg": "oops"}, errors.OverloadedError, "oops"),
     ({"object": "error", "message": "cuda oom"}, errors.OverloadedError, "cuda oom"),
     ({"detail": "Invalid API key"}, errors.AuthenticationError, "Invalid API key"),
     ({"detail": "Not Found"}, errors.BadRequestError, "Not Found"),

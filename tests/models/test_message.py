@@ -36,6 +36,8 @@ THOUGHTS: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("tags", {"content": "<think>17+25</think>\n\n42"}),
+    ("other tags", {"content": "<thinking>17+25</thinking>\n\n42"}),
+    ("LiteLLM", {"content": "42", "thinking_blocks": [{"type": "thinking", "thinking": "17+25"}]}),
     ("tags whose beginning stands in the prompt", {"content": "17+25\n</think>\n\n42"}),
     ("Magistral's tags", {"content": "[THINK]17+25[/THINK]42"}),
     (

@@ -224,6 +224,8 @@ BROKEN: list[tuple[str, bytes, type[ModelError], str]] = [
         errors.ContentFilteredError,
         "output new_sensitive",
     ),
+    ("words", b"event: error\ndata: boom\n\n", errors.OverloadedError, "boom"),
+    ("a problem", b'data: {"status":500,"title":"died"}\n\n', errors.OverloadedError, "died"),
 ]
 
 
@@ -239,6 +241,23 @@ async def test_a_stream_that_breaks_off_with_an_error_is_that_error_and_may_be_b
     assert said in str(whole)
     assert whole.may_be_billed
     assert not (await failure(error)).may_be_billed, "nothing was written"
+
+
+@pytest.mark.field("models-F4")
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (b'{"error":{"message":"boom"}}\n', errors.OverloadedError),
+        (b"data: [ERROR] boom\n\n", errors.MalformedResponseError),
+    ],
+)
+async def test_what_breaks_a_stream_that_has_begun_may_be_billed_whatever_its_form(
+    error: bytes, kind: type[ModelError]
+) -> None:
+    whole = await failure(events(piece("par"), done=False) + error)
+    assert type(whole) is kind
+    assert "boom" in str(whole)
+    assert whole.may_be_billed
 
 
 @pytest.mark.field("models-F4")

@@ -69,12 +69,16 @@ def _is_error(payload: Mapping[str, Any]) -> bool:
     if isinstance(minimax, dict) and minimax.get("status_code"):
         return True
 
+    if _blocked_in(payload):
+        return True
+
     if payload.get("choices"):
         first = payload["choices"][0] if isinstance(payload["choices"], list) else None
         return isinstance(first, dict) and bool(first.get("error"))
 
     return "usage" not in payload and any(
-        payload.get(name) for name in ("detail", "errors", "error_msg", "error_code", "message")
+        payload.get(name)
+        for name in ("detail", "errors", "error_msg", "error_code", "message", "msg", "title")
     )
 
 
@@ -114,6 +118,13 @@ def _parts_of(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield payload
 
 
+def _blocked_in(payload: Mapping[str, Any]) -> str:
+    """Return why a prompt was blocked, where that is said in place of an answer."""
+    said = payload.get("promptFeedback", payload.get("prompt_feedback"))
+    reason = said.get("blockReason") if isinstance(said, Mapping) else None
+    return reason if isinstance(reason, str) and not payload.get("choices") else ""
+
+
 _WITHIN = ("innererror", "inner_error", "metadata", "error")
 
 
@@ -141,6 +152,9 @@ def _codes_of(part: Mapping[str, Any]) -> Iterator[str]:
 
     if part.get("status_code"):
         yield f"minimax_{part['status_code']}"
+
+    if _blocked_in(part):  # Gemini, of a prompt
+        yield "content_filter"
 
     if "flagged_input" in part:  # OpenRouter's moderation says 403 and no code
         yield "content_filter"

@@ -208,7 +208,7 @@ def _about_the_key(endpoint: Endpoint, *, has_no_credit: bool) -> str:
         return f"no key was sent: there is none{place or ' named for this endpoint'}"
 
     if has_no_credit:
-        return f"the account of the key{place} has no credit left"
+        return f"the account of the key{place} has no credit left, or is closed"
 
     return f"check the key{place}"
 

@@ -39,14 +39,16 @@ def _words(codes: str, *sentences: str) -> Words:
 NO_CREDIT = _words(
     "insufficient_quota billing_hard_limit_reached insufficient_balance insufficient_funds "
     "insufficient_credits exceeded_current_quota_error billing_not_active budget_exceeded "
-    "account_deactivated account_suspended arrearage payment_required "
+    "account_deactivated account_suspended organization_deactivated arrearage payment_required "
     "1110 1111 1112 1113 1121 1309 minimax_1008",
     r"balance (?:is|was) (?:too low|not enough|insufficient|negative|exhausted|empty|zero)",
     r"insufficient (?:\w+ )?(?:balance|quota|credits?|funds)",
     r"(?:exceeded|used(?: up| all)?|exhausted|run out of|ran out of|out of|not enough|requires more"
     r"|have any|purchase|add) (?:of )?(?:your |all |the |more )?(?:\w+ ){0,3}credits?\b",
     r"\bno (?:\w+ )?credits? (?:left|remaining|available)",
-    r"account\b.{0,60}\b(?:suspended|deactivated|disabled|locked|terminated|overdue|in arrears)",
+    r"(?:account|organization|project|workspace)\b.{0,60}"
+    r"\b(?:suspended|deactivated|disabled|locked|terminated|overdue|in arrears)",
+    r"(?:specified|monthly|total) (?:\w+ )?usage limits?|key limit exceeded",
     r"billing (?:hard limit|is not|not|account (?:is|has)|details are)|(?:enable|requires) billing",
     r"payment (?:is )?required|no active subscription|subscription has expired",
     r"budget has been exceeded|spending limit",
@@ -62,6 +64,7 @@ BAD_KEY = _words(
     r"(?:api|access|subscription)[ _-]?(?:key|token)",
     r"api[ _-]?key\b.{0,40}\b(?:not valid|invalid|incorrect|expired|not found|missing|required"
     r"|revoked|disabled|not provided|leaked)",
+    r"unregistered callers|security token\b.{0,40}\b(?:invalid|expired)|\blogin fail",
     r"(?:invalid|incorrect|missing|bad) (?:authentication|authorization|credentials)",
     r"authentication (?:error|failed|failure|required)|token has expired|unauthenticated",
 )
@@ -78,6 +81,7 @@ FILTERED = _words(
     r"violat\w* (?:\S+ ){0,6}(?:polic|guideline|terms)|usage (?:polic|guideline)",
     r"considered high risk|inappropriate content|sensitive (?:content|words?|information)",
     r"requires moderation|prohibited (?:content|use)|unsafe (?:content|prompt|input)",
+    r"blocked by (?:a |the |your )?guardrail|guardrail (?:has )?(?:intervened|blocked)",
     r"sorry, you have been blocked",  # Cloudflare, of a prompt that looks like an attack
     r"敏感|不安全|违规内容",
 )

@@ -17,7 +17,10 @@ from penstock.models.chat_model import ToolCall
 
 __all__ = ["Message", "parts_of", "read_message", "without_thoughts"]
 
-_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
+_REASONING_FIELDS = (
+    *("reasoning_content", "reasoning", "thinking"),
+    *("reasoning_details", "thinking_blocks"),
+)
 _THOUGHTS = frozenset(
     {"reasoning", "reasoning_content", "reasoning_text", "thinking", "thought", "summary_text"}
 )
@@ -25,7 +28,9 @@ _THOUGHTS = frozenset(
 
 _MARKS = (
     ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
     ("<seed:think>", "</seed:think>"),
     ("[THINK]", "[/THINK]"),
     ("◁think▷", "◁/think▷"),

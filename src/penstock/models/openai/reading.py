@@ -109,7 +109,7 @@ class Answer:
                 if data.strip() == DONE:
                     return True
 
-                payload = self._payload(data)
+                payload = self._payload_of_event(data, event.name)
                 complaint = complaint_in(payload, event.name)
                 if complaint is not None:
                     # What was written until then may be charged for.
@@ -121,6 +121,18 @@ class Answer:
                 self._stream.add(payload)
 
         return False
+
+    def _payload_of_event(self, data: bytes, name: str) -> Any:
+        try:
+            return self._payload(data)
+        except MalformedResponseError as error:
+            if name == "error":  # it says in words what is wrong
+                hidden = self._endpoint.hidden
+                return {"message": hidden.text(data.decode("utf-8", "replace"))}
+
+            # What was written until then may be charged for.
+            error.may_be_billed = error.may_be_billed or self._stream.is_begun
+            raise
 
     def _payload(self, data: bytes) -> Any:
         payload, was_redacted = payload_of(self._endpoint, self._head, data)

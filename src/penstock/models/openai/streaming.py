@@ -36,6 +36,7 @@ class EventReader:
         self._data: list[bytes] = []
         self._name = ""
         self._is_begun = False
+        self._has_fields = False
 
     def feed(self, chunk: bytes) -> list[ServerEvent]:
         """Return all events that end in this chunk."""
@@ -70,8 +71,12 @@ class EventReader:
             self._data, self._name = [], ""
             return event if event.data else None
 
+        if self._has_fields and line[:1] == b"{" and line[-1:] == b"}":
+            return ServerEvent(self._name, line)  # an error that forgets that this is a stream
+
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
+        self._has_fields = self._has_fields or name in (b"data", b"event")
         if name == b"data":
             self._data.append(value)
         elif name == b"event":
