@@ -42,6 +42,7 @@ class RunnerOptions(TypedDict, total=False):
         stall_threshold_s: See `Execution`.
         keep_calls: See `Execution`.
         report: See `Execution`.
+        control: See `Execution`.
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
         conditions: Conditions to use in place of those the study's design makes.
@@ -80,6 +81,7 @@ class RunnerOptions(TypedDict, total=False):
     stall_threshold_s: float | None
     keep_calls: KeepCalls | None
     report: bool | None
+    control: bool | None
     agent_bindings: Mapping[str, Any] | None
     problem_registry: Mapping[str, Any] | None
     conditions: Sequence[Condition] | None

@@ -93,6 +93,8 @@ def run_study(
 def runner_that_reports_later(study: Study, options: RunnerOptions) -> tuple[StudyRunner, bool]:
     """Make a runner for one whose process this is, who makes the report when it has run.
 
+    Other processes of this user may look at it, unless the study or an option says otherwise.
+
     Returns:
         The runner, and whether a report is wanted.
     """
@@ -100,6 +102,9 @@ def runner_that_reports_later(study: Study, options: RunnerOptions) -> tuple[Stu
     said = options.get("report")
     wanted = study.execution.report if said is None else said
     without: RunnerOptions = {**options, "report": False}
+    if study.execution.control is None and options.get("control") is None:
+        without["control"] = True
+
     return StudyRunner(study, **without), wanted is not False
 
 

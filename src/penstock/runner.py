@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar, Unpack, overload
 
 from penstock._base.threads import call_in_thread
+from penstock.control import channel
 from penstock.control.steering import Steering
 from penstock.errors import PenstockError
 from penstock.events.announcer import Announcer
@@ -125,6 +126,7 @@ class StudyRunner:
         ending.on_cancel(self._limit_subscribers)
         self.steering = Steering(self, Settings(execution, self.study.budget), self._announce)
         self.steering.follow(self._follow)
+        self._subscriptions += channel.wanted(execution, self)
 
     def _follow(self, settings: Settings) -> None:
         self.execution = self._lifecycle.execution = settings.execution

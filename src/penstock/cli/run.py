@@ -96,6 +96,12 @@ def run(
         bool | None,
         typer.Option(help="Write report.html at the end; the default is to."),
     ] = None,
+    control: Annotated[
+        bool | None,
+        typer.Option(
+            help="Let `penstock watch`, `pause`, `set` and so on reach it; the default is to."
+        ),
+    ] = None,
     dry_run: DryRunOption = False,
     progress: ProgressOption = None,
     json: JsonOption = False,
@@ -134,6 +140,7 @@ def run(
         stop_alike=stop_alike,
         fresh=fresh,
         report=report,
+        control=control,
         show_progress=not json if progress is None else progress,
         json=json,
         verbose=verbose,

@@ -51,6 +51,7 @@ class RunRequest(NamedTuple):
     rescore: bool = False
     retry_failed: bool = False
     report: bool | None = None
+    control: bool | None = None
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -110,6 +111,9 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
 
     if request.report is not None:
         options["report"] = request.report
+
+    if request.control is not None:
+        options["control"] = request.control
 
     return runner_that_reports_later(study, options)
 

@@ -1,4 +1,8 @@
 """Looking at a study that runs and acting on it, from its process or another one (floor 6).
 
 steering   what can be done to a study, each action an event on its bus and a row in its store
+protocol   what is said between processes: JSON, a message a line
+address    where a study that runs can be reached: a socket that only its user may use
+channel    the side of the study, which answers
+client     the side of whoever looks or acts
 """

@@ -24,6 +24,7 @@ from penstock.store.starts import FILE as STARTS
 __all__ = [
     "ARTIFACTS",
     "CALLS",
+    "CONTROL",
     "RECORD",
     "TIDY",
     "claim_files",
@@ -57,7 +58,10 @@ CALLS = "calls.csv"
 """What an export writes where a study has asked chat models."""
 
 _STORE = frozenset({"study.sqlite", *(f"study.sqlite-{end}" for end in ("wal", "shm", "journal"))})
-_OURS = frozenset({*_STORE, ".lock", STARTS, RECORD})
+CONTROL = ".control"
+"""The folder in which a study that runs says where it can be reached."""
+
+_OURS = frozenset({*_STORE, ".lock", STARTS, RECORD, CONTROL})
 _OF_A_SYSTEM = frozenset(
     {".DS_Store", ".gitignore", ".gitkeep", "Thumbs.db", "desktop.ini", "lost+found"}
 )

@@ -103,6 +103,9 @@ class Execution(Declaration):
         report: Whether ``report.html`` is written at the end. Where not said, `penstock run` and
             `run_study` write it, and `arun_study` and `StudyRunner` do not; these make it in a
             process of its own.
+        control: Whether other processes of the same user may look at the study while it runs, and
+            act on it (`penstock watch`, `pause`, `set`). Where not said, `penstock run` and
+            `run_study` let them, and `arun_study` and `StudyRunner` do not.
     """
 
     concurrency: Concurrency = 1
@@ -118,6 +121,7 @@ class Execution(Declaration):
     stall_threshold_s: Positive | None = 0.1
     keep_calls: KeepCalls = "full"
     report: Flag | None = None
+    control: Flag | None = None
 
     @field_validator("concurrency")
     @classmethod
