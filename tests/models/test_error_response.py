@@ -299,6 +299,10 @@ GEMINI = {
         (said("Please try again in 250ms"), 0.25),
         ({"error": {"message": "slow", "retry_after": 3}}, 3.0),
         (b"slow down: retry in 2 s", 2.0),
+        (said("Rate limit exceeded. Retry-After: 7."), 7.0),
+        (said("Slow down: the next request is allowed in 3s"), 3.0),
+        (said("Too many requests; back off for 15 seconds"), 15.0),
+        (said("Too many requests, wait before you retry after 2026-01-02"), None),
         (said("Rate limit reached, 10 requests per 60s"), None),
     ],
 )

@@ -19,12 +19,16 @@ _DURATION = re.compile(
 )
 _UNITS_S = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 _WAIT = re.compile(
-    r"(?:try(?:ing)? again|retry(?:ing)?|available again|wait|reset\w*)(?: again)?\s"
-    r"(?:in|after|for|about|at least|approximately|\s)*\s?"
+    r"(?:try(?:ing)? again|retry(?:ing)?|available|back ?off|allowed|wait|reset\w*)"
+    r"(?: again)?[\s_-]"
+    r"(?:in|after|for|about|at least|approximately|[\s:=])*\s?"
     r"((?:\d+(?:\.\d+)?\s?(?:milliseconds?|ms|days?|d|hours?|hrs?|h|minutes?|mins?|m|"
     r"seconds?|secs?|s)\b\s?)+|(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+\b)",
     re.IGNORECASE,
 )
+_BARE = re.compile(r"retry[-_ ]after[\s:=]{1,3}(\d+(?:\.\d+)?)(?![\w:-]|\.\d)", re.IGNORECASE)
+"""The header, quoted in a sentence: seconds."""
+
 _SPELT_OUT = re.compile(r"\s?(ms|mil|d|h|m|s)[a-z]*\s?")
 _LONGEST_SENTENCE = 4000
 _EARLIEST_EPOCH_S = 1e9
@@ -63,7 +67,11 @@ def wait_in_words_s(sentence: str) -> float | None:
     OpenAI, Azure, Groq and Gemini say it so, and some of them in no header.
     """
     found = _WAIT.search(sentence[:_LONGEST_SENTENCE])
-    return None if found is None else _duration_s(_SPELT_OUT.sub(_unit, found[1].lower()))
+    if found is not None:
+        return _duration_s(_SPELT_OUT.sub(_unit, found[1].lower()))
+
+    bare = _BARE.search(sentence[:_LONGEST_SENTENCE])
+    return None if bare is None else float(bare[1])
 
 
 def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
