@@ -17,7 +17,7 @@ from penstock.store.wide_rows import wide_rows
 from penstock.summary import StudySummary
 
 if TYPE_CHECKING:
-    from penstock.analysis.analyze import Analysis
+    from penstock.analysis.analysis_facts import Analysis
     from penstock.page.paper_figures import Figure
 
 __all__ = ["StudyResult"]

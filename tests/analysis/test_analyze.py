@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.analysis.analyze import Analysis
+from penstock.analysis.analysis_facts import Analysis
 from penstock.planning.selection import Selection
 from penstock.study.hypotheses import Contrast
 from penstock.study.policies import RunBudget
@@ -305,3 +305,79 @@ def test_a_hypothesis_that_names_no_variable_compares_agents_by_name(tmp_path: P
     assert judged.verdict == "supported"
     assert judged.contrast is not None
     assert (judged.contrast.factor, judged.contrast.name) == ("agent", "b-a")
+
+
+def two_level(*names: str) -> tuple[ps.Factor, ...]:
+    return tuple(ps.Factor(name=name, levels=("-", "+")) for name in names)
+
+
+async def of_first(ctx: Any) -> str:
+    at = int(ctx.problem.problem_id[1:])
+    first = next(iter(ctx.condition.factor_assignments.values()))
+    ctx.record(score=at / 10 + 0.1 * (first == "+") + 0.01 * (at % 3))
+    return "x"
+
+
+def test_factors_whose_levels_are_called_alike_are_each_compared(tmp_path: Path) -> None:
+    found = analysed(study_of(tmp_path, factors=two_level("A", "B")), of_first)
+
+    contrasts = found.outcomes["score"].contrasts
+    assert {name: each.factor for name, each in contrasts.items()} == {
+        "+--": "A",
+        "+-- (B)": "B",
+    }
+    assert contrasts["+--"].difference == pytest.approx(0.1)
+    assert contrasts["+-- (B)"].difference == pytest.approx(0.0)
+
+
+def test_effects_that_a_design_cannot_tell_apart_are_named(tmp_path: Path) -> None:
+    half = ps.DesignSpec(kind="fractional_factorial_2level")
+    study = study_of(tmp_path, factors=two_level("A", "B", "C", "D"), design_spec=half)
+
+    aliases = analysed(study, of_first).outcomes["score"].aliases
+
+    assert aliases["A:B"] == ("C:D",)
+    assert "A" not in aliases
+
+
+def test_names_of_factors_may_hold_colons(tmp_path: Path) -> None:
+    found = analysed(study_of(tmp_path, factors=two_level("a:b", "c")), of_first)
+
+    assert found.outcomes["score"].effects["a:b:c"].between == "c + and -"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("good", "the outcome is a text ('good')"), (1e300, "no problem was scored on both sides")],
+)
+def test_what_has_no_mean_has_a_sentence(tmp_path: Path, value: Any, said: str) -> None:
+    async def answers(ctx: Any) -> str:
+        ctx.record(score=value)
+        return "x"
+
+    found = analysed(study_of(tmp_path, hypotheses=(hypothesis(),)), answers)
+
+    assert said in found.hypotheses[0].sentence
+    assert "nan" not in found.model_dump_json().lower()
+
+
+def test_one_problem_tried_once_shows_nothing_and_says_so(tmp_path: Path) -> None:
+    once = study_of(
+        tmp_path,
+        problems=(ps.Problem(problem_id="p1"),),
+        run_budget=RunBudget(replicates=1),
+        hypotheses=(hypothesis(),),
+    )
+
+    sentence = analysed(once).hypotheses[0].sentence
+
+    assert "fewer than two scored replicates on a side shows nothing" in sentence
+
+
+def test_an_exploratory_hypothesis_has_no_verdict_and_no_family(tmp_path: Path) -> None:
+    claims = (hypothesis(), hypothesis(hypothesis_id="h2", kind="exploratory"))
+
+    found = analysed(study_of(tmp_path, hypotheses=claims))
+
+    assert [each.verdict for each in found.hypotheses] == ["supported", "exploratory"]
+    assert [*found.families[0].p] == ["h1"]

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 import penstock as ps
-from penstock.analysis.analyze import Analysis
+from penstock.analysis.analysis_facts import Analysis
 from penstock.analysis.finding import finding_lines
 from penstock.page.conclusion import conclude
 from penstock.planning.selection import Selection

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from penstock._base.fact import EMPTY, Fact
-from penstock.analysis.analysis_html import analysis_html
+from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
-from penstock.analysis.contrasts import Contrast, Weights
-from penstock.analysis.effects import Dunnett, FactorTest, factor_test, main_effects, with_control
-from penstock.analysis.estimates import ConditionEstimate, estimate_condition
-from penstock.analysis.missingness import Bounds, Flow, bounds_of, flow_of, missing_by_condition
+from penstock.analysis.contrasts import Weights
+from penstock.analysis.effects import aliases_of, factor_test, main_effects, with_control
+from penstock.analysis.estimates import estimate_condition
+from penstock.analysis.missingness import Bounds, bounds_of, flow_of, missing_by_condition
 from penstock.analysis.models import (
     EstimatingEquation,
     MixedModel,
     fit_estimating_equation,
     fit_mixed_model,
 )
-from penstock.analysis.power import VarianceComponents, variance_components
+from penstock.analysis.power import variance_components
 from penstock.analysis.questions import Question, families_of, question_of
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.regression import Regression, regress
@@ -29,98 +28,9 @@ from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
 from penstock.study.model import Study
 
-__all__ = ["Analysis", "OutcomeAnalysis", "analyze"]
+__all__ = ["analyze"]
 
 Found = TypeVar("Found")
-
-
-class OutcomeAnalysis(Fact):
-    """What came of one outcome.
-
-    Args:
-        outcome: Its name.
-        better: Which way is better, as declared.
-        measured_in: What it is counted in, as declared.
-        unit: What is generalised over: ``problem``; ``replicate`` where there is one problem;
-            ``replicate within problem`` where the analysis plan means these problems only.
-        unit_note: A sentence about it, where it is not the problem.
-        conditions: An estimate for each condition.
-        contrasts: ``left-right`` -> the difference of two levels.
-        effects: A factor, or ``a:b`` -> the difference of two levels' means, or of differences.
-        factors: Factor -> a test of all its levels at once.
-        dunnett: Level -> its comparison with the control, where there are three or more.
-        regressions: Contrast or effect -> the same from a regression by problem.
-        mixed_models: Contrast or effect -> the same from a mixed model, where a plan asks for it.
-        estimating_equations: Contrast or effect -> the log-odds ratio, for outcomes of 0 and 1.
-        variance: How problems, conditions between problems, and replicates vary.
-        flow: What became of each condition's runs.
-        missing: Contrast -> whether the share of runs without a value depends on the condition.
-        bounds: Contrast -> what it would be with other answers in the place of failed runs.
-        winners: The best level of the factor that hypotheses are about, in each setting of the
-            others, where the outcome declares which way is better.
-    """
-
-    outcome: str
-    better: str | None = None
-    measured_in: str = ""
-    unit: str
-    unit_note: str | None = None
-    conditions: tuple[ConditionEstimate, ...] = ()
-    contrasts: dict[str, Contrast] = EMPTY
-    effects: dict[str, Contrast] = EMPTY
-    factors: dict[str, FactorTest] = EMPTY
-    dunnett: dict[str, Dunnett] = EMPTY
-    regressions: dict[str, Regression] = EMPTY
-    mixed_models: dict[str, MixedModel] = EMPTY
-    estimating_equations: dict[str, EstimatingEquation] = EMPTY
-    variance: VarianceComponents = VarianceComponents()
-    flow: tuple[Flow, ...] = ()
-    missing: dict[str, Contrast] = EMPTY
-    bounds: dict[str, Bounds] = EMPTY
-    winners: tuple[Winner, ...] = ()
-
-
-class Analysis(Fact):
-    """What came of a study.
-
-    Args:
-        study_id: Which study.
-        primary: The name of its primary outcome.
-        outcomes: Outcome -> what came of it.
-        hypotheses: A verdict for each declared hypothesis.
-        families: The hypotheses that were adjusted for each other.
-        planned: Runs in the plan.
-        ended: Runs with a result.
-        is_blind: Whether contrasts and outcomes by condition are withheld, because the study
-            declares hypotheses and runs are left: who looks and goes on rejects more true null
-            hypotheses than the 5 % that are meant.
-        is_exploratory: Whether nothing was declared, so that every effect is a suggestion.
-        unblinded: Who looked at what conditions came to while runs were left, each in a sentence.
-    """
-
-    study_id: str
-    primary: str
-    outcomes: dict[str, OutcomeAnalysis]
-    hypotheses: tuple[HypothesisResult, ...] = ()
-    families: tuple[Family, ...] = ()
-    planned: int = 0
-    ended: int = 0
-    is_blind: bool = False
-    is_exploratory: bool = False
-    unblinded: tuple[str, ...] = ()
-
-    def _repr_html_(self) -> str:
-        primary = self.outcomes[self.primary]
-        lines = [
-            f"{self.ended:,} of {self.planned:,} runs, outcome {self.primary}",
-            *self.unblinded,
-            primary.unit_note or "",
-            "no hypothesis was declared: all is exploratory" if self.is_exploratory else "",
-        ]
-        differences = {**primary.contrasts, **primary.effects}
-        return analysis_html(
-            self.study_id, filter(None, lines), self.hypotheses, primary.conditions, differences
-        )
 
 
 def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> Analysis:
@@ -250,6 +160,7 @@ def _of_outcome(
         missing=_present(
             {key: missing_by_condition(sample, each, key) for key, each in weights.items()}
         ),
+        aliases=aliases_of(sample, effects),
         winners=_winners(sample, declared.better, questions),
         bounds=_bounds(sample, weights, is_lower_better=declared.better == "lower"),
         **(

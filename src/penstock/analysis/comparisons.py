@@ -28,7 +28,7 @@ def baselines_of(sample: Sample, study: Study, questions: Iterable[Question]) ->
     }
     for question in questions:
         contrast = question.contrast
-        if contrast is not None and ":" not in contrast.name:
+        if contrast is not None and not contrast.between:
             wanted[contrast.factor] = contrast.right
 
     return {
@@ -53,20 +53,28 @@ def comparisons_of(
     """
     found: dict[str, tuple[Contrast, Weights]] = {}
     for each in questions:
-        if each.contrast is not None and ":" not in each.contrast.name:
+        if each.contrast is not None and not each.contrast.between:
             family = families.get(each.hypothesis.hypothesis_id)
             contrast = _with_simultaneous(each.contrast, sample, family)
-            found[each.contrast.name] = (contrast, each.weights)
+            found[_key(contrast.name, contrast.factor, found)] = (contrast, each.weights)
 
     for factor, base in baselines.items():
         for level in sample.factors()[factor]:
-            name = f"{level}-{base}"
+            name = _key(f"{level}-{base}", factor, found)
             if level != base and name not in found:
                 weights = contrast_of(sample, factor, level, base)
                 sides = (str(level), str(base))
                 found[name] = (compare(sample, name, weights, factor=factor, sides=sides), weights)
 
     return found
+
+
+def _key(name: str, factor: str, found: Mapping[str, tuple[Contrast, Weights]]) -> str:
+    """Return a comparison's name, with its factor where another factor has levels called alike."""
+    if name in found and found[name][0].factor != factor:
+        return f"{name} ({factor})"
+
+    return name
 
 
 def _with_simultaneous(contrast: Contrast, sample: Sample, family: Family | None) -> Contrast:
@@ -96,10 +104,17 @@ def halved(weights: Weights) -> Weights:
 
 def codes_of(sample: Sample, effect: str, baselines: Mapping[str, Any]) -> Weights:
     """Code an effect so that its coefficient is a difference of means, or of differences."""
-    factors = effect.split(":")
+    factors = [effect] if effect in baselines else [*_factors_of(effect, baselines)]
     return {
         arm: prod(
             -0.5 if sample.level_of(arm, factor) == baselines[factor] else 0.5 for factor in factors
         )
         for arm in range(len(sample.arms))
     }
+
+
+def _factors_of(effect: str, known: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the two factors of an interaction; names of factors may hold colons too."""
+    places = (at for at, letter in enumerate(effect) if letter == ":")
+    sides = ((effect[:at], effect[at + 1 :]) for at in places)
+    return next(each for each in sides if each[0] in known and each[1] in known)

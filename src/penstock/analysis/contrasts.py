@@ -29,6 +29,7 @@ from penstock.analysis.other_tests import (
 from penstock.analysis.power import PairedPower, paired_power
 from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample, Weights
 from penstock.analysis.sign_flips import counted_sign_flips, sign_flips
+from penstock.analysis.unpaired_contrasts import compare_replicates, compare_unpaired
 from penstock.analysis.within_contrasts import compare_within_problems
 
 __all__ = [
@@ -57,6 +58,8 @@ class Contrast(Fact):
         factor: What was varied.
         left: The level on the left side.
         right: The level that is subtracted.
+        between: For an interaction, what the effect of the factor is compared between, such as
+            ``budget 1000 and 100``; else empty.
         n_problems: Problems that were scored on both sides.
         difference: The mean of the problems' differences.
         sd: Their standard deviation.
@@ -93,6 +96,7 @@ class Contrast(Fact):
     factor: str
     left: str
     right: str
+    between: str = ""
     n_problems: int
     difference: float | None = None
     sd: float | None = None
@@ -139,6 +143,7 @@ def compare(
     *,
     factor: str = "",
     sides: Sequence[str] = ("", ""),
+    between: str = "",
     delta: float | None = None,
 ) -> Contrast:
     """Compare two sides of a sample.
@@ -149,6 +154,7 @@ def compare(
         weights: What is compared.
         factor: What was varied.
         sides: The names of the left and the right side.
+        between: For an interaction, what the effect is compared between.
         delta: The smallest effect of interest.
     """
     identity: dict[str, Any] = {
@@ -156,9 +162,10 @@ def compare(
         "factor": factor,
         "left": sides[0],
         "right": sides[1],
+        "between": between,
     }
     if sample.unit == "replicate":
-        return _of_replicates(sample, weights, identity)
+        return Contrast(**identity, **compare_replicates(sample, weights))
 
     if sample.unit == WITHIN_PROBLEMS:
         return Contrast(**identity, **compare_within_problems(sample, weights, delta))
@@ -168,7 +175,7 @@ def compare(
     shared = ~np.isnan(differences)
     unpaired = welch(*(_side(means, weights, sign) for sign in (1, -1)))
     if not shared.any():
-        return _unpaired(unpaired, identity)
+        return Contrast(**identity, **compare_unpaired(sample, unpaired))
 
     found = _paired(differences[shared], delta)
     if _is_mcnemar(sample, weights):
@@ -216,7 +223,7 @@ def _paired(differences: Floats, delta: float | None) -> dict[str, Any]:
 
 
 def _is_constant(differences: Floats, sd: float) -> bool:
-    return sd <= 1e-12 * max(1.0, float(np.abs(differences).max()))
+    return sd <= 1e-12 * float(np.abs(differences).max())
 
 
 def _nothing_varies(difference: float, count: int) -> dict[str, str]:
@@ -267,56 +274,6 @@ def _deciding(found: Mapping[str, Any]) -> tuple[float, str]:
         return found["p_sign_flips"], "sign flips"
 
     return found["p_t"], "paired t"
-
-
-def _unpaired(unpaired: Welch | None, identity: dict[str, Any]) -> Contrast:
-    why = "no problem was scored on both sides, so nothing is paired."
-    undefined = dict.fromkeys(("difference", "p_sign_flips", "t", "equivalence", "power"), why)
-    found = {} if unpaired is None else _decided_by_welch(unpaired)
-    return Contrast(
-        **identity,
-        n_problems=0,
-        welch=unpaired,
-        is_paired=False,
-        undefined={} if found else undefined,
-        how="Welch's test on problem means: no problem was scored on both sides",
-        **found,
-    )
-
-
-def _of_replicates(sample: Sample, weights: Weights, identity: dict[str, Any]) -> Contrast:
-    """Compare the replicates of one problem, which say nothing of other problems."""
-    sides = [
-        np.concatenate(
-            [
-                np.empty(0),
-                *(sample.values(arm) for arm, weight in weights.items() if weight * sign > 0),
-            ]
-        )
-        for sign in (1, -1)
-    ]
-    unpaired = welch(*sides)
-    why = "one problem gives no paired differences; Welch on the replicates stands instead."
-    planned = "a pilot of one problem says nothing of how problems vary."
-    return Contrast(
-        **identity,
-        n_problems=1,
-        welch=unpaired,
-        is_paired=False,
-        undefined={**dict.fromkeys(("p_sign_flips", "p_t", "t", "d_z"), why), "power": planned},
-        how="Welch's test on the replicates of one problem; nothing is said of other problems",
-        **({} if unpaired is None else _decided_by_welch(unpaired)),
-    )
-
-
-def _decided_by_welch(unpaired: Welch) -> dict[str, Any]:
-    return {
-        "difference": unpaired.difference,
-        "interval": unpaired.interval,
-        "df": unpaired.df,
-        "p": unpaired.p,
-        "test": "Welch's t",
-    }
 
 
 def _how(found: Mapping[str, Any]) -> str:

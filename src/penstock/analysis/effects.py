@@ -6,6 +6,7 @@ for main effects and interactions as differences of means.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 from math import sqrt
 from typing import Any
@@ -17,10 +18,12 @@ from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
 from penstock.analysis.distributions import dunnett_critical, dunnett_p, f_tail
 from penstock.analysis.estimates import Interval
 from penstock.analysis.sample import Floats, Sample
+from penstock.designs import alias_structure
 
 __all__ = [
     "Dunnett",
     "FactorTest",
+    "aliases_of",
     "factor_test",
     "interaction_of",
     "main_effects",
@@ -126,9 +129,33 @@ def main_effects(sample: Sample, baselines: dict[str, Any]) -> dict[str, tuple[C
         weights = interaction_of(sample, sides[first], sides[second])
         if len(weights) >= _TWO**2:  # all four combinations were run
             name = f"{first}:{second}"
-            found[name] = (compare(sample, name, weights, factor=name), weights)
+            between = f"{second} {sides[second][1]} and {sides[second][2]}"
+            found[name] = (
+                compare(sample, name, weights, factor=first, between=between),
+                weights,
+            )
 
     return found
+
+
+def aliases_of(sample: Sample, effects: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return what a design cannot tell from each effect: nothing for a full factorial.
+
+    Args:
+        sample: The runs.
+        effects: The effects, as `main_effects` names them.
+    """
+    two = {name: levels for name, levels in sample.factors().items() if len(levels) == _TWO}
+    arms = range(len(sample.arms))
+    if len(two) <= _TWO or len(sample.arms) >= _TWO ** len(two):
+        return {}
+
+    columns = {
+        name: [1.0 if sample.level_of(at, name) == levels[1] else -1.0 for at in arms]
+        for name, levels in two.items()
+    }
+    aliases = alias_structure(columns)["aliases"]
+    return {effect: tuple(aliases[effect]) for effect in effects if aliases.get(effect)}
 
 
 def factor_test(sample: Sample, factor: str) -> FactorTest | None:

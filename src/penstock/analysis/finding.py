@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penstock.analysis.analyze import Analysis, OutcomeAnalysis
+from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
 
 __all__ = ["finding_lines"]

@@ -57,7 +57,7 @@ def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Questi
     if sides is None:
         return Question(hypothesis, outcome, why_not=why_not)
 
-    name, weights = _weights(hypothesis, sample, sides)
+    name, between, weights = _weights(hypothesis, sample, sides)
     left, right = str(sides[1]), str(sides[2])
     contrast = compare(
         sample,
@@ -65,6 +65,7 @@ def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Questi
         weights,
         factor=sides[0],
         sides=(left, right),
+        between=between,
         delta=hypothesis.minimum_effect_of_interest,
     )
     return Question(hypothesis, outcome, contrast=contrast, weights=weights)
@@ -102,15 +103,16 @@ def _factor_of(hypothesis: Hypothesis, factors: Mapping[str, Sequence[Any]]) -> 
     return next((name for name, levels in factors.items() if sides <= set(map(str, levels))), None)
 
 
-def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, Weights]:
+def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, str, Weights]:
+    """Return the name of what is compared, what an interaction is between, and the weights."""
     factors = sample.factors()
     moderator = next((each for each in hypothesis.moderators if each.name in factors), None)
     if hypothesis.kind is not HypothesisKind.MODERATION or moderator is None:
-        return f"{sides[1]}-{sides[2]}", contrast_of(sample, *sides)
+        return f"{sides[1]}-{sides[2]}", "", contrast_of(sample, *sides)
 
     low, *others = factors[moderator.name]
     weights = interaction_of(sample, sides, (moderator.name, others[-1], low))
-    return f"{sides[0]}:{moderator.name}", weights
+    return f"{sides[0]}:{moderator.name}", f"{moderator.name} {others[-1]} and {low}", weights
 
 
 def families_of(

@@ -30,6 +30,7 @@ AND attempt_id IN (SELECT id FROM attempt WHERE final AND position IS NOT NULL)
 ORDER BY attempt_id, scoring.place, number
 """
 _OF_THE_RUN = frozenset({"latency_s", "cost_usd", "primary_outcome"})
+_LARGEST = 1e150
 _FLAGS = {"True": 1.0, "False": 0.0}
 
 
@@ -161,11 +162,14 @@ def _assignments(conditions: Iterable[Condition]) -> dict[str, dict[str, Any]]:
 
 
 def _number(value: Any) -> Any:
-    """Return a number for flags and numbers; other texts as they are, anything else as None."""
+    """Return a number for flags and numbers; other texts as they are, anything else as None.
+
+    A number so large that its square is none is taken for no value: nothing can be computed of it.
+    """
     if isinstance(value, bool):
         return float(value)
 
     if isinstance(value, str):
         return _FLAGS.get(value, value)
 
-    return value if isinstance(value, (int, float)) and value == value else None  # noqa: PLR0124
+    return value if isinstance(value, (int, float)) and abs(value) <= _LARGEST else None

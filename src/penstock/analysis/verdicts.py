@@ -51,8 +51,9 @@ class HypothesisResult(Fact):
         statement: What it claims.
         outcome: Which outcome it is about.
         contrast: The contrast it was judged by; None where there is none.
-        verdict: ``supported``, ``not supported``, ``equivalent`` or ``inconclusive``; ``blind``
-            while runs are left.
+        is_equivalence: Whether it claims that there is no difference that matters.
+        verdict: ``supported``, ``not supported``, ``equivalent`` or ``inconclusive``;
+            ``exploratory`` where it claims nothing; ``blind`` while runs are left.
         size: Against the smallest effect of interest: ``shown`` where the interval lies beyond it,
             ``unsure`` where it excludes 0 and reaches below it, ``null`` where it holds 0.
         p_adjusted: The p value, adjusted for its family.
@@ -63,6 +64,7 @@ class HypothesisResult(Fact):
     statement: str
     outcome: str
     contrast: Contrast | None = None
+    is_equivalence: bool = False
     verdict: str = "inconclusive"
     size: str | None = None
     p_adjusted: float | None = None
@@ -99,12 +101,15 @@ def judge(
         "hypothesis_id": hypothesis.hypothesis_id,
         "statement": hypothesis.statement,
         "outcome": outcome,
+        "is_equivalence": hypothesis.kind in EQUIVALENCES,
     }
     if contrast is None or contrast.difference is None:
         why = why_not or next(iter(contrast.undefined.values()), "") if contrast else why_not
         return HypothesisResult(**stated, contrast=contrast, sentence=f"Inconclusive: {why}")
 
-    if hypothesis.kind in EQUIVALENCES:
+    if hypothesis.kind is HypothesisKind.EXPLORATORY:
+        verdict = "exploratory"
+    elif hypothesis.kind in EQUIVALENCES:
         verdict = _of_equivalence(contrast, p)
     else:
         verdict = _of_effect(hypothesis, contrast, p)

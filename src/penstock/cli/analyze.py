@@ -12,7 +12,7 @@ from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import emit, errors_told, listed, say
 
 if TYPE_CHECKING:
-    from penstock.analysis.analyze import Analysis, OutcomeAnalysis
+    from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 
 __all__ = ["analyze"]
 

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from penstock.analysis.analyze import Analysis, analyze
+from penstock.analysis.analysis_facts import Analysis
+from penstock.analysis.analyze import analyze
 from penstock.analysis.finding import finding_lines
 from penstock.errors import ValidationError
 from penstock.page.report import write_report

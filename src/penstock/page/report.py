@@ -10,7 +10,8 @@ from typing import Any
 
 from penstock._base.atomic_files import set_aside
 from penstock._base.secrets import without_secrets
-from penstock.analysis.analyze import Analysis, OutcomeAnalysis, analyze
+from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
+from penstock.analysis.analyze import analyze
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
@@ -26,6 +27,7 @@ from penstock.page.sections import (
     time_points,
 )
 from penstock.page.sentences import (
+    alias_told,
     conditions_finding,
     flow_finding,
     how_of,
@@ -207,14 +209,14 @@ def _verdicts(analysis: Analysis | None, study: Study) -> Iterable[Verdict]:
 
     primary = analysis.outcomes[analysis.primary]
     for name, contrast in {**primary.contrasts, **primary.effects}.items():
-        if contrast.difference is None or (contrast.factor == name and ":" not in name):
+        if contrast.difference is None or (contrast.factor == name and not contrast.between):
             continue  # a main effect of two levels is its contrast again
 
         yield Verdict(
-            name=contrast.factor,
+            name=name if contrast.between else contrast.factor,
             word="exploratory",
             sentence=sentence_of(contrast, primary),
-            how=contrast.how,
+            how="; ".join(filter(None, (contrast.how, alias_told(contrast, primary)))),
             estimate=contrast.difference,
             low=None if contrast.interval is None else contrast.interval.low,
             high=None if contrast.interval is None else contrast.interval.high,

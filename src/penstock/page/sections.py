@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from penstock.analysis.analyze import OutcomeAnalysis
+from penstock.analysis.analysis_facts import OutcomeAnalysis
 from penstock.analysis.missingness import flow_of
 from penstock.analysis.readings import Readings
 from penstock.analysis.sample import Sample

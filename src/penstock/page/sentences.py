@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, log10
 
-from penstock.analysis.analyze import Analysis, OutcomeAnalysis
+from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
 from penstock.analysis.verdicts import POLICY_NAMES, Family, HypothesisResult
@@ -15,6 +15,7 @@ from penstock.study.model import Study
 
 __all__ = [
     "MINUS",
+    "alias_told",
     "conditions_finding",
     "difference_told",
     "flow_finding",
@@ -57,7 +58,7 @@ def difference_told(
     factor = 100 if is_share else 1
     largest = max(abs(each) * factor for each in (value, *like))
     decimals = 1 if is_share else max(0, 2 - floor(log10(largest))) if largest else 0
-    text = f"{value * factor:+.{min(decimals, 9)}f}"
+    text = f"{value * factor:+,.{min(decimals, 9)}f}"
     return (text if signed else text.lstrip("+-")).replace("-", MINUS)
 
 
@@ -138,10 +139,10 @@ def contrast_less(contrast: Contrast | None) -> str:
 
 
 def _compared(contrast: Contrast, size: str, better: str | None) -> str:
-    if ":" in contrast.name:
-        first, _, second = contrast.name.partition(":")
+    if contrast.between:
         more = "larger" if (contrast.difference or 0) > 0 else "smaller"
-        return f"The effect of {first} is {size} {more} where {second} is at its other level."
+        first, _, second = contrast.between.rpartition(" and ")
+        return f"The effect of {contrast.factor} is {size} {more} with {first} than with {second}."
 
     if not contrast.difference:
         return f"{contrast.left} and {contrast.right} came to the same."
@@ -154,6 +155,13 @@ def _compared(contrast: Contrast, size: str, better: str | None) -> str:
     return f"{told}, which is {'better' if is_above == (better == 'higher') else 'worse'}."
 
 
+def alias_told(contrast: Contrast, outcome: OutcomeAnalysis) -> str:
+    """Write which effects the design cannot tell from one."""
+    effect = contrast.name if contrast.between else contrast.factor
+    aliased = outcome.aliases.get(effect, ())
+    return f"the design cannot tell it from {', '.join(aliased)}" if aliased else ""
+
+
 def how_of(result: HypothesisResult, analysis: Analysis) -> str:
     """Write how a hypothesis was judged: test, adjustment, p, numbers, standardised effect."""
     contrast = result.contrast
@@ -162,7 +170,10 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
 
     family = next((each for each in analysis.families if result.hypothesis_id in each.p), None)
     these = "these " if contrast.generalizes_to == "these_problems" else ""
-    parts = [f"{contrast.test} on {these}{contrast.n_problems:,} problems"]
+    is_one = contrast.n_problems == 1
+    problems = "one problem" if is_one else f"{these}{contrast.n_problems:,} problems"
+    test = "two one-sided tests" if result.is_equivalence else contrast.test
+    parts = [f"{test} on {problems}"]
     if family is not None and len(family.p) > 1:
         is_adjusted = family.policy != "none"
         over = f"{POLICY_NAMES[family.policy]} over {len(family.p)}" if is_adjusted else ""
@@ -172,6 +183,7 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
     if contrast.d_z is not None:
         parts.append(f"d = {contrast.d_z:.2f}".replace("-", MINUS))
 
+    parts.append(alias_told(contrast, analysis.outcomes[result.outcome]))
     return " · ".join(part for part in parts if part)
 
 

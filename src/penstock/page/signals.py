@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.analysis.analyze import OutcomeAnalysis
+from penstock.analysis.analysis_facts import OutcomeAnalysis
 from penstock.page.view import Signal
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
