@@ -48,7 +48,7 @@ def test_a_full_disk_stops_the_study_which_goes_on_once_there_is_space(
     assert 0 < kept < MANY
     assert first < MANY, "it went on starting runs that it could not save"
 
-    subprocess.run(["mount", "-o", "remount,size=80m", str(small_disk)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
     ballast.unlink()
     assert run(results, calls.agent, study=STUDY).summary.session.succeeded == MANY - kept
     assert saved(results) == MANY
