@@ -24,6 +24,7 @@ from penstock.cli import (
     init,
     plan,
     preview,
+    purge,
     report,
     rescore,
     run,
@@ -97,6 +98,7 @@ for _name, _command in (
     ("compare", compare.compare),
     ("export", export.export),
     ("rescore", rescore.rescore),
+    ("purge", purge.purge),
     ("doctor", doctor.doctor),
     ("simulate-model", simulate_model.simulate_model),
 ):

@@ -15,6 +15,7 @@ __all__ = [
     "Failure",
     "Found",
     "Initialized",
+    "PurgedStudy",
     "Reported",
     "Session",
     "Standing",
@@ -106,6 +107,30 @@ class Standing(Record):
     failures: tuple[Failure, ...]
     held_log_bytes: int
     output_dir: str
+
+
+class PurgedStudy(Record):
+    """What `purge` took out.
+
+    Args:
+        event: Which line this is.
+        output_dir: Where the study's results are.
+        attempts: Attempts that lost their texts.
+        problems: Problems that lost theirs, as declared now and before.
+        calls: Calls of chat models that lost theirs.
+        cached: Answers that were deleted from the response cache.
+        purged: The directories that were purged.
+        deleted: Files and directories that were deleted.
+    """
+
+    event: Literal["purge"] = "purge"
+    output_dir: str
+    attempts: int
+    problems: int
+    calls: int
+    cached: int
+    purged: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
 
 
 class Exported(Record):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import closing
 from functools import partial
 from hashlib import blake2b, sha256
 from pathlib import Path
@@ -89,6 +90,26 @@ def cache_key(
 def digest_of(place: str, request: CompletionRequest) -> str:
     """Hash everything that is asked, and of whom."""
     return blake2b(f"{place}\n".encode() + body_of(request), digest_size=16).hexdigest()
+
+
+def empty_cache(path: Path) -> int:
+    """Delete what a response cache holds, and write the file anew; return how many answers.
+
+    Raises:
+        StoreError: it is not a response cache, or cannot be written.
+    """
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            (found,) = connection.execute("SELECT count(*) FROM completion").fetchone()
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("DELETE FROM completion")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlite3.Error as error:
+        raise StoreError(f"the response cache {path}: {error}") from error
+
+    return int(found)
 
 
 class _Flight:

@@ -24,6 +24,7 @@ from penstock.study.settings import SETTABLE, Settings
 
 __all__ = [
     "END",
+    "KEEP_ACTION",
     "SET",
     "UNBLIND",
     "Action",
@@ -86,7 +87,9 @@ class Action(NamedTuple):
             return f"{name} set from {self.old} to {self.new}"
 
         said = {"pause": "Paused", "resume": "Resumed", END: "Ended for good"}
-        return said.get(self.what) or self.what.replace("stop", "Stopped")
+        return said.get(self.what) or self.what.replace("stop", "Stopped").replace(
+            "purge", "Purged of"
+        )
 
 
 def actions(store: StoreReader) -> list[Action]:
@@ -128,7 +131,7 @@ def keep_action(
         uri = f"{path.absolute().as_uri()}?mode=rw"  # never a new file where ours has gone
         opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
         with closing(opened) as connection, connection:
-            connection.executemany(_KEEP, without_surrogates([tuple(done)]))
+            connection.executemany(KEEP_ACTION, without_surrogates([tuple(done)]))
     except sqlite3.Error as error:
         raise store_failure(path, error) from error
 
@@ -143,7 +146,7 @@ def this_user() -> str:
         return ""
 
 
-_KEEP = """
+KEEP_ACTION = """
 INSERT INTO action (at, who, what, old, new, reason, ended, planned, session_id)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT max(id) FROM session))
 """

@@ -15,6 +15,7 @@ from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
 from penstock.store.origins import Origins, other_agents, other_problems, other_sources
+from penstock.store.purged import refuse_purged
 from penstock.store.starts import FILE, read_starts
 from penstock.study.chat import ChatOptions
 from penstock.study.model_options import OF_THE_CALL
@@ -54,6 +55,7 @@ def refuse_changes(
             "run in another directory (output_dir), or move the old one aside with fresh"
         )
 
+    refuse_purged(connection, directory, plan.problems())
     changed = [
         *_changed_agents(connection, plan),
         *_changed_problems(connection, bindings, rescore=rescore),

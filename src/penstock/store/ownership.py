@@ -28,6 +28,7 @@ __all__ = [
     "RECORD",
     "TIDY",
     "claim_files",
+    "files_of",
     "is_foreign",
     "links_in",
     "refuse_foreign",
@@ -174,6 +175,13 @@ def is_foreign(directory: Path, name: str) -> bool:
     path, record = directory / name, _record(directory)
     is_there = path.exists() or path.is_symlink()
     return is_there and name not in (record.files if record else ())
+
+
+def files_of(directory: Path) -> list[str]:
+    """Return the names of the files that were written in a directory from its store."""
+    record = _record(directory)
+    names = _UNRECORDED if record is None else record.files
+    return sorted(name for name in names if not (directory / name).is_symlink())
 
 
 def study_file_of(directory: Path) -> Path | None:
