@@ -58,7 +58,7 @@ class Measured(NamedTuple):
 
 def main() -> None:
     arguments = _arguments()
-    with _server() as base_url:
+    with chat_server() as base_url:
         report = {
             in_flight: anyio.run(_measure_all, base_url, in_flight, arguments.rounds)
             for in_flight in arguments.in_flight
@@ -84,7 +84,7 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def chat_server() -> Iterator[str]:
     script = Path(__file__).with_name("chat_server.py")
     command = [sys.executable, str(script)]
     with subprocess.Popen(

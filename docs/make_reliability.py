@@ -56,12 +56,12 @@ The least that could be kept of every attempt is a block of 16 bytes. `make soak
 AFTER = """
 ## Calls that have no result
 
-A result is durable when `RunsSaved` has said so: about 20 ms after it exists. The answer of a chat model
-is durable before its agent sees it ([Every call](chat-models.md#every-call)). When a process is
-killed, the calls in flight, and the answers of the last moments, have been made and have no result.
-Each start is counted in a file before its call is made, so the next session knows how many there
-were, and says so: `StudyStarted.lost_calls`, `calls.lost` in the log, a line of `penstock run`, and
-`lost_calls` in `penstock status`. These runs are made again.
+A result is durable when `RunsSaved` has said so: about 20 ms after it exists. The answer of a chat
+model is durable before its agent sees it ([Every call](chat-models.md#every-call)). When a process
+is killed, the calls in flight, and the answers of the last moments, have been made and have no
+result. Each start is counted in a file before its call is made, so the next session knows how many
+there were, and says so: `StudyStarted.lost_calls`, `calls.lost` in the log, a line of `penstock
+run`, and `lost_calls` in `penstock status`. These runs are made again.
 
 The count is exact when a process is killed. When the whole machine loses power, the starts since
 the last group of results may be missing from it.

@@ -112,6 +112,7 @@ OTHER_REQUESTS = [
         {"logprobs": True},
         {"json_schema": {"type": "object"}},
         {"stream": True},
+        {"tools": ({"type": "function"},)},
         {"extra": {"top_k": 4}},
     )
 ]

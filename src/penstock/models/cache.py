@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import closing
 from functools import partial
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,10 +26,9 @@ from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, OutputError, StoreError
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.endings import ending_of
-from penstock.models.openai.request_body import body_of
 from penstock.study.identity import stable_json_dumps
 
-__all__ = ["ResponseCache", "cache_key", "digest_of"]
+__all__ = ["ResponseCache", "cache_key"]
 
 _APPLICATION_ID = 0x70656E63
 _LAYOUT = 1
@@ -85,11 +84,6 @@ def cache_key(
         "attempt": attempt,
         "call": call,
     }
-
-
-def digest_of(place: str, request: CompletionRequest) -> str:
-    """Hash everything that is asked, and of whom."""
-    return blake2b(f"{place}\n".encode() + body_of(request), digest_size=16).hexdigest()
 
 
 def empty_cache(path: Path) -> int:

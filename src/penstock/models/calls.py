@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from time import perf_counter
 
 from penstock.agents.context import RunContext
-from penstock.models.cache import cache_key, digest_of
+from penstock.models.cache import cache_key
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.clients import EndpointClient
+from penstock.models.digests import digest_of
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.kept_call import CallError, CallOrigin, KeptCall, LeftCall
 from penstock.models.model_errors import ModelError
@@ -63,13 +64,15 @@ class Caller:
         calls = self._endpoints.calls
         ctx.calls.total += 1
         is_agents = self._origin.role == "agent"
+        gives_again = is_agents and calls.gives_again
+        messages = calls.digests.of(request.messages) if calls.gives_again else None
         digest, before = "", 0
-        if index is None or (is_agents and calls.gives_again):
-            digest = digest_of(self.place, request)
+        if gives_again or (index is None and self._endpoints.cache is not None):
+            digest = digest_of(self.place, request, messages)
             before = ctx.calls.note(digest)
 
-        made = self._maker(ctx, request, digest)
-        if is_agents and calls.gives_again:
+        made = self._maker(ctx, request, digest, messages or ())
+        if gives_again:
             if ctx.calls.left is None:
                 ctx.calls.left = await calls.left(ctx)
 
@@ -113,7 +116,11 @@ class Caller:
         return completion.model_copy(update=_FREE) if completion.is_cached else completion
 
     def _maker(
-        self, ctx: RunContext, request: CompletionRequest, digest: str
+        self,
+        ctx: RunContext,
+        request: CompletionRequest,
+        digest: str,
+        messages: tuple[bytes, ...],
     ) -> Callable[..., KeptCall]:
         """Begin a call; what is returned ends it, and gives what is kept of it."""
         number, started_at, begun = ctx.calls.total, datetime.now(UTC), perf_counter()
@@ -129,6 +136,7 @@ class Caller:
                 number,
                 self._origin,
                 digest,
+                messages,
                 request,
                 completion,
                 error,

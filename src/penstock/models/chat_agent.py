@@ -8,8 +8,8 @@ from penstock._base.json import decode
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
 from penstock.models.asking import Asking
-from penstock.models.cache import digest_of
 from penstock.models.chat_model import Completion
+from penstock.models.digests import digest_of
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import (
     REFUSED_REQUEST,

@@ -50,6 +50,7 @@ class KeptCall(NamedTuple):
         number: Its place among the calls of the attempt, from 1, in the order in which they began.
         origin: Who called whom.
         digest: What tells the request from others; empty where it is not needed.
+        messages: The digests of its messages; none where it has none.
         request: What was asked.
         completion: What came, where an answer did.
         error: Why there is none.
@@ -63,6 +64,7 @@ class KeptCall(NamedTuple):
     number: int
     origin: CallOrigin
     digest: str
+    messages: tuple[bytes, ...]
     request: CompletionRequest
     completion: Completion | None
     error: CallError | None

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from penstock._base.loop import undisturbed
 from penstock.agents.context import RunContext
 from penstock.errors import StopStudy, StoreError
+from penstock.models.digests import Digests
 from penstock.models.kept_call import CallStore, KeptCall, LeftCall
 from penstock.study.execution import KeepCalls
 
@@ -33,9 +34,13 @@ class KeptCalls:
     Args:
         store: Where they are kept; nowhere where not given.
         wanted: How much of them is kept.
+
+    Attributes:
+        digests: Those of the messages that are asked.
     """
 
     def __init__(self, store: CallStore | None = None, wanted: KeepCalls = "none") -> None:
+        self.digests = Digests()
         self._store = None if wanted == "none" else store
         self._has_texts = wanted == "full"
         self._open = _Group()

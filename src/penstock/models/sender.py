@@ -17,7 +17,6 @@ from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.budget import Reservation
 from penstock.models.gate.worst_case import Expected
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
-from penstock.models.tokens import prompt_tokens
 from penstock.study.execution import Retry
 
 __all__ = ["Sender"]
@@ -182,7 +181,7 @@ class Sender:
         if cost_usd is None:
             self._endpoints.tell_once("model.price_unknown", self._base_url, request.model)
 
-        if _is_prompt_cut(request, usage):
+        if _is_prompt_cut(expected.prompt_tokens, usage):
             self._record(ctx, prompts_cut=1)
             self._endpoints.tell_once("model.prompt_cut", self._base_url, request.model)
 
@@ -237,9 +236,8 @@ _BILLED = ("input_tokens", "output_tokens", "uncounted_tokens", "replayed_calls"
 """What a run that has paid for a call has recorded, in this session or in one before."""
 
 
-def _is_prompt_cut(request: CompletionRequest, usage: Usage) -> bool:
+def _is_prompt_cut(asked: int, usage: Usage) -> bool:
     """Return whether the provider seems to have read only a part of the prompt, as Ollama does."""
-    asked = prompt_tokens(request)
     is_long = asked > _LONG_PROMPT_TOKENS and not usage.is_estimated
     return is_long and usage.input_tokens * _MOST_OVERESTIMATED < asked
 

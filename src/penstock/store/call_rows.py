@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any
 
 from penstock._base.json import encode
 from penstock._base.text import readable, readable_json
 from penstock.models.chat_model import ChatMessage, Completion, Usage
+from penstock.models.digests import content_of, digest_of_content
 from penstock.models.kept_call import KeptCall
 from penstock.models.openai.request_body import message_fields, options_of
 
@@ -107,20 +107,23 @@ class _Writer:
 
     def content(self, value: Any) -> int:
         """Return the row of a value, written as JSON."""
-        text = readable_json(encode(value, "request"))
-        digest = blake2b(text.encode(), digest_size=16).digest()
-        found = self._known.contents.get(digest)
-        if found is None:
-            found = self._found("content", "digest = ?", "digest, text", (digest, text))
-            self._known.contents[digest] = found
+        text = content_of(value)
+        return self._content(digest_of_content(text), text)
 
-        return found
+    def conversation(self, messages: Sequence[ChatMessage], digests: Sequence[bytes]) -> int:
+        """Return the row of a conversation's last turn.
 
-    def conversation(self, messages: Sequence[ChatMessage]) -> int:
-        """Return the row of a conversation's last turn."""
+        Args:
+            messages: What was said.
+            digests: The digest of each of them.
+        """
         last = 0
-        for message in messages:
-            step = (last, self.content(message_fields(message)))
+        for message, digest in zip(messages, digests, strict=True):
+            content = self._known.contents.get(digest)
+            if content is None:
+                content = self._content(digest, content_of(message_fields(message)))
+
+            step = (last, content)
             found = self._known.turns.get(step)
             if found is None:
                 found = self._found("turn", "before = ? AND content = ?", "before, content", step)
@@ -129,6 +132,14 @@ class _Writer:
             last = found
 
         return last
+
+    def _content(self, digest: bytes, text: str) -> int:
+        found = self._known.contents.get(digest)
+        if found is None:
+            found = self._found("content", "digest = ?", "digest, text", (digest, text))
+            self._known.contents[digest] = found
+
+        return found
 
     def _found(self, table: str, where: str, columns: str, values: tuple[Any, ...]) -> int:
         """Write a row, or find the one that an earlier session wrote."""
@@ -158,7 +169,7 @@ def _row(writer: _Writer, session_id: int, call: KeptCall, *, with_texts: bool) 
         writer.content(asked),
         seed,
         bytes.fromhex(call.digest) if with_texts and call.digest else None,
-        writer.conversation(call.request.messages) if with_texts else None,
+        writer.conversation(call.request.messages, call.messages) if with_texts else None,
         *_answer_cells(writer, completion, with_texts=with_texts),
         *_usage_cells(usage),
         _cost_usd(call),

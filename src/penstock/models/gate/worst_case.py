@@ -22,11 +22,13 @@ class Expected(NamedTuple):
         input_tokens: Tokens of the prompt.
         output_tokens: Tokens of the answer.
         cost_usd: US dollars; None where the model's price is not known.
+        prompt_tokens: What the prompt is estimated to have, whatever the model showed.
     """
 
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    prompt_tokens: int = 0
 
     @property
     def tokens(self) -> int:
@@ -67,12 +69,16 @@ class WorstCases:
             base_url: The endpoint.
         """
         excess = self._excess.get((base_url, request.model), _NO_EXCESS)
-        asked = ceil(prompt_tokens(request) * excess.input_factor)
+        estimated = prompt_tokens(request)
+        asked = ceil(estimated * excess.input_factor)
         most = request.most_output_tokens
         answered = (_UNBOUNDED_ANSWER_TOKENS if most is None else most) + excess.output_tokens
         cost_usd = self._prices.worst_case_usd(request.model, asked, answered, base_url)
         return Expected(
-            asked, answered, None if cost_usd is None else cost_usd * excess.cost_factor
+            asked,
+            answered,
+            None if cost_usd is None else cost_usd * excess.cost_factor,
+            estimated,
         )
 
     def note(
@@ -96,7 +102,7 @@ class WorstCases:
         before = self._excess.get(key, _NO_EXCESS)
         most = request.most_output_tokens
         beyond = 0 if most is None or usage.is_estimated else usage.output_tokens - most
-        factor = usage.input_tokens / max(1, prompt_tokens(request))
+        factor = usage.input_tokens / max(1, expected.prompt_tokens or prompt_tokens(request))
         after = _Excess(
             max(before.input_factor, factor),
             max(before.output_tokens, beyond),

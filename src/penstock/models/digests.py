@@ -1,0 +1,74 @@
+"""Digests of what is asked: the messages of a growing conversation are each read once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from penstock._base.json import encode
+from penstock._base.text import readable_json
+from penstock.models.chat_model import ChatMessage, CompletionRequest
+from penstock.models.openai.request_body import message_fields, options_of
+
+__all__ = ["Digests", "content_of", "digest_of", "digest_of_content", "digest_of_message"]
+
+_MOST_CHARACTERS = 16_000_000
+
+
+def content_of(value: Any) -> str:
+    """Write a part of a request as the text that it is kept as."""
+    return readable_json(encode(value, "request"))
+
+
+def digest_of_content(text: str) -> bytes:
+    """Hash a text that is kept by its content."""
+    return blake2b(text.encode(), digest_size=16).digest()
+
+
+def digest_of_message(message: ChatMessage) -> bytes:
+    """Hash a message."""
+    return digest_of_content(content_of(message_fields(message)))
+
+
+def digest_of(
+    place: str, request: CompletionRequest, messages: Sequence[bytes] | None = None
+) -> str:
+    """Hash everything that is asked, and of whom.
+
+    Args:
+        place: What tells the endpoint's answers from those of others.
+        request: What is asked.
+        messages: The digests of its messages, where they are known.
+    """
+    known = map(digest_of_message, request.messages) if messages is None else messages
+    hashed = blake2b(f"{place}\n".encode(), digest_size=16)
+    hashed.update(encode(options_of(request), "request").encode("utf-8", "surrogatepass"))
+    hashed.update(b"".join(known))
+    return hashed.hexdigest()
+
+
+class Digests:
+    """The digests of messages that were asked lately: a history is asked again at each turn."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, bytes] = {}
+        self._characters = 0
+
+    def of(self, messages: Sequence[ChatMessage]) -> tuple[bytes, ...]:
+        """Return the digests of messages."""
+        return tuple(map(self._of, messages))
+
+    def _of(self, message: ChatMessage) -> bytes:
+        # Python hashes a text once, and the texts of a history are the same objects at each turn.
+        key = message.role, message.content, message.tool_calls, message.tool_call_id
+        found = self._known.get(key)
+        if found is None:
+            self._characters += len(message.content)
+            if self._characters > _MOST_CHARACTERS:
+                self._known.clear()
+                self._characters = len(message.content)
+
+            found = self._known[key] = digest_of_message(message)
+
+        return found
