@@ -53,10 +53,10 @@ def main() -> None:
     print(f"{options.runs:,} conversations of {TURNS} turns, {options.in_flight:,} in flight")
     print(f"{'keep_calls':12}{'CPU ms/call':>12}{'ratio':>8}{'calls/s':>10}")
     least = median(each.cpu_ms for each in found["none"])
-    for way, rounds in found.items():
+    for name, rounds in found.items():
         cpu_ms = median(each.cpu_ms for each in rounds)
         calls_per_s = median(each.calls_per_s for each in rounds)
-        print(f"{way:12}{cpu_ms:12.3f}{cpu_ms / least:8.2f}{calls_per_s:10,.0f}")
+        print(f"{name:12}{cpu_ms:12.3f}{cpu_ms / least:8.2f}{calls_per_s:10,.0f}")
 
     kept = found["full"][0].store_bytes - found["none"][0].store_bytes
     print(f"bytes for each byte of text: {kept / found['full'][0].text_bytes:.2f}")
