@@ -55,6 +55,15 @@ FAULTS = (
 )
 
 
+IN_HAND = """
+async def ask_twice(ctx):
+    model = ctx.model("some-model")
+    first = await model.chat(ctx.problem.brief)
+    second = await model.chat(f"Are you sure of {first.text}?")
+    return second.text
+"""
+
+
 class Bill:
     """What a simulated provider charges: each answer that it makes, whether it is read or not.
 
@@ -114,8 +123,14 @@ def write_study(folder: Path, url: str, budget_usd: float, random: Random) -> Pa
         run_budget={"replicates": 3},
         response_cache="cache.sqlite" if random.random() < 0.3 else None,
     )
+    declared = study.to_dict()
+    if random.random() < 0.4:  # an agent in Python, that asks the same model twice
+        (folder / "agents.py").write_text(IN_HAND)
+        declared["models"] = {"some-model": agent["chat"]}
+        declared["agents"] = {"gpt": "agents.py:ask_twice"}
+
     path = folder / "study.json"
-    path.write_text(json.dumps(study.to_dict()))
+    path.write_text(json.dumps(declared))
     return path
 
 
