@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.agreement import Agreement
 from penstock.analysis.analysis_html import analysis_html
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.effects import Dunnett, FactorTest
@@ -80,6 +81,8 @@ class Analysis(Fact):
             declares hypotheses and runs are left: who looks and goes on rejects more true null
             hypotheses than the 5 % that are meant.
         is_exploratory: Whether nothing was declared, so that every effect is a suggestion.
+        agreements: How far evaluators agree with each other, or with people's labels, over all
+            conditions.
         unblinded: Who looked at what conditions came to while runs were left, each in a sentence.
     """
 
@@ -93,6 +96,7 @@ class Analysis(Fact):
     is_blind: bool = False
     is_exploratory: bool = False
     unblinded: tuple[str, ...] = ()
+    agreements: tuple[Agreement, ...] = ()
 
     def _repr_html_(self) -> str:
         primary = self.outcomes[self.primary]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from penstock.analysis.agreement import agreements_of
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
 from penstock.analysis.contrasts import Weights
@@ -56,6 +57,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         "ended": ended,
         "is_exploratory": not study.hypotheses,
         "unblinded": tuple(str(each) for each in unblindings(store)),
+        "agreements": tuple(agreements_of(store, _people(study))),
     }
     if is_blind(store, study):
         return _blind(stated, samples, study)
@@ -88,6 +90,10 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         ),
         families=tuple(families),
     )
+
+
+def _people(study: Study) -> frozenset[str]:
+    return frozenset(name for name, each in study.evaluators.items() if each.labels is not None)
 
 
 def _blind(stated: Mapping[str, Any], samples: Mapping[str, Sample], study: Study) -> Analysis:

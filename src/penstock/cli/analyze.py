@@ -13,6 +13,7 @@ from penstock.cli.output import emit, errors_told, listed, say
 
 if TYPE_CHECKING:
     from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
+    from penstock.analysis.estimates import Interval
 
 __all__ = ["analyze"]
 
@@ -84,6 +85,10 @@ def _told(found: Analysis) -> Iterator[str]:
         yield "the best level of each setting (p over all pairs of levels in all settings)"
         yield from listed(_winners(primary))
 
+    if found.agreements:
+        yield "agreement of evaluators (runs, kappa, alpha, bias)"
+        yield from listed(_agreements(found))
+
     if found.is_exploratory and primary.contrasts:
         yield "differences (mean [95 % interval], p)"
         yield from listed(_differences(primary))
@@ -98,6 +103,29 @@ def _rows(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
         rows.append((each.name, told, between, f"{each.n_problems:,}", f"{each.n_runs:,}"))
 
     return rows
+
+
+def _agreements(found: Analysis) -> Sequence[tuple[str, ...]]:
+    return [
+        (
+            f"{each.first}, {each.other}",
+            f"{each.n_runs:,}",
+            *(
+                "-" if value is None else _with_interval(value, interval)
+                for value, interval in (
+                    (each.kappa, each.kappa_interval),
+                    (each.alpha, each.alpha_interval),
+                    (each.bias, each.bias_interval),
+                )
+            ),
+        )
+        for each in found.agreements
+    ]
+
+
+def _with_interval(value: float, interval: Interval | None) -> str:
+    between = "" if interval is None else f" [{interval.low:.3g}, {interval.high:.3g}]"
+    return f"{value:.3g}{between}"
 
 
 def _winners(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
