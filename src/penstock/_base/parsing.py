@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, TextIO
 
-__all__ = ["RowError", "csv_rows", "json_rows", "read_json"]
+__all__ = ["RowError", "csv_rows", "json_items", "json_rows", "read_json"]
 
 _MOST_CELL_CHARACTERS = 2**31 - 1
 """The csv module stops at 131,072 characters, which is shorter than many prompts."""
+
+
+_SEPARATOR = re.compile(r"sep=(.)\s*")
 
 
 class RowError(ValueError):
@@ -38,7 +43,14 @@ def csv_rows(file: TextIO, delimiter: str = ",") -> Iterator[tuple[int, dict[str
     """
     limit = csv.field_size_limit(_MOST_CELL_CHARACTERS)
     try:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        lines = iter(file)
+        first = next(lines, "")
+        if said := _SEPARATOR.fullmatch(first):  # as spreadsheet programs begin a file
+            delimiter, before = said[1], 1
+        else:
+            lines, before = chain([first] if first else [], lines), 0
+
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         columns = next(reader, [])
         while columns and not columns[-1].strip():
             columns.pop()
@@ -62,11 +74,11 @@ def csv_rows(file: TextIO, delimiter: str = ",") -> Iterator[tuple[int, dict[str
 
             if len(cells) != len(columns):
                 reason = f"{len(cells)} cells where the header names {len(columns)}"
-                raise RowError(reader.line_num, reason)
+                raise RowError(before + reader.line_num, reason)
 
-            yield reader.line_num, dict(zip(columns, cells, strict=True))
+            yield before + reader.line_num, dict(zip(columns, cells, strict=True))
     except csv.Error as error:
-        raise RowError(reader.line_num, f"not CSV: {error}") from error
+        raise RowError(before + reader.line_num, f"not CSV: {error}") from error
     finally:
         csv.field_size_limit(limit)  # it belongs to the whole process
 
@@ -92,6 +104,36 @@ def json_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
             raise RowError(line, "not a JSON object")
 
         yield line, row
+
+
+def json_items(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Read a file of one JSON array of objects, or of an object that holds one: number and item.
+
+    Raises:
+        RowError: it is not JSON, or holds something else.
+    """
+    try:
+        found = json.load(file, object_pairs_hook=_mapping, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        hint = "; several objects, a line each, are a .jsonl file" if "Extra" in error.msg else ""
+        raise RowError(error.lineno, f"not JSON: {error}{hint}") from error
+    except ValueError as error:
+        raise RowError(1, f"not JSON: {error}") from error
+    except RecursionError:
+        raise RowError(1, "nested too deep") from None
+
+    if isinstance(found, dict):
+        lists = [name for name, each in found.items() if isinstance(each, list) and each]
+        if len(lists) != 1:
+            raise RowError(1, f"not an array of objects, nor an object with one (has: {lists})")
+
+        found = found[lists[0]]
+
+    for number, item in enumerate(found if isinstance(found, list) else [found], start=1):
+        if not isinstance(item, dict):
+            raise RowError(1, f"item {number} is not a JSON object")
+
+        yield number, item
 
 
 def read_json(text: str) -> Any:

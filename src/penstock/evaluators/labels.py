@@ -11,7 +11,7 @@ from penstock.agents.context import RunContext
 from penstock.errors import BindingError
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import Evaluation
-from penstock.study.problem_files import read_rows
+from penstock.study.row_files import read_rows
 from penstock.study.scoring import LabelsOptions
 
 __all__ = ["LABELS_VERSION", "bind_labels"]
