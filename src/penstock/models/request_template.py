@@ -136,18 +136,20 @@ class RequestTemplate:
         }
 
     def _messages(self, scope: Mapping[str, Any]) -> tuple[ChatMessage, ...]:
-        prompt = self._field("prompt", scope)
         system = self._field("system", scope) if "system" in self._templates else None
+        messages = [
+            ChatMessage(role=each.role, content=self._field(f"messages.{place}.content", scope))
+            for place, each in enumerate(self.options.messages)
+        ] or [ChatMessage(role="user", content=self._field("prompt", scope))]
         if system is None:
-            return (ChatMessage(role="user", content=prompt),)
+            return tuple(messages)
 
         if self.options.system_as_user:
-            return (ChatMessage(role="user", content=f"{system}\n\n{prompt}"),)
+            first, *others = messages
+            merged = f"{system}\n\n{first.content}"
+            return (first.model_copy(update={"content": merged}), *others)
 
-        return (
-            ChatMessage(role="system", content=system),
-            ChatMessage(role="user", content=prompt),
-        )
+        return (ChatMessage(role="system", content=system), *messages)
 
     def _extra(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         filled: dict[str, Any] = self._filled(self.options.extra, "extra", scope)
@@ -180,7 +182,7 @@ class RequestTemplate:
     def _field(self, field: str, scope: Mapping[str, Any]) -> Any:
         template = self._templates[field]
         value = template.value(scope)
-        if field in {"model", "prompt"}:
+        if field in {"model", "prompt"} or field.startswith("messages."):
             return _text(field, value)
 
         if value is None:
@@ -199,11 +201,15 @@ def _sources(options: ChatOptions) -> Iterator[tuple[str, str]]:
     """Yield every text of what is asked that may be a template, and its path."""
     for field in (*_TEXTS, *_NUMBERS, *_COUNTS):
         source = getattr(options, field)
-        if isinstance(source, str):
+        is_asked = field != "prompt" or not options.messages
+        if isinstance(source, str) and is_asked:
             yield field, source
 
     for place, source in enumerate(options.stop):
         yield f"stop.{place}", source
+
+    for place, message in enumerate(options.messages):
+        yield f"messages.{place}.content", message.content
 
     for path, source in _texts(options.extra, "extra"):
         if "{{" in source or "{%" in source or "{#" in source:
@@ -223,7 +229,8 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _text(field: str, value: Any) -> str:
     if value is None or (field == "model" and not str(value).strip()):
-        raise PromptError("the model has no name" if field == "model" else "the prompt is null")
+        what = "prompt" if field == "prompt" else "message"
+        raise PromptError("the model has no name" if field == "model" else f"the {what} is null")
 
     return str(value).strip() if field == "model" else str(value)
 

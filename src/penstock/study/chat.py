@@ -7,12 +7,15 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from penstock._base.fact import Flag, JsonMapping, Name, Number, Text
+from penstock._base.fact import Declaration, Flag, JsonMapping, Name, Number, Text
 from penstock.study.model_options import OF_THE_ENDPOINT, ModelOptions
 from penstock.study.request_fields import is_template, refuse_templates, texts_in
 from penstock.study.scoring import compiled
 
 __all__ = ["ChatOptions", "JudgeOptions", "Model", "choices", "names_in", "spelled_out"]
+
+
+_BRIEF = "{{ problem.brief }}"
 
 
 class Model(ModelOptions):
@@ -39,6 +42,18 @@ class Model(ModelOptions):
         return self
 
 
+class MessageOptions(Declaration):
+    """One message of a conversation that an agent begins with.
+
+    Args:
+        role: Who speaks.
+        content: What is said; a template.
+    """
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Text
+
+
 class ChatOptions(ModelOptions):
     """A chat model that answers the problem of a run.
 
@@ -52,6 +67,9 @@ class ChatOptions(ModelOptions):
         system: The system prompt; a template.
         system_as_user: Whether the system prompt is put before the user's message instead.
         prompt: The user's message; a template.
+        messages: The conversation after the system prompt, in place of ``prompt``: examples to
+            follow, turns that were, and the beginning of the answer where the last one is the
+            assistant's.
         json_schema: A JSON schema that the answer must follow; the answer's fields are outputs.
         on_truncated: Whether an answer cut at ``max_tokens`` fails or is kept.
         on_refusal: Whether a run whose model declined fails, or its refusal is kept as the answer.
@@ -60,7 +78,8 @@ class ChatOptions(ModelOptions):
     model: Name
     system: Text | None = None
     system_as_user: Flag = False
-    prompt: Text = "{{ problem.brief }}"
+    prompt: Text = _BRIEF
+    messages: tuple[MessageOptions, ...] = ()
     json_schema: JsonMapping | None = None
     on_truncated: Literal["fail", "keep"] = "keep"
     on_refusal: Literal["fail", "keep"] = "fail"
@@ -72,6 +91,16 @@ class ChatOptions(ModelOptions):
             refuse_templates(text, "declare an agent for each schema")
 
         return schema
+
+    @model_validator(mode="after")
+    def _is_one_conversation(self) -> Self:
+        if self.messages and self.prompt != _BRIEF:
+            raise ValueError("prompt and messages are one; give the prompt as the last message")
+
+        if self.messages and self.system_as_user and self.messages[0].role != "user":
+            raise ValueError("system_as_user: the first of messages must be the user's")
+
+        return self
 
 
 Asked = TypeVar("Asked", bound=ChatOptions)

@@ -195,14 +195,15 @@ class ModelOptions(Declaration):
         fields = type(self).model_fields
         for name in _NEWER:
             is_simulators = name == "simulator" and self.provider == SIMULATED
-            if getattr(self, name) == fields[name].default and not is_simulators:
+            is_unsaid = name in fields and getattr(self, name) == fields[name].default
+            if is_unsaid and not is_simulators:
                 written.pop(name, None)
 
         return written
 
 
 _KEYS = ("api_key_env", "api_key_file", "api_key_command")
-_NEWER = ("provider", "provider_options", "simulator", "price", "limits")
+_NEWER = ("provider", "provider_options", "simulator", "price", "limits", "messages")
 _OF_HTTP = (
     "api_key_file",
     "api_key_command",
