@@ -381,3 +381,47 @@ def test_an_exploratory_hypothesis_has_no_verdict_and_no_family(tmp_path: Path) 
 
     assert [each.verdict for each in found.hypotheses] == ["supported", "exploratory"]
     assert [*found.families[0].p] == ["h1"]
+
+
+def test_texts_whose_order_is_declared_count_as_their_places(tmp_path: Path) -> None:
+    async def grades(ctx: Any) -> str:
+        at = int(ctx.problem.problem_id[1:])
+        better = at % 2 + (ctx.condition["tone"] == "polite")
+        ctx.record(score=("bad", "fair", "good")[better])
+        return "x"
+
+    ordered = SCORE.model_copy(update={"order": ("bad", "fair", "good")})
+
+    found = analysed(study_of(tmp_path, outcomes=(ordered,)), grades).outcomes["score"]
+
+    assert found.order == ("bad", "fair", "good")
+    assert found.contrasts["polite-plain"].difference == 1.0
+    assert [each.mean for each in found.conditions] == [0.5, 1.5]
+
+
+def test_what_runs_cost_and_took_stands_beside_what_they_came_to(tmp_path: Path) -> None:
+    async def costs(ctx: Any) -> str:
+        ctx.record(cost_usd=0.01 if ctx.condition["tone"] == "plain" else 0.03)
+        return await helped(ctx)
+
+    found = analysed(study_of(tmp_path), costs)
+
+    assert [each.mean for each in found.costs["cost_usd"]] == pytest.approx([0.01, 0.03])
+    assert all(each.interval is not None for each in found.costs["latency_s"])
+    assert {each.quantity for each in found.drift} <= {"score", "latency_s"}
+
+
+def test_an_analysis_is_the_same_at_any_concurrency_but_for_times(tmp_path: Path) -> None:
+    found = [
+        analysed(
+            study_of(
+                tmp_path / str(many),
+                hypotheses=(hypothesis(),),
+                run_budget=RunBudget(replicates=2, parallelism=many),
+            )
+        )
+        for many in (1, 16)
+    ]
+
+    one, many = (each.model_copy(update={"costs": {}, "drift": ()}) for each in found)
+    assert one.model_dump_json() == many.model_dump_json()

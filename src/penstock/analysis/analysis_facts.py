@@ -6,6 +6,7 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.agreement import Agreement
 from penstock.analysis.analysis_html import analysis_html
 from penstock.analysis.contrasts import Contrast
+from penstock.analysis.drift import Drift
 from penstock.analysis.effects import Dunnett, FactorTest
 from penstock.analysis.estimates import ConditionEstimate
 from penstock.analysis.missingness import Bounds, Flow
@@ -25,6 +26,7 @@ class OutcomeAnalysis(Fact):
         outcome: Its name.
         better: Which way is better, as declared.
         measured_in: What it is counted in, as declared.
+        order: Its texts from the least to the most, where they count as their places.
         unit: What is generalised over: ``problem``; ``replicate`` where there is one problem;
             ``replicate within problem`` where the analysis plan means these problems only.
         unit_note: A sentence about it, where it is not the problem.
@@ -48,6 +50,7 @@ class OutcomeAnalysis(Fact):
     outcome: str
     better: str | None = None
     measured_in: str = ""
+    order: tuple[str, ...] = ()
     unit: str
     unit_note: str | None = None
     conditions: tuple[ConditionEstimate, ...] = ()
@@ -81,6 +84,8 @@ class Analysis(Fact):
             declares hypotheses and runs are left: who looks and goes on rejects more true null
             hypotheses than the 5 % that are meant.
         is_exploratory: Whether nothing was declared, so that every effect is a suggestion.
+        costs: ``cost_usd`` and ``latency_s`` -> what a run cost and took under each condition.
+        drift: How far the primary outcome and the time of a run moved while the study ran.
         agreements: How far evaluators agree with each other, or with people's labels, over all
             conditions.
         unblinded: Who looked at what conditions came to while runs were left, each in a sentence.
@@ -96,6 +101,8 @@ class Analysis(Fact):
     is_blind: bool = False
     is_exploratory: bool = False
     unblinded: tuple[str, ...] = ()
+    costs: dict[str, tuple[ConditionEstimate, ...]] = EMPTY
+    drift: tuple[Drift, ...] = ()
     agreements: tuple[Agreement, ...] = ()
 
     def _repr_html_(self) -> str:

@@ -9,6 +9,7 @@ from penstock.analysis.agreement import agreements_of
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
 from penstock.analysis.contrasts import Weights
+from penstock.analysis.drift import drift_of
 from penstock.analysis.effects import aliases_of, factor_test, main_effects, with_control
 from penstock.analysis.estimates import estimate_condition
 from penstock.analysis.missingness import Bounds, bounds_of, flow_of, missing_by_condition
@@ -27,6 +28,7 @@ from penstock.analysis.verdicts import Family, HypothesisResult, judge
 from penstock.analysis.winners import Winner, winners_of
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
+from penstock.study.hypotheses import Outcome
 from penstock.study.model import Study
 
 __all__ = ["analyze"]
@@ -65,18 +67,13 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
     questions = [question_of(hypothesis, samples) for hypothesis in study.hypotheses]
     families = families_of(study, questions, samples)
     family_of = {name: family for family in families for name in family.p}
+    asked = {name: [each for each in questions if each.outcome == name] for name in samples}
     return Analysis(
         **stated,
+        **_while_it_ran(readings, outcomes[0].name, samples),
         outcomes={
-            name: _of_outcome(
-                name,
-                sample,
-                study,
-                [each for each in questions if each.outcome == name],
-                family_of,
-                with_models=with_models,
-            )
-            for name, sample in samples.items()
+            name: _of_outcome(name, each, study, asked[name], family_of, with_models=with_models)
+            for name, each in samples.items()
         },
         hypotheses=tuple(
             judge(
@@ -90,6 +87,27 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         ),
         families=tuple(families),
     )
+
+
+def _while_it_ran(
+    readings: Readings, primary: str, samples: Mapping[str, Sample]
+) -> dict[str, Any]:
+    """Return what runs cost and took, and what moved while they were made."""
+    used = {name: readings.sample(_of_runs(name)) for name in ("cost_usd", "latency_s")}
+    moving = {"latency_s": used["latency_s"], primary: samples[primary]}
+    return {
+        "costs": {
+            name: tuple(
+                estimate_condition(sample, arm, is_binary=False) for arm in range(len(sample.arms))
+            )
+            for name, sample in used.items()
+        },
+        "drift": tuple(each for name, of in moving.items() for each in drift_of(of, name)),
+    }
+
+
+def _of_runs(column: str) -> Outcome:
+    return Outcome(name=column, source_table="runs", column=column, aggregation="mean")
 
 
 def _people(study: Study) -> frozenset[str]:
@@ -149,6 +167,7 @@ def _of_outcome(
         measured_in=declared.unit,
         unit=sample.unit,
         unit_note=_unit_note(sample),
+        order=declared.order,
         conditions=tuple(
             estimate_condition(sample, arm, is_binary=sample.is_binary)
             for arm in range(len(sample.arms))

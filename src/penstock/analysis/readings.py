@@ -80,9 +80,13 @@ class Readings:
         return max((row["ended_at"] for row in self._rows), default=None)
 
     def _valued(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
+        places = {text: float(place) for place, text in enumerate(outcome.order)}
         for row in self._rows:
             is_scored = row["status"] == "success"
             value = _number(self._read(row, outcome)) if is_scored else None
+            if places and isinstance(value, str):
+                value = places.get(value)
+
             yield {**row, "value": value, "error": row["error_kind"]}
 
     def _read(self, row: Mapping[str, Any], outcome: Outcome) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["WITHIN_PROBLEMS", "Arm", "Floats", "Run", "Sample", "Weights", "arrange"]
+__all__ = ["AGENT", "WITHIN_PROBLEMS", "Arm", "Floats", "Run", "Sample", "Weights", "arrange"]
 
 Floats = npt.NDArray[np.float64]
 

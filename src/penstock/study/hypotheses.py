@@ -95,6 +95,8 @@ class Outcome(Declaration):
         better: Which way is better, ``higher`` or ``lower``: what counts as worse in a comparison
             of studies, and what a failed run counts as at worst. None where neither is.
         unit: What its numbers are counted in, such as ``points`` or ``s``; empty where in nothing.
+        order: Of an outcome that is a text, its texts from the least to the most: each counts as
+            its place, from 0. Empty where texts have no order.
     """
 
     name: Name
@@ -108,6 +110,15 @@ class Outcome(Declaration):
     description: Text = ""
     better: Literal["higher", "lower"] | None = None
     unit: Text = ""
+    order: tuple[Text, ...] = ()
+
+    @field_validator("order")
+    @classmethod
+    def _names_each_text_once(cls, order: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(order)) < len(order):
+            raise ValueError("Outcome.order names a text twice.")
+
+        return order
 
 
 class Hypothesis(Declaration):

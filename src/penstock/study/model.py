@@ -248,7 +248,7 @@ class Study(Declaration):
 
 _UNSAID: dict[str, dict[str, Any]] = {
     "analysis_plans": {"generalize_to": "population", "expected_variance": None},
-    "outcomes": {"better": None, "unit": ""},
+    "outcomes": {"better": None, "unit": "", "order": ()},
 }
 """Fields that older readers know nothing of: written where they say something."""
 
