@@ -6,8 +6,9 @@ The extra ``penstock[models]`` installs what they need.
     model_errors       why there is no answer, as one tree
     prompts            templates; request_template: a declared request, filled in for a run
     requests           of the models that an agent or judge may ask; asking: with who sends them
-    chat_agent         a declared model as an agent; run_model: one in the hands of an agent in
-                       Python (in_hand: what it can do); declared: all of a study's
+    chat_agent         a declared model as an agent (tool_agent: with tools); declared: all of a
+                       study's
+    run_model          a model in the hands of an agent in Python; in_hand: what it can do
     calls              one call: given again, from the cache, or sent; sender: budget, gate,
                        accounts; cache: answers for all; kept_calls: every call, durable
     conversing         a conversation with tools, to its end; tools: functions that are such

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from penstock._base.json import decode
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
-from penstock.models.asking import Asking
-from penstock.models.chat_model import Completion
+from penstock.models.asking import Asked, Asking
+from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.digests import digest_of
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import (
@@ -24,7 +24,14 @@ from penstock.planning.plan import RunSpec
 from penstock.study.conditions import Condition
 from penstock.study.problem import Problem
 
-__all__ = ["ChatAgent", "checked"]
+__all__ = ["Answer", "ChatAgent", "checked", "describe"]
+
+
+class Answer(NamedTuple):
+    """The answer of a chat agent: the last that its model said, and what it is of the run."""
+
+    completion: Completion
+    outputs: dict[str, Any]
 
 
 class ChatAgent:
@@ -69,17 +76,15 @@ class ChatAgent:
             BudgetExhaustedError: the study's budget does not allow the call.
         """
         scope = scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt)
-        template, caller = self._asking.of(scope)
+        template, caller = asked = self._asking.of(scope)
         ctx.provenance.update(agent_kind="chat", model_provider=caller.provider)
         request = template.fill_in(scope, ctx.seed)
         ctx.provenance["model_name"] = request.model
         try:
-            completion = await caller.complete(ctx, request, "0")
-            _describe(ctx, completion)
-            fields = checked(template, completion)
+            completion, outputs = await self._answer(ctx, asked, request)
         except ModelError as error:
             if error.completion is not None:
-                _describe(ctx, error.completion)
+                describe(ctx, error.completion)
                 ctx.provenance.update(_written(error.completion))
 
             if error.http_status is not None:
@@ -104,7 +109,18 @@ class ChatAgent:
         if completion.first_token_s is not None:
             ctx.record(first_token_s=completion.first_token_s)
 
-        return AgentResult(outputs={**fields, "text": completion.text, **_outputs(completion)})
+        return AgentResult(outputs={**outputs, **_outputs(completion)})
+
+    async def _answer(self, ctx: RunContext, asked: Asked, request: CompletionRequest) -> Answer:
+        """Return the answer to a request.
+
+        Raises:
+            ModelError: there is none.
+        """
+        completion = await asked.caller.complete(ctx, request, "0")
+        describe(ctx, completion)
+        fields = checked(asked.template, completion)
+        return Answer(completion, {**fields, "text": completion.text})
 
 
 def checked(template: RequestTemplate, completion: Completion) -> dict[str, Any]:
@@ -167,7 +183,7 @@ def _written(completion: Completion) -> dict[str, str]:
     return {name: text for name, text in said.items() if text}
 
 
-def _describe(ctx: RunContext, completion: Completion) -> None:
+def describe(ctx: RunContext, completion: Completion) -> None:
     """Record who answered; what the provider did not say is left out."""
     ending = ending_of(completion.finish_reason)
     told = {

@@ -7,7 +7,7 @@ a budget that cannot be kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,6 +25,8 @@ from penstock.models.prompts import PromptError, scope_of
 from penstock.models.requests import Requests
 from penstock.models.run_model import RunModel
 from penstock.models.session import Session
+from penstock.models.tool_agent import ToolAgent
+from penstock.models.tools import tools_of
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
 from penstock.study.conditions import Condition
@@ -64,13 +66,25 @@ class DeclaredModels:
         self._declared: list[_Declared] = []
         self._keyless: list[str] = []
 
-    def agent(self, name: str, options: ChatOptions) -> ChatAgent:
+    def agent(
+        self, name: str, options: ChatOptions, tools: Sequence[Callable[..., Any]] = ()
+    ) -> ChatAgent:
         """Make a chat agent.
+
+        Args:
+            name: The agent's name.
+            options: What the study declares.
+            tools: The functions that its model may call.
 
         Raises:
             ValidationError: it cannot be called as declared.
+            BindingError: a function cannot be a tool.
         """
-        return ChatAgent(self.declare(f"agent {name!r}", options, agent_id=name))
+        asking = self.declare(f"agent {name!r}", options, agent_id=name)
+        if tools:
+            return ToolAgent(asking, tools_of(tools), options.max_turns)
+
+        return ChatAgent(asking)
 
     def in_hand(self, name: str) -> Callable[[RunContext], RunModel]:
         """Make what gives a run the model that the study declares by a name.

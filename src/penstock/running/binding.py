@@ -29,7 +29,7 @@ from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.deadline import Deadline
 from penstock.running.lookup import find_agent, find_problem, find_subscriber, load_named
 from penstock.running.outcomes import outcome_errors
-from penstock.study.chat import JudgeOptions
+from penstock.study.chat import ChatOptions, JudgeOptions
 from penstock.study.declarations import declared_chats
 from penstock.study.fingerprints import code_fingerprint
 from penstock.study.model import Study
@@ -218,9 +218,20 @@ def _bind_agents(
 
     found = _gather((name for name in names if name not in chats), bind_code, errors)
     if models is not None:  # else why they cannot be bound is told already
-        found |= _gather(chats, lambda name: models.agent(name, chats[name]), errors)
+        tools = _gather(chats, lambda name: _tools(study, name, chats[name]), errors)
+        sources |= {
+            name: "+".join(code_fingerprint(each, study.base_dir) for each in functions)
+            for name, functions in tools.items()
+            if functions
+        }
+        found |= _gather(tools, lambda name: models.agent(name, chats[name], tools[name]), errors)
 
     return found
+
+
+def _tools(study: Study, name: str, options: ChatOptions) -> tuple[Any, ...]:
+    """Load the functions that the model of a chat agent may call."""
+    return tuple(load_named(study, "a tool of agent", name, each) for each in options.tools)
 
 
 def _bind_evaluators(

@@ -7,8 +7,17 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from penstock._base.fact import Declaration, Flag, JsonMapping, Name, Number, Text
+from penstock._base.fact import (
+    Declaration,
+    Flag,
+    JsonMapping,
+    Name,
+    Number,
+    PositiveWhole,
+    Text,
+)
 from penstock.study.model_options import OF_THE_ENDPOINT, ModelOptions
+from penstock.study.references import is_reference
 from penstock.study.request_fields import is_template, refuse_templates, texts_in
 from penstock.study.scoring import compiled
 
@@ -70,6 +79,8 @@ class ChatOptions(ModelOptions):
         messages: The conversation after the system prompt, in place of ``prompt``: examples to
             follow, turns that were, and the beginning of the answer where the last one is the
             assistant's.
+        tools: Functions that the model may call, each as ``module:attr`` or ``file.py:attr``.
+        max_turns: How often a model that calls tools is asked at most in a run.
         json_schema: A JSON schema that the answer must follow; the answer's fields are outputs.
         on_truncated: Whether an answer cut at ``max_tokens`` fails or is kept.
         on_refusal: Whether a run whose model declined fails, or its refusal is kept as the answer.
@@ -80,9 +91,20 @@ class ChatOptions(ModelOptions):
     system_as_user: Flag = False
     prompt: Text = _BRIEF
     messages: tuple[MessageOptions, ...] = ()
+    tools: tuple[Name, ...] = ()
+    max_turns: PositiveWhole = 8
     json_schema: JsonMapping | None = None
     on_truncated: Literal["fail", "keep"] = "keep"
     on_refusal: Literal["fail", "keep"] = "fail"
+
+    @field_validator("tools")
+    @classmethod
+    def _are_references(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
+        for tool in tools:
+            if not is_reference(tool):
+                raise ValueError(f"{tool!r} is not a reference; write `file.py:name`")
+
+        return tools
 
     @field_validator("json_schema")
     @classmethod
@@ -205,6 +227,9 @@ class JudgeOptions(ChatOptions):
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
+        if self.tools:
+            raise ValueError("tools: a judge calls none; let an evaluator in Python do it")
+
         if self.pattern is not None and self.field is not None:
             raise ValueError("say `field` or `pattern`, not both")
 

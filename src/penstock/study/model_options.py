@@ -203,7 +203,16 @@ class ModelOptions(Declaration):
 
 
 _KEYS = ("api_key_env", "api_key_file", "api_key_command")
-_NEWER = ("provider", "provider_options", "simulator", "price", "limits", "messages")
+_NEWER = (
+    "provider",
+    "provider_options",
+    "simulator",
+    "price",
+    "limits",
+    "messages",
+    "tools",
+    "max_turns",
+)
 _OF_HTTP = (
     "api_key_file",
     "api_key_command",
