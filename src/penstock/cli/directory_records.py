@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from penstock._base.fact import Fact
@@ -74,6 +75,7 @@ class Standing(Record):
         sessions: How often the study was launched.
         state: `running`, `killed`, or how the last session ended.
         lost_calls: Calls that may have been paid for and have no result.
+        not_scored: Evaluator -> how many answers it has not scored; `rescore` has it do so.
         last_session: The last launch: see below.
         failures: Why runs failed, the most frequent reason first.
         held_log_bytes: The size of `study.sqlite-wal` where a program that stays in a transaction
@@ -103,6 +105,7 @@ class Standing(Record):
     sessions: int
     state: str
     lost_calls: int
+    not_scored: Mapping[str, int]
     last_session: Session
     failures: tuple[Failure, ...]
     held_log_bytes: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TextIO
@@ -16,6 +17,7 @@ from penstock.cli.output import counted, emit, errors_told, failure_rows, listed
 from penstock.cli.records import NUMBERS, Done, Launched
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import Target, find_target
+from penstock.errors import StoreError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.planning.selection import Selection, choose
@@ -25,6 +27,7 @@ from penstock.running.interrupts import run_interruptibly
 from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
 from penstock.store.refused import refused_in_last_session
+from penstock.store.score_accounts import rule_changes
 from penstock.summary import StudySummary
 
 if TYPE_CHECKING:
@@ -220,6 +223,9 @@ class _Session:
             f"runs: {_counts(summary)}",
             f"results: {self._runner.output_dir}",
         )
+        with suppress(StoreError), StoreReader(self._runner.output_dir) as store:
+            say(*map(str, rule_changes(store)))
+
         if concluded is not None:
             say(*concluded.finding)
             say(*([f"report: {concluded.report}"] if concluded.report else []))

@@ -8,6 +8,7 @@ from penstock.cli.directory_records import Session, Standing
 from penstock.cli.records import NUMBERS
 from penstock.store.ledger import failures, read_ledger
 from penstock.store.reader import StoreReader
+from penstock.store.score_accounts import lacking_scores
 from penstock.store.write_ahead_log import held_log_bytes
 
 __all__ = ["standing"]
@@ -25,6 +26,7 @@ def standing(store: StoreReader) -> Standing:
         state=ledger.state,
         last_session=Session(**{name: last[name] for name in Session.model_fields}),
         failures=failures(store),
+        not_scored=lacking_scores(store),
         held_log_bytes=held_log_bytes(store.directory / "study.sqlite"),
         output_dir=str(Path(store.directory).absolute()),
     )

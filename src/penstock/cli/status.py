@@ -102,6 +102,10 @@ def _tell(found: Standing) -> None:
     if found.lost_calls:
         say(f"{counted(found.lost_calls, 'call')} may have been paid for without a result")
 
+    if found.not_scored:
+        by = ", ".join(f"{count:,} by {name!r}" for name, count in found.not_scored.items())
+        say(f"answers that are not scored: {by}; `penstock run --rescore` has them scored")
+
     if found.held_log_bytes:
         say(
             f"study.sqlite-wal has {found.held_log_bytes / 1e6:,.0f} MB and grows: another program "

@@ -20,7 +20,7 @@ from penstock.planning.plan import Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
 from penstock.study.model import Study
 
-__all__ = ["Forecast", "PlannedCall", "forecasts", "planned_calls"]
+__all__ = ["Forecast", "PlannedCall", "forecasts", "judging_cost_usd", "planned_calls"]
 
 _MOST_SAMPLES = 1000
 _Sample = tuple[RequestTemplate, CompletionRequest, int]
@@ -126,6 +126,24 @@ def forecasts(
             found.append(_forecast(plan, requests, endpoints, unscored, is_judge=True))
 
     return found
+
+
+def judging_cost_usd(plan: Plan, name: str, judge: ChatOptions) -> float | None:
+    """Return what one answer may cost a judge, by its prompts and, where bounded, longest replies.
+
+    Args:
+        plan: The plan whose answers it scores.
+        name: The evaluator's name.
+        judge: What is declared of it.
+
+    Raises:
+        ValidationError: a template cannot be read, or an address is not known.
+    """
+    requests = _requests_of(plan.study, f"evaluator {name!r}", judge)
+    positions = _positions(plan, None, ())
+    found = _forecast(plan, requests, StudyEndpoints(plan.study), positions, is_judge=True)
+    cost_usd = found.low_usd if found.high_usd is None else found.high_usd
+    return None if cost_usd is None or not found.calls else cost_usd / found.calls
 
 
 def _requests_of(study: Study, who: str, options: ChatOptions) -> Requests:

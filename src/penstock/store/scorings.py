@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -31,7 +31,8 @@ class HeldBack(NamedTuple):
     evaluator: str
     answers: int
     cost_usd: float | None
-    """What it would cost by what its scores have cost; None where it has given none."""
+    """What an answer would cost: by what its scores have cost, or else by its prompts; None where
+    nobody knows."""
 
 
 @dataclass(slots=True)
@@ -101,6 +102,7 @@ def find_scorings(
     *,
     rescore: bool,
     moved: Mapping[int, int | None] | None = None,
+    forecast: Callable[[str], float | None] = lambda _: None,
 ) -> Scorings:
     """Find the scorings that count now, and what kept answers lack; nothing is written.
 
@@ -112,6 +114,7 @@ def find_scorings(
             anything that may, all are scored again.
         moved: Where the plan is another than that of the session before: attempt -> its position
             in it, where it has another.
+        forecast: Says what an answer would cost an evaluator that has scored none.
     """
     known = _known(connection)
     keeps_versions = moved is None and _done(connection) == planned
@@ -139,7 +142,8 @@ def find_scorings(
         each.is_ordered = each.rule.evaluator_id in ordered
 
     held = [name for name in lacking if may_cost[name] and name not in ordered]
-    found.held = tuple(HeldBack(name, lacking[name], _price(connection, name)) for name in held)
+    prices = {name: _price(connection, name) or forecast(name) for name in held}
+    found.held = tuple(HeldBack(name, lacking[name], prices[name]) for name in held)
     found.touched = {
         position: number
         for position, number in found.touched.items()
