@@ -48,7 +48,7 @@ async def test_after_a_pause_the_time_is_over_soon(stop: Stop) -> None:
     with TimeLimit(600) as limit:
         stop(3600)
         await anyio.sleep(0.01)
-        assert 4 < limit.deadline - anyio.current_time() <= 5
+        assert 0 < limit.deadline - anyio.current_time() <= 5
         stop(5.1)
         await anyio.sleep_forever()
 
