@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
 import penstock as ps
@@ -103,6 +105,31 @@ def test_the_third_signal_and_the_second_sigterm_leave_a_loop_that_stands_still(
 
     assert runner.told[0] == "save"  # before the event loop has done anything
     assert len(said) == len(signals) - 1
+
+
+@pytest.mark.field("studies-B1")
+def test_code_that_lets_no_handler_run_is_left_by_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_CATCH_UP_S", 0.0)
+    left, told = threading.Event(), list[str]()
+
+    class InC(FakeRunner):
+        async def run(self) -> None:
+            pipe = signal.set_wakeup_fd(-1)
+            signal.set_wakeup_fd(pipe)
+            os.write(pipe, bytes(self.signals))  # as the system does; no handler is called
+            assert await anyio.to_thread.run_sync(left.wait, 30)
+
+    def leave_from_thread(said: str) -> None:
+        told.append(f"{said} in {threading.current_thread().name}")
+        left.set()
+
+    runner = InC(INT, HUP, INT)
+    anyio.run(partial(run_interruptibly, runner, lambda _: None, leave_from_thread))
+
+    (said,) = told
+    assert said.startswith("SIGINT: left at once; what had ended is saved")
+    assert said.endswith("in penstock-signals")
+    assert runner.told == ["save"]
 
 
 def test_a_sigterm_that_comes_twice_at_once_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,23 +2,24 @@
 
 Signals are received by plain handlers, which Python calls between two steps of whatever the main
 thread does. So they are heard also where an agent blocks the event loop, which then can do nothing
-about them; who leaves such a loop does so from within the handler.
+about them; who leaves such a loop does so from within the handler. Where the main thread takes no
+step at all, a thread that hears signals too leaves in its place.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from math import inf
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 from typing import Any, Protocol
 
 from penstock._base.loop import call_soon_from_threads, leave_tasks_behind
 from penstock.running.garbage import relaxed_gc
+from penstock.running.signal_watch import heard_in_thread
 
 __all__ = ["Interruptible", "run_interruptibly"]
 
@@ -33,6 +34,10 @@ _LAST_SIGTERM = 2
 
 _SAME_S = 0.5
 """A SIGTERM so soon after another is the same: `timeout` sends it to a process and to its group."""
+
+
+_CATCH_UP_S = 1.0
+"""How long the main thread may take to call a handler, before a thread leaves in its place."""
 
 
 class Interruptible(Protocol):
@@ -88,6 +93,32 @@ async def run_interruptibly(
         await leave_tasks_behind(_PATIENCE_S)
 
 
+class _Count:
+    """Counts signals, and says when nobody is to be waited for any more."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._sigterms = 0
+        self._terminated_at = -inf
+
+    @property
+    def is_last(self) -> bool:
+        return self.total >= _LAST or self._sigterms >= _LAST_SIGTERM
+
+    def add(self, received: signal.Signals) -> bool:
+        """Count a signal, unless it is the same as the one before; return whether it counts."""
+        if received is signal.SIGTERM:
+            now = monotonic()
+            if now - self._terminated_at < _SAME_S:
+                return False
+
+            self._terminated_at = now
+            self._sigterms += 1
+
+        self.total += 1
+        return True
+
+
 class _Interrupts:
     """The signals that a study has received, and what each of them does."""
 
@@ -97,15 +128,18 @@ class _Interrupts:
         on_interrupt: Callable[[str], None],
         leave: Callable[[str], None] | None,
     ) -> None:
-        self.count = 0
+        self._received, self._heard = _Count(), _Count()
         self._runner = runner
         self._on_interrupt = on_interrupt
         self._leave = leave
         self._call_soon = call_soon_from_threads()
-        self._received: Counter[int] = Counter()
-        self._terminated_at = -inf
         self._is_saving = False
         self._before: dict[signal.Signals, Any] = {}
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self._received.total
 
     @contextmanager
     def received(self) -> Iterator[None]:
@@ -114,7 +148,9 @@ class _Interrupts:
             self._before[each] = signal.signal(each, self._receive)
 
         try:
-            yield
+            with nullcontext() if self._leave is None else heard_in_thread(self._hear):
+                yield
+
         finally:
             self._give_back()
 
@@ -124,16 +160,10 @@ class _Interrupts:
 
     def _receive(self, number: int, _: FrameType | None) -> None:
         received = signal.Signals(number)
-        if received is signal.SIGTERM:
-            now = monotonic()
-            if now - self._terminated_at < _SAME_S:
-                return
+        if not self._received.add(received):
+            return
 
-            self._terminated_at = now
-
-        self.count += 1
-        self._received[received] += 1
-        if self.count >= _LAST or self._received[signal.SIGTERM] >= _LAST_SIGTERM:
+        if self._received.is_last:
             self._leave_at_once(received)
         elif self.count == 1:
             more = "leaves at once" if received is signal.SIGTERM else "cancels them"
@@ -144,6 +174,16 @@ class _Interrupts:
                 f"{received.name}: runs in flight are cancelled; once more leaves at once"
             )
             self._call_soon(self._runner.cancel, f"interrupted by {received.name}")
+
+    def _hear(self, number: int) -> None:
+        """Leave in the place of a handler that is not called; in a thread."""
+        received = next((each for each in self._before if each == number), None)
+        if received is None or not self._heard.add(received) or not self._heard.is_last:
+            return
+
+        sleep(_CATCH_UP_S)
+        if not self._received.is_last:
+            self._leave_at_once(received)
 
     def _leave_at_once(self, received: signal.Signals) -> None:
         said = f"{received.name}: left at once; {self._save()}, and running it again goes on"
