@@ -232,6 +232,21 @@ async def test_an_answer_of_an_unknown_ending_is_kept_flagged_counted_and_not_ca
 
 
 @pytest.mark.field("models-F3")
+async def test_how_often_an_answer_ended_in_an_unknown_word_is_told_at_the_end(
+    tmp_path: Path,
+) -> None:
+    async with http_server(answers(said("4", finish_reason="gone fishing"))) as url:
+        with structlog.testing.capture_logs() as logs:
+            await run(chat_study(tmp_path, chat(url), **many(3)))
+
+    told = [each for each in logs if each["event"] == "model.unknown_ending"]
+    assert [(each["finish_reason"], each.get("times")) for each in told] == [
+        ("gone fishing", None),
+        ("gone fishing", 3),
+    ]
+
+
+@pytest.mark.field("models-F3")
 @pytest.mark.parametrize("word", ["abort", "error", "insufficient_system_resource"])
 async def test_a_broken_answer_fails_is_paid_and_is_not_cached(word: str, tmp_path: Path) -> None:
     async with http_server(answers(said("The answer is, aft", finish_reason=word))) as url:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -55,7 +56,7 @@ class StudyEndpoints:
         self._spending = Spending(study.budget)
         self._out_of_budget: Callable[[str], None] = lambda _: None
         self._gates: dict[Account, Gate] = {}
-        self._told: set[tuple[str, ...]] = set()
+        self._told: Counter[tuple[str, str, str, tuple[tuple[str, Any], ...]]] = Counter()
 
     def gate(self, client: EndpointClient) -> Gate:
         """Return the gate of a client's account."""
@@ -97,12 +98,21 @@ class StudyEndpoints:
             )
 
     def tell_once(self, event: str, base_url: str, model: str, **said: Any) -> None:
-        """Log a warning about a model, the first time that it is said in a session."""
-        told = (event, base_url, model, *map(str, said.values()))
-        if told not in self._told:
-            self._told.add(told)
+        """Log a warning about a model, the first time that it is said in a session.
+
+        How often an answer ended in an unknown word is logged at the end too.
+        """
+        told = (event, base_url, model, tuple(said.items()))
+        self._told[told] += 1
+        if self._told[told] == 1:
             log = structlog.get_logger("penstock.models")
             log.warning(event, model=model, endpoint=base_url, **said, what_to_do=_ADVICE[event])
+
+    def _tell_counts(self) -> None:
+        log = structlog.get_logger("penstock.models")
+        for (event, base_url, model, said), times in self._told.items():
+            if event == "model.unknown_ending" and times > 1:
+                log.warning(event, model=model, endpoint=base_url, **dict(said), times=times)
 
     @asynccontextmanager
     async def open(self, session: Session) -> AsyncIterator[None]:
@@ -137,7 +147,10 @@ class StudyEndpoints:
                     gate = shared.gate(each.account, each.limits, partial(Gate, room=room), tell)
                     self._gates[each.account] = stack.enter_context(gate)
 
-            yield
+            try:
+                yield
+            finally:
+                self._tell_counts()
 
     def _follow(self, settings: Settings) -> None:
         self.refused_for_s = settings.execution.refused_for_s
