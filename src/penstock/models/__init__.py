@@ -12,6 +12,7 @@ The extra ``penstock[models]`` installs what they need.
     calls              one call: given again, from the cache, or sent; sender: budget, gate,
                        accounts; cache: answers for all; kept_calls: every call, durable
     conversing         a conversation with tools, to its end; tools: functions that are such
+    sdk_transport      SDKs behind the gate; wire: what they ask and are answered
     endpoints          what a study's models share; clients: how they are asked; keys: where keys
                        come from; simulated: a provider within the session
     gate/              who may call next, how fast, for how much money

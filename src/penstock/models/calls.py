@@ -37,6 +37,7 @@ class Caller:
         evaluator_id: str = "",
     ) -> None:
         self.provider = client.provider
+        self.base_url = client.account.base_url
         self._endpoints = endpoints
         self.place = client.place
         self._origin = CallOrigin(client.account.base_url, model_name, evaluator_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypedDict, Unpack
+from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from penstock.models.chat_model import ChatMessage, Completion
 from penstock.models.conversation import Conversation
@@ -53,6 +53,9 @@ class ModelInHand(Protocol):
 
     name: str
     """The name that the study gives it."""
+
+    base_url: str
+    """The address that an SDK is told which asks through `transport`."""
 
     async def chat(self, messages: Messages, **options: Unpack[ChatFields]) -> Completion:
         """Ask once, and return what the model answered.
@@ -107,5 +110,18 @@ class ModelInHand(Protocol):
                 declined.
             penstock.StopStudy: see `chat`.
             penstock.errors.BindingError: a function cannot be a tool.
+        """
+        ...
+
+    def transport(self, library: Literal["httpx2", "httpx"] = "httpx2") -> Any:
+        """Return a transport for the HTTP client of an SDK, whose calls are then calls of the run.
+
+        ``AsyncOpenAI(base_url=model.base_url, api_key="-", http_client=httpx2.AsyncClient(
+        transport=model.transport()))`` asks through the study's gate, budget and cache, as `chat`
+        does, and with the study's key. Chat completions are answered, streamed or not; any other
+        path or host is refused, and never sent. The SDK is told to make no retries of its own.
+
+        Args:
+            library: The library that the SDK's client is of.
         """
         ...

@@ -21,6 +21,7 @@ from penstock.models.in_hand import ChatFields, Messages
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.model_errors import MalformedResponseError
 from penstock.models.prompts import scope_of
+from penstock.models.sdk_transport import Library, sdk_transport
 from penstock.models.tools import tools_of
 from penstock.study.identity import stable_json_dumps
 
@@ -40,6 +41,7 @@ class RunModel:
         self.name = name
         self._ctx = ctx
         self._template, self._caller = asking.of({})
+        self.base_url = _address(self._caller.base_url)
         scope = scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt)
         self._declared = self._template.fields(scope, ctx.seed)
 
@@ -49,10 +51,7 @@ class RunModel:
     async def chat(self, messages: Messages, **options: Unpack[ChatFields]) -> Completion:
         """Ask once: see `ModelInHand.chat`."""
         request = self._request(messages, options)
-        provenance = self._ctx.provenance
-        provenance.setdefault("model_name", request.model)
-        provenance.setdefault("model_provider", self._caller.provider)
-        completion = await self._caller.complete(self._ctx, request)
+        completion = await self._asked(request)
         if request.json_schema is None or (completion.tool_calls and not completion.text):
             return completion
 
@@ -79,6 +78,17 @@ class RunModel:
 
         return await converse(self._ctx, ask, tuple(_messages(messages)), tools, max_turns)
 
+    def transport(self, library: Library = "httpx2") -> Any:
+        """Return a transport for an SDK's HTTP client: see `ModelInHand.transport`."""
+        names = (self.name, self._declared["model"])
+        return sdk_transport(library, self.base_url, names, self._declared, self._asked)
+
+    async def _asked(self, request: CompletionRequest) -> Completion:
+        provenance = self._ctx.provenance
+        provenance.setdefault("model_name", request.model)
+        provenance.setdefault("model_provider", self._caller.provider)
+        return await self._caller.complete(self._ctx, request)
+
     def _request(self, messages: Messages, options: Mapping[str, Any]) -> CompletionRequest:
         if unknown := [name for name in options if name not in _FIELDS]:
             raise TypeError("; ".join(map(_unknown, unknown)))
@@ -101,6 +111,11 @@ class RunModel:
             raise TypeError(
                 f"model {self.name!r} cannot be asked so: {in_one_sentence(error)}"
             ) from None
+
+
+def _address(base_url: str) -> str:
+    """Return what an SDK is told as the address: a provider in the session has none of its own."""
+    return base_url if "://" in base_url else f"http://{base_url}/v1"
 
 
 _FIELDS = frozenset(ChatFields.__annotations__)
