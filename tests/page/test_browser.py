@@ -158,3 +158,28 @@ def test_it_prints_the_whole_verdict_on_paper(opened: Opened, tmp_path: Path) ->
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == (
         "rgb(255, 255, 255)"
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "begin"),
+    [
+        ("CSV", "Condition,Right,95 % interval,n"),
+        ("LaTeX", "\\begin{tabular}{lrrrrr}\nCondition & Right & 95 \\% interval"),
+        ("Markdown", "| Condition | Right | 95 % interval |"),
+    ],
+)
+def test_a_table_is_copied_for_papers_and_spreadsheets(
+    opened: Opened, form: str, begin: str
+) -> None:
+    page = opened.page
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', {value: {writeText: async (text) => {"
+        "window.copied = text}}})"
+    )
+
+    page.locator("#forest + .copy button", has_text=form).click()
+    page.wait_for_function("window.copied")
+
+    assert page.evaluate("window.copied").startswith(begin)
+    assert "polite" in page.evaluate("window.copied")
+    assert opened.said == []

@@ -43,7 +43,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         store: The study's store.
         study: The study; its outcomes, hypotheses and analysis plans say what is asked.
         with_models: Whether regressions, mixed models and estimating equations are fitted beside
-            the paired tests; no verdict depends on them.
+            the paired tests, and costs, times and drift are told; no verdict depends on them.
 
     Raises:
         ValidationError: the extra ``penstock[analysis]`` is not installed.
@@ -70,7 +70,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
     asked = {name: [each for each in questions if each.outcome == name] for name in samples}
     return Analysis(
         **stated,
-        **_while_it_ran(readings, outcomes[0].name, samples),
+        **(_while_it_ran(readings, outcomes[0].name, samples) if with_models else {}),
         outcomes={
             name: _of_outcome(name, each, study, asked[name], family_of, with_models=with_models)
             for name, each in samples.items()

@@ -67,6 +67,39 @@ forest?.querySelectorAll("[data-sort]").forEach((button) => button.addEventListe
   if (values) views.forest.data("rows", rows.map((row, at) => ({ ...values[row.dataset.row], row: at + 0.5 }))).runAsync();
 }));
 
+// Every table can be copied for a spreadsheet, a paper, a page.
+const escapes = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" };
+const quoted = (text) => {
+  const safe = /^[=@]/.test(text) ? `'${text}` : text;
+  return /[",\n]/.test(safe) ? `"${safe.replace(/"/g, '""')}"` : safe;
+};
+const formats = {
+  CSV: (rows) => rows.map((row) => row.map(quoted).join(",")).join("\n"),
+  LaTeX: (rows) => [
+    `\\begin{tabular}{l${"r".repeat(rows[0].length - 1)}}`,
+    ...rows.map((row) => `${row.map((text) => text.replace(/[\\&%$#_{}~^]/g, (sign) => escapes[sign] ?? `\\${sign}`)).join(" & ")} \\\\`),
+    "\\end{tabular}",
+  ].join("\n"),
+  Markdown: (rows) => rows
+    .flatMap((row, at) => [row, ...(at ? [] : [row.map(() => "---")])])
+    .map((row) => `| ${row.map((text) => text.replace(/\|/g, "\\|")).join(" | ")} |`).join("\n"),
+};
+for (const table of document.querySelectorAll("#evidence table")) {
+  const line = make("p", "Copy as ", "copy");
+  for (const [name, write] of Object.entries(formats)) {
+    const button = line.appendChild(make("button", name));
+    button.type = "button";
+    button.addEventListener("click", async () => {
+      const rows = [...table.rows].map((row) => [...row.cells]
+        .filter((cell) => !cell.classList.contains("plot")).map((cell) => cell.textContent.trim()));
+      await navigator.clipboard.writeText(write(rows));
+      button.textContent = "copied";
+      setTimeout(() => { button.textContent = name; }, 1500);
+    });
+  }
+  (table.closest(".scroll") ?? table).after(line);
+}
+
 // The table of runs is virtual: only rows that can be seen are in the page.
 const HEIGHT = 36;
 const total = runs.id?.length ?? 0;
