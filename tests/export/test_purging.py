@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sqlite3
+import tarfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -204,7 +205,7 @@ def test_calls_go_from_the_store_and_the_cache_and_answers_stay(
         }
     )
     folder.file.write_text(study)
-    assert cli("run", folder.file, "--no-report").exit_code == 0
+    ps.run_study(ps.load_study(folder.file), report=False, show_progress=False)
     assert cli("purge", folder.file).exit_code == 2
 
     purged = cli("purge", folder.results, "--calls", "--json")
@@ -219,4 +220,37 @@ def test_calls_go_from_the_store_and_the_cache_and_answers_stay(
     assert b"ann really?" not in (folder.results / "study.sqlite").read_bytes()
     assert CANARY.encode() not in (folder.path / "cache.sqlite").read_bytes()
     assert f"{CANARY}-answer-ann" in canaries(folder.results), "the answer is the run's"
-    assert cli("run", folder.file, "--no-report").exit_code == 0
+    again = ps.run_study(ps.load_study(folder.file), report=False, show_progress=False)
+    assert again.summary.session.restored == 1
+
+
+def test_a_bundle_without_texts_holds_counts_and_scores_alone(
+    results: Path, tmp_path: Path, cli: Any
+) -> None:
+    before = counts(results)
+    packed = tmp_path / "sent.tar.gz"
+    (results / "notes.txt").write_text(f"{CANARY}-note-ann")
+
+    done = cli("bundle", results, "--to", packed, "--texts", "none", "--json")
+
+    assert done.exit_code == 0, done.stderr
+    (line,) = json_lines(done.stdout)
+    assert "what was asked and said" in line["missing"]
+    with tarfile.open(packed) as bundle:
+        bundle.extractall(tmp_path / "received", filter="data")
+
+    received = tmp_path / "received" / "results"
+    assert canaries(received) == set()
+    assert counts(received) == before
+    assert (received / "runs.csv").exists()
+    assert f"{CANARY}-answer-ann" in canaries(results), "the study itself keeps them"
+
+
+def test_a_bundle_of_a_study_from_python_says_that_its_code_is_missing(
+    results: Path, cli: Any
+) -> None:
+    done = cli("bundle", results)
+
+    assert done.exit_code == 0, done.stderr
+    assert "it does not hold the study's own code: it was made in Python" in done.stderr
+    assert results.with_name("results.tar.gz").is_file()

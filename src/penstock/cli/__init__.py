@@ -16,6 +16,7 @@ import typer
 
 from penstock.cli import (
     analyze,
+    bundle,
     check,
     compare,
     doctor,
@@ -98,6 +99,7 @@ for _name, _command in (
     ("compare", compare.compare),
     ("export", export.export),
     ("rescore", rescore.rescore),
+    ("bundle", bundle.bundle),
     ("purge", purge.purge),
     ("doctor", doctor.doctor),
     ("simulate-model", simulate_model.simulate_model),

@@ -16,6 +16,7 @@ __all__ = [
     "Failure",
     "Found",
     "Initialized",
+    "PackedStudy",
     "PurgedStudy",
     "Reported",
     "Session",
@@ -110,6 +111,22 @@ class Standing(Record):
     failures: tuple[Failure, ...]
     held_log_bytes: int
     output_dir: str
+
+
+class PackedStudy(Record):
+    """What `bundle` packed.
+
+    Args:
+        event: Which line this is.
+        output_dir: Where the study's results are.
+        to: The bundle.
+        missing: What it does not hold; null where it holds all.
+    """
+
+    event: Literal["bundle"] = "bundle"
+    output_dir: str
+    to: str
+    missing: str | None
 
 
 class PurgedStudy(Record):

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from penstock._base.atomic_files import set_aside
 from penstock.errors import ForeignDirectoryError, StoreError
+from penstock.export.artifacts import export_artifacts
 from penstock.store.lock import LOCK_NAME, hold_directory
 from penstock.store.ownership import study_file_of
+from penstock.store.purged import Wanted, purge_store
+from penstock.store.reader import StoreReader
+from penstock.store.starts import FILE as STARTS
 from penstock.study.own_files import own_files
 
-__all__ = ["bundle_results"]
+__all__ = ["bundle_results", "missing_from_bundle"]
 
 _SUFFIXES = (".tar.gz", ".tgz")
 
 
-def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
+def bundle_results(
+    directory: Path | str, to: Path | str | None = None, *, texts: bool = True
+) -> Path:
     """Pack a study's output directory into a ``.tar.gz``.
 
     With it goes the study's own code: its file and what that names in its folder, as they are now,
@@ -31,6 +39,8 @@ def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
     Args:
         directory: The output directory.
         to: The file; ``<directory>.tar.gz`` beside the directory where not given.
+        texts: Whether what was asked and said goes with it. Without it the bundle holds the store
+            purged of texts, the tables that are made from that, and nothing else.
 
     Returns:
         The file.
@@ -52,18 +62,52 @@ def bundle_results(directory: Path | str, to: Path | str | None = None) -> Path:
     is_ours = (directory / "study.sqlite").exists()
     with (
         hold_directory(directory) if is_ours else nullcontext(),
+        nullcontext(directory) if texts else _without_texts(directory) as source,
         set_aside(target) as aside,
         aside.open("wb") as file,
         tarfile.open(target, mode="w:gz", fileobj=file) as bundle,
     ):
-        for path in _packed(directory, leave_out={target.resolve(), aside.resolve()}):
-            inside = Path(directory.name) / path.relative_to(directory)
+        for path in _packed(source, leave_out={target.resolve(), aside.resolve()}):
+            inside = Path(directory.name) / path.relative_to(source)
             bundle.add(path, arcname=inside, recursive=False)
 
-        for path, inside in _code(directory):
+        for path, inside in _code(directory) if texts else ():
             bundle.add(path, arcname=Path(directory.name, inside), recursive=False)
 
     return target
+
+
+def missing_from_bundle(directory: Path, *, texts: bool = True) -> str | None:
+    """Say what a bundle of a directory cannot hold; None where it holds all.
+
+    Args:
+        directory: The output directory.
+        texts: Whether what was asked and said goes with it.
+    """
+    if not texts:
+        return "what was asked and said, and the study's own code and data"
+
+    if study_file_of(directory) is None:
+        return "the study's own code: it was made in Python, or its file is not where it was"
+
+    return None
+
+
+@contextmanager
+def _without_texts(directory: Path) -> Iterator[Path]:
+    """Make a copy of a study that holds none of its texts, and its tables anew."""
+    with TemporaryDirectory() as parent:
+        copy = Path(parent, directory.name)
+        copy.mkdir()
+        with StoreReader(directory) as store:
+            store.copy_to(copy / "study.sqlite")
+
+        if (directory / STARTS).is_file():
+            shutil.copyfile(directory / STARTS, copy / STARTS)
+
+        purge_store(copy, Wanted(texts=True))
+        export_artifacts(copy)
+        yield copy
 
 
 def _code(directory: Path) -> Iterator[tuple[Path, Path]]:
