@@ -425,3 +425,38 @@ def test_an_analysis_is_the_same_at_any_concurrency_but_for_times(tmp_path: Path
 
     one, many = (each.model_copy(update={"costs": {}, "drift": ()}) for each in found)
     assert one.model_dump_json() == many.model_dump_json()
+
+
+@pytest.mark.parametrize("sides", [("kind", "bare"), ("polite", "plain"), ("Kindly", "Barely")])
+def test_a_hypothesis_names_levels_by_name_value_or_label_and_sees_their_names(
+    tmp_path: Path, sides: tuple[str, str]
+) -> None:
+    levels = (
+        ps.Level(name="bare", value="plain", label="Barely"),
+        ps.Level(name="kind", value="polite", label="Kindly"),
+    )
+    left, right = sides
+    claim = hypothesis(contrast=Contrast(label="c", left=left, right=right))
+    found = analysed(
+        study_of(tmp_path, factors=(ps.Factor(name="tone", levels=levels),), hypotheses=(claim,))
+    )
+
+    (verdict,) = found.hypotheses
+    assert verdict.verdict == "supported"
+    assert "kind-bare" in verdict.sentence
+    assert [each.name for each in found.outcomes["score"].conditions] == ["bare", "kind"]
+
+
+def test_a_level_that_is_a_number_is_named_and_stays_a_number(tmp_path: Path) -> None:
+    async def scored(ctx: Any) -> str:
+        ctx.record(score=int(ctx.problem.problem_id[1:]) / 10 + ctx.condition["heat"])
+        return "x"
+
+    levels = (ps.Level(name="cold", value=0), ps.Level(name="hot", value=1.5))
+    claim = hypothesis(
+        independent_vars=("heat",), contrast=Contrast(label="c", left="hot", right="cold")
+    )
+    factor = ps.Factor(name="heat", levels=levels)
+    found = analysed(study_of(tmp_path, factors=(factor,), hypotheses=(claim,)), scored)
+
+    assert "1.5-0" in found.hypotheses[0].sentence

@@ -53,6 +53,23 @@ def test_a_first_study_ends_with_its_finding_and_its_report(tmp_path: Path, cli:
     assert "240 kept from before" in again.stderr
 
 
+def test_a_study_of_a_chat_model_runs_for_nothing_and_says_what_to_change(
+    tmp_path: Path, cli: Any
+) -> None:
+    assert cli("init", tmp_path, "--template", "chat").exit_code == 0
+
+    ended = penstock(tmp_path, "run", "--no-report")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "120 succeeded" in ended.stderr
+    assert "h1: Inconclusive: steps-short" in ended.stderr
+    text = (tmp_path / "study.yaml").read_text()
+    real = text.replace("      provider: simulated\n", "").replace("      simulator:", "      # ")
+    real = real.replace("      #   base_url:", "      base_url:")
+    (tmp_path / "study.yaml").write_text(real)
+    assert "to https://api.openai.com/v1" in penstock(tmp_path, "preview").stderr
+
+
 def test_a_study_in_python_runs_as_a_script(tmp_path: Path, cli: Any) -> None:
     assert cli("init", tmp_path, "--template", "python").exit_code == 0
 

@@ -21,7 +21,7 @@ __all__ = ["baselines_of", "codes_of", "comparisons_of", "halved"]
 def baselines_of(sample: Sample, study: Study, questions: Iterable[Question]) -> dict[str, Any]:
     """Choose what other levels are compared with: as declared, else as marked, else the first."""
     wanted = {
-        factor.name: level.value
+        factor.name: level.shown
         for factor in study.factors
         for level in factor.levels
         if level.metadata.get("is_baseline")

@@ -77,30 +77,39 @@ def _sides(hypothesis: Hypothesis, sample: Sample) -> tuple[Sides | None, str]:
         return None, "mediation is not analysed: it needs a model of the mediator."
 
     factors = sample.factors()
-    factor = _factor_of(hypothesis, factors)
+    factor = _factor_of(hypothesis, sample)
     if factor is None:
         return None, "none of the variables that it names was varied in the runs that were made."
 
-    levels = {str(level): level for level in factors[factor]}
-    first, *others = levels
-    left, right = others[-1], first
-    if hypothesis.contrast is not None:
-        left, right = hypothesis.contrast.left, hypothesis.contrast.right
+    first, *others = factors[factor]
+    if hypothesis.contrast is None:
+        return (factor, others[-1], first), ""
 
-    if left not in levels or right not in levels:
-        return None, f"{left!r} and {right!r} are not both levels of {factor!r} that were run."
+    named = hypothesis.contrast.left, hypothesis.contrast.right
+    left, right = (sample.level_called(factor, name) for name in named)
+    if left is None or right is None:
+        both = "{!r} and {!r}".format(*named)
+        return None, f"{both} are not both levels of {factor!r} that were run."
 
-    return (factor, levels[left], levels[right]), ""
+    return (factor, left, right), ""
 
 
-def _factor_of(hypothesis: Hypothesis, factors: Mapping[str, Sequence[Any]]) -> str | None:
+def _factor_of(hypothesis: Hypothesis, sample: Sample) -> str | None:
     """Return what a hypothesis compares levels of: agents, say, where it names no variable."""
+    factors = sample.factors()
     named = [name for name in hypothesis.independent_vars if name in factors]
     if named or hypothesis.independent_vars or hypothesis.contrast is None:
         return named[0] if named else None
 
-    sides = {hypothesis.contrast.left, hypothesis.contrast.right}
-    return next((name for name, levels in factors.items() if sides <= set(map(str, levels))), None)
+    sides = hypothesis.contrast.left, hypothesis.contrast.right
+    return next(
+        (
+            name
+            for name in factors
+            if all(sample.level_called(name, each) is not None for each in sides)
+        ),
+        None,
+    )
 
 
 def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, str, Weights]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock._base.json import decode
+from penstock._base.json import decode, encode
 from penstock.analysis.sample import Sample, arrange
 from penstock.errors import PenstockError
 from penstock.planning.plan import PROBLEM_FACTORS
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
 from penstock.study.conditions import Condition
+from penstock.study.factors import Factor
 from penstock.study.hypotheses import Outcome
 from penstock.study.model import Study
 
@@ -53,10 +54,14 @@ class Readings:
     def sample(self, outcome: Outcome) -> Sample:
         """Return the values of an outcome, arranged by condition and problem."""
         return arrange(
-            _assignments(self._conditions),
+            _assignments(self._conditions, self.study.factors),
             self._valued(outcome),
             apart=PROBLEM_FACTORS,
             is_of_these_problems=_is_of_these_problems(self.study, outcome),
+            called={
+                factor.name: {name: each.shown for each in factor.levels for name in each.names}
+                for factor in self.study.factors
+            },
         )
 
     def rows(self) -> list[dict[str, Any]]:
@@ -158,9 +163,23 @@ def _is_of_these_problems(study: Study, outcome: Outcome) -> bool:
     return bool(plans) and all(each.generalize_to == "these_problems" for each in plans)
 
 
-def _assignments(conditions: Iterable[Condition]) -> dict[str, dict[str, Any]]:
+def _assignments(
+    conditions: Iterable[Condition], factors: Iterable[Factor]
+) -> dict[str, dict[str, Any]]:
+    """Return the levels of each condition as they are shown: a long text by its level's name."""
+    shown = {
+        (factor.name, encode(level.value)): level.shown
+        for factor in factors
+        for level in factor.levels
+    }
     return {
-        each.condition_id: {**each.factor_assignments, **each.block_assignments}
+        each.condition_id: {
+            **{
+                name: shown.get((name, encode(value)), value)
+                for name, value in each.factor_assignments.items()
+            },
+            **each.block_assignments,
+        }
         for each in conditions
     }
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from penstock._base.fact import EMPTY
+
 __all__ = ["AGENT", "WITHIN_PROBLEMS", "Arm", "Floats", "Run", "Sample", "Weights", "arrange"]
 
 Floats = npt.NDArray[np.float64]
@@ -57,6 +59,7 @@ class Sample:
         runs: Every planned run.
         is_of_these_problems: Whether these problems are meant and no others. Else they are what is
             generalised over; where there is one problem only, or none, it is its replicates.
+        called: Factor -> what its levels may be called beside what is shown of them -> that.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Sample:
         runs: Sequence[Run],
         *,
         is_of_these_problems: bool = False,
+        called: Mapping[str, Mapping[str, Any]] = EMPTY,
     ) -> None:
+        self._called = called
         self.arms = tuple(arms)
         self.problems = tuple(problems)
         self.runs = tuple(runs)
@@ -112,6 +117,13 @@ class Sample:
         """Return an arm's level of a factor; None where it has none."""
         return self.arms[arm].levels.get(factor)
 
+    def level_called(self, factor: str, text: str) -> Any | None:
+        """Return the level of a factor that was run and that a text names; None for none."""
+        levels = self.factors().get(factor, [])
+        shown = {str(level): level for level in levels}
+        named = self._called.get(factor, EMPTY).get(text)
+        return named if named in levels else shown.get(text)
+
     def factors(self) -> dict[str, list[Any]]:
         """Return what was varied: each factor with its levels, in the order of the design."""
         found: dict[str, list[Any]] = {}
@@ -139,6 +151,7 @@ def arrange(
     *,
     apart: Sequence[str] = (),
     is_of_these_problems: bool = False,
+    called: Mapping[str, Mapping[str, Any]] = EMPTY,
 ) -> Sample:
     """Arrange rows of runs into a sample.
 
@@ -148,6 +161,7 @@ def arrange(
             ``status``, ``value``, and ``started_order`` and ``error`` where they are known.
         apart: Factors that are not compared: those that choose the problem.
         is_of_these_problems: Whether these problems are meant and no others.
+        called: See `Sample`.
     """
     rows = list(rows)
     agents = list(dict.fromkeys(row["agent_id"] for row in rows))
@@ -181,4 +195,5 @@ def arrange(
             for row in rows
         ],
         is_of_these_problems=is_of_these_problems,
+        called=called,
     )

@@ -63,13 +63,13 @@ class _Names:
 
 
 def _levels(varied: Factor | Block) -> Iterator[str]:
-    """List what a level may be called: its name, its label, or its value as text."""
+    """List what hypotheses may call the levels of a factor or block."""
     if isinstance(varied, Block):
         yield from map(str, varied.levels)
         return
 
     for level in varied.levels:
-        yield from (level.name, str(level.value), level.label or level.name)
+        yield from level.names
 
     if not varied.levels:
         yield str(varied.default)

@@ -58,6 +58,16 @@ class Level(Declaration):
 
         return data
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What hypotheses may call it: its name, its value as text, its label."""
+        return tuple(dict.fromkeys((self.name, str(self.value), self.label or self.name)))
+
+    @property
+    def shown(self) -> Any:
+        """What stands for it where results are read: a number as it is, else its name."""
+        return self.value if isinstance(self.value, (int, float)) else self.name
+
 
 class Factor(Declaration):
     """A variable of the design, with the levels it can take."""
