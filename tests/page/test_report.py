@@ -170,3 +170,18 @@ def test_an_installation_without_the_extra_has_counts_means_flow_and_runs(
     assert [row.mean for row in found.conditions] != [None, None]
     assert "penstock[analysis]" in page
     assert len(found.runs) == 48
+
+
+def test_how_runs_vary_and_evaluators_agree_is_told(tmp_path: Path) -> None:
+    def strict(answer: Any) -> float:
+        return float("4" in str(answer))
+
+    def lenient(answer: Any) -> float:
+        return float("4" in str(answer) or "5" in str(answer))
+
+    results = run_study(tmp_path, evaluators={"strict": strict, "lenient": lenient}, report=False)
+    with StoreReader(results) as store:
+        rows = {row.name: row.value for row in report_view(store, store.study()).design}
+
+    assert rows["Agreement of strict with lenient"].startswith("the same on ")
+    assert "bias \u2212" in rows["Agreement of strict with lenient"]

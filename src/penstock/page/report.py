@@ -24,6 +24,7 @@ from penstock.page.sections import (
     costs_of,
     flow_rows,
     matrix_of,
+    measured_rows,
     time_points,
 )
 from penstock.page.sentences import (
@@ -119,7 +120,7 @@ def report_view(
         problems=sample.problems,
         **({} if is_withheld else _by_condition(readings, sample, found)),
         **_flow(sample, planned, found),
-        design=tuple(_design(study, sample, store)),
+        design=(*_design(study, sample, store), *measured_rows(analysis)),
         methods=methods_of(study, sample, analysis),
         runs=run_table(
             store,

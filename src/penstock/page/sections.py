@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from penstock.analysis.analysis_facts import OutcomeAnalysis
+from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.missingness import flow_of
 from penstock.analysis.readings import Readings
 from penstock.analysis.sample import Sample
 from penstock.page.sentences import MINUS
-from penstock.page.view import BoundsRow, ConditionRow, FlowRow, Matrix, TimePoint
+from penstock.page.view import BoundsRow, ConditionRow, DesignRow, FlowRow, Matrix, TimePoint
 
 __all__ = [
     "bounds_rows",
@@ -20,6 +20,7 @@ __all__ = [
     "costs_of",
     "flow_rows",
     "matrix_of",
+    "measured_rows",
     "time_points",
 ]
 
@@ -105,6 +106,32 @@ def bounds_rows(found: OutcomeAnalysis) -> Iterable[BoundsRow]:
             complete=None if contrast is None else contrast.difference,
             worst=each.worst,
             best=each.best,
+        )
+
+
+def measured_rows(analysis: Analysis | None) -> Iterable[DesignRow]:
+    """Yield what was measured of the study itself: how runs vary, and how far evaluators agree."""
+    if analysis is None:
+        return
+
+    found = analysis.outcomes[analysis.primary].variance
+    parts = {
+        "problems": found.problem,
+        "problem by condition": found.problem_condition,
+        "replicates": found.replicate,
+        "problem by condition, and replicates": found.problem_condition_plus_replicate,
+    }
+    known = [f"{name} {value:.3g}" for name, value in parts.items() if value is not None]
+    if known:
+        yield DesignRow(name=f"Variance of {analysis.primary}", value=" · ".join(known))
+
+    for each in analysis.agreements:
+        kappa = "" if each.kappa is None else f" · kappa {each.kappa:.2f}"
+        alpha = "" if each.alpha is None else f" · alpha {each.alpha:.2f}"
+        yield DesignRow(
+            name=f"Agreement of {each.other} with {each.first}",
+            value=f"the same on {each.observed:.0%} of {each.n_runs:,} runs{kappa}{alpha}"
+            f" · bias {each.bias:+.3g}".replace("-", MINUS),
         )
 
 
