@@ -13,7 +13,9 @@ import penstock as ps
 from penstock.errors import ValidationError
 from penstock.evaluators.judge import judge_seed
 from penstock.runner import StudyRunner
+from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.spending import Budget
+from tests.builders import make_study
 from tests.models.loopback import ANSWER, http_server
 from tests.models.studies import PRICE, chat, chat_study, rows
 
@@ -215,3 +217,31 @@ async def test_a_judge_of_json_must_say_which_property_is_the_score(tmp_path: Pa
     study = judged_study(tmp_path, "http://127.0.0.1:9/v1", {"json_schema": schema})
     with pytest.raises(ValidationError, match="evaluator 'grade': json_schema: say in `field`"):
         StudyRunner(study)
+
+
+@pytest.mark.field("studies-B2")
+@pytest.mark.virtual_time
+@pytest.mark.parametrize(("limit_s", "succeeded"), [(8, 6), (3, 0)])
+async def test_a_judge_s_time_is_that_of_its_provider_and_not_of_the_gate(
+    tmp_path: Path, limit_s: float, succeeded: int
+) -> None:
+    async def answer(ctx: ps.RunContext) -> str:
+        return "42"
+
+    settings = SimulatorOptions(latency_s=5.0, latency_distribution="constant", answers=("7",))
+    async with SimulatedProvider(settings) as provider:
+        judge = {"base_url": provider.url, "model": "m", "max_tokens": 9, "prompt": "{{ answer }}?"}
+        study = make_study(
+            replicates=3,
+            evaluators={"grade": {"judge": judge}},
+            limits={provider.url: {"max_in_flight": 1}},  # the last one waits for 25 seconds
+            execution={"concurrency": 6, "evaluator_timeout_s": limit_s},
+            base_dir=tmp_path,
+            output_dir="results",
+        )
+        summary = await StudyRunner(study, agent_bindings={"agent-a": answer}).run()
+
+    assert summary.succeeded == succeeded
+    kinds = rows(study, "SELECT error_kind FROM attempts WHERE error_kind IS NOT NULL")
+    expected = set() if succeeded else {"EvaluatorTimeoutError"}
+    assert {row["error_kind"] for row in kinds} == expected
