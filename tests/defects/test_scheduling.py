@@ -176,7 +176,7 @@ def study(replicates):
     ps.run_study(
         make_study(("a",), replicates=replicates), agent_bindings={"agent-a": agent},
         output_dir=Path(sys.argv[1]) / str(replicates), parallelism=4, show_progress=False,
-        checkpoint=False,
+        checkpoint=False, report=False,  # a page has a test of its own, of its run table
     )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

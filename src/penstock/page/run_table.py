@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Literal
 
 from penstock._base.json import decode
@@ -17,11 +18,12 @@ _MOST_BYTES = 6_000_000
 """Of texts: a page of 50,000 runs stays below 12 MB with what it holds beside them."""
 
 _RUNS = """
-SELECT run_id, condition_id, agent_id, problem_id, replicate, status, seed, number AS attempts,
-       latency_s, input_tokens, output_tokens, cost_usd, outputs, error_kind, error_message,
-       started_at
-FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
+SELECT position, run_id, condition_id, agent_id, problem_id, replicate, status, seed,
+       number AS attempts, latency_s, input_tokens, output_tokens, cost_usd, outputs, error_kind,
+       error_message, started_at
+FROM attempt WHERE final AND position IS NOT NULL AND {} ORDER BY position
 """
+_FAILURES_FIRST = ("status <> 'success'", "status = 'success'")
 _STATUS = {"success": 0, "failed": 1, "skipped": 2}
 _COLUMNS = (
     "id",
@@ -61,11 +63,16 @@ def run_table(
         briefs: Problem -> what it asks.
     """
     place = {problem: at for at, problem in enumerate(problems)}
-    rows = [dict(row) for row in store.rows(_RUNS)]
     kept = _Kept(texts)
-    for row in sorted(rows, key=lambda row: row["status"] == "success"):  # failures first
-        row["text"] = kept.place_of(row)
+    rows = []
+    for which in _FAILURES_FIRST:
+        for found in store.rows(_RUNS.format(which)):
+            row = dict(found)
+            row["text"] = kept.place_of(row)
+            del row["outputs"]  # all of them would not fit into memory
+            rows.append(row)
 
+    rows.sort(key=itemgetter("position"))
     by_start = sorted(range(len(rows)), key=lambda at: rows[at]["started_at"])
     order = {at: number for number, at in enumerate(by_start)}
     cells = [
