@@ -189,6 +189,26 @@ async def test_the_sdk_of_openai_makes_no_retries_of_its_own(tmp_path: Path) -> 
     assert (result.error.kind, len(asked)) == ("InternalServerError", 1)
 
 
+async def test_a_spent_budget_stops_the_study_whatever_the_sdk_makes_of_it(tmp_path: Path) -> None:
+    class ConnectionFailedError(Exception):
+        """What an SDK raises whatever went wrong."""
+
+    async def talk(http: Any, _: ps.RunContext) -> Any:
+        try:
+            while True:
+                await http.post("/chat/completions", json=ASK)
+        except Exception as error:
+            raise ConnectionFailedError from error
+
+    study = a_study(tmp_path, agent_with("httpx", talk), budget={"max_tokens": 200})
+    results = await run(study)
+
+    assert results.summary.is_out_of_budget
+    assert results.summary.failed == 0
+    (attempt,) = rows(study, "SELECT status, error_kind FROM attempts")
+    assert attempt == {"status": "cancelled", "error_kind": "BudgetExhaustedError"}
+
+
 async def test_a_library_that_is_not_installed_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

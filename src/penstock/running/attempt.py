@@ -36,7 +36,7 @@ from penstock.results import (
     answer_of,
 )
 from penstock.running.evaluating import score_by
-from penstock.running.failures import NOT_SCORED, cancelled_by, error_of, error_of_parts
+from penstock.running.failures import NOT_SCORED, cancelled_by, error_of, error_of_parts, stop_in
 from penstock.running.gathered import (
     Gathered,
     gather,
@@ -199,6 +199,7 @@ class Attempt:
         if self.error is not None:
             return  # the first failure is the one to tell
 
+        error = stop_in(error)
         is_at_work = self._stage is RunStage.EVALUATOR or not self._has_answered
         if self._orders.cancelled and is_at_work:
             # Whatever was raised: clients turn a cancellation into an error of their own.

@@ -11,7 +11,7 @@ from penstock._base.secrets import redacted
 from penstock.errors import StopStudy, StudyCancelled, message_of, traceback_of
 from penstock.results import RunError, RunStage
 
-__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts"]
+__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts", "stop_in"]
 
 NOT_SCORED = RunError(
     kind="NotScored",
@@ -42,6 +42,21 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
         or _said(error, "stops_study", bool) is True,
         traceback=redacted(traceback_of(error)),
     )
+
+
+def stop_in(error: BaseException) -> BaseException:
+    """Return the order to stop that a client made an error of its own from; else the error."""
+    cause: BaseException | None = error
+    for _ in range(_MOST_CAUSES):
+        if cause is None or isinstance(cause, StopStudy):
+            return cause or error
+
+        cause = getattr(cause, "__cause__", None)
+
+    return error
+
+
+_MOST_CAUSES = 10
 
 
 def error_of_parts(errors: Sequence[BaseException], failure: RunError | None) -> RunError:
