@@ -16,7 +16,14 @@ import typer
 from make_options import described, table
 from pydantic import BaseModel
 
-from penstock.cli import app, directory_records, plan_records, records, run_records
+from penstock.cli import (
+    app,
+    directory_records,
+    plan_records,
+    records,
+    run_records,
+    steering_records,
+)
 from penstock.cli.exit_codes import ExitCode
 
 PAGE = Path(__file__).parent / "command-line.md"
@@ -67,7 +74,7 @@ def shapes() -> dict[str, type[BaseModel]]:
     """List the lines for machines by their event, and the objects in them by their names."""
     found = {
         name: getattr(module, name)
-        for module in (records, plan_records, directory_records, run_records)
+        for module in (records, plan_records, directory_records, run_records, steering_records)
         for name in module.__all__
         if name not in ("NUMBERS", "Record")
     }

@@ -114,6 +114,17 @@ def cli(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             del sys.modules[name]
 
 
+def read_until(process: subprocess.Popen[str], text: str, times: int = 1) -> None:
+    assert process.stderr is not None
+    seen = 0
+    for line in process.stderr:
+        seen += text in line
+        if seen == times:
+            return
+
+    pytest.fail(f"{text!r} was not said {times} times before the end")
+
+
 def json_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 

@@ -12,18 +12,7 @@ import typer
 
 from penstock.cli.arguments import number_or_auto
 from penstock.store.reader import StoreReader
-from tests.command_line import StudyFolder, fill, json_lines
-
-
-def read_until(process: subprocess.Popen[str], text: str, times: int = 1) -> None:
-    assert process.stderr is not None
-    seen = 0
-    for line in process.stderr:
-        seen += text in line
-        if seen == times:
-            return
-
-    pytest.fail(f"{text!r} was not said {times} times before the end")
+from tests.command_line import StudyFolder, fill, json_lines, read_until
 
 
 def test_a_study_runs_to_its_end_and_says_so_to_people_on_stderr(folder: StudyFolder) -> None:

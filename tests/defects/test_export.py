@@ -65,7 +65,7 @@ def test_a_progress_display_that_raises_is_switched_off_and_the_study_goes_on(
         shown.append(board)
         raise UnicodeEncodeError("ascii", "\u2026", 0, 1, "this terminal has no such character")
 
-    monkeypatch.setattr("penstock.subscribers.progress._Board.text", broken)
+    monkeypatch.setattr("penstock.subscribers.progress.Board.text", broken)
     results = ps.run_study(
         make_study(replicates=5),
         agent_bindings={"agent-a": lambda: "x"},

@@ -15,6 +15,7 @@ __all__ = [
     "MaxFailuresOption",
     "OutputDirOption",
     "ProgressOption",
+    "ReasonOption",
     "StudyArgument",
     "TargetArgument",
     "UnblindOption",
@@ -110,6 +111,9 @@ DryRunOption = Annotated[
 ]
 ProgressOption = Annotated[
     bool | None, typer.Option(help="Show progress; the default is to, but with --json not to.")
+]
+ReasonOption = Annotated[
+    str, typer.Option(metavar="TEXT", help="Why; it is kept with who did it and when.")
 ]
 UnblindOption = Annotated[
     str | None,

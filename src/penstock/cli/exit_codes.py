@@ -22,6 +22,7 @@ class ExitCode(IntEnum):
     INTERNAL_ERROR = 1, "internal error"
     USAGE = 2, "the command line is wrong"
     REFUSED = 3, "refused: the study is invalid, or its directory cannot be used"
+    NOTHING_RUNS = 4, "no process runs the study"
     FAILED_RUNS = 10, "more runs failed than `--max-failures` (0 if not given), or some remain"
     OUT_OF_BUDGET = 11, "the study's budget is spent; with a larger one, run it again to go on"
     CANNOT_GO_ON = (
@@ -32,4 +33,4 @@ class ExitCode(IntEnum):
         13,
         "a demanded finding does not hold: a hypothesis of `--require`, or `--fail-on worse`",
     )
-    INTERRUPTED = 130, "interrupted; run it again to go on"
+    INTERRUPTED = 130, "interrupted, or stopped by `penstock stop`; run it again to go on"

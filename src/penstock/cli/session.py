@@ -145,7 +145,7 @@ class _Session:
             self.done()
 
         code = self._exit_code()
-        concluded = None if code is ExitCode.INTERRUPTED else self._conclude()
+        concluded = None if self._interrupts and code is ExitCode.INTERRUPTED else self._conclude()
         if not self._request.json:
             self._sum_up(code, concluded)
 
@@ -180,7 +180,7 @@ class _Session:
     def _exit_code(self) -> ExitCode:
         summary = self._runner.summary
         remaining = summary.undone - self._runner.left_out
-        if self._interrupts and remaining:
+        if (self._interrupts or self._runner.steering.is_stopped) and remaining:
             return ExitCode.INTERRUPTED
 
         if summary.is_out_of_budget and (remaining or summary.failed):
@@ -218,8 +218,12 @@ class _Session:
     def _sum_up(self, code: ExitCode, concluded: Conclusion | None) -> None:
         """Print what came of it, where the results are, and what to do next."""
         summary = self._runner.summary
+        state = _state(summary, code, self._runner.left_out)
+        if code is ExitCode.INTERRUPTED and not self._interrupts:  # `penstock stop`
+            state = summary.stopped_because or state
+
         say(
-            f"{summary.study_id}: {_state(summary, code, self._runner.left_out)}",
+            f"{summary.study_id}: {state}",
             f"runs: {_counts(summary)}",
             f"results: {self._runner.output_dir}",
         )

@@ -35,7 +35,7 @@ from penstock.events.tree import (
 )
 from penstock.summary import SessionSummary, StudySummary
 
-__all__ = ["EVENTS", "is_shown", "progress", "wanted"]
+__all__ = ["EVENTS", "Board", "display", "is_shown", "progress", "wanted"]
 
 EVENTS = (
     StudyStarted,
@@ -77,8 +77,8 @@ def progress(out: TextIO | None = None) -> Subscriber:
     """
 
     async def subscriber(stream: EventStream) -> None:
-        board = _Board()
-        with _display(out or sys.stderr) as show:
+        board = Board()
+        with display(out or sys.stderr) as show:
             while (events := await _news(stream)) != []:
                 for event in events or ():
                     board.count(event)
@@ -96,7 +96,7 @@ async def _news(stream: EventStream) -> list[Event] | None:
     return None
 
 
-class _Board:
+class Board:
     """What is shown: the account of the study as of the last group that was saved, and news."""
 
     def __init__(self) -> None:
@@ -113,6 +113,7 @@ class _Board:
 
     @property
     def planned(self) -> int:
+        """Runs that are planned for this session, or kept from earlier ones."""
         return self.summary.planned - self.left_out
 
     @property
@@ -120,7 +121,28 @@ class _Board:
         """Runs that this session need not make; a run that had failed is to be made again."""
         return self.summary.session.done
 
+    def see(
+        self, summary: StudySummary, *, lasts_s: float, limit: int | None, left_out: int, news: str
+    ) -> None:
+        """Show a study that another process runs, or ran.
+
+        Args:
+            summary: Where it stands; what it counts is done.
+            lasts_s: How long its session lasts by now, in seconds.
+            limit: How many runs may be in flight, where that is known.
+            left_out: Runs that the session leaves to a later one.
+            news: What else there is to say of it.
+        """
+        self.summary, self.limit, self.left_out, self.waiting = summary, limit, left_out, news
+        self.started, self.ended = summary.in_flight, 0
+        self.saved = summary.session.done - summary.session.restored
+        self._saved_at = monotonic()
+        self._begun = self._saved_at - lasts_s
+        if summary.stopped_because is not None:
+            self.stopping = f"stopping: {' '.join(summary.stopped_because.split())}"
+
     def count(self, event: Event) -> None:
+        """Count what has happened."""
         match event:
             case RunStarted():
                 self.started += 1
@@ -187,16 +209,17 @@ def _opening(event: StudyStarted) -> StudySummary:
     return StudySummary(study_id=event.study_id, planned=event.planned, session=session)
 
 
-def _display(out: TextIO) -> AbstractContextManager[Callable[[_Board], None]]:
+def display(out: TextIO) -> AbstractContextManager[Callable[[Board], None]]:
+    """Give a function that shows a board: a live line on a terminal, else a line now and then."""
     return _terminal(out) if out.isatty() else _plain(out)
 
 
 @contextmanager
-def _terminal(out: TextIO) -> Iterator[Callable[[_Board], None]]:
+def _terminal(out: TextIO) -> Iterator[Callable[[Board], None]]:
     console = Console(file=out)
     with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
 
-        def show(board: _Board) -> None:
+        def show(board: Board) -> None:
             line = Table.grid(padding=(0, 1))
             line.add_row(
                 Text(board.summary.study_id),  # a plain string would be read as markup
@@ -211,10 +234,10 @@ def _terminal(out: TextIO) -> Iterator[Callable[[_Board], None]]:
 
 
 @contextmanager
-def _plain(out: TextIO) -> Iterator[Callable[[_Board], None]]:
+def _plain(out: TextIO) -> Iterator[Callable[[Board], None]]:
     shown_at = -_PLAIN_EVERY_S
 
-    def show(board: _Board) -> None:
+    def show(board: Board) -> None:
         nonlocal shown_at
         if board.is_over or monotonic() - shown_at >= _PLAIN_EVERY_S:
             shown_at = monotonic()
