@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -130,6 +131,44 @@ def test_code_that_lets_no_handler_run_is_left_by_a_thread(monkeypatch: pytest.M
     assert said.startswith("SIGINT: left at once; what had ended is saved")
     assert said.endswith("in penstock-signals")
     assert runner.told == ["save"]
+
+
+@pytest.mark.parametrize("is_blocked", [True, False])
+def test_two_sigterms_at_once_leave_a_loop_that_hears_of_neither(
+    is_blocked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interrupts, "_SAME_S", 1e6)
+    waited, go_on, told = threading.Event(), threading.Event(), list[str]()
+
+    def wait(_: float) -> None:
+        waited.set()
+        assert go_on.wait(30)
+
+    class Stopping(FakeRunner):
+        async def run(self) -> None:
+            for each in self.signals:
+                signal.raise_signal(each)
+
+            if not is_blocked:
+                await anyio.lowlevel.checkpoint()
+
+            assert waited.wait(30)
+            go_on.set()
+            if is_blocked:
+                assert left.wait(30)
+
+    left = threading.Event()
+
+    def leave_from_thread(said: str) -> None:
+        told.append(said)
+        left.set()
+
+    monkeypatch.setattr(interrupts, "sleep", wait)
+    runner = Stopping(TERM, TERM)
+    anyio.run(partial(run_interruptibly, runner, lambda _: None, leave_from_thread))
+
+    assert len(told) == is_blocked
+    assert "stop: interrupted by SIGTERM" in runner.told  # as soon as the loop goes on
 
 
 def test_a_sigterm_that_comes_twice_at_once_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,8 @@ _LAST_SIGTERM = 2
 """Whoever sends it a second time is about to send what cannot be received."""
 
 _SAME_S = 0.5
-"""A SIGTERM so soon after another is the same: `timeout` sends it to a process and to its group."""
+"""A SIGTERM so soon after another is the same: `timeout` sends it to a process and to its group.
+An event loop that has not heard of either a second later is left all the same."""
 
 
 _CATCH_UP_S = 1.0
@@ -133,7 +134,7 @@ class _Interrupts:
         self._on_interrupt = on_interrupt
         self._leave = leave
         self._call_soon = call_soon_from_threads()
-        self._is_saving = False
+        self._is_saving = self._is_stopping = False
         self._before: dict[signal.Signals, Any] = {}
 
     @property
@@ -168,7 +169,7 @@ class _Interrupts:
         elif self.count == 1:
             more = "leaves at once" if received is signal.SIGTERM else "cancels them"
             self._on_interrupt(f"{received.name}: runs in flight end; once more {more}")
-            self._call_soon(self._runner.stop, f"interrupted by {received.name}")
+            self._call_soon(self._stop, f"interrupted by {received.name}")
         else:
             self._on_interrupt(
                 f"{received.name}: runs in flight are cancelled; once more leaves at once"
@@ -176,14 +177,20 @@ class _Interrupts:
             self._call_soon(self._runner.cancel, f"interrupted by {received.name}")
 
     def _hear(self, number: int) -> None:
-        """Leave in the place of a handler that is not called; in a thread."""
+        """Leave in the place of a handler that is not called, or of a loop that does not stop."""
         received = next((each for each in self._before if each == number), None)
-        if received is None or not self._heard.add(received) or not self._heard.is_last:
+        if received is None:
             return
 
-        sleep(_CATCH_UP_S)
-        if not self._received.is_last:
-            self._leave_at_once(received)
+        is_same = not self._heard.add(received)
+        if is_same or self._heard.is_last:
+            sleep(_CATCH_UP_S)
+            if not self._received.is_last and not (is_same and self._is_stopping):
+                self._leave_at_once(received)
+
+    def _stop(self, reason: str) -> None:
+        self._is_stopping = True
+        self._runner.stop(reason)
 
     def _leave_at_once(self, received: signal.Signals) -> None:
         said = f"{received.name}: left at once; {self._save()}, and running it again goes on"
