@@ -166,6 +166,32 @@ def test_the_quickstart_says_which_strategy_wins_at_which_budget(
     assert all(each.is_shown for each in winners.values())
 
 
+def test_a_debate_is_argued_round_by_round_and_judged(tmp_path: Path) -> None:
+    study = ps.load_study(EXAMPLES / "debate" / "study.yaml")
+    results = ps.run_study(study, output_dir=tmp_path / "results", report=False)
+    with closing(sqlite3.connect(tmp_path / "results" / "study.sqlite")) as store:
+        asked = store.execute(
+            "SELECT factors ->> '$.rounds', calls.model_name, count(*) / count(DISTINCT run_id) "
+            "FROM calls JOIN runs USING (run_id) JOIN conditions USING (condition_id) "
+            "GROUP BY 1, 2 ORDER BY 1, 2"
+        ).fetchall()
+        heard = store.execute("SELECT max(json_array_length(messages)) FROM calls").fetchone()
+
+    assert results.summary.succeeded == 8
+    assert asked == [
+        (1, "judge", 1),
+        (1, "opponent", 1),
+        (1, "proposer", 1),
+        (3, "judge", 1),
+        (3, "opponent", 3),
+        (3, "proposer", 3),
+    ]
+    assert heard == (2,)
+    for result in results:
+        assert [each.event_type for each in result.observations[:2]] == ["statement"] * 2
+        assert result.metrics["primary_outcome"] in {3.0, 6.0, 8.0}
+
+
 @pytest.fixture(scope="module")
 def recorded(gsm8k: Path, tmp_path_factory: pytest.TempPathFactory) -> ps.StudyResult:
     with pytest.MonkeyPatch.context() as patched:
