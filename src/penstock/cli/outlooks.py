@@ -16,7 +16,9 @@ from penstock.cli.readiness import Readiness
 from penstock.errors import ValidationError
 from penstock.planning.plan import Plan
 from penstock.store.reader import StoreReader, is_begun
+from penstock.study.chat import ChatOptions
 from penstock.study.model import Study
+from penstock.study.spending import EndpointLimits
 
 __all__ = ["Outlook", "endpoint_limits", "outlook_lines", "outlook_of"]
 
@@ -136,28 +138,27 @@ def endpoint_limits(study: Study) -> Callable[[Mapping[str, float], float], floa
         A function from each agent's attempts, and the tokens of one, to seconds; None where no
         limit is declared.
     """
-    if not study.limits:
+    asked = {name: each.chat for name, each in study.agents.items() if each.chat is not None}
+    judges = [each.judge for each in study.evaluators.values() if each.judge is not None]
+    if not study.limits and not any(each.limits for each in (*asked.values(), *judges)):
         return None
 
     endpoints = load_extra("penstock.models.endpoints", extra="models", what="a chat model")
-    address = endpoints.StudyEndpoints(study).address
-    limits = {address(name): each for name, each in study.limits.items()}
-    asked = {
-        name: address(each.chat.base_url)
-        for name, each in study.agents.items()
-        if each.chat is not None
-    }
-    judges = [address(each.judge.base_url) for each in study.evaluators.values() if each.judge]
+    address = endpoints.StudyEndpoints(study).clients.address
+    declared = {address(name): each for name, each in study.limits.items()}
+
+    def account(options: ChatOptions) -> tuple[str, EndpointLimits | None]:
+        url = address(options.base_url or options.provider)
+        return url, options.limits or declared.get(url)
 
     def least_s(attempts: Mapping[str, float], tokens: float) -> float:
-        calls: dict[str, float] = {}
+        calls: dict[tuple[str, EndpointLimits | None], float] = {}
         for agent, made in attempts.items():
-            for url in (*([asked[agent]] if agent in asked else []), *judges):
-                calls[url] = calls.get(url, 0.0) + made
+            for options in (*([asked[agent]] if agent in asked else []), *judges):
+                calls[account(options)] = calls.get(account(options), 0.0) + made
 
         minutes = [0.0]
-        for url, made in calls.items():
-            limit = limits.get(url)
+        for (_, limit), made in calls.items():
             if limit is not None and limit.requests_per_minute:
                 minutes.append(made / limit.requests_per_minute)
 
