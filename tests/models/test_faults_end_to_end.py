@@ -48,6 +48,11 @@ CLASSES: dict[str | None, str | None] = {
     "content_filter": "ContentFilteredError",
     "refusal": "RefusalError",
     "wrong_shape": "MalformedResponseError",
+    "error_in_200": "RateLimitedError",
+    "error_in_stream": "RateLimitedError",
+    "broken_answer": "OverloadedError",
+    "unknown_ending": None,
+    "tool_call": None,
 }
 RETRIED = {
     "RateLimitedError",
@@ -60,7 +65,10 @@ RETRIED = {
 
 ALONE = [fault for fault in Fault if fault is not Fault.UNAUTHORIZED]
 ATTEMPTS = 6
-CUTTING = {Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.OVERLOADED}
+CUTTING = {
+    *(Fault.RATE_LIMITED, Fault.UNAVAILABLE, Fault.OVERLOADED),
+    *(Fault.ERROR_IN_200, Fault.ERROR_IN_STREAM),  # which says that it is a rate
+}
 """What makes the gate let fewer in: with these a limit of a thousand in flight is not used up."""
 
 WAITED_FOR = {Fault.SILENT, Fault.STALLED}
