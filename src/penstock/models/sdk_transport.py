@@ -83,7 +83,7 @@ def sdk_transport(
 
 
 def _refusal(request: Any, wanted: Any) -> str | None:
-    """Say why a request is not sent; None where it may be."""
+    """Return why a request is not sent; None where it may be."""
     url = request.url
     path = url.path.removeprefix(wanted.path.rstrip("/"))
     is_there = (url.scheme, url.host, url.port) == (wanted.scheme, wanted.host, wanted.port)

@@ -56,7 +56,7 @@ def left_calls(connection: sqlite3.Connection, session_id: int, run_id: str) -> 
 
 
 def _was_cut_off(connection: sqlite3.Connection, run_id: str, attempt: tuple[int, int]) -> bool:
-    """Tell whether an attempt has no end, as its session was killed, or was cancelled."""
+    """Return whether an attempt has no end, as its session was killed, or was cancelled."""
     ended = connection.execute(_ENDED, (run_id, *attempt)).fetchone()
     return ended is None or ended[0] == "cancelled"
 

@@ -38,7 +38,7 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
 
 
 def message_fields(message: ChatMessage) -> dict[str, Any]:
-    """Give the fields of a message."""
+    """Return the fields of a message."""
     fields: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.tool_calls:
         fields["tool_calls"] = [
@@ -57,7 +57,7 @@ def message_fields(message: ChatMessage) -> dict[str, Any]:
 
 
 def options_of(request: CompletionRequest) -> dict[str, Any]:
-    """Give the fields of a request but for its messages."""
+    """Return the fields of a request but for its messages."""
     fields: dict[str, Any] = {"model": request.model}
     for name in _SCALARS:
         value = getattr(request, name)
