@@ -712,3 +712,19 @@ async def test_a_study_whose_directory_is_removed_stops_at_the_next_group(tmp_pa
         await runner.run()
 
     assert len(calls) < 2000
+
+
+async def test_a_judge_of_unknown_price_counts_also_where_its_answer_was_saved_before(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan()
+    metrics = {"cost_usd": 0.5, "input_tokens": 1, "output_tokens": 2}
+    answer = make_result(plan[0], metrics=metrics, status=RunStatus.SCORING)
+    judged = make_result(plan[0], metrics={**metrics, "judge_cost_usd": None})
+    async with open_store(tmp_path) as store:
+        await store.begin(plan)
+        await store.save([(answer, False)])
+        assert store.summary().unpriced == 0
+
+        await store.save([(judged, True)])
+        assert store.summary().unpriced == 1

@@ -107,14 +107,14 @@ class Tally:
 
     def _count_attempt(self, result: RunResult) -> None:
         self.attempts += 1
-        costs = (result.metrics.get(name, 0) for name in ("cost_usd", "judge_cost_usd"))
-        self.unpriced += None in costs
+        self.unpriced += _is_unpriced(result.metrics)
         self._spend(result.metrics, "agent")
         if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
             self._spend(result.metrics, "judge")
 
     def _count_since(self, result: RunResult, counted: Mapping[str, Any]) -> None:
         """Count what an attempt has cost since its answer was saved."""
+        self.unpriced += _is_unpriced(result.metrics) - _is_unpriced(counted)
         for who, amounts in _AMOUNTS.items():
             since = {
                 metric: _amount(result.metrics.get(metric)) - _amount(counted.get(metric))
@@ -191,6 +191,11 @@ _AMOUNTS = {
     ),
 }
 """Metrics of a run, and which sum each goes into."""
+
+
+def _is_unpriced(metrics: Mapping[str, Any]) -> bool:
+    """Return whether some of what an attempt has cost is not known."""
+    return None in (metrics.get("cost_usd", 0), metrics.get("judge_cost_usd", 0))
 
 
 def _amount(value: Any) -> int | float:
