@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from pathlib import Path
@@ -33,6 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("timeout") and config.option.timeout is None:
         config.option.timeout = LIMIT_S
         config.option.timeout_method = "thread"
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected out of every later garbage collection.
+
+    A process that has collected thousands of tests holds millions of objects, and each study that
+    is run in one call, which has the process for itself, would look at all of them: 0.3 s.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

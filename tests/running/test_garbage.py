@@ -16,9 +16,10 @@ from tests.builders import make_study
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
     thresholds = gc.get_threshold()
+    gc.unfreeze()  # what `tests.conftest` has frozen
     yield
     assert gc.isenabled()
-    gc.unfreeze()
+    gc.freeze()
     gc.set_threshold(*thresholds)
 
 

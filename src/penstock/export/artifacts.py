@@ -161,8 +161,16 @@ def _captured_provenance() -> dict[str, Any]:
     }
 
 
+_POLICY = "multiple_comparison_policy"
+
+
 def _study_yaml(store: StoreReader) -> str:
-    definition = with_older_defaults(store.definition())
+    definition = store.definition()
+    # What is not said is not written: null is no policy to older readers, and `none` means it here.
+    definition["analysis_plans"] = [
+        {name: value for name, value in plan.items() if (name, value) != (_POLICY, None)}
+        for plan in definition["analysis_plans"]
+    ]
     if any(store.problems()):
         definition["problems"] = {"file": "problems.jsonl"}
 
