@@ -153,7 +153,8 @@ class Series:
 
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.results, copy)
+        # A socket that a killed session has left is no file that can be copied.
+        shutil.copytree(self.results, copy, ignore=shutil.ignore_patterns(".control"))
         try:
             store = StoreReader(copy)
         except StoreError as error:  # killed as it was made

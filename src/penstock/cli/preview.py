@@ -39,11 +39,12 @@ def preview(
     json: JsonOption = False,
 ) -> None:
     """Show what exactly one run would be given or send; nothing is called, nothing is written."""
-    from penstock.cli.readiness import readiness
     from penstock.cli.target import find_target
     from penstock.planning.selection import Selection, choose
+    from penstock.running.checking import prepare
 
-    plan = readiness(find_target(study)).planned()
+    # Whatever is kept in its directory: a study that was edited is looked at before it is begun.
+    plan, _ = prepare(find_target(study).study).ready()
     only = Selection(
         agents=tuple(filter(None, [agent])),
         conditions=tuple(filter(None, [condition])),
