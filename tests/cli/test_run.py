@@ -344,7 +344,7 @@ def test_a_pilot_is_over_with_exit_code_0_and_a_later_run_goes_on(
     assert again.exit_code == 0
     assert "--limit 3 takes 4 runs, so that the last block is whole" in again.stderr
     assert "4 kept from before, 36 not run" in again.stderr
-    assert "to make the other 36" in again.stderr
+    assert "makes the other 36" in again.stderr
     assert cli("run", folder.file).exit_code == 0
     assert Counter(Counter(folder.calls()).values()) == {1: 40}
 
