@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +45,12 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def host_without_a_logger() -> None:
+    """Take back what an earlier test has configured: a study would log where that one wanted."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -193,7 +193,7 @@ class Disk:
                 return self._open(path, call.flags)
             case "mkdir" if not call.data:
                 self._name({path: _DIRECTORY})
-            case "unlink" if not call.data:
+            case "unlink" | "rmdir" if not call.data:
                 self._name({path: None})
             case "rename" if others:
                 self._name({path: None, others[0]: self.names[path]})

@@ -167,7 +167,7 @@ def test_a_table_of_somebody_elses_stays_and_ours_is_not_written(
     run(tmp_path)
 
     assert (tmp_path / TIDY).read_text() == "mine"
-    assert "a file of that name is there" in capsys.readouterr().err
+    assert "a file of that name is there" in "".join(capsys.readouterr())
     (tmp_path / TIDY).unlink()
     export_artifacts(tmp_path)
     assert (tmp_path / TIDY).read_text() != "mine"

@@ -8,7 +8,6 @@ the socket is in a new folder below ``$XDG_RUNTIME_DIR`` or the temporary folder
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import struct
 import tempfile
@@ -74,12 +73,15 @@ class Candidate(NamedTuple):
         aside.replace(folder / _FILE)
 
     def remove(self, directory: Path) -> None:
-        """Take away what was made; what has gone by itself is no matter."""
-        with suppress(OSError):
-            self.socket.unlink(missing_ok=True)
+        """Take away what was made, and nothing else; what has gone by itself is no matter."""
+        own = directory / CONTROL
+        for file in (self.socket, own / f"{_FILE}.new", own / _FILE):
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
-        for folder in {self.folder, directory / CONTROL}:
-            shutil.rmtree(folder, ignore_errors=True)
+        for folder in {self.folder, own}:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def candidates(directory: Path) -> Iterator[Candidate]:
