@@ -20,7 +20,7 @@ import pytest
 
 from tests.random_host.host import Host
 
-HOSTS = int(os.environ.get("PENSTOCK_HOSTS", "60"))
+HOSTS = int(os.environ.get("PENSTOCK_HOSTS", "100"))
 FIRST = int(os.environ.get("PENSTOCK_HOSTS_FROM", "0"))
 IS_EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks come with 3.12")
 HAS_UVLOOP = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
