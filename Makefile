@@ -41,7 +41,7 @@ bills: .venv/installed
 
 # Runs a thousand random studies in random hosts on each kind of event loop.
 hosts: .venv/installed
-	PENSTOCK_HOSTS=1000 $(BIN)/python -m pytest tests/random_host --timeout 7200
+	PENSTOCK_HOSTS=1000 $(BIN)/python -m pytest -n auto tests/random_host
 
 # Asks the simulated provider with clients that others wrote; they are installed apart.
 clients: .venv/installed

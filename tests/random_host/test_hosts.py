@@ -21,6 +21,9 @@ import pytest
 from tests.random_host.host import Host
 
 HOSTS = int(os.environ.get("PENSTOCK_HOSTS", "100"))
+AT_ONCE = 20
+"""Hosts of one test: each test has a limit of time."""
+
 FIRST = int(os.environ.get("PENSTOCK_HOSTS_FROM", "0"))
 IS_EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks come with 3.12")
 HAS_UVLOOP = pytest.mark.skipif(find_spec("uvloop") is None, reason="uvloop is not installed")
@@ -42,9 +45,10 @@ def loop_factory(kind: str) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("first", range(FIRST, FIRST + HOSTS, AT_ONCE))
 @pytest.mark.parametrize(("kind", "is_eager"), LOOPS)
 def test_whatever_agents_subscribers_and_hosts_do_what_must_hold_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_eager: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_eager: bool, first: int
 ) -> None:
     for module in ("penstock.runner", "penstock.events.subscribing"):
         monkeypatch.setattr(f"{module}.PATIENCE_S", 0.05)  # hanging subscribers are left sooner
@@ -55,7 +59,7 @@ def test_whatever_agents_subscribers_and_hosts_do_what_must_hold_holds(
         if is_eager:
             loop.set_task_factory(_eager_task)
 
-        hosts = [Host(seed, tmp_path) for seed in range(FIRST, FIRST + HOSTS)]
+        hosts = [Host(seed, tmp_path) for seed in range(first, min(first + AT_ONCE, FIRST + HOSTS))]
         for host in hosts:
             await host.run()
 
