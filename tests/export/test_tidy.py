@@ -88,6 +88,16 @@ def test_the_table_is_written_as_parquet_with_types(tmp_path: Path) -> None:
     assert rows[2]["tone"] == "[1,2]"
 
 
+def test_blocks_have_columns_in_both_files(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    run(tmp_path, blocks=(ps.Block(name="shift", levels=(1, 2)),))
+    export_artifacts(tmp_path, parquet=True)
+
+    assert {row["shift"] for row in read(tmp_path / "results.csv")} == {"1", "2"}
+    rows = parquet.read_table(tmp_path / "results.parquet").to_pylist()
+    assert {row["shift"] for row in rows} == {1, 2}
+
+
 def test_what_a_spreadsheet_could_run_is_quoted_in_a_copy(tmp_path: Path) -> None:
     run(tmp_path / "results")
     to = export_artifacts(tmp_path / "results", tmp_path / "copy")

@@ -23,6 +23,7 @@ from penstock.results import timestamp
 from penstock.store.directory import make_directory, sync_directory
 from penstock.store.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
+from penstock.store.wide_rows import names_in
 from penstock.study.files import dump_yaml
 from penstock.study.legacy import with_older_defaults
 from penstock.study.model import SCHEMA_VERSION, Study
@@ -84,7 +85,7 @@ def export_artifacts(
         write_json(to / "manifest.json", manifest)
         write_analysis(to / "analysis", store, analysable, manifest)
         if TIDY in names:
-            write_csv(to / TIDY, *tidy_table(store))
+            write_csv(to / TIDY, *tidy_table(store, names_in(store)))
         else:
             logger, _ = find_logger()
             logger.warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)

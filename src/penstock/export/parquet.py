@@ -126,8 +126,9 @@ def write_parquet(to: Path, store: StoreReader) -> None:
         ValidationError: the extra ``parquet`` is not installed.
         OSError: a file cannot be written.
     """
-    _write(to / "conditions.parquet", *_conditions(store))
-    _write(to / "results.parquet", *_results(store))
+    levels, conditions = _conditions(store)
+    _write(to / "conditions.parquet", levels, conditions)
+    _write(to / "results.parquet", *_results(store, levels))
     for table, names in _TABLES.items():
         kinds = {name: _kind(store, name) for name in names}
         rows_of = EVENTS_IN_ORDER if table == "events" else table
@@ -159,12 +160,15 @@ def _conditions(store: StoreReader) -> tuple[dict[str, str], Iterator[Sequence[A
     return kinds, rows
 
 
-def _results(store: StoreReader) -> tuple[dict[str, str], Iterator[Sequence[Any]]]:
-    """Return what `_write` takes: the tidy table."""
-    header, rows = tidy_table(store, lambda level: level)
-    names, (levels, _) = names_in(store), _conditions(store)
+def _results(
+    store: StoreReader, levels: Mapping[str, str]
+) -> tuple[dict[str, str], Iterator[Sequence[Any]]]:
+    """Return what `_write` takes: the tidy table; levels have the kinds they have in conditions."""
+    names = names_in(store)
+    header, rows = tidy_table(store, names, lambda level: level)
     kinds = {name: _kind(store, column) for column, name in names.columns.items()}
     kinds |= {name: levels[name] for name in names.factors}
+    kinds |= {name: levels[f"block_{name}"] for name in names.blocks}
     kinds |= {**dict.fromkeys(names.scores.values(), "number"), names.answer: "text"}
     return {name: kinds.get(name, "string") for name in header}, rows
 

@@ -13,7 +13,7 @@ from penstock._base.json import decode
 from penstock.export.tables import plain_cell
 from penstock.results import text_of
 from penstock.store.reader import StoreReader
-from penstock.store.wide_rows import names_in, scores_in_order
+from penstock.store.wide_rows import Names, scores_in_order
 
 __all__ = ["tidy_table"]
 
@@ -33,24 +33,25 @@ _AFTER = (
 
 
 def tidy_table(
-    store: StoreReader, cell: Callable[[Any], Any] = plain_cell
+    store: StoreReader, names: Names, cell: Callable[[Any], Any] = plain_cell
 ) -> tuple[list[str], Iterator[list[Any]]]:
     """Return the header and the rows of the tidy table, in plan order.
 
     Args:
         store: Where the study is.
+        names: What columns are called.
         cell: Makes the cell of a level.
     """
-    names = names_in(store)
     header = [
         *(names.columns[name] for name in _BEFORE),
         *names.factors,
+        *names.blocks,
         *(names.columns[name] for name in _WHOSE),
         names.answer,
         *names.scores.values(),
         *(names.columns[name] for name in _AFTER),
     ]
-    return header, _rows(store, names.factors, list(names.scores), cell)
+    return header, _rows(store, (*names.factors, *names.blocks), list(names.scores), cell)
 
 
 def _rows(

@@ -46,13 +46,15 @@ class Names(NamedTuple):
     """What columns are called in the wide table of a study.
 
     Attributes:
-        factors: The factors, and then the blocks, each under its own name.
+        factors: The factors, each under its own name.
+        blocks: The blocks likewise.
         columns: The built-in columns -> their names.
         answer: The text of the answer.
         scores: Evaluator and metric -> the name of their scores, in the order of the evaluators.
     """
 
     factors: Sequence[str]
+    blocks: Sequence[str]
     columns: Mapping[str, str]
     answer: str
     scores: Mapping[tuple[str, str], str]
@@ -60,16 +62,25 @@ class Names(NamedTuple):
     @property
     def taken(self) -> set[str]:
         """All of them."""
-        return {*self.factors, *self.columns.values(), self.answer, *self.scores.values()}
+        return {
+            *self.factors,
+            *self.blocks,
+            *self.columns.values(),
+            self.answer,
+            *self.scores.values(),
+        }
 
 
 def names_in(store: StoreReader) -> Names:
     """Return what columns are called in the wide table of a study."""
     definition = store.definition()
-    assigned = [each["name"] for each in (*definition["factors"], *definition["blocks"])]
+    factors, blocks = (
+        [each["name"] for each in definition[kind]] for kind in ("factors", "blocks")
+    )
+    assigned = {*factors, *blocks}
     columns = {name: f"run_{name}" if name in assigned else name for name in _COLUMNS}
     answer = f"run_{_ANSWER}" if _ANSWER in assigned else _ANSWER
-    names = Names(assigned, columns, answer, {})
+    names = Names(factors, blocks, columns, answer, {})
     return names._replace(scores=_names_of_scores(store, names.taken))
 
 
