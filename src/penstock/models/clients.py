@@ -19,7 +19,7 @@ from penstock.models.providers import Client, make_client
 from penstock.study.chat import ChatOptions
 from penstock.study.declarations import declared_chats
 from penstock.study.model import Study
-from penstock.study.model_options import BUILT_IN_PROVIDERS, SIMULATED, ModelOptions
+from penstock.study.model_options import BUILT_IN_PROVIDERS, OF_HTTP, SIMULATED, ModelOptions
 from penstock.study.request_fields import http_address
 from penstock.study.spending import EndpointLimits
 
@@ -205,17 +205,8 @@ _OF_THE_WAY = {
     "simulator",
     "base_url",
     "api_key_env",
-    "api_key_file",
-    "api_key_command",
-    "api_key_header",
-    "headers",
-    "query",
-    "proxy",
-    "ca_file",
-    "verify_tls",
     "timeout_s",
-    "connect_timeout_s",
-    "think_tags",
+    *OF_HTTP,
 }
 """What makes two clients the same: all that is said of how an endpoint is asked."""
 

@@ -116,8 +116,7 @@ def keep_action(
     """
     path = directory / "study.sqlite"
     with StoreReader(directory) as store:
-        ((layout,),) = store.table("PRAGMA user_version")
-        if layout != SCHEMA_VERSION:
+        if store.layout != SCHEMA_VERSION:
             raise StoreError(
                 f"{path} was written by an older version of penstock: go on with the study first "
                 "(penstock run), which brings it up to date"

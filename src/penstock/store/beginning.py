@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from functools import partial
 from pathlib import Path
 
 from penstock._base.text import without_surrogates
@@ -20,7 +19,6 @@ from penstock.store.origins import declare_origins
 from penstock.store.primary_outcomes import follow_outcomes, remake_outcomes
 from penstock.store.refused import find_refused
 from penstock.store.restored import Restored, adopt, moved_in, restored
-from penstock.store.score_accounts import judging_cost_usd
 from penstock.store.scorings import declare_scorings, find_scorings
 from penstock.study.model import Study
 from penstock.study.settings import Settings
@@ -77,14 +75,7 @@ def begin_session(
         adopt(connection, moved)
         moved = {}  # they stand where they belong
 
-    found = find_scorings(
-        connection,
-        bindings,
-        len(plan),
-        rescore=rescore,
-        moved=moved,
-        forecast=partial(judging_cost_usd, plan),
-    )
+    found = find_scorings(connection, plan, bindings, rescore=rescore, moved=moved)
     declare_scorings(connection, found)
     if found.is_shown_otherwise:
         remake_outcomes(connection, plan.study.outcomes)

@@ -64,7 +64,7 @@ def _integrity(store: StoreReader) -> Iterator[Finding]:
 
 
 def _layout(store: StoreReader) -> Iterator[Finding]:
-    ((layout,),) = store.table("PRAGMA user_version")
+    layout = store.layout
     if layout < SCHEMA_VERSION:
         yield Finding(
             is_wrong=False,

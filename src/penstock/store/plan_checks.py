@@ -32,8 +32,7 @@ _JSON = ("outputs", "metrics", "provenance", "trace_refs")
 
 def examine_schema(store: StoreReader) -> Iterator[Finding]:
     """Hold the tables, views and indexes of a store against those of its layout."""
-    ((layout,),) = store.table("PRAGMA user_version")
-    if layout != SCHEMA_VERSION:
+    if store.layout != SCHEMA_VERSION:
         return  # it is shown through views that stand nowhere
 
     wanted = wanted_objects()

@@ -128,8 +128,7 @@ def refuse_purged(connection: sqlite3.Connection, directory: Path, ids: Collecti
 
 def _looked_at(directory: Path, wanted: Wanted) -> tuple[int, int]:
     with StoreReader(directory) as store:
-        ((layout,),) = store.table("PRAGMA user_version")
-        if layout != SCHEMA_VERSION:
+        if store.layout != SCHEMA_VERSION:
             raise StoreError(
                 f"{directory / 'study.sqlite'} was written by an older version of penstock, and "
                 "can only be deleted as a whole (penstock purge --aside deletes directories that "

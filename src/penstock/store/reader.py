@@ -110,6 +110,12 @@ class StoreReader:
         """The id of the study."""
         return str(self.definition()["study_id"])
 
+    @property
+    def layout(self) -> int:
+        """The layout that the file has, whatever it is read as."""
+        ((layout,),) = self.table("PRAGMA user_version")
+        return int(layout)
+
     def definition(self) -> dict[str, Any]:
         """Return the study as it was last run, as plain values."""
         row = self._connection.execute("SELECT definition FROM study").fetchone()

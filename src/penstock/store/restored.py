@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +17,6 @@ from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.legacy_scores import has_scores_of_before
 from penstock.store.refused import Refused, find_refused
 from penstock.store.schema import RESULT_INDEX, UNFINISHED
-from penstock.store.score_accounts import judging_cost_usd
 from penstock.store.scorings import Scorings, find_scorings
 from penstock.summary import StudySummary
 
@@ -187,14 +185,7 @@ def would_restore(
     if has_scores_of_before(connection):
         scorings = Scorings(is_redone=rescore)  # a session says first what made them
     else:
-        scorings = find_scorings(
-            connection,
-            bindings,
-            len(plan),
-            rescore=rescore,
-            moved=moved,
-            forecast=partial(judging_cost_usd, plan),
-        )
+        scorings = find_scorings(connection, plan, bindings, rescore=rescore, moved=moved)
 
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed, moved=moved)
     if moved is None:

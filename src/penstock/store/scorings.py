@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from penstock.evaluators.rules import Rule
+from penstock.planning.plan import Plan
 from penstock.results import RunStatus
 from penstock.running.binding import Bindings
 from penstock.store.declaration_rows import question_of
+from penstock.store.score_accounts import judging_cost_usd
 
 __all__ = ["HeldBack", "Scoring", "Scorings", "declare_scorings", "find_scorings"]
 
@@ -97,27 +99,25 @@ class Scorings:
 
 def find_scorings(
     connection: sqlite3.Connection,
+    plan: Plan,
     bindings: Bindings,
-    planned: int,
     *,
     rescore: bool,
     moved: Mapping[int, int | None] | None = None,
-    forecast: Callable[[str], float | None] = lambda _: None,
 ) -> Scorings:
     """Find the scorings that count now, and what kept answers lack; nothing is written.
 
     Args:
         connection: The store.
+        plan: The plan; its prompts tell what an evaluator that has scored no answer would cost.
         bindings: What takes part, with the rules of its evaluators.
-        planned: How many runs the plan holds.
         rescore: Whether kept answers are scored also where it may cost; where none lacks
             anything that may, all are scored again.
         moved: Where the plan is another than that of the session before: attempt -> its position
             in it, where it has another.
-        forecast: Says what an answer would cost an evaluator that has scored none.
     """
     known = _known(connection)
-    keeps_versions = moved is None and _done(connection) == planned
+    keeps_versions = moved is None and _done(connection) == len(plan)
     current = [
         _found(known, Scoring(problem_id, question_of(problem), rule, place), keeps_versions)
         for problem_id, problem in bindings.problems.items()
@@ -142,7 +142,7 @@ def find_scorings(
         each.is_ordered = each.rule.evaluator_id in ordered
 
     held = [name for name in lacking if may_cost[name] and name not in ordered]
-    prices = {name: _price(connection, name) or forecast(name) for name in held}
+    prices = {name: _price(connection, name) or judging_cost_usd(plan, name) for name in held}
     found.held = tuple(HeldBack(name, lacking[name], prices[name]) for name in held)
     found.touched = {
         position: number

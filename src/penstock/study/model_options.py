@@ -27,6 +27,7 @@ from penstock.study.spending import EndpointLimits, Price
 
 __all__ = [
     "BUILT_IN_PROVIDERS",
+    "OF_HTTP",
     "OF_THE_CALL",
     "OF_THE_ENDPOINT",
     "SIMULATED",
@@ -181,7 +182,7 @@ class ModelOptions(Declaration):
     def _asks_nothing_that_is_not_done(self) -> None:
         is_built_in = self.provider in BUILT_IN_PROVIDERS
         fields = type(self).model_fields
-        for name in ("provider_options",) if is_built_in else _OF_HTTP:
+        for name in ("provider_options",) if is_built_in else OF_HTTP:
             if getattr(self, name) != fields[name].default:
                 raise ValueError(f"{name}: `provider: {self.provider}` makes no use of it")
 
@@ -213,7 +214,7 @@ _NEWER = (
     "tools",
     "max_turns",
 )
-_OF_HTTP = (
+OF_HTTP = (
     "api_key_file",
     "api_key_command",
     "api_key_header",
