@@ -11,10 +11,12 @@ import pytest
 import penstock as ps
 from penstock.running.garbage import relaxed_gc
 from tests.builders import make_study
+from tests.conftest import count_frozen_objects
 
 
 @pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(gc, "get_freeze_count", count_frozen_objects)
     thresholds = gc.get_threshold()
     gc.unfreeze()  # what `tests.conftest` has frozen
     yield
