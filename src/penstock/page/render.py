@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -21,7 +22,7 @@ from penstock.page.sentences import difference_told, value_told
 from penstock.page.verdict_figures import interval_axis, interval_figure, shared_domain
 from penstock.page.view import ReportView
 
-__all__ = ["figures_of", "render"]
+__all__ = ["Page", "figures_of", "render", "render_page"]
 
 _HERE = Path(__file__).parent
 _LIBRARIES = ("vega", "vega-lite", "vega-interpreter")
@@ -35,36 +36,72 @@ _GLYPHS = {
 }
 
 
+class Page(NamedTuple):
+    """A page, and what its content-security policy allows."""
+
+    text: str
+    policy: str
+
+
 def render(view: ReportView) -> str:
     """Return the page of a view: the same bytes for the same view."""
-    figures = figures_of(view)
-    style = _read("templates/page.css")
-    scripts = [_read(f"vendor/{name}.js") for name in _LIBRARIES] if figures else []
-    module = _read("templates/page.js")
     data = {
+        "runs": dict(view.runs.columns),
+        "texts": view.runs.texts,
+        "briefs": view.runs.briefs,
+    }
+    return render_page("report.html.j2", view, modules=("page.js", "runs.js"), data=data).text
+
+
+def render_page(
+    template: str,
+    view: ReportView,
+    *,
+    modules: Sequence[str],
+    data: Mapping[str, Any],
+    styles: Sequence[str] = ("page.css",),
+    asks_server: bool = False,
+    **more: Any,
+) -> Page:
+    """Return a page that is made from a view by a template that extends the report's.
+
+    Args:
+        template: The template's file.
+        view: What the page shows.
+        modules: The files of its script, which are one module, in their order.
+        data: What the script reads, besides figures and the names of conditions and problems.
+        styles: The files of its style sheet.
+        asks_server: Whether its script may ask the server that the page came from.
+        **more: What else the template reads.
+    """
+    figures = figures_of(view)
+    style = "".join(_read(f"templates/{name}") for name in styles)
+    scripts = [_read(f"vendor/{name}.js") for name in _LIBRARIES] if figures else []
+    module = "\n".join(_read(f"templates/{name}") for name in modules)
+    policy = _policy(style, [*scripts, module], asks_server=asks_server)
+    known = {
         "figures": figures,
         "isShare": view.is_share,
         "conditions": [row.name for row in view.flow],
         "problems": view.problems,
-        "runs": dict(view.runs.columns),
-        "texts": view.runs.texts,
-        "briefs": view.runs.briefs,
         "study": view.study_id,
     }
-    return (
+    text = (
         _environment()
-        .get_template("report.html.j2")
+        .get_template(template)
         .render(
             view=view,
             figures=figures,
-            policy=_policy(style, [*scripts, module]),
-            style=Markup(style),  # noqa: S704 - our own file
+            policy=policy,
+            style=Markup(style),  # noqa: S704 - our own files
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - vendored
-            module=Markup(module),  # noqa: S704 - our own file
-            data=Markup(_as_json(data)),  # noqa: S704 - every < is escaped
+            module=Markup(module),  # noqa: S704 - our own files
+            data=Markup(_as_json({**known, **data})),  # noqa: S704 - every < is escaped
             glyphs=_GLYPHS,
+            **more,
         )
     )
+    return Page(text, policy)
 
 
 def figures_of(view: ReportView) -> dict[str, Any]:
@@ -91,11 +128,12 @@ def figures_of(view: ReportView) -> dict[str, Any]:
     return found
 
 
-def _policy(style: str, scripts: list[str]) -> str:
+def _policy(style: str, scripts: list[str], *, asks_server: bool) -> str:
     allowed = " ".join(_hash(script) for script in scripts)
+    asks = "connect-src 'self'; " if asks_server else ""
     return (
         f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"{asks}base-uri 'none'; form-action 'none'"
     )
 
 
