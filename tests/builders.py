@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import anyio.from_thread
 
 from penstock.agents.context import RunContext
+from penstock.errors import StopStudy
 from penstock.events import Event
 from penstock.planning.plan import Plan, RunSpec, plan
 from penstock.results import (
@@ -27,6 +28,7 @@ from penstock.study.policies import RunBudget, SeedPolicy
 from penstock.study.problem import Problem
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+Agent = Callable[[Any], Awaitable[Any]]
 BASIC_METRICS = {"cost_usd": 0.0, "input_tokens": 0, "output_tokens": 0}
 
 
@@ -114,6 +116,21 @@ def make_result(
 
     answer = answer_of(spec, made.outputs_json, made.ended_at)
     return made.model_copy(update={"observations": (answer,)})
+
+
+def stopping_after(runs: int, agent: Agent) -> Agent:
+    """An agent that answers as another does, and ends the study after so many runs."""
+    calls = 0
+
+    async def stops(ctx: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > runs:
+            raise StopStudy("enough")
+
+        return await agent(ctx)
+
+    return stops
 
 
 def make_error(**fields: Any) -> RunError:

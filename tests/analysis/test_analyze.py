@@ -11,6 +11,7 @@ from penstock.analysis.analysis_facts import Analysis
 from penstock.planning.selection import Selection
 from penstock.study.hypotheses import Contrast
 from penstock.study.policies import RunBudget
+from tests.builders import stopping_after
 
 SCORE = ps.Outcome(
     name="score", source_table="runs", column="score", aggregation="mean", primary=True
@@ -104,19 +105,9 @@ def test_without_hypotheses_every_effect_is_exploratory(tmp_path: Path) -> None:
 
 
 def test_nothing_by_condition_is_shown_until_every_planned_run_has_ended(tmp_path: Path) -> None:
-    calls = 0
-
-    async def stops_early(ctx: Any) -> str:
-        nonlocal calls
-        calls += 1
-        if calls > 20:
-            raise ps.StopStudy("enough")
-
-        return await helped(ctx)
-
     study = study_of(tmp_path, hypotheses=(hypothesis(),))
 
-    blind = analysed(study, stops_early)
+    blind = analysed(study, stopping_after(20, helped))
     told = blind.model_dump_json()
     seen = ps.StudyResult.open(tmp_path / "results").analyze(unblind="the budget is cut")
 

@@ -12,6 +12,7 @@ from penstock.analysis.studies_compared import StudiesCompared, compare_studies
 from penstock.store.reader import StoreReader
 from penstock.study.policies import RunBudget
 from tests.analysis.test_analyze import SCORE, helped, hypothesis, study_of
+from tests.builders import stopping_after
 
 BETTER_HIGHER = SCORE.model_copy(update={"better": "higher"})
 
@@ -136,18 +137,8 @@ def test_the_code_of_an_agent_is_part_of_what_differs(tmp_path: Path) -> None:
 def test_outcomes_are_withheld_while_runs_of_a_study_with_hypotheses_are_left(
     tmp_path: Path,
 ) -> None:
-    calls = 0
-
-    async def stops_early(ctx: Any) -> str:
-        nonlocal calls
-        calls += 1
-        if calls > 20:
-            raise ps.StopStudy("enough")
-
-        return await plain(ctx)
-
     old = made(tmp_path / "old", helped)
-    new = made(tmp_path / "new", stops_early, hypotheses=(hypothesis(),))
+    new = made(tmp_path / "new", stopping_after(20, plain), hypotheses=(hypothesis(),))
 
     found = compared(old, new)
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import penstock as ps
+from tests.builders import stopping_after
 from tests.page.studies import answer, run_study
 
 
@@ -27,17 +27,7 @@ def test_figures_are_written_as_files_and_named(tmp_path: Path, cli: Any) -> Non
 
 
 def test_a_blind_study_has_no_figures_and_says_why(tmp_path: Path, cli: Any) -> None:
-    calls = 0
-
-    async def stops_early(ctx: Any) -> str:
-        nonlocal calls
-        calls += 1
-        if calls > 20:
-            raise ps.StopStudy("enough")
-
-        return await answer(ctx)
-
-    directory = run_study(tmp_path, agent=stops_early, report=False)
+    directory = run_study(tmp_path, agent=stopping_after(20, answer), report=False)
 
     told = cli("figures", directory, "--format", "json")
 

@@ -46,6 +46,19 @@ async def nothing(_: int) -> None:
     pass
 
 
+async def run_until(turn: int, folder: Path, url: str, *, turns: int) -> None:
+    """Run the study of an agent of so many turns until one of them, and cancel it there."""
+    runner: ps.StudyRunner
+
+    async def cancel(current: int) -> None:
+        if current == turn:
+            runner.cancel()
+            await anyio.sleep_forever()
+
+    runner = ps.StudyRunner(a_study(folder, talker(turns, cancel), url))
+    await runner.run()
+
+
 async def test_a_call_is_a_row_with_what_was_asked_and_answered(tmp_path: Path) -> None:
     async with SimulatedProvider(QUICK) as provider:
         study = a_study(tmp_path, talker(2, nothing), provider.url)
@@ -140,15 +153,7 @@ async def test_less_is_kept_where_the_study_says_so(tmp_path: Path, wanted: Any,
 
 async def test_an_attempt_that_was_cancelled_goes_on_where_it_was(tmp_path: Path) -> None:
     async with SimulatedProvider(QUICK) as provider:
-        runner: ps.StudyRunner
-
-        async def cancel(turn: int) -> None:
-            if turn == 4:
-                runner.cancel()
-                await anyio.sleep_forever()
-
-        runner = ps.StudyRunner(a_study(tmp_path, talker(5, cancel), provider.url))
-        await runner.run()
+        await run_until(4, tmp_path, provider.url, turns=5)
         asked = len(provider.records)
         study = a_study(tmp_path, talker(5, nothing), provider.url)
         (result,) = await run(study)
@@ -165,20 +170,12 @@ async def test_an_attempt_that_was_cancelled_goes_on_where_it_was(tmp_path: Path
 
 async def test_an_attempt_of_a_session_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     async with SimulatedProvider(QUICK) as provider:
-        runner: ps.StudyRunner
-
-        async def cancel(turn: int) -> None:
-            if turn == 2:
-                runner.cancel()
-                await anyio.sleep_forever()
-
-        study = a_study(tmp_path, talker(3, cancel), provider.url)
-        runner = ps.StudyRunner(study)
-        await runner.run()
+        await run_until(2, tmp_path, provider.url, turns=3)
+        study = a_study(tmp_path, talker(3, nothing), provider.url)
         with closing(sqlite3.connect(tmp_path / "results" / "study.sqlite")) as store, store:
             store.execute("DELETE FROM attempt")  # a kill leaves its calls and no attempt
 
-        (result,) = await run(a_study(tmp_path, talker(3, nothing), provider.url))
+        (result,) = await run(study)
         asked = len(provider.records)
 
     assert (result.metrics["replayed_calls"], asked) == (2, 3)
@@ -189,15 +186,7 @@ async def test_of_several_attempts_that_were_cut_off_the_furthest_is_gone_on_wit
 ) -> None:
     async with SimulatedProvider(QUICK) as provider:
         for last in (3, 1, 4):
-            runner: ps.StudyRunner
-
-            async def cancel(turn: int, last: int = last) -> None:
-                if turn == last:
-                    runner.cancel()  # noqa: B023 - called before the next one is made
-                    await anyio.sleep_forever()
-
-            runner = ps.StudyRunner(a_study(tmp_path, talker(5, cancel), provider.url))
-            await runner.run()
+            await run_until(last, tmp_path, provider.url, turns=5)
 
         asked = len(provider.records)
         (result,) = await run(a_study(tmp_path, talker(5, nothing), provider.url))
@@ -222,15 +211,7 @@ async def test_an_attempt_that_failed_by_itself_leaves_nothing_to_the_next(tmp_p
 
 async def test_requests_that_differ_are_made(tmp_path: Path) -> None:
     async with SimulatedProvider(QUICK) as provider:
-        runner: ps.StudyRunner
-
-        async def cancel(turn: int) -> None:
-            if turn == 2:
-                runner.cancel()
-                await anyio.sleep_forever()
-
-        runner = ps.StudyRunner(a_study(tmp_path, talker(3, cancel), provider.url))
-        await runner.run()
+        await run_until(2, tmp_path, provider.url, turns=3)
 
         async def agent(ctx: ps.RunContext) -> str:
             await ctx.model("small").chat("Turn 0: go on")
