@@ -81,7 +81,7 @@ async def test_what_was_refused_for_good_is_asked_again_only_where_it_is_told_to
     assert "0 whose request has changed are asked again" in notes[0]
     assert told == ("2 runs refused for good before are asked again",)
     with StoreReader(study.resolve("results")) as store:
-        assert refused_in_last_session(store) == 2
+        assert refused_in_last_session(store) == (2, 0)
 
 
 @pytest.mark.parametrize("status", [403, 500])

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from penstock._base.fact import EMPTY
+
 __all__ = ["CallCounts"]
 
 
@@ -24,6 +26,8 @@ class CallCounts:
         last: The request that was made last.
         left: Answers that an attempt had which was cut off, by request and number among equal
             ones; None while nobody has looked for them.
+        refused: Requests that earlier sessions were refused for good, and how.
+        refused_before: How many calls were not made because of that.
     """
 
     def __init__(
@@ -34,6 +38,8 @@ class CallCounts:
         self.total = 0
         self.last: tuple[str, int] | None = None
         self.left: Mapping[tuple[str, int], Any] | None = None
+        self.refused: Mapping[str, Any] = EMPTY
+        self.refused_before = 0
         self._counts: Counter[str] = Counter()
 
     def of_another_attempt(self) -> CallCounts:
@@ -41,6 +47,7 @@ class CallCounts:
         last = () if self.last is None else (self.last,)
         counts = CallCounts(self.first_attempt, self.spoilt.union(last))
         counts.left = {}  # it ended by itself
+        counts.refused = self.refused
         return counts
 
     def note(self, digest: str) -> int:

@@ -26,7 +26,7 @@ from penstock.runner import StudyRunner
 from penstock.running.interrupts import run_interruptibly
 from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
-from penstock.store.refused import refused_in_last_session
+from penstock.store.refused import RefusedLately, refused_in_last_session
 from penstock.store.score_accounts import rule_changes
 from penstock.summary import StudySummary
 
@@ -234,7 +234,7 @@ class _Session:
             say(*concluded.finding)
             say(*([f"report: {concluded.report}"] if concluded.report else []))
 
-        refused = 0
+        refused = RefusedLately(0, 0)
         if summary.failed:
             with StoreReader(self._runner.output_dir) as store:
                 refused = refused_in_last_session(store)
@@ -245,11 +245,12 @@ class _Session:
 
         again = "run it again without --fresh" if self._request.fresh else "run it again"
         left_out = self._runner.left_out
-        waiting = summary.undone - left_out + summary.session.failed - refused
-        if refused:
+        waiting = summary.undone - left_out + summary.session.failed - refused.runs
+        if refused.runs:
+            before = f" ({refused.unasked:,} of them before, and not asked now)"
             say(
-                f"{refused:,} of them were refused for good, and are asked again where the request "
-                "changes, or with --retry-failed"
+                f"{refused.runs:,} of them were refused for good{before if refused.unasked else ''}"
+                ", and are asked again where the request changes, or with --retry-failed"
             )
 
         if waiting:

@@ -12,8 +12,8 @@ from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.clients import EndpointClient
 from penstock.models.digests import digest_of
 from penstock.models.endpoints import StudyEndpoints
-from penstock.models.kept_call import CallError, CallOrigin, KeptCall, LeftCall
-from penstock.models.model_errors import ModelError
+from penstock.models.kept_call import CallError, CallOrigin, KeptCall, LeftCall, Refusal
+from penstock.models.model_errors import FOR_GOOD, ModelError
 from penstock.models.sender import Sender
 
 __all__ = ["Caller"]
@@ -64,32 +64,38 @@ class Caller:
 
         calls = self._endpoints.calls
         ctx.calls.total += 1
-        is_agents = self._origin.role == "agent"
-        gives_again = is_agents and calls.gives_again
+        await calls.look_back(ctx)
+        gives_again = self._origin.role == "agent" and calls.gives_again
         messages = calls.digests.of(request.messages) if calls.gives_again else None
+        is_counted = gives_again or (index is None and self._endpoints.cache is not None)
         digest, before = "", 0
-        if gives_again or (index is None and self._endpoints.cache is not None):
+        if is_counted or ctx.calls.refused:
             digest = digest_of(self.place, request, messages)
-            before = ctx.calls.note(digest)
+            before = ctx.calls.note(digest) if is_counted else 0
 
-        made = self._maker(ctx, request, digest, messages or ())
-        if gives_again:
-            if ctx.calls.left is None:
-                ctx.calls.left = await calls.left(ctx)
+        made = self._maker(ctx, request, messages or ())
+        if digest in ctx.calls.refused:
+            refusal: Refusal = ctx.calls.refused[digest]
+            ctx.calls.refused_before += 1
+            await calls.keep(ctx, made(digest, *reversed(refusal), is_replayed=True))
+            raise _again(refusal)
 
-            left: LeftCall | None = ctx.calls.left.get((digest, before))
-            if left is not None:
-                ctx.record(replayed_calls=1)
-                await calls.keep(ctx, made(left.completion, None, is_replayed=True))
-                return left.completion
+        left: LeftCall | None = (ctx.calls.left or {}).get((digest, before))
+        if gives_again and left is not None:
+            ctx.record(replayed_calls=1)
+            await calls.keep(ctx, made(digest, left.completion, None, is_replayed=True))
+            return left.completion
 
         try:
             completion = await self._answer(ctx, request, index, digest, before)
         except ModelError as error:
-            await calls.keep(ctx, made(error.completion, _error_of(error)))
+            if error.is_for_good:
+                digest = digest or digest_of(self.place, request, messages)
+
+            await calls.keep(ctx, made(digest, error.completion, _error_of(error)))
             raise
 
-        await calls.keep(ctx, made(completion, None))
+        await calls.keep(ctx, made(digest, completion, None))
         return completion
 
     async def _answer(
@@ -120,14 +126,17 @@ class Caller:
         self,
         ctx: RunContext,
         request: CompletionRequest,
-        digest: str,
         messages: tuple[bytes, ...],
     ) -> Callable[..., KeptCall]:
         """Begin a call; what is returned ends it, and gives what is kept of it."""
         number, started_at, begun = ctx.calls.total, datetime.now(UTC), perf_counter()
 
         def made(
-            completion: Completion | None, error: CallError | None, *, is_replayed: bool = False
+            digest: str,
+            completion: Completion | None,
+            error: CallError | None,
+            *,
+            is_replayed: bool = False,
         ) -> KeptCall:
             has_waited = completion is not None and not (is_replayed or completion.is_cached)
             provider_s = completion.provider_s if completion is not None else 0.0
@@ -150,6 +159,20 @@ class Caller:
 
 
 _FREE = {"cost_usd": 0.0}
+
+
+def _again(refusal: Refusal) -> ModelError:
+    """Return what a provider would say again; it was not asked, and this costs nothing."""
+    kind, message, http_status, request_id, *_ = refusal.error
+    error = FOR_GOOD[kind](
+        f"{message} (it was refused for good before and is not asked again, for the request is "
+        "the same; --retry-failed asks it, in Python retry_failed=True)",
+        http_status=http_status,
+        request_id=request_id,
+        completion=refusal.completion,
+    )
+    error.cost_usd = 0.0
+    return error
 
 
 def _error_of(error: ModelError) -> CallError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
+from penstock._base.fact import EMPTY
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest, Usage
 
-__all__ = ["CallError", "CallOrigin", "CallStore", "KeptCall", "LeftCall"]
+__all__ = ["CallError", "CallOrigin", "CallStore", "KeptCall", "LeftCall", "LeftCalls", "Refusal"]
 
 
 class CallOrigin(NamedTuple):
@@ -81,6 +83,26 @@ class LeftCall(NamedTuple):
     completion: Completion
 
 
+class Refusal(NamedTuple):
+    """How a provider has refused a request for good, with what its model said, where it did."""
+
+    error: CallError
+    completion: Completion | None
+
+
+class LeftCalls(NamedTuple):
+    """What earlier sessions have asked in a run, and need not be asked again.
+
+    Args:
+        answers: What its last attempts were answered that were cut off, and one that was refused
+            for good, by request and number among equal ones.
+        refusals: The requests that were refused for good, by their digests.
+    """
+
+    answers: Mapping[tuple[str, int], LeftCall] = MappingProxyType({})
+    refusals: Mapping[str, Refusal] = EMPTY
+
+
 class CallStore(Protocol):
     """Where calls are kept."""
 
@@ -93,9 +115,6 @@ class CallStore(Protocol):
         """
         ...
 
-    async def left_calls(self, run_id: str) -> Sequence[LeftCall]:
-        """Return the calls that the last attempt at a run had made when it was cut off, in order.
-
-        There are none where the last attempt ended by itself.
-        """
+    async def left_calls(self, run_id: str) -> LeftCalls:
+        """Return what earlier sessions have asked in a run, and need not be asked again."""
         ...

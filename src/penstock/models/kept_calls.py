@@ -13,7 +13,7 @@ from penstock._base.loop import undisturbed
 from penstock.agents.context import RunContext
 from penstock.errors import StopStudy, StoreError
 from penstock.models.digests import Digests
-from penstock.models.kept_call import CallStore, KeptCall, LeftCall
+from penstock.models.kept_call import CallStore, KeptCall, LeftCalls
 from penstock.study.execution import KeepCalls
 
 __all__ = ["KeptCalls"]
@@ -86,15 +86,12 @@ class KeptCalls:
         if group.error is not None:
             raise StopStudy(f"calls cannot be kept: {group.error}") from group.error
 
-    async def left(self, ctx: RunContext) -> dict[tuple[str, int], LeftCall]:
-        """Return what an attempt may be given again, by request and number among equal ones."""
-        found: dict[tuple[str, int], LeftCall] = {}
-        if self._store is not None and self._has_texts:
-            for call in await self._store.left_calls(ctx.spec.run_id):
-                before = sum(digest == call.digest for digest, _ in found)
-                found[call.digest, before] = call
-
-        return found
+    async def look_back(self, ctx: RunContext) -> None:
+        """Find, once for an attempt, what it may be given again instead of asking for it."""
+        if ctx.calls.left is None:
+            nothing = LeftCalls()
+            left = nothing if self._store is None else await self._store.left_calls(ctx.spec.run_id)
+            ctx.calls.left, ctx.calls.refused = left.answers, left.refusals
 
     async def _save(self, store: CallStore, group: _Group) -> None:
         async with self._writing:

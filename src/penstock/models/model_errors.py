@@ -26,6 +26,7 @@ from penstock.errors import RunFault
 from penstock.models.chat_model import Completion, RateLimitHeaders, Usage
 
 __all__ = [
+    "FOR_GOOD",
     "REFUSED_REQUEST",
     "AccessDeniedError",
     "AuthenticationError",
@@ -207,3 +208,10 @@ class UnboundedCallError(ModelError):
     """The study has a budget, and nobody knows what the call may cost at most; it is not made."""
 
     stops_study = True
+
+
+FOR_GOOD = {
+    error.__name__: error
+    for error in (BadRequestError, ContextTooLongError, ContentFilteredError, RefusalError)
+}
+"""The classes of what a provider refuses for good, by name."""

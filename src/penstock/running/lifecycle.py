@@ -266,8 +266,11 @@ class Lifecycle:
             return wait_s
 
         self._announce(_FINISHED[result.status], run_id=result.run_id, result=result)
-        self._alike.note(result.spec, result)
-        self._stop_after(result)
+        is_news = result.status is not RunStatus.FAILED or not attempt.ctx.calls.refused_before
+        self._alike.note(result.spec, result if is_news else None)
+        if is_news:  # else it tells nothing of how the provider is today
+            self._stop_after(result)
+
         return None
 
     def _give_up(

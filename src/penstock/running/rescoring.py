@@ -54,14 +54,16 @@ async def rescore(
 
     metrics = dict(earlier.metrics)
     is_own = OWN_OUTCOME.items() <= earlier.provenance.items()
-    before = primary_outcome(earlier.evaluations, metrics, outcomes)
-    if not is_own and metrics.get("primary_outcome") == before:
+    shown = primary_outcome(earlier.evaluations, metrics, outcomes)
+    if not is_own and metrics.get("primary_outcome") == shown:
         metrics.pop("primary_outcome", None)  # it came from the old scores, not from the agent
 
     scored, evaluations = _merged(earlier, attempt, order)
     recorded = attempt.gathered().metrics
     for name in JUDGE_AMOUNTS & recorded.keys():  # paid on top of what was paid before
-        metrics[name] = metrics.get(name, 0) + recorded[name]
+        before, now = metrics.get(name, 0), recorded[name]
+        is_known = before is not None and now is not None
+        metrics[name] = before + now if is_known else None  # a price may not be known
 
     kept = Gathered({**recorded, **metrics})
     return earlier.model_copy(

@@ -168,7 +168,7 @@ def _row(writer: _Writer, session_id: int, call: KeptCall, *, with_texts: bool) 
         origin.evaluator_id or None,
         writer.content(asked),
         seed,
-        bytes.fromhex(call.digest) if with_texts and call.digest else None,
+        bytes.fromhex(call.digest) if call.digest and (with_texts or error) else None,
         writer.conversation(call.request.messages, call.messages) if with_texts else None,
         *_answer_cells(writer, completion, with_texts=with_texts),
         *_usage_cells(usage),

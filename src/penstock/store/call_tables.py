@@ -32,7 +32,7 @@ CREATE TABLE call (
     evaluator_id TEXT,              -- the judge
     options INTEGER NOT NULL,       -- whom was asked and how, but for messages and seed
     seed INTEGER,
-    digest BLOB,                    -- of the whole request; NULL where texts are not kept
+    digest BLOB,                    -- of the whole request, where it is needed later
     asked INTEGER,                  -- the last turn of what was asked; likewise
     answer INTEGER,                 -- the message that came; likewise
     served INTEGER,                 -- who answered

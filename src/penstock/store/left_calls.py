@@ -1,64 +1,137 @@
-"""What an attempt that was cut off was answered: it is given again to the next one."""
+"""What a run has asked in earlier sessions and need not ask again.
+
+The answers of an attempt that was cut off are given to the next one. What a provider has refused
+for good is not asked again while the request is the same; nor is what the agent had asked before,
+or it would come to the same refusal by other answers, and pay for them each time.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from penstock._base.json import decode
 from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
-from penstock.models.kept_call import LeftCall
+from penstock.models.kept_call import CallError, LeftCall, LeftCalls, Refusal
+from penstock.models.model_errors import FOR_GOOD
 
 __all__ = ["left_calls"]
 
 _CALLS = """
 SELECT call.*, answer.text AS answer_text, served.text AS served_text,
-       (SELECT messages FROM calls AS shown
-        WHERE (shown.run_id, shown.session_id, shown.attempt, shown.number)
-            = (call.run_id, call.session_id, call.attempt, call.number)) AS messages
-FROM call JOIN content AS answer ON answer.id = call.answer
+       iif(role = 'agent' AND error_kind IS NULL AND call.digest IS NOT NULL, (
+           SELECT messages FROM calls AS shown
+           WHERE (shown.run_id, shown.session_id, shown.attempt, shown.number)
+               = (call.run_id, call.session_id, call.attempt, call.number)), NULL) AS messages
+FROM call LEFT JOIN content AS answer ON answer.id = call.answer
 LEFT JOIN content AS served ON served.id = call.served
-WHERE run_id = ? AND role = 'agent' AND error_kind IS NULL AND call.digest IS NOT NULL
+WHERE run_id = ?
 ORDER BY session_id DESC, attempt DESC, number
 """
-_ENDED = "SELECT status FROM attempt WHERE run_id = ? AND session_id = ? AND number = ?"
+_ENDED = """
+SELECT status, error_stage, error_kind FROM attempt
+WHERE run_id = ? AND session_id = ? AND number = ?
+"""
+
+_Calls = list[sqlite3.Row]
+_At = tuple[int, int]
+"""An attempt's session and number."""
 
 
-def left_calls(connection: sqlite3.Connection, session_id: int, run_id: str) -> list[LeftCall]:
-    """Return the calls of the last attempts at a run that were cut off, in order.
-
-    Of several in a row that were, the one that had come furthest counts. An attempt that ended by
-    itself leaves nothing.
+def left_calls(
+    connection: sqlite3.Connection, session_id: int, run_id: str, *, asks_again: bool = False
+) -> LeftCalls:
+    """Return what a run has asked in earlier sessions and need not ask again.
 
     Args:
         connection: The store, whose rows have names.
         session_id: The session under way, whose own calls do not count.
         run_id: The run.
+        asks_again: Whether what was refused for good is asked again.
     """
-    furthest: list[sqlite3.Row] = []
     rows = (row for row in connection.execute(_CALLS, (run_id,)) if row["session_id"] < session_id)
-    for attempt, calls in groupby(rows, lambda row: (row["session_id"], row["attempt"])):
-        if not _was_cut_off(connection, run_id, attempt):
+    groups = groupby(rows, lambda row: (row["session_id"], row["attempt"]))
+    attempts = [(at, list(calls)) for at, calls in groups]
+    refused = [*_refusals_of_judges(attempts)]
+    answers: dict[tuple[str, int], LeftCall] = {}
+    for at, calls in attempts:
+        own = [row for row in calls if row["role"] == "agent"]
+        if not own:
+            continue
+
+        ending = _ending(connection, run_id, at, own)
+        refused += own
+        if ending == "cut off" or (ending == "refused" and not asks_again):
+            answers = {**_answers(own), **answers}
+
+        if ending != "cut off":
             break
 
-        furthest = max(furthest, list(calls), key=len)
+    return LeftCalls(answers, {} if asks_again else _refusals(refused))
 
-    return [
-        LeftCall(
-            row["digest"].hex(),
-            tuple(map(_message, decode(row["messages"]))),
-            _completion(row),
+
+def _refusals_of_judges(attempts: Iterable[tuple[_At, _Calls]]) -> Iterator[sqlite3.Row]:
+    """Yield the calls of each judge when it was asked last."""
+    last: dict[str, _At] = {}
+    for at, calls in attempts:
+        for row in calls:
+            if row["role"] != "agent" and last.setdefault(row["evaluator_id"], at) == at:
+                yield row
+
+
+def _refusals(calls: Iterable[sqlite3.Row]) -> dict[str, Refusal]:
+    return {
+        row["digest"].hex(): Refusal(
+            CallError(
+                row["error_kind"],
+                row["error_message"],
+                row["http_status"],
+                row["request_id"],
+                None,
+                None,
+            ),
+            None if row["answer_text"] is None else _completion(row),
         )
-        for row in furthest
-    ]
+        for row in calls
+        if row["error_kind"] in FOR_GOOD and row["digest"] is not None
+    }
 
 
-def _was_cut_off(connection: sqlite3.Connection, run_id: str, attempt: tuple[int, int]) -> bool:
-    """Return whether an attempt has no end, as its session was killed, or was cancelled."""
-    ended = connection.execute(_ENDED, (run_id, *attempt)).fetchone()
-    return ended is None or ended[0] == "cancelled"
+def _answers(calls: _Calls) -> dict[tuple[str, int], LeftCall]:
+    """Return the answers of an attempt, by request and number among equal ones."""
+    counts: Counter[str] = Counter()
+    found = {}
+    for row in calls:
+        if row["digest"] is None:
+            continue
+
+        digest = row["digest"].hex()
+        if row["error_kind"] is None:
+            messages = tuple(map(_message, decode(row["messages"])))
+            found[digest, counts[digest]] = LeftCall(digest, messages, _completion(row))
+            counts[digest] += 1
+
+    return found
+
+
+def _ending(
+    connection: sqlite3.Connection, run_id: str, at: _At, calls: _Calls
+) -> Literal["cut off", "refused", "by itself"]:
+    """Tell how an attempt has ended.
+
+    One that has no end was cut off, as its session was killed; so was one that was cancelled.
+    """
+    ended = connection.execute(_ENDED, (run_id, *at)).fetchone()
+    if ended is None or ended["status"] == "cancelled":
+        return "cut off"
+
+    kinds = {row["error_kind"] for row in calls} & FOR_GOOD.keys()
+    is_refused = ended["error_kind"] in kinds or calls[-1]["error_kind"] in kinds
+    has_failed = ended["status"] == "failed" and ended["error_stage"] == "agent"
+    return "refused" if has_failed and is_refused else "by itself"
 
 
 def _message(written: dict[str, Any]) -> ChatMessage:

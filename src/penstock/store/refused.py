@@ -8,28 +8,43 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from penstock._base.json import decode
-from penstock.models.model_errors import REFUSED_REQUEST
+from penstock.models.model_errors import FOR_GOOD, REFUSED_REQUEST
 from penstock.planning.plan import Plan, RunSpec
 from penstock.running.binding import Bindings
 from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
 from penstock.study.problem import Problem
 
-__all__ = ["Foretold", "Refused", "find_refused", "refused_in_last_session"]
+__all__ = ["Foretold", "Refused", "RefusedLately", "find_refused", "refused_in_last_session"]
 
 _REFUSED = (
     "final AND position IS NOT NULL AND status = 'failed' "
     f"AND instr(provenance, '\"{REFUSED_REQUEST}\"')"
 )
 _FOUND = f"SELECT id, position, number, error_kind, provenance FROM attempt WHERE {_REFUSED}"  # noqa: S608 - our own words
-_IN_LAST_SESSION = (
-    f"SELECT count(*) FROM attempt WHERE {_REFUSED} "  # noqa: S608 - our own words
-    "AND session_id = (SELECT max(id) FROM session)"
+_KINDS = ", ".join(f"'{kind}'" for kind in FOR_GOOD)
+_REMEMBERED = (
+    "final AND position IS NOT NULL AND status = 'failed' "
+    f"AND error_kind IN ({_KINDS}) AND NOT instr(provenance, '\"{REFUSED_REQUEST}\"')"
 )
+_OF_RUN = "FROM call WHERE call.run_id = attempt.run_id AND call.error_kind = attempt.error_kind"
+_LAST = "(SELECT max(id) FROM session)"
+_REMEMBERED_FOUND = (
+    f"SELECT id, position FROM attempt WHERE {_REMEMBERED} "  # noqa: S608 - our own words
+    f"AND EXISTS (SELECT 1 {_OF_RUN} AND digest IS NOT NULL)"
+)
+_IN_LAST_SESSION = f"""
+SELECT count(*), coalesce(sum(is_again), 0) FROM (
+    SELECT 0 AS is_again FROM attempt WHERE {_REFUSED} AND session_id = {_LAST}
+    UNION ALL
+    SELECT (SELECT max(is_replayed) {_OF_RUN} AND session_id = {_LAST}) FROM attempt
+    WHERE {_REMEMBERED}
+) WHERE is_again IS NOT NULL
+"""  # noqa: S608 - our own words
 
 
 @runtime_checkable
@@ -55,24 +70,37 @@ class Refused(NamedTuple):
     is_asked_again: bool
     """Whether they are asked all the same."""
 
-    def told(self) -> tuple[str, ...]:
+    remembered: int = 0
+    """How many runs were whose request is known only when it is made: those of agents in Python
+    and of judges. They are made, and what they ask is compared."""
+
+    def told(self) -> Iterator[str]:
         """Say how many are asked again, and how many are not."""
         total, also = len(self.same), f"{self.changed:,} whose request has changed"
-        if not total:
-            return (
-                (f"runs refused for good before are asked again: {also}",) if self.changed else ()
+        everyone = total + self.changed + self.remembered
+        if self.is_asked_again and everyone > self.changed:
+            yield f"{everyone:,} runs refused for good before are asked again"
+            return
+
+        if self.remembered:
+            yield (
+                f"{self.remembered:,} runs whose agent in Python or whose judge was refused for "
+                "good are made again, and a request that is the same is not sent: --retry-failed "
+                "(in Python retry_failed=True) sends it"
             )
 
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in Counter(self.same.values()).items())
-        if self.is_asked_again:
-            return (f"{total + self.changed:,} runs refused for good before are asked again",)
+        if not total:
+            if self.changed:
+                yield f"runs refused for good before are asked again: {also}"
 
-        said = (
+            return
+
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in Counter(self.same.values()).items())
+        yield (
             f"{total:,} runs were refused for good by their provider ({kinds}) and are not asked "
             "again, for their requests are the same: --retry-failed (in Python retry_failed=True) "
             f"asks them; {also} are asked again"
         )
-        return (said,)
 
 
 def find_refused(
@@ -106,7 +134,12 @@ def find_refused(
         else:
             changed += 1
 
-    return Refused(same, changed, retry_failed)
+    remembered = [
+        attempt_id
+        for attempt_id, position in connection.execute(_REMEMBERED_FOUND).fetchall()
+        if (moved or {}).get(attempt_id, position) is not None
+    ]
+    return Refused(same, changed, retry_failed, len(remembered))
 
 
 def _digest(plan: Plan, bindings: Bindings, position: int, attempt: int) -> str | None:
@@ -119,11 +152,21 @@ def _digest(plan: Plan, bindings: Bindings, position: int, attempt: int) -> str 
     return agent.digest_of(spec, problem, plan.condition_of(spec), attempt)
 
 
-def refused_in_last_session(store: StoreReader) -> int:
+class RefusedLately(NamedTuple):
+    """What the last session was refused for good."""
+
+    runs: int
+    """How many runs were."""
+
+    unasked: int
+    """How many of them asked what was refused before, and were not sent again."""
+
+
+def refused_in_last_session(store: StoreReader) -> RefusedLately:
     """Count the runs that the last session was refused for good.
 
     Args:
         store: The study's store.
     """
-    ((count,),) = store.table(_IN_LAST_SESSION)
-    return int(count)
+    ((runs, unasked),) = store.table(_IN_LAST_SESSION)
+    return RefusedLately(int(runs), int(unasked))

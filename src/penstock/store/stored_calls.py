@@ -5,14 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 
-from penstock.models.kept_call import KeptCall, LeftCall
+from penstock.models.kept_call import KeptCall, LeftCalls
 from penstock.store.call_rows import KnownContents, insert_calls
 from penstock.store.left_calls import left_calls
 from penstock.store.transaction import transaction
 
 __all__ = ["StoredCalls"]
-
-_Left = Sequence[LeftCall]
 
 
 class StoredCalls:
@@ -22,17 +20,21 @@ class StoredCalls:
         session_id: The session.
         do: Does something with the connection that writes, in its thread.
         read: Returns what a function makes of a connection that reads.
+        asks_again: Whether what was refused for good is asked again.
     """
 
     def __init__(
         self,
         session_id: int,
         do: Callable[[Callable[[sqlite3.Connection], None]], Awaitable[None]],
-        read: Callable[[Callable[[sqlite3.Connection], _Left]], Awaitable[_Left]],
+        read: Callable[[Callable[[sqlite3.Connection], LeftCalls]], Awaitable[LeftCalls]],
+        *,
+        asks_again: bool = False,
     ) -> None:
         self._session_id = session_id
         self._do = do
         self._read = read
+        self._asks_again = asks_again
         self._known = KnownContents()
 
     async def save_calls(self, calls: Sequence[KeptCall], *, with_texts: bool) -> None:
@@ -54,9 +56,12 @@ class StoredCalls:
 
         await self._do(insert)
 
-    async def left_calls(self, run_id: str) -> _Left:
-        """Return what the last attempt at a run was answered that was cut off."""
+    async def left_calls(self, run_id: str) -> LeftCalls:
+        """Return what a run has asked in earlier sessions and need not ask again."""
         if self._session_id == 1:
-            return ()
+            return LeftCalls()
 
-        return await self._read(lambda store: left_calls(store, self._session_id, run_id))
+        asks_again = self._asks_again
+        return await self._read(
+            lambda store: left_calls(store, self._session_id, run_id, asks_again=asks_again)
+        )

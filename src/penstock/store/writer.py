@@ -105,7 +105,7 @@ class Store:
             self._session, self._left = await self._call(begun, self.path.parent, session_id)
 
         self._starts = Starts(self.path.parent, session_id)
-        self.calls = StoredCalls(session_id, self._do, self._read)
+        self.calls = StoredCalls(session_id, self._do, self._read, asks_again=retry_failed)
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
         self._tally = Tally(await self._read_summary(), restored=self._left.kept)
