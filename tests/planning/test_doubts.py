@@ -55,3 +55,14 @@ def test_a_policy_that_is_not_known_is_told(tmp_path: Path) -> None:
 
     assert "'x' is not known" in doubt
     assert "by Holm" in doubt
+
+
+def test_a_covariate_that_nothing_of_the_study_has_is_named(tmp_path: Path) -> None:
+    named = ("tone", "family", "latency_s", "right", "rigth")
+
+    (doubt,) = doubts(
+        tmp_path, evaluators={"right": "exact"}, analysis_plans=(analysis_plan(covariates=named),)
+    )
+
+    assert "covariate 'rigth'" in doubt
+    assert doubt.endswith("record it; did you mean 'right'?")

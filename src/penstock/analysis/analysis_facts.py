@@ -6,6 +6,7 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.agreement import Agreement
 from penstock.analysis.analysis_html import analysis_html
 from penstock.analysis.contrasts import Contrast
+from penstock.analysis.covariates import Covariate
 from penstock.analysis.drift import Drift
 from penstock.analysis.effects import Dunnett, FactorTest
 from penstock.analysis.estimates import ConditionEstimate
@@ -35,6 +36,7 @@ class OutcomeAnalysis(Fact):
         effects: A factor, or ``a:b`` -> the difference of two levels' means, or of differences.
         factors: Factor -> a test of all its levels at once.
         dunnett: Level -> its comparison with the control, where there are three or more.
+        covariates: What the analysis plans of the outcome adjust for; it enters the next three.
         regressions: Contrast or effect -> the same from a regression by problem.
         mixed_models: Contrast or effect -> the same from a mixed model, where a plan asks for it.
         estimating_equations: Contrast or effect -> the log-odds ratio, for outcomes of 0 and 1.
@@ -58,6 +60,7 @@ class OutcomeAnalysis(Fact):
     effects: dict[str, Contrast] = EMPTY
     factors: dict[str, FactorTest] = EMPTY
     dunnett: dict[str, Dunnett] = EMPTY
+    covariates: tuple[Covariate, ...] = ()
     regressions: dict[str, Regression] = EMPTY
     mixed_models: dict[str, MixedModel] = EMPTY
     estimating_equations: dict[str, EstimatingEquation] = EMPTY

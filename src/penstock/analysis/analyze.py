@@ -9,6 +9,7 @@ from penstock.analysis.agreement import agreements_of
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
 from penstock.analysis.contrasts import Weights
+from penstock.analysis.covariates import columns_of, covariates_of
 from penstock.analysis.drift import drift_of
 from penstock.analysis.effects import aliases_of, factor_test, main_effects, with_control
 from penstock.analysis.estimates import estimate_condition
@@ -187,19 +188,38 @@ def _of_outcome(
         ),
         aliases=aliases_of(sample, effects),
         winners=_winners(sample, declared.better, questions),
+        covariates=covariates_of(sample),
         bounds=_bounds(sample, weights, is_lower_better=declared.better == "lower"),
-        **(
-            _models(
-                sample,
-                [{each: codes_of(sample, each, baselines) for each in effects}]
-                if effects
-                else [{key: halved(each)} for key, each in weights.items()],
-                has_random_effects=any(plan.random_effects for plan in study.analysis_plans),
-            )
-            if with_models and sample.unit == "problem"
-            else {}
-        ),
+        **_modelled(sample, study, effects, baselines, weights, with_models=with_models),
     )
+
+
+def _modelled(
+    sample: Sample,
+    study: Study,
+    effects: Iterable[str],
+    baselines: Mapping[str, Any],
+    compared: Mapping[str, Weights],
+    *,
+    with_models: bool,
+) -> dict[str, Any]:
+    """Fit what stands beside the paired tests; without models, only what is adjusted for."""
+    if sample.unit != "problem" or not (with_models or sample.covariates):
+        return {}
+
+    together = {each: codes_of(sample, each, baselines) for each in effects}
+    alone = [{key: halved(each)} for key, each in compared.items()]
+    if not with_models:
+        covariates = columns_of(sample)
+        fitted = (regress(sample, codes, covariates) for codes in alone)
+        return {"regressions": {name: each for codes in fitted for name, each in codes.items()}}
+
+    groups = [together] if together else alone
+    if together and sample.covariates:  # what a hypothesis compares is told adjusted too
+        groups += [codes for codes in alone if not codes.keys() & together.keys()]
+
+    has_random_effects = any(plan.random_effects for plan in study.analysis_plans)
+    return _models(sample, groups, has_random_effects=has_random_effects)
 
 
 def _winners(
@@ -233,10 +253,11 @@ def _models(
     regressions: dict[str, Regression] = {}
     mixed: dict[str, MixedModel] = {}
     equations: dict[str, EstimatingEquation] = {}
+    beside = columns_of(sample)
     for codes in groups:
-        regressions |= regress(sample, codes)
-        mixed |= fit_mixed_model(sample, codes) if has_random_effects else {}
-        equations |= fit_estimating_equation(sample, codes) if sample.is_binary else {}
+        regressions |= regress(sample, codes, beside)
+        mixed |= fit_mixed_model(sample, codes, beside) if has_random_effects else {}
+        equations |= fit_estimating_equation(sample, codes, beside) if sample.is_binary else {}
 
     return {"regressions": regressions, "mixed_models": mixed, "estimating_equations": equations}
 

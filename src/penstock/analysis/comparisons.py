@@ -98,8 +98,9 @@ def _with_simultaneous(contrast: Contrast, sample: Sample, family: Family | None
 
 
 def halved(weights: Weights) -> Weights:
-    """Code a comparison so that its coefficient is a difference of means."""
-    return {arm: 0.5 if weight > 0 else -0.5 for arm, weight in weights.items()}
+    """Code a comparison so that its coefficient is a difference of means, or of differences."""
+    sides = round(sum(weight for weight in weights.values() if weight > 0)) or 1
+    return {arm: (0.5 if weight > 0 else -0.5) / sides for arm, weight in weights.items()}
 
 
 def codes_of(sample: Sample, effect: str, baselines: Mapping[str, Any]) -> Weights:

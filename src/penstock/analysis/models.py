@@ -7,6 +7,7 @@ K.-Y. Liang and S. L. Zeger, Biometrika 73 (1986), 13-22, for estimating equatio
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from penstock._base.extras import load_extra
 from penstock._base.fact import Fact
 from penstock.analysis.contrasts import Weights
+from penstock.analysis.covariates import NO_COLUMNS, Columns, independent
 from penstock.analysis.distributions import normal_tail, t_two_sided
 from penstock.analysis.sample import Floats, Sample
 
@@ -36,6 +38,7 @@ class MixedModel(Fact):
         problem: The variance between problems.
         problem_condition: That of a condition between problems.
         replicate: That between replicates.
+        covariates: What it is adjusted for.
     """
 
     coefficient: float
@@ -46,6 +49,7 @@ class MixedModel(Fact):
     problem: float
     problem_condition: float
     replicate: float
+    covariates: tuple[str, ...] = ()
 
 
 class EstimatingEquation(Fact):
@@ -55,11 +59,13 @@ class EstimatingEquation(Fact):
         coefficient: The logarithm of the odds ratio.
         se: Its robust standard error.
         p: The p value of Wald's test, two-sided.
+        covariates: What it is adjusted for.
     """
 
     coefficient: float
     se: float
     p: float
+    covariates: tuple[str, ...] = ()
 
 
 class _Long(NamedTuple):
@@ -67,10 +73,11 @@ class _Long(NamedTuple):
 
     values: Floats
     codes: Floats
-    """A constant, then the code of each effect."""
+    """A constant, the code of each effect, then the covariates, centred and scaled."""
 
     problems: npt.NDArray[np.int_]
     arms: npt.NDArray[np.int_]
+    covariates: tuple[str, ...]
 
     @property
     def varies(self) -> bool:
@@ -78,7 +85,7 @@ class _Long(NamedTuple):
         return len(np.unique(self.problems)) > 1 and float(self.values.std()) > 0
 
 
-def _long(sample: Sample, effects: dict[str, Weights]) -> _Long:
+def _long(sample: Sample, effects: dict[str, Weights], covariates: Columns) -> _Long:
     taking_part = sorted({arm for effect in effects.values() for arm in effect})
     rows = [
         (float(value), [1.0, *(effect.get(arm, 0.0) for effect in effects.values())], problem, arm)
@@ -86,18 +93,42 @@ def _long(sample: Sample, effects: dict[str, Weights]) -> _Long:
         for arm in taking_part
         for value in sample.cell(arm, problem)
     ]
-    values, codes, problems, arms = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return _Long(np.array(values), np.array(codes), np.array(problems), np.array(arms))
+    values, codes, problems, arms = map(
+        np.array, zip(*rows, strict=True) if rows else ((), (), (), ())
+    )
+    measured = [
+        covariates.cell(arm, problem, len(sample.cell(arm, problem)))
+        for problem in range(len(sample.problems))
+        for arm in taking_part
+    ]
+    if not covariates.names or not rows:
+        return _Long(values, codes, problems, arms, ())
+
+    beside = np.concatenate(measured)
+    complete = ~np.isnan(beside).any(axis=1)
+    beside = beside[complete] - beside[complete].mean(axis=0)
+    kept = independent(codes[complete], beside)
+    columns = beside[:, kept] / np.sqrt((beside[:, kept] ** 2).mean(axis=0))
+    return _Long(
+        values[complete],
+        np.column_stack([codes[complete], columns]),
+        problems[complete],
+        arms[complete],
+        tuple(covariates.names[at] for at in kept),
+    )
 
 
-def fit_mixed_model(sample: Sample, effects: dict[str, Weights]) -> dict[str, MixedModel]:
+def fit_mixed_model(
+    sample: Sample, effects: dict[str, Weights], covariates: Columns = NO_COLUMNS
+) -> dict[str, MixedModel]:
     """Fit a mixed model by restricted likelihood; none where nothing varies or it cannot be fitted.
 
     Args:
         sample: The scored runs.
         effects: The name of each effect -> arm -> its code.
+        covariates: What it is adjusted for.
     """
-    long = _long(sample, effects)
+    long = _long(sample, effects, covariates)
     if not long.varies:
         return {}
 
@@ -120,9 +151,10 @@ def fit_mixed_model(sample: Sample, effects: dict[str, Weights]) -> dict[str, Mi
             exog_re=np.ones((len(long.values), 1)),
             exog_vc=structure,
         )
-        fitted = model.fit(reml=True, method="bfgs", gtol=1e-10)
-        if not fitted.converged:
-            fitted = model.fit(reml=True, method="powell", xtol=1e-12, ftol=1e-16)
+        fitted = _fitted(model)
+
+    if fitted is None:
+        return {}
 
     shared = {
         "log_likelihood": float(fitted.llf),
@@ -131,14 +163,35 @@ def fit_mixed_model(sample: Sample, effects: dict[str, Weights]) -> dict[str, Mi
         "replicate": float(fitted.scale),
         "df": float((len(cells) - 1) * (len(known) - 1)),
     }
+    named = {"covariates": long.covariates}
     coefficients, covariance = _generalised_least_squares(long, cells, shared)
     found = {}
     for at, name in enumerate(effects, start=1):
         coefficient, se = float(coefficients[at]), float(np.sqrt(covariance[at, at]))
         p = t_two_sided(coefficient / se, shared["df"])
-        found[name] = MixedModel(coefficient=coefficient, se=se, p=p, **shared)
+        found[name] = MixedModel(coefficient=coefficient, se=se, p=p, **shared, **named)
 
     return found
+
+
+def _fitted(model: Any) -> Any | None:
+    """Fit a mixed model; None where neither way of fitting gets there.
+
+    On its way a variance may become 0, of which one way cannot take the inverse and the other can.
+    """
+    ways = (
+        {"method": "bfgs", "gtol": 1e-10},
+        {"method": "powell", "xtol": 1e-12, "ftol": 1e-16},
+    )
+    fitted = None
+    for way in ways:
+        with suppress(np.linalg.LinAlgError):
+            fitted = model.fit(reml=True, **way)
+
+        if fitted is not None and fitted.converged:
+            break
+
+    return fitted
 
 
 def _generalised_least_squares(
@@ -166,15 +219,16 @@ def _generalised_least_squares(
 
 
 def fit_estimating_equation(
-    sample: Sample, effects: dict[str, Weights]
+    sample: Sample, effects: dict[str, Weights], covariates: Columns = NO_COLUMNS
 ) -> dict[str, EstimatingEquation]:
     """Fit a logistic estimating equation; none where the outcome does not vary in it.
 
     Args:
         sample: The scored runs; outcomes are 0 and 1.
         effects: The name of each effect -> arm -> its code.
+        covariates: What it is adjusted for.
     """
-    long = _long(sample, effects)
+    long = _long(sample, effects, covariates)
     shares = {float(long.values[long.arms == arm].mean()) for arm in np.unique(long.arms)}
     if not long.varies or shares & {0.0, 1.0}:
         return {}  # an odds ratio of nothing, or of everything, is infinite
@@ -200,6 +254,7 @@ def fit_estimating_equation(
             coefficient=float(coefficients[at]),
             se=float(errors[at]),
             p=2 * normal_tail(abs(float(coefficients[at] / errors[at]))),
+            covariates=long.covariates,
         )
         for at, name in enumerate(effects, start=1)
     }

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from penstock._base.fact import EMPTY
 from penstock._base.json import decode, encode
+from penstock.analysis.covariates import covariate_values
 from penstock.analysis.sample import Sample, arrange
 from penstock.errors import PenstockError
 from penstock.planning.plan import PROBLEM_FACTORS
@@ -13,14 +15,15 @@ from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
 from penstock.study.conditions import Condition
 from penstock.study.factors import Factor
-from penstock.study.hypotheses import Outcome
+from penstock.study.hypotheses import AnalysisPlan, Outcome
 from penstock.study.model import Study
 
 __all__ = ["Readings", "outcomes_of", "paired_table"]
 
 _RUNS = """
 SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order, latency_s,
-       cost_usd, primary_outcome, metrics, error_kind, started_at, ended_at
+       cost_usd, input_tokens, output_tokens, primary_outcome, metrics, error_kind, started_at,
+       ended_at
 FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
 """
 _SCORES = """
@@ -51,10 +54,16 @@ class Readings:
         for attempt_id, name, value in store.table(_SCORES):
             self._scores.setdefault(attempt_id, {}).setdefault(name, value)
 
+        self._assigned = _assignments(self._conditions, study.factors)
+        self._problems: dict[str, dict[str, Any]] = {}
+        if any(plan.covariates for plan in study.analysis_plans):
+            declared = (decode(each) for each in store.problems())
+            self._problems = {each["problem_id"]: each for each in declared}
+
     def sample(self, outcome: Outcome) -> Sample:
         """Return the values of an outcome, arranged by condition and problem."""
         return arrange(
-            _assignments(self._conditions, self.study.factors),
+            self._assigned,
             self._valued(outcome),
             apart=PROBLEM_FACTORS,
             is_of_these_problems=_is_of_these_problems(self.study, outcome),
@@ -86,13 +95,25 @@ class Readings:
 
     def _valued(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
         places = {text: float(place) for place, text in enumerate(outcome.order)}
+        covariates = _covariates_of(self.study, outcome)
         for row in self._rows:
             is_scored = row["status"] == "success"
             value = _number(self._read(row, outcome)) if is_scored else None
             if places and isinstance(value, str):
                 value = places.get(value)
 
-            yield {**row, "value": value, "error": row["error_kind"]}
+            yield {
+                **row,
+                "value": value,
+                "error": row["error_kind"],
+                "covariates": self._adjusted_for(covariates, row) if covariates else EMPTY,
+            }
+
+    def _adjusted_for(self, names: Sequence[str], row: Mapping[str, Any]) -> dict[str, Any]:
+        recorded = {**row, **decode(row["metrics"]), **self._scores.get(row["id"], {})}
+        assigned = self._assigned[row["condition_id"]]
+        problem = self._problems.get(row["problem_id"], {})
+        return dict(covariate_values(names, recorded, assigned, problem))
 
     def _read(self, row: Mapping[str, Any], outcome: Outcome) -> Any:
         if outcome.source_table == "evaluations":
@@ -155,11 +176,22 @@ def paired_table(store: StoreReader, study: Study, name: str | None = None) -> l
     ]
 
 
-def _is_of_these_problems(study: Study, outcome: Outcome) -> bool:
-    """Return whether every analysis plan of an outcome means the study's problems and no others."""
-    plans = [
+def _plans_of(study: Study, outcome: Outcome) -> list[AnalysisPlan]:
+    """Return the analysis plans of an outcome: those that name it, and those that name none."""
+    return [
         each for each in study.analysis_plans if outcome.name in (each.outcomes or [outcome.name])
     ]
+
+
+def _covariates_of(study: Study, outcome: Outcome) -> list[str]:
+    """Return what the plans of an outcome adjust for, each once."""
+    named = (name for plan in _plans_of(study, outcome) for name in plan.covariates)
+    return list(dict.fromkeys(named))
+
+
+def _is_of_these_problems(study: Study, outcome: Outcome) -> bool:
+    """Return whether every analysis plan of an outcome means the study's problems and no others."""
+    plans = _plans_of(study, outcome)
     return bool(plans) and all(each.generalize_to == "these_problems" for each in plans)
 
 

@@ -48,6 +48,8 @@ class Run(NamedTuple):
 
     started_order: int | None = None
     error: str | None = None
+    covariates: Mapping[str, tuple[str, Any]] = EMPTY
+    """What it is adjusted for -> where that stands, and its value."""
 
 
 class Sample:
@@ -76,7 +78,12 @@ class Sample:
         self.problems = tuple(problems)
         self.runs = tuple(runs)
         self.texts = sorted({run.value for run in runs if isinstance(run.value, str)})
-        self._cells = _cells(runs, len(arms), self.problems)
+        self.covariates = tuple(self.runs[0].covariates) if self.runs else ()
+        self._scored = _scored(runs, len(arms), self.problems)
+        self._cells = [
+            [np.array([float(run.value) for run in cell]) for cell in cells]
+            for cells in self._scored
+        ]
         self.unit = "problem" if len(self.problems) > 1 else "replicate"
         if is_of_these_problems and self.unit == "problem":
             self.unit = WITHIN_PROBLEMS
@@ -101,6 +108,10 @@ class Sample:
     def cell(self, arm: int, problem: int) -> Floats:
         """Return the scored values of one problem in one arm."""
         return self._cells[arm][problem]
+
+    def scored(self, arm: int, problem: int) -> Sequence[Run]:
+        """Return the scored runs of one problem in one arm, in the order of `cell`."""
+        return self._scored[arm][problem]
 
     def means(self, arm: int) -> Floats:
         """Return a value for each unit, shape (units,): not a number where none was scored.
@@ -135,14 +146,14 @@ class Sample:
         return {name: levels for name, levels in found.items() if len(levels) > 1}
 
 
-def _cells(runs: Sequence[Run], arms: int, problems: Sequence[str]) -> list[list[Floats]]:
+def _scored(runs: Sequence[Run], arms: int, problems: Sequence[str]) -> list[list[list[Run]]]:
     place = {problem: at for at, problem in enumerate(problems)}
-    found: list[list[list[float]]] = [[[] for _ in problems] for _ in range(arms)]
+    found: list[list[list[Run]]] = [[[] for _ in problems] for _ in range(arms)]
     for run in sorted(runs, key=lambda run: run.replicate):
         if isinstance(run.value, (int, float)):
-            found[run.arm][place[run.problem]].append(float(run.value))
+            found[run.arm][place[run.problem]].append(run)
 
-    return [[np.array(cell, dtype=float) for cell in cells] for cells in found]
+    return found
 
 
 def arrange(
@@ -158,7 +169,8 @@ def arrange(
     Args:
         assignments: Condition id -> its factors and blocks, in the order of the design.
         rows: Mappings with ``condition_id``, ``agent_id``, ``problem_id``, ``replicate``,
-            ``status``, ``value``, and ``started_order`` and ``error`` where they are known.
+            ``status``, ``value``, and ``started_order``, ``error`` and ``covariates`` where they
+            are known.
         apart: Factors that are not compared: those that choose the problem.
         is_of_these_problems: Whether these problems are meant and no others.
         called: See `Sample`.
@@ -191,6 +203,7 @@ def arrange(
                 row.get("value"),
                 row.get("started_order"),
                 row.get("error"),
+                row.get("covariates", EMPTY),
             )
             for row in rows
         ],

@@ -73,6 +73,7 @@ def _told(found: Analysis) -> Iterator[str]:
     if found.is_exploratory and not found.is_blind:
         yield "no hypothesis was declared, so what follows is exploratory"
 
+    yield from _adjusted(found)
     if primary.unit_note:
         yield primary.unit_note
 
@@ -92,6 +93,22 @@ def _told(found: Analysis) -> Iterator[str]:
     if found.is_exploratory and primary.contrasts:
         yield "differences (mean [95 % interval], p)"
         yield from listed(_differences(primary))
+
+
+def _adjusted(found: Analysis) -> Iterator[str]:
+    """Yield what differences are where they are adjusted for covariates."""
+    for outcome in found.outcomes.values():
+        for name, each in outcome.regressions.items():
+            if each.covariates and name in outcome.contrasts:
+                between = f"[{each.interval.low:.4g}, {each.interval.high:.4g}]"
+                yield (
+                    f"{name} adjusted for {', '.join(each.covariates)}: {each.coefficient:.4g} "
+                    f"{between}, p = {each.cr2.p:.2g} (regression by problem, CR2)"
+                )
+
+        for covariate in outcome.covariates:
+            if covariate.note:
+                yield f"covariate {covariate.name}: {covariate.note}"
 
 
 def _rows(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:

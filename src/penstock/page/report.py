@@ -16,6 +16,7 @@ from penstock.analysis.contrasts import Contrast
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
+from penstock.page.methods import methods_of
 from penstock.page.render import render
 from penstock.page.run_table import Texts, run_table
 from penstock.page.sections import (
@@ -28,13 +29,12 @@ from penstock.page.sections import (
     time_points,
 )
 from penstock.page.sentences import (
-    alias_told,
     conditions_finding,
+    effect_how,
     flow_finding,
     how_of,
     is_share_of,
     matrix_finding,
-    methods_of,
     sentence_of,
     time_finding,
     winners_finding,
@@ -217,7 +217,7 @@ def _verdicts(analysis: Analysis | None, study: Study) -> Iterable[Verdict]:
             name=name if contrast.between else contrast.factor,
             word="exploratory",
             sentence=sentence_of(contrast, primary),
-            how="; ".join(filter(None, (contrast.how, alias_told(contrast, primary)))),
+            how=effect_how(contrast, primary),
             estimate=contrast.difference,
             low=None if contrast.interval is None else contrast.interval.low,
             high=None if contrast.interval is None else contrast.interval.high,

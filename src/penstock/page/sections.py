@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
+from penstock.analysis.covariates import Covariate
 from penstock.analysis.missingness import flow_of
 from penstock.analysis.readings import Readings
 from penstock.analysis.sample import Sample
@@ -125,6 +126,9 @@ def measured_rows(analysis: Analysis | None) -> Iterable[DesignRow]:
     if known:
         yield DesignRow(name=f"Variance of {analysis.primary}", value=" · ".join(known))
 
+    for covariate in analysis.outcomes[analysis.primary].covariates:
+        yield DesignRow(name=f"Covariate {covariate.name}", value=_covariate_told(covariate))
+
     for each in analysis.agreements:
         kappa = "" if each.kappa is None else f" · kappa {each.kappa:.2f}"
         alpha = "" if each.alpha is None else f" · alpha {each.alpha:.2f}"
@@ -133,6 +137,16 @@ def measured_rows(analysis: Analysis | None) -> Iterable[DesignRow]:
             value=f"the same on {each.observed:.0%} of {each.n_runs:,} runs{kappa}{alpha}"
             f" · bias {each.bias:+.3g}".replace("-", MINUS),
         )
+
+
+def _covariate_told(covariate: Covariate) -> str:
+    missing = f"{covariate.n_missing:,} scored runs without a value are left out of the models"
+    parts = [
+        "" if covariate.columns == (covariate.name,) else ", ".join(covariate.columns),
+        covariate.note,
+        missing if covariate.n_missing and covariate.columns else "",
+    ]
+    return " · ".join(filter(None, parts)) or "a number of each run"
 
 
 def matrix_of(sample: Sample) -> Matrix:

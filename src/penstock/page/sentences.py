@@ -7,23 +7,20 @@ from math import floor, log10
 
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
-from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
-from penstock.analysis.verdicts import POLICY_NAMES, Family, HypothesisResult
+from penstock.analysis.verdicts import POLICY_NAMES, HypothesisResult
 from penstock.analysis.winners import Winner
 from penstock.page.view import ConditionRow, FlowRow, Matrix, TimePoint
-from penstock.study.model import Study
 
 __all__ = [
     "MINUS",
-    "alias_told",
     "conditions_finding",
     "difference_told",
+    "effect_how",
     "flow_finding",
     "how_of",
     "interval_told",
     "is_share_of",
     "matrix_finding",
-    "methods_of",
     "p_told",
     "sentence_of",
     "time_finding",
@@ -155,11 +152,32 @@ def _compared(contrast: Contrast, size: str, better: str | None) -> str:
     return f"{told}, which is {'better' if is_above == (better == 'higher') else 'worse'}."
 
 
-def alias_told(contrast: Contrast, outcome: OutcomeAnalysis) -> str:
+def _alias_told(contrast: Contrast, outcome: OutcomeAnalysis) -> str:
     """Write which effects the design cannot tell from one."""
     effect = contrast.name if contrast.between else contrast.factor
     aliased = outcome.aliases.get(effect, ())
     return f"the design cannot tell it from {', '.join(aliased)}" if aliased else ""
+
+
+def _adjusted_told(contrast: Contrast, outcome: OutcomeAnalysis) -> str:
+    """Write what a difference is where it is adjusted for covariates; empty where for none."""
+    found = outcome.regressions.get(contrast.name)
+    if found is None or not found.covariates:
+        return ""
+
+    told = interval_told(
+        found.coefficient,
+        found.interval.low,
+        found.interval.high,
+        is_share=is_share_of(outcome),
+    )
+    return f"adjusted for {', '.join(found.covariates)}: {told}, {p_told(found.cr2.p)}"
+
+
+def effect_how(contrast: Contrast, outcome: OutcomeAnalysis) -> str:
+    """Write how an effect that nobody declared was estimated."""
+    beside = _adjusted_told(contrast, outcome), _alias_told(contrast, outcome)
+    return "; ".join(filter(None, (contrast.how, *beside)))
 
 
 def how_of(result: HypothesisResult, analysis: Analysis) -> str:
@@ -183,7 +201,8 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
     if contrast.d_z is not None:
         parts.append(f"d = {contrast.d_z:.2f}".replace("-", MINUS))
 
-    parts.append(alias_told(contrast, analysis.outcomes[result.outcome]))
+    outcome = analysis.outcomes[result.outcome]
+    parts += [_adjusted_told(contrast, outcome), _alias_told(contrast, outcome)]
     return " · ".join(part for part in parts if part)
 
 
@@ -277,38 +296,3 @@ def time_finding(points: Sequence[TimePoint], *, is_share: bool) -> str:
         )
 
     return " ".join(told)
-
-
-def methods_of(study: Study, sample: Sample, analysis: Analysis | None) -> str:
-    """Write a paragraph for the methods section of a paper."""
-    order = str(study.run_order).replace("_", " ")
-    shape = f"{len(sample.arms):,} conditions were run on {len(sample.problems):,} problems"
-    repeats = study.replicates
-    each = "one replicate" if repeats == 1 else f"{repeats:,} replicates"
-    told = [f"{shape} with {each} each, in {order} order."]
-    if analysis is not None and sample.unit == WITHIN_PROBLEMS:
-        told.append(
-            "What is found is said of these problems and of no others: differences are means over "
-            "them, with the variance between the replicates of each problem and condition, and "
-            "degrees of freedom as in Welch's test."
-        )
-    if analysis is not None and sample.unit == "problem":
-        told.append(
-            "Conditions were compared on problem means, paired by problem; p values are two-sided, "
-            "from sign flips below 30 problems, from McNemar's exact test where each problem was "
-            "tried once with outcomes of 0 and 1, else from Student's t."
-        )
-        told += [
-            f"{len(family.p)} hypotheses were {_adjusted_by(family)}."
-            for family in analysis.families
-            if len(family.p) > 1
-        ]
-
-    return " ".join(told)
-
-
-def _adjusted_by(family: Family) -> str:
-    if family.policy == "none":
-        return "not adjusted for each other, as the analysis plan declares"
-
-    return f"adjusted for each other by {POLICY_NAMES[family.policy]}"

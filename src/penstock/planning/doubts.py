@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from penstock._base.suggestions import did_you_mean
 from penstock.planning.plan import Plan
 from penstock.study.hypotheses import AnalysisPlan, HypothesisKind
 from penstock.study.model import Study
@@ -34,7 +35,31 @@ def study_doubts(study: Study, plan: Plan) -> Iterator[str]:
                 "dunnett, none), so its hypotheses are adjusted by Holm."
             )
 
+        yield from _unknown_covariates(study, each)
+
     yield from _too_few(study, plan)
+
+
+_OF_A_RUN = ("latency_s", "cost_usd", "input_tokens", "output_tokens", "started_order", "replicate")
+
+
+def _unknown_covariates(study: Study, plan: AnalysisPlan) -> Iterator[str]:
+    """List covariates that neither the study nor its evaluators name: agents may record them."""
+    known = [each.name for each in (*study.factors, *study.blocks)]
+    known += [*study.evaluators, *_OF_A_RUN, "family"]
+    for problem in study.problems:
+        for where, fields in (("payload", problem.payload), ("metadata", problem.metadata)):
+            known += [name for field in fields for name in (field, f"{where}.{field}")]
+
+    known = list(dict.fromkeys(known))
+    for name in plan.covariates:
+        if name not in known:
+            hint = did_you_mean(name, known, ".")
+            yield (
+                f"Analysis plan '{plan.analysis_plan_id}': the covariate '{name}' is not a factor, "
+                "a block, an evaluator or a field of the problems, so it counts only where agents "
+                f"record it{hint}"
+            )
 
 
 def _too_few(study: Study, plan: Plan) -> Iterator[str]:
