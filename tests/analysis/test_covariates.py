@@ -10,7 +10,7 @@ import statsmodels.api as sm
 
 import penstock as ps
 from penstock.analysis.comparisons import halved
-from penstock.analysis.contrasts import compare, contrast_of
+from penstock.analysis.contrasts import Weights, compare, contrast_of
 from penstock.analysis.covariates import columns_of, covariates_of, independent
 from penstock.analysis.models import fit_estimating_equation, fit_mixed_model
 from penstock.analysis.regression import regress
@@ -52,7 +52,7 @@ DESIGN = np.column_stack(
         np.eye(PROBLEMS)[np.tile(np.repeat(np.arange(PROBLEMS), REPLICATES), 2)],
     ]
 )
-SIDES = {"x": {0: -0.5, 1: 0.5}}
+SIDES: dict[str, Weights] = {"x": {0: -0.5, 1: 0.5}}
 
 
 def test_a_covariate_of_the_run_enters_the_regression_as_it_does_in_statsmodels() -> None:

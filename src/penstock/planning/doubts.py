@@ -45,7 +45,7 @@ _OF_A_RUN = ("latency_s", "cost_usd", "input_tokens", "output_tokens", "started_
 
 def _unknown_covariates(study: Study, plan: AnalysisPlan) -> Iterator[str]:
     """List covariates that neither the study nor its evaluators name: agents may record them."""
-    known = [each.name for each in (*study.factors, *study.blocks)]
+    known = [*(each.name for each in study.factors), *(each.name for each in study.blocks)]
     known += [*study.evaluators, *_OF_A_RUN, "family"]
     for problem in study.problems:
         for where, fields in (("payload", problem.payload), ("metadata", problem.metadata)):
