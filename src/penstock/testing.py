@@ -70,7 +70,7 @@ class FakeChatModel:
         if isinstance(answer, Completion):
             return answer
 
-        asked = sum(len(message.content.split()) for message in request.messages)
+        asked = sum(len(message.text.split()) for message in request.messages)
         usage = Usage(input_tokens=asked, output_tokens=len(answer.split()))
         return Completion(text=answer, model=request.model, finish_reason="stop", usage=usage)
 

@@ -16,9 +16,16 @@ from tests.command_line import json_lines
 FAKE = {"provider": "simulated", "simulator": {"latency_s": 0.0, "answers": ["7"]}}
 
 
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
+)
+
+
 async def doubter(ctx: ps.RunContext) -> str:
     model = ctx.model("small")
-    messages: list[dict[str, Any]] = [{"role": "user", "content": "6 x 7?\nThink."}]
+    images = [{"url": f"data:image/png;base64,{PIXEL}"}, {"url": "https://example.test/a.png"}]
+    content = [*images, "6 x 7?\nThink."]
+    messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
     first = await model.chat(messages)
     ctx.observe("thought", "let me see", depth=2)
     messages.append({"role": "assistant", "content": first.text})
@@ -64,7 +71,8 @@ def test_a_run_is_shown_as_a_conversation_in_which_nothing_is_said_twice(
     assert f"{run_id}: success, attempt 1" in said
     assert "condition: tone=a; problem p1; agent doubter" in said
     assert "[1] agent asks small: " in said
-    assert "  user: 6 x 7?\n    Think.\n  assistant: 7\n" in said
+    shown_images = "  user: [image image/png, 67 bytes]\n    [image https://example.test/a.png]\n"
+    assert f"{shown_images}    6 x 7?\n    Think.\n  assistant: 7\n" in said
     assert "(after 2 messages from above)\n  user: Sure?\n" in said
     assert "[3] judge grade asks small: " in said
     assert said.count("6 x 7?") == 1

@@ -52,7 +52,7 @@ def test_what_was_seen_is_forgotten_where_it_is_much(monkeypatch: pytest.MonkeyP
     read: list[str] = []
 
     def reading(message: ChatMessage) -> bytes:
-        read.append(message.content)
+        read.append(message.text)
         return digest_of_message(message)
 
     monkeypatch.setattr(module, "_MOST_CHARACTERS", 10)

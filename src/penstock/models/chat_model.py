@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
+from pydantic import field_validator
+
 from penstock._base.fact import EMPTY, Fact
 
 __all__ = [
@@ -12,6 +14,7 @@ __all__ = [
     "ChatModel",
     "Completion",
     "CompletionRequest",
+    "Image",
     "RateLimitHeaders",
     "ToolCall",
     "Usage",
@@ -32,20 +35,76 @@ class ToolCall(Fact):
     arguments: str = "{}"
 
 
+class Image(Fact):
+    """An image in a message.
+
+    Args:
+        url: Where it is: its data (``data:image/png;base64,...``), an address, or a path, which
+            is read before the message is sent and, where it is relative, is that of a file beside
+            the study file.
+        detail: How closely the model is to look, where its provider lets that be said.
+    """
+
+    url: str
+    detail: Literal["auto", "low", "high"] | None = None
+
+
 class ChatMessage(Fact):
     """One message of a conversation.
 
     Args:
         role: Who speaks; ``tool`` gives what a tool returned.
-        content: What is said.
+        content: What is said: a text, or texts and images in their order. The parts of chat
+            completions (``{type: text, text: ...}``, ``{type: image_url, image_url: {url: ...}}``)
+            are taken for those.
         tool_calls: The tools that a model wanted to have called.
         tool_call_id: The call that a tool's message answers.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: str
+    content: str | tuple[str | Image, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _of_parts(cls, content: Any) -> Any:
+        if not isinstance(content, (list, tuple)):
+            return content
+
+        parts = tuple(map(_part, content))
+        are_texts = all(isinstance(part, str) for part in parts)
+        return "".join(parts) if are_texts else parts
+
+    @property
+    def text(self) -> str:
+        """What is said in words."""
+        if isinstance(self.content, str):
+            return self.content
+
+        return "".join(part for part in self.content if isinstance(part, str))
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The images in it."""
+        if isinstance(self.content, str):
+            return ()
+
+        return tuple(part for part in self.content if isinstance(part, Image))
+
+
+def _part(part: Any) -> Any:
+    """Read a part of a content as chat completions have it; others are left as they are."""
+    if not isinstance(part, Mapping) or "type" not in part:
+        return part
+
+    if part["type"] == "text":
+        return part.get("text")
+
+    if part["type"] == "image_url":
+        return part.get("image_url")
+
+    raise ValueError(f"a part of type {part['type']!r} cannot be sent; text and images can")
 
 
 class CompletionRequest(Fact):

@@ -151,7 +151,7 @@ class DeclaredModels:
         callers: dict[str, Caller] = {}
         chosen = choices(options, self._study.models)
         try:
-            requests = Requests(who, options.model, chosen)
+            requests = Requests(who, options.model, chosen, self._endpoints.images)
         except ValidationError as error:
             errors += error.errors
 
@@ -189,7 +189,7 @@ class DeclaredModels:
         for scope in _scopes(declared, plan, problems):
             try:
                 template = requests.of(scope)
-                model = template.fill_in(scope, 0).model
+                model = template.model(scope)
             except PromptError:
                 continue  # told already
 

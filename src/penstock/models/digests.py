@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from penstock._base.json import encode
 from penstock._base.text import readable_json
 from penstock.models.chat_model import ChatMessage, CompletionRequest
+from penstock.models.images import data_of
 from penstock.models.openai.request_body import message_fields, options_of
 
 __all__ = ["Digests", "content_of", "digest_of", "digest_of_content", "digest_of_message"]
+__all__ += ["kept_message"]
 
 _MOST_CHARACTERS = 16_000_000
 
@@ -26,9 +28,29 @@ def digest_of_content(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
 
 
+def kept_message(message: ChatMessage) -> dict[str, Any]:
+    """Return the fields of a message as it is kept: the data of an image stands for itself once."""
+    fields = message_fields(message)
+    if message.images:
+        fields["content"] = list(map(_kept_part, fields["content"]))
+
+    return fields
+
+
+def _kept_part(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    image = part.get("image_url")
+    data = None if image is None else data_of(image["url"])
+    if image is None or data is None:
+        return part
+
+    digest = digest_of_content(content_of(image["url"])).hex()
+    told = {"digest": digest, "media_type": data.media_type, "bytes": data.size_bytes}
+    return {"type": "image", **{k: v for k, v in image.items() if k != "url"}, **told}
+
+
 def digest_of_message(message: ChatMessage) -> bytes:
     """Hash a message."""
-    return digest_of_content(content_of(message_fields(message)))
+    return digest_of_content(content_of(kept_message(message)))
 
 
 def digest_of(
@@ -64,10 +86,11 @@ class Digests:
         key = message.role, message.content, message.tool_calls, message.tool_call_id
         found = self._known.get(key)
         if found is None:
-            self._characters += len(message.content)
+            characters = len(message.text) + sum(len(image.url) for image in message.images)
+            self._characters += characters
             if self._characters > _MOST_CHARACTERS:
                 self._known.clear()
-                self._characters = len(message.content)
+                self._characters = characters
 
             found = self._known[key] = digest_of_message(message)
 

@@ -21,6 +21,7 @@ from penstock.models.gate.prices import Prices
 from penstock.models.gate.shared import Account, Endpoints
 from penstock.models.gate.stopping import Stopping
 from penstock.models.gate.worst_case import Expected, WorstCases
+from penstock.models.images import ImageFiles
 from penstock.models.kept_calls import KeptCalls
 from penstock.models.model_errors import UnboundedCallError
 from penstock.models.session import Session
@@ -39,6 +40,7 @@ class StudyEndpoints:
     Attributes:
         prices: What models cost.
         clients: Ask the endpoints.
+        images: Reads the images that are asked about.
         stopping: Ends the waits of calls that have not been sent, when the study stops.
         cache: Answers that are kept, where the study asks for it; there while a session runs.
         calls: Keeps the calls of the session.
@@ -47,6 +49,7 @@ class StudyEndpoints:
     def __init__(self, study: Study) -> None:
         self.prices = Prices(study.prices)
         self.clients = Clients(study, self.prices)
+        self.images = ImageFiles(study.resolve)
         self.worst_cases = WorstCases(self.prices)
         self.refused_for_s = 0.0
         self.stopping = Stopping()

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.prices import Prices
+from penstock.models.images import ImageFiles, data_of
 from penstock.models.openai.request_body import body_of
 from penstock.models.prompts import PromptError, scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
@@ -53,7 +54,8 @@ class PlannedCall(NamedTuple):
 
     Args:
         base_url: Where it is sent.
-        body: The fields of the request's body, as they are sent.
+        body: The fields of the request's body, as they are sent; the data of an image is only
+            described.
         is_judge: Whether it is a judge, whose prompt lacks the answer that there is not yet.
         forecast: What the call will use.
     """
@@ -91,7 +93,7 @@ def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
         request = template.fill_in(scope, spec.seed)
         yield PlannedCall(
             endpoints.clients.locate(template.options, request.model),
-            json.loads(body_of(request)),
+            _without_data(json.loads(body_of(request))),
             is_judge,
             _forecast(plan, requests, endpoints, [position], is_judge=is_judge),
         )
@@ -146,8 +148,24 @@ def judging_cost_usd(plan: Plan, name: str, judge: ChatOptions) -> float | None:
     return None if cost_usd is None or not found.calls else cost_usd / found.calls
 
 
+def _without_data(value: Any) -> Any:
+    """Put what it is in place of the data of an image."""
+    if isinstance(value, dict):
+        return {name: _without_data(each) for name, each in value.items()}
+
+    if isinstance(value, list):
+        return list(map(_without_data, value))
+
+    found = data_of(value) if isinstance(value, str) and value.startswith("data:image/") else None
+    if found is None:
+        return value
+
+    return f"data:{found.media_type};base64,... ({found.size_bytes:,} bytes)"
+
+
 def _requests_of(study: Study, who: str, options: ChatOptions) -> Requests:
-    return Requests(who, options.model, choices(options, study.models))
+    chosen = choices(options, study.models)
+    return Requests(who, options.model, chosen, ImageFiles(study.resolve))
 
 
 def _forecast(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penstock.errors import ValidationError
-from penstock.models.chat_model import ChatMessage, CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest, Image
+from penstock.models.images import ImageError, ImageFiles
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.prompts import PromptError, Template
 from penstock.study.chat import ChatOptions
@@ -26,15 +28,19 @@ class RequestTemplate:
         who: Whose it is, for errors: ``agent 'gpt'``.
         options: What the study declares, with all that is said of the model.
         name: The name under which the study declares the model; empty where it does not.
+        images: Reads the images that are asked about.
 
     Raises:
         ValidationError: a field is not a template, or ``json_schema`` cannot be used.
     """
 
-    def __init__(self, who: str, options: ChatOptions, name: str = "") -> None:
+    def __init__(
+        self, who: str, options: ChatOptions, name: str = "", images: ImageFiles | None = None
+    ) -> None:
         self.who = who
         self.options = options
         self.name = name
+        self.images = images or ImageFiles()
         self._templates: dict[str, Template] = {}
         errors = []
         for field, source in _sources(options):
@@ -90,8 +96,12 @@ class RequestTemplate:
                 continue
 
             try:
-                self._field(field, scope)
-            except PromptError as error:
+                if _is_image(field):
+                    for source in self._image_sources(field, scope):
+                        self.images.check(source)
+                else:
+                    self._field(field, scope)
+            except (PromptError, ImageError) as error:
                 yield field, str(error)
 
     def texts(self) -> Iterator[tuple[str, Template]]:
@@ -110,7 +120,7 @@ class RequestTemplate:
         """
         try:
             return CompletionRequest(messages=self._messages(scope), **self.fields(scope, seed))
-        except PromptError as error:
+        except (PromptError, ImageError) as error:
             raise PromptError(f"{self.who}: {error}") from error
 
     def fields(self, scope: Mapping[str, Any], seed: int) -> dict[str, Any]:
@@ -138,18 +148,42 @@ class RequestTemplate:
     def _messages(self, scope: Mapping[str, Any]) -> tuple[ChatMessage, ...]:
         system = self._field("system", scope) if "system" in self._templates else None
         messages = [
-            ChatMessage(role=each.role, content=self._field(f"messages.{place}.content", scope))
+            self._message(each.role, f"messages.{place}.", "content", len(each.image), scope)
             for place, each in enumerate(self.options.messages)
-        ] or [ChatMessage(role="user", content=self._field("prompt", scope))]
+        ] or [self._message("user", "", "prompt", len(self.options.image), scope)]
         if system is None:
             return tuple(messages)
 
         if self.options.system_as_user:
             first, *others = messages
-            merged = f"{system}\n\n{first.content}"
-            return (first.model_copy(update={"content": merged}), *others)
+            merged = (*first.images, f"{system}\n\n{first.text}")
+            return (ChatMessage(role="user", content=merged), *others)
 
         return (ChatMessage(role="system", content=system), *messages)
+
+    def _message(
+        self, role: Any, path: str, text_field: str, images: int, scope: Mapping[str, Any]
+    ) -> ChatMessage:
+        text = self._field(f"{path}{text_field}", scope)
+        if not images:
+            return ChatMessage(role=role, content=text)
+
+        shown = [
+            Image(url=self.images.url(source))
+            for place in range(images)
+            for source in self._image_sources(f"{path}image.{place}", scope)
+        ]
+        return ChatMessage(role=role, content=(*shown, text) if text else tuple(shown))
+
+    def _image_sources(self, field: str, scope: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the images that a template gives in a run: one, several, or none."""
+        value = self._templates[field].value(scope)
+        for source in value if isinstance(value, (list, tuple)) else (value,):
+            if source is not None and not isinstance(source, str):
+                raise PromptError(f"{type(source).__name__} is not a path, an address or data")
+
+            if source is not None:
+                yield source
 
     def _extra(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         filled: dict[str, Any] = self._filled(self.options.extra, "extra", scope)
@@ -205,15 +239,24 @@ def _sources(options: ChatOptions) -> Iterator[tuple[str, str]]:
         if isinstance(source, str) and is_asked:
             yield field, source
 
+    for place, source in enumerate(options.image):
+        yield f"image.{place}", source
+
     for place, source in enumerate(options.stop):
         yield f"stop.{place}", source
 
     for place, message in enumerate(options.messages):
         yield f"messages.{place}.content", message.content
+        for at, source in enumerate(message.image):
+            yield f"messages.{place}.image.{at}", source
 
     for path, source in _texts(options.extra, "extra"):
         if "{{" in source or "{%" in source or "{#" in source:
             yield path, source
+
+
+def _is_image(field: str) -> bool:
+    return re.fullmatch(r"(?:messages\.\d+\.)?image\.\d+", field) is not None
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from penstock.errors import ValidationError
+from penstock.models.images import ImageFiles
 from penstock.models.prompts import PromptError, Template
 from penstock.models.request_template import RequestTemplate
 from penstock.study.chat import ChatOptions
@@ -22,6 +23,7 @@ class Requests:
         model: What the agent or judge says of its model: a name, or a template that chooses one.
         options: What is declared, for each model that may be asked, by its name; under an empty
             name for one that is declared in place.
+        images: Reads the images that are asked about.
 
     Raises:
         ValidationError: a field is not a template, or ``json_schema`` cannot be used.
@@ -30,7 +32,13 @@ class Requests:
         templates: The template for each model that may be asked.
     """
 
-    def __init__(self, who: str, model: str, options: Mapping[str, ChatOptions]) -> None:
+    def __init__(
+        self,
+        who: str,
+        model: str,
+        options: Mapping[str, ChatOptions],
+        images: ImageFiles | None = None,
+    ) -> None:
         self.who = who
         self.templates: dict[str, RequestTemplate] = {}
         self._choice: Template | None = None
@@ -43,7 +51,7 @@ class Requests:
 
         for name, asked in options.items():
             try:
-                self.templates[name] = RequestTemplate(who, asked, name)
+                self.templates[name] = RequestTemplate(who, asked, name, images)
             except ValidationError as error:
                 errors += error.errors
 

@@ -17,6 +17,7 @@ from penstock.models.asking import Asking
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
 from penstock.models.conversation import Conversation
 from penstock.models.conversing import converse
+from penstock.models.images import message_with_data
 from penstock.models.in_hand import ChatFields, Messages
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.model_errors import MalformedResponseError
@@ -76,12 +77,16 @@ class RunModel:
         async def ask(history: tuple[ChatMessage, ...]) -> Completion:
             return await self.chat(history, **given)
 
-        return await converse(self._ctx, ask, tuple(_messages(messages)), tools, max_turns)
+        return await converse(self._ctx, ask, self._read(messages), tools, max_turns)
 
     def transport(self, library: Library = "httpx2") -> Any:
         """Return a transport for an SDK's HTTP client: see `ModelInHand.transport`."""
         names = (self.name, self._declared["model"])
         return sdk_transport(library, self.base_url, names, self._declared, self._asked)
+
+    def _read(self, messages: Messages) -> tuple[ChatMessage, ...]:
+        images = self._template.images
+        return tuple(message_with_data(each, images) for each in _messages(messages))
 
     async def _asked(self, request: CompletionRequest) -> Completion:
         provenance = self._ctx.provenance
@@ -106,7 +111,7 @@ class RunModel:
 
         try:
             given["extra"] = frozen_json(given["extra"])
-            return CompletionRequest(messages=tuple(_messages(messages)), **given)
+            return CompletionRequest(messages=self._read(messages), **given)
         except pydantic.ValidationError as error:
             raise TypeError(
                 f"model {self.name!r} cannot be asked so: {in_one_sentence(error)}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from penstock._base.json import encode
 from penstock.models.chat_model import ChatMessage, CompletionRequest
+from penstock.models.images import image_tokens
 
 __all__ = ["estimate_tokens", "prompt_tokens"]
 
@@ -48,8 +49,9 @@ def prompt_tokens(request: CompletionRequest) -> int:
 
 def _message_tokens(message: ChatMessage) -> int:
     called = [f"{call.id} {call.name} {call.arguments}" for call in message.tool_calls]
-    said = [message.content, message.tool_call_id or "", *called]
-    return sum(map(estimate_tokens, said)) + _TOKENS_PER_MESSAGE
+    said = [message.text, message.tool_call_id or "", *called]
+    seen = sum(image_tokens(image.url) for image in message.images)
+    return sum(map(estimate_tokens, said)) + seen + _TOKENS_PER_MESSAGE
 
 
 def _is_small(value: Any) -> bool:

@@ -70,21 +70,10 @@ def _message(said: Mapping[str, Any]) -> ChatMessage:
     ]
     return ChatMessage(
         role=said["role"],
-        content=_text(said.get("content")),
+        content=said.get("content") or "",
         tool_calls=tuple(calls),
         tool_call_id=said.get("tool_call_id"),
     )
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str) or content is None:
-        return content or ""
-
-    if all(part.get("type") == "text" for part in content):
-        return "".join(part["text"] for part in content)
-
-    kinds = ", ".join(sorted({str(part.get("type")) for part in content} - {"text"}))
-    raise UnreadableRequestError(f"messages: parts of these types cannot be sent: {kinds}")
 
 
 def answer_body(completion: Completion, model: str) -> dict[str, Any]:

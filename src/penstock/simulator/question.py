@@ -12,6 +12,7 @@ __all__ = ["Question", "tokens_of"]
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
+_TOKENS_PER_IMAGE = 85
 
 
 def tokens_of(text: str) -> int:
@@ -26,6 +27,7 @@ class Question(NamedTuple):
         key: A digest of everything that is asked, without how the answer is to be sent.
         model: The model asked for.
         texts: The texts of the messages.
+        images: How many images are in them.
         prompt: The text of the last message of the user.
         seed: The seed that was sent.
         max_tokens: The most tokens of an answer.
@@ -42,6 +44,7 @@ class Question(NamedTuple):
     key: str
     model: str
     texts: tuple[str, ...]
+    images: int
     prompt: str
     seed: Any
     max_tokens: int | None
@@ -73,6 +76,7 @@ class Question(NamedTuple):
             key=blake2b(orjson.dumps(fields, option=_SORTED), digest_size=12).hexdigest(),
             model=fields["model"],
             texts=tuple(text for _, text in messages),
+            images=sum(map(_images_in, fields["messages"])),
             prompt=next((text for role, text in reversed(messages) if role == "user"), ""),
             seed=fields.get("seed"),
             max_tokens=_most_tokens(fields),
@@ -90,7 +94,8 @@ class Question(NamedTuple):
     @property
     def tokens(self) -> int:
         """Tokens of the prompt, each message's own included."""
-        return sum(map(tokens_of, self.texts)) + _TOKENS_PER_MESSAGE * len(self.texts)
+        own = _TOKENS_PER_MESSAGE * len(self.texts) + _TOKENS_PER_IMAGE * self.images
+        return sum(map(tokens_of, self.texts)) + own
 
 
 _SORTED = orjson.OPT_SORT_KEYS
@@ -125,6 +130,12 @@ def _text_of(content: Any) -> str:
         return "".join(part for part in parts if isinstance(part, str))
 
     return content if isinstance(content, str) else ""
+
+
+def _images_in(message: dict[str, Any]) -> int:
+    content = message.get("content")
+    parts = content if isinstance(content, list) else ()
+    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)
 
 
 def _most_tokens(fields: dict[str, Any]) -> int | None:

@@ -9,9 +9,9 @@ from typing import Any
 from penstock._base.json import encode
 from penstock._base.text import readable, readable_json
 from penstock.models.chat_model import ChatMessage, Completion, Usage
-from penstock.models.digests import content_of, digest_of_content
+from penstock.models.digests import content_of, digest_of_content, kept_message
 from penstock.models.kept_call import KeptCall
-from penstock.models.openai.request_body import message_fields, options_of
+from penstock.models.openai.request_body import options_of
 
 __all__ = ["CALL_COLUMNS", "KnownContents", "insert_calls"]
 
@@ -121,7 +121,10 @@ class _Writer:
         for message, digest in zip(messages, digests, strict=True):
             content = self._known.contents.get(digest)
             if content is None:
-                content = self._content(digest, content_of(message_fields(message)))
+                content = self._content(digest, content_of(kept_message(message)))
+                for image in message.images:
+                    if image.url.startswith("data:"):
+                        self.content(image.url)
 
             step = (last, content)
             found = self._known.turns.get(step)
@@ -207,7 +210,7 @@ def _answer_cells(
         )
 
     return (
-        writer.content(message_fields(answer)) if with_texts else None,
+        writer.content(kept_message(answer)) if with_texts else None,
         writer.content({name: value for name, value in served.items() if value}),
         *said,
         completion.finish_reason,

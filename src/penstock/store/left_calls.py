@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from penstock._base.json import decode
-from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
+from penstock.models.chat_model import ChatMessage, Completion, Image, ToolCall, Usage
 from penstock.models.kept_call import CallError, LeftCall, LeftCalls, Refusal
 from penstock.models.model_errors import FOR_GOOD
 
@@ -65,7 +65,7 @@ def left_calls(
         ending = _ending(connection, run_id, at, own)
         refused += own
         if ending == "cut off" or (ending == "refused" and not asks_again):
-            answers = {**_answers(own), **answers}
+            answers = {**_answers(connection, own), **answers}
 
         if ending != "cut off":
             break
@@ -100,7 +100,7 @@ def _refusals(calls: Iterable[sqlite3.Row]) -> dict[str, Refusal]:
     }
 
 
-def _answers(calls: _Calls) -> dict[tuple[str, int], LeftCall]:
+def _answers(connection: sqlite3.Connection, calls: _Calls) -> dict[tuple[str, int], LeftCall]:
     """Return the answers of an attempt, by request and number among equal ones."""
     counts: Counter[str] = Counter()
     found = {}
@@ -110,7 +110,7 @@ def _answers(calls: _Calls) -> dict[tuple[str, int], LeftCall]:
 
         digest = row["digest"].hex()
         if row["error_kind"] is None:
-            messages = tuple(map(_message, decode(row["messages"])))
+            messages = tuple(_message(connection, each) for each in decode(row["messages"]))
             found[digest, counts[digest]] = LeftCall(digest, messages, _completion(row))
             counts[digest] += 1
 
@@ -134,13 +134,23 @@ def _ending(
     return "refused" if has_failed and is_refused else "by itself"
 
 
-def _message(written: dict[str, Any]) -> ChatMessage:
+def _message(connection: sqlite3.Connection, written: dict[str, Any]) -> ChatMessage:
+    content = written["content"]
     return ChatMessage(
         role=written["role"],
-        content=written["content"],
+        content=content if isinstance(content, str) else [_part(connection, p) for p in content],
         tool_calls=tuple(_tool_calls(written)),
         tool_call_id=written.get("tool_call_id"),
     )
+
+
+def _part(connection: sqlite3.Connection, part: dict[str, Any]) -> Any:
+    if "digest" not in part:
+        return part
+
+    digest = bytes.fromhex(part["digest"])
+    found = connection.execute("SELECT text FROM content WHERE digest = ?", (digest,)).fetchone()
+    return Image(url=decode(found["text"]) if found else "", detail=part.get("detail"))
 
 
 def _completion(row: sqlite3.Row) -> Completion:

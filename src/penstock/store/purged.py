@@ -82,6 +82,7 @@ def purge_store(directory: Path, wanted: Wanted) -> PurgedRows:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
             connection.create_function("numbers_of", 1, _numbers_of)
             connection.create_function("plain_of", 1, _plain_of)
+            connection.create_function("bytes_of", 1, _bytes_of)
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("BEGIN IMMEDIATE")
             found = _purge(connection, wanted)
@@ -206,9 +207,17 @@ DELETE FROM content WHERE id NOT IN (
     SELECT content FROM turn UNION SELECT options FROM call
     UNION SELECT answer FROM call WHERE answer IS NOT NULL
     UNION SELECT served FROM call WHERE served IS NOT NULL
+    UNION SELECT image.id FROM turn JOIN content AS message ON message.id = turn.content
+        JOIN json_each(message.text, '$.content') AS part
+        JOIN content AS image ON image.digest
+            = CASE part.type WHEN 'object' THEN bytes_of(part.value ->> '$.digest') END
 )""",
 )
 """Texts that no call names any more."""
+
+
+def _bytes_of(digest: str | None) -> bytes | None:
+    return None if digest is None else bytes.fromhex(digest)
 
 
 def _numbers_of(metrics: str) -> str:

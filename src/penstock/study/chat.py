@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from penstock._base.fact import (
     Declaration,
@@ -51,16 +58,48 @@ class Model(ModelOptions):
         return self
 
 
+def _listed(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
+
+
+Images = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
+"""Images, each as a path beside the study file, an address, or data; one stands for a list of it.
+
+Each is a template; one that is a single ``{{ expression }}`` may give a list of them, or null.
+"""
+
+
 class MessageOptions(Declaration):
     """One message of a conversation that an agent begins with.
 
     Args:
         role: Who speaks.
-        content: What is said; a template.
+        content: What is said; a template. It may be left out beside an image.
+        image: Images, which stand before the text.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Text
+    image: Images = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_an_image_alone(cls, data: Any) -> Any:
+        is_alone = isinstance(data, Mapping) and data.get("image") and "content" not in data
+        return {"content": "", **data} if is_alone else data
+
+    @model_validator(mode="after")
+    def _shows_what_the_user_does(self) -> Self:
+        if self.image and self.role != "user":
+            raise ValueError("image: only a message of the user has images")
+
+        return self
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_meant(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older readers do not know."""
+        written: dict[str, Any] = write(self)
+        return written if self.image else {"role": self.role, "content": self.content}
 
 
 class ChatOptions(ModelOptions):
@@ -76,6 +115,8 @@ class ChatOptions(ModelOptions):
         system: The system prompt; a template.
         system_as_user: Whether the system prompt is put before the user's message instead.
         prompt: The user's message; a template.
+        image: Images that stand before the prompt, each a path beside the study file, an address,
+            or data; templates.
         messages: The conversation after the system prompt, in place of ``prompt``: examples to
             follow, turns that were, and the beginning of the answer where the last one is the
             assistant's.
@@ -90,6 +131,7 @@ class ChatOptions(ModelOptions):
     system: Text | None = None
     system_as_user: Flag = False
     prompt: Text = _BRIEF
+    image: Images = ()
     messages: tuple[MessageOptions, ...] = ()
     tools: tuple[Name, ...] = ()
     max_turns: PositiveWhole = 8
@@ -118,6 +160,9 @@ class ChatOptions(ModelOptions):
     def _is_one_conversation(self) -> Self:
         if self.messages and self.prompt != _BRIEF:
             raise ValueError("prompt and messages are one; give the prompt as the last message")
+
+        if self.messages and self.image:
+            raise ValueError("image and messages: give the image with the message it is shown in")
 
         if self.messages and self.system_as_user and self.messages[0].role != "user":
             raise ValueError("system_as_user: the first of messages must be the user's")

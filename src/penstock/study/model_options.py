@@ -210,6 +210,7 @@ _NEWER = (
     "simulator",
     "price",
     "limits",
+    "image",
     "messages",
     "tools",
     "max_turns",

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from penstock.models.chat_model import ChatMessage, CompletionRequest
+from penstock.models.chat_model import ChatMessage, CompletionRequest, Image
 from penstock.models.model_errors import BadRequestError
 
 __all__ = ["body_of", "message_fields", "options_of"]
@@ -39,7 +39,7 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
 
 def message_fields(message: ChatMessage) -> dict[str, Any]:
     """Return the fields of a message."""
-    fields: dict[str, Any] = {"role": message.role, "content": message.content}
+    fields: dict[str, Any] = {"role": message.role, "content": _content(message.content)}
     if message.tool_calls:
         fields["tool_calls"] = [
             {
@@ -54,6 +54,17 @@ def message_fields(message: ChatMessage) -> dict[str, Any]:
         fields["tool_call_id"] = message.tool_call_id
 
     return fields
+
+
+def _content(content: str | tuple[str | Image, ...]) -> Any:
+    return content if isinstance(content, str) else list(map(_part, content))
+
+
+def _part(part: str | Image) -> dict[str, Any]:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+
+    return {"type": "image_url", "image_url": part.model_dump(exclude_none=True)}
 
 
 def options_of(request: CompletionRequest) -> dict[str, Any]:
