@@ -287,3 +287,58 @@ def test_a_model_that_only_code_asks_for_is_checked_before_anything_runs(tmp_pat
         ps.StudyRunner(study)
 
     assert "model 'small': there is no key: PENSTOCK_NO_SUCH_KEY" in str(caught.value)
+
+
+async def clear(answer: str, ctx: ps.RunContext) -> float:
+    """Score an answer by two equal requests to a model."""
+    model = ctx.model("small")
+    replies = [await model.chat("How clear is it?") for _ in range(2)]
+    assert answer
+    return float(len(replies[0].text))
+
+
+async def asks_once(ctx: ps.RunContext) -> str:
+    return (await ctx.model("small").chat("How clear is it?")).text
+
+
+@pytest.mark.parametrize("cache", [None, "responses.sqlite"])
+async def test_what_a_function_that_scores_asks_is_a_judges_and_not_the_agents(
+    cache: str | None, tmp_path: Path
+) -> None:
+    async def answers_itself(_: ps.RunContext) -> str:
+        return "42"
+
+    evaluators = {"clear": {"call": clear}}
+    async with SimulatedProvider(SimulatorOptions(latency_s=0.0)) as provider:
+        study = a_study(
+            tmp_path, asks_once, provider.url, evaluators=evaluators, response_cache=cache
+        )
+        summary = (await run(study)).summary
+        asked = len(provider.records)
+        again = (await run(study, rescore=True)).summary
+        asked_again = len(provider.records) - asked
+        other = a_study(tmp_path / "other", answers_itself, provider.url, evaluators=evaluators)
+        (silent,) = await run(other)
+
+    calls = rows(study, "SELECT role, evaluator_id, cost_usd, session_id FROM calls")
+    first = [each for each in calls if each["session_id"] == 1]
+    assert [(each["role"], each["evaluator_id"]) for each in first] == [
+        ("agent", None),
+        ("judge", "clear"),
+        ("judge", "clear"),
+    ]
+    assert asked == 3, "a judge takes no answer of the agent's"
+    assert asked_again == (2 if cache is None else 0)
+    price = first[0]["cost_usd"]
+    assert summary.agents.cost_usd == pytest.approx(price)
+    assert summary.judges.cost_usd == pytest.approx(2 * price)
+    (session,) = rows(study, "SELECT * FROM sessions WHERE session_id = 1")
+    assert session["agent_cost_usd"] == summary.agents.cost_usd
+    assert session["judge_cost_usd"] == summary.judges.cost_usd
+    assert again.cost_usd == pytest.approx(sum(each["cost_usd"] for each in calls))
+    (told,) = rows(study, "SELECT cost_usd, judge_cost_usd FROM attempts")
+    assert told["cost_usd"] == pytest.approx(price)
+    assert told["judge_cost_usd"] == pytest.approx(again.judges.cost_usd)
+    assert "model_name" not in silent.provenance
+    assert silent.metrics["cost_usd"] == 0.0
+    assert silent.metrics["judge_cost_usd"] == pytest.approx(2 * price)

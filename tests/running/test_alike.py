@@ -199,3 +199,28 @@ def test_a_model_that_does_not_exist_is_left_and_another_of_the_same_agent_goes_
 
     assert asked == {"gone": 4, "there": 6}
     assert "agent 'gpt' with model 'gone' all failed" in str(summary.stopped_because)
+
+
+def test_a_run_is_asked_once_which_model_it_asks(tmp_path: Path) -> None:
+    asked = Counter[str]()
+
+    async def run() -> None:
+        async with http_server(answers(status=500)) as url:
+            agent = chat(url, model="{{ condition.tone }}")
+            study = chat_study(tmp_path, agent, replicates=2)
+            runner = ps.StudyRunner(study, retry=ps.Retry(attempts=3, wait_s=0.0))
+            gpt: Any = runner.bindings.agents["gpt"]
+            model_of = gpt.model_of
+
+            def counted(spec: RunSpec, *rest: Any) -> str | None:
+                asked[spec.run_id] += 1
+                name: str | None = model_of(spec, *rest)
+                return name
+
+            gpt.model_of = counted
+            await runner.run()
+
+    anyio.run(run)
+
+    assert set(asked.values()) == {1}
+    assert len(asked) == 4

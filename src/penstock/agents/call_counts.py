@@ -23,6 +23,7 @@ class CallCounts:
 
     Attributes:
         total: How many calls there were, judges' among them.
+        evaluator_id: The evaluator that is at work, whose calls they are; empty while the agent is.
         last: The request that was made last.
         left: Answers that an attempt had which was cut off, by request and number among equal
             ones; None while nobody has looked for them.
@@ -36,6 +37,7 @@ class CallCounts:
         self.first_attempt = first_attempt
         self.spoilt = spoilt
         self.total = 0
+        self.evaluator_id = ""
         self.last: tuple[str, int] | None = None
         self.left: Mapping[tuple[str, int], Any] | None = None
         self.refused: Mapping[str, Any] = EMPTY
@@ -51,8 +53,9 @@ class CallCounts:
         return counts
 
     def note(self, digest: str) -> int:
-        """Count a request that is about to be made; return how many equal ones were before it."""
-        before = self._counts[digest]
-        self._counts[digest] += 1
+        """Count a request that is about to be made; return how many equal ones its asker made."""
+        key = f"{self.evaluator_id}:{digest}" if self.evaluator_id else digest
+        before = self._counts[key]
+        self._counts[key] += 1
         self.last = (digest, before)
         return before

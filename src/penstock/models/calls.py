@@ -26,7 +26,7 @@ class Caller:
         endpoints: What the study shares.
         client: The endpoint's client.
         model_name: The name under which the study declares the model; empty where it does not.
-        evaluator_id: The judge that calls; empty where an agent does.
+        evaluator_id: The judge that calls; empty where an agent does, or a function that scores.
     """
 
     def __init__(
@@ -41,7 +41,10 @@ class Caller:
         self._endpoints = endpoints
         self.place = client.place
         self._origin = CallOrigin(client.account.base_url, model_name, evaluator_id)
-        self._sender = Sender(endpoints, client, "judge_" if evaluator_id else "")
+        self._senders = {
+            "agent": Sender(endpoints, client),
+            "judge": Sender(endpoints, client, "judge_"),
+        }
 
     async def complete(
         self, ctx: RunContext, request: CompletionRequest, index: str | None = None
@@ -65,7 +68,7 @@ class Caller:
         calls = self._endpoints.calls
         ctx.calls.total += 1
         await calls.look_back(ctx)
-        gives_again = self._origin.role == "agent" and calls.gives_again
+        gives_again = self._origin_in(ctx).role == "agent" and calls.gives_again
         messages = calls.digests.of(request.messages) if calls.gives_again else None
         is_counted = gives_again or (index is None and self._endpoints.cache is not None)
         digest, before = "", 0
@@ -106,9 +109,13 @@ class Caller:
         digest: str,
         before: int,
     ) -> Completion:
-        cache = self._endpoints.cache
+        origin, cache = self._origin_in(ctx), self._endpoints.cache
+        send = self._senders[origin.role].send
         if cache is None:
-            return await self._sender.send(ctx, request)
+            return await send(ctx, request)
+
+        if index is None and origin.evaluator_id:  # a function that scores is no agent
+            index = f"{origin.evaluator_id}:{before}"
 
         key = cache_key(
             self.place,
@@ -118,9 +125,15 @@ class Caller:
             call=before if index is None else index,
         )
         is_spoilt = index is None and (digest, before) in ctx.calls.spoilt
-        send = self._sender.send
         completion = await cache.complete(key, lambda: send(ctx, request), anew=is_spoilt)
         return completion.model_copy(update=_FREE) if completion.is_cached else completion
+
+    def _origin_in(self, ctx: RunContext) -> CallOrigin:
+        """Return who calls whom: a model in the hand of a run may be asked by what scores it."""
+        if not ctx.calls.evaluator_id:
+            return self._origin
+
+        return self._origin._replace(evaluator_id=ctx.calls.evaluator_id)
 
     def _maker(
         self,
@@ -130,6 +143,7 @@ class Caller:
     ) -> Callable[..., KeptCall]:
         """Begin a call; what is returned ends it, and gives what is kept of it."""
         number, started_at, begun = ctx.calls.total, datetime.now(UTC), perf_counter()
+        origin = self._origin_in(ctx)
 
         def made(
             digest: str,
@@ -144,7 +158,7 @@ class Caller:
                 ctx.spec.run_id,
                 ctx.attempt,
                 number,
-                self._origin,
+                origin,
                 digest,
                 messages,
                 request,

@@ -89,9 +89,11 @@ class RunModel:
         return tuple(message_with_data(each, images) for each in _messages(messages))
 
     async def _asked(self, request: CompletionRequest) -> Completion:
-        provenance = self._ctx.provenance
-        provenance.setdefault("model_name", request.model)
-        provenance.setdefault("model_provider", self._caller.provider)
+        if not self._ctx.calls.evaluator_id:  # what scores an answer has not given it
+            provenance = self._ctx.provenance
+            provenance.setdefault("model_name", request.model)
+            provenance.setdefault("model_provider", self._caller.provider)
+
         return await self._caller.complete(self._ctx, request)
 
     def _request(self, messages: Messages, options: Mapping[str, Any]) -> CompletionRequest:

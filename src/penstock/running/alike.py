@@ -107,17 +107,22 @@ class AlikeWatch:
         self._leave = leave
         self._stop_for_good = stop_for_good
         self._courses: dict[Asked, _Course] = {}
+        self._under_way: dict[str, Asked] = {}
 
     def lets_begin(self, spec: RunSpec) -> bool:
         """Tell whether a run, or another attempt at it, is to be made."""
         if not self._first:
             return True
 
-        asked = self._asked(spec)
+        asked = self._under_way.get(spec.run_id) or self._asked(spec)
         course = self._courses.setdefault(asked, _Course())
         if self._is_hopeless(course):
+            self._under_way.pop(spec.run_id, None)
             self._leave_once(asked, course)
             return False
+
+        if spec.agent_id in self._varying:  # whose model a template tells
+            self._under_way[spec.run_id] = asked
 
         if course.started < self._first:
             course.first.add(spec.run_id)
@@ -130,7 +135,8 @@ class AlikeWatch:
         if not self._first:
             return
 
-        course = self._courses.setdefault(self._asked(spec), _Course())
+        asked = self._under_way.pop(spec.run_id, None) or self._asked(spec)
+        course = self._courses.setdefault(asked, _Course())
         course.first.discard(spec.run_id)
         if result is None:
             return

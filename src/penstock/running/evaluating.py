@@ -37,12 +37,15 @@ async def score_by(
     if isinstance(evaluate, RuledEvaluator):
         rule, is_quick = evaluate.rule, evaluate.is_quick
 
-    if timeout_s is None or is_quick:
-        scores = await evaluate(ctx, outputs)
-    else:
-        name = "evaluator" if rule is None else rule.evaluator_id
-        too_late = partial(EvaluatorTimeoutError, name, timeout_s)
-        scores = await within(timeout_s, ctx, partial(evaluate, ctx, outputs), too_late)
+    name = ctx.calls.evaluator_id = "evaluator" if rule is None else rule.evaluator_id
+    try:
+        if timeout_s is None or is_quick:
+            scores = await evaluate(ctx, outputs)
+        else:
+            too_late = partial(EvaluatorTimeoutError, name, timeout_s)
+            scores = await within(timeout_s, ctx, partial(evaluate, ctx, outputs), too_late)
+    finally:
+        ctx.calls.evaluator_id = ""
 
     if rule is None:
         return scores, ()
