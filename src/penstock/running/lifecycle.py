@@ -12,8 +12,6 @@ import anyio
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock.agents.call_counts import CallCounts
 from penstock.agents.context import RunContext
-from penstock.evaluators.port import BoundEvaluator
-from penstock.evaluators.rules import RuledEvaluator
 from penstock.events.announcer import Announcer
 from penstock.events.tree import (
     RunAbandoned,
@@ -30,9 +28,9 @@ from penstock.planning.plan import Plan, RunSpec
 from penstock.results import Observation, RunResult, RunStatus, reported_in
 from penstock.running.alike import AlikeWatch, Asked
 from penstock.running.attempt import Attempt
+from penstock.running.attempts import Attempts, AttemptsHere, Task
 from penstock.running.binding import Bindings
 from penstock.running.outcomes import OutcomeWatch
-from penstock.running.rescoring import rescore
 from penstock.running.retry import next_wait_s
 from penstock.running.scheduler import Orders
 from penstock.running.tally import Tally
@@ -69,6 +67,7 @@ class Job:
         note_call: Called with 1 before an attempt calls its agent, and with -1 when the attempt
             has ended before its agent called a model.
         tries: How often this session has tried it.
+        lost: How many of these tries were lost with the worker that made them.
         attempt: The attempt under way.
     """
 
@@ -79,6 +78,7 @@ class Job:
     replaces: RunStatus | None = None
     note_call: Callable[[int], None] = _note_nothing
     tries: int = 0
+    lost: int = 0
     attempt: Attempt | None = None
 
     @property
@@ -100,6 +100,7 @@ class Lifecycle:
         leave: Called with whose other runs are left, and why.
         orders: What the scheduler has ordered.
         interrupt: Called when somebody pressed Ctrl-C during a step of a run.
+        attempts: Makes attempts; in this event loop, where not given.
 
     Attributes:
         execution: How jobs are done from now on; may be set.
@@ -118,6 +119,7 @@ class Lifecycle:
         leave: Callable[[Asked, str], None] = lambda _, __: None,
         orders: Orders | None = None,
         interrupt: Callable[[], None] = lambda: None,
+        attempts: Attempts | None = None,
     ) -> None:
         self.tally = Tally(StudySummary(study_id=plan.study.study_id, planned=len(plan)))
         self.execution = execution
@@ -135,8 +137,10 @@ class Lifecycle:
         self._orders = orders or Orders()
         self._interrupt = interrupt
         self._outcomes = plan.study.outcomes
+        self._attempts = attempts or AttemptsHere(bindings, plan.study.outcomes)
         self._watch = OutcomeWatch(plan.study.outcomes, plan.study.evaluators)
         self._on_observe = self._observed  # bound once, not for every run
+        self._on_answer = self._say_answered
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
 
@@ -150,20 +154,13 @@ class Lifecycle:
             return None
 
         attempt = job.attempt = self._begin(job, spec)
-        evaluators = self._bindings.evaluators[spec.problem_id]
         if job.recall is not None:
             # Whoever cancels it meanwhile: its answer is not lost, and its attempt has an end.
             earlier = await undisturbed(partial(job.recall, job.position))
-            result = await self._rescored(job, attempt, earlier, evaluators)
+            result = await self._rescored(job, attempt, earlier)
         else:
-            agent = self._bindings.agents[spec.agent_id]
-            waits = spec.problem_id in self._bindings.take_long
-            result = await attempt.execute(
-                agent,
-                evaluators,
-                timeout_s=self.execution.timeout_s,
-                on_answer=self._say_answered if waits else None,
-            )
+            task = Task(self.execution.timeout_s, self._on_answer)
+            result = await self._attempts(attempt, task)
 
         # An attempt that was left behind was over then, for counts, events and store alike.
         return self._settle(job, attempt, result) if job.attempt is attempt else None
@@ -208,29 +205,13 @@ class Lifecycle:
         self.tally.started += count
         job.note_call(count)
 
-    async def _rescored(
-        self,
-        job: Job,
-        attempt: Attempt,
-        earlier: RunResult,
-        evaluators: Sequence[BoundEvaluator],
-    ) -> RunResult:
-        names = [rule.evaluator_id for rule in self._bindings.rules(earlier.spec.problem_id)]
+    async def _rescored(self, job: Job, attempt: Attempt, earlier: RunResult) -> RunResult:
         has_scored = {each.evaluator for each in earlier.scored}
         if earlier.status is RunStatus.SUCCESS:
             has_scored |= self.held_back
 
-        result = await rescore(
-            attempt,
-            earlier,
-            [
-                evaluate
-                for evaluate in evaluators
-                if not (isinstance(evaluate, RuledEvaluator) and evaluate.rule[0] in has_scored)
-            ],
-            order=names,
-            outcomes=self._outcomes,
-        )
+        task = Task(earlier=earlier, has_scored=frozenset(has_scored))
+        result = await self._attempts(attempt, task)
         if result.is_rescored and job.attempt is attempt:
             self.tally.discount(earlier.metrics)
 
