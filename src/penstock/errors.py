@@ -12,12 +12,14 @@ PenstockError
 │   └─ SchemaError                     written by a version of penstock we cannot read
 ├─ SubscriberError (RuntimeError)      a critical subscriber failed
 ├─ RunningLoopError (RuntimeError)     run_study called where an event loop already runs
+├─ EngineError (RuntimeError)          workers cannot be started, or reached, or run this study
 └─ RunFault                            why one attempt at a run failed (kept, never raised out)
     ├─ AttemptTimeoutError (TimeoutError)
     ├─ EvaluatorTimeoutError (TimeoutError)
     ├─ OutputError (TypeError)         what the agent returned cannot be stored
     ├─ AgentReportedFailure            the agent's own result says that it failed
     ├─ StudyCancelled                  the study was cancelled before the attempt had ended
+    ├─ WorkerLostError (RuntimeError)  the worker that made the attempt is gone
     ├─ StopStudy                       raised by an agent: the study is to stop before this run
     └─ SkipRun                         raised by an agent: this run does not apply
 """
@@ -33,6 +35,7 @@ __all__ = [
     "AttemptTimeoutError",
     "BindingError",
     "DirectoryInUseError",
+    "EngineError",
     "EvaluatorTimeoutError",
     "ExpressionError",
     "ForeignDirectoryError",
@@ -49,6 +52,7 @@ __all__ = [
     "SubscriberError",
     "UnstableValueError",
     "ValidationError",
+    "WorkerLostError",
     "message_of",
     "traceback_of",
 ]
@@ -132,6 +136,10 @@ class RunningLoopError(PenstockError, RuntimeError):
     """A blocking call was made where an event loop is already running."""
 
 
+class EngineError(PenstockError, RuntimeError):
+    """Workers cannot be started or reached, or none of them can run the study."""
+
+
 class RunFault(PenstockError):  # noqa: N818 - a family of reasons, never raised itself
     """Why one attempt at a run failed, where the reason is ours and not the agent's."""
 
@@ -175,6 +183,29 @@ class StudyCancelled(RunFault):
 
     def __init__(self) -> None:
         super().__init__("the study was cancelled before the attempt had ended")
+
+
+class WorkerLostError(RunFault, RuntimeError):
+    """The worker that made an attempt is gone; what the attempt did by itself may have been paid.
+
+    Args:
+        worker: Which worker.
+        why: How it was lost.
+        is_culprit: Whether the run is taken for what ended it; else another worker makes it again.
+    """
+
+    retryable = False
+
+    def __init__(self, worker: str, why: str, *, is_culprit: bool = False) -> None:
+        self.is_culprit = is_culprit
+        if is_culprit:
+            what = (
+                "the run was alone there, and at the end of another worker too: it seems to be why"
+            )
+        else:
+            what = "another worker makes the run again; what it did may have been paid for"
+
+        super().__init__(f"worker {worker} is lost ({why}); {what}")
 
 
 class StopStudy(RunFault):

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from penstock._base.suggestions import did_you_mean
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
 from penstock.events.bus import Subscriber
 from penstock.models.gate.shared import Endpoints
+from penstock.planning.plan import Plan
 from penstock.planning.selection import Selection
+from penstock.running.attempts import Attempts, AttemptsHere
+from penstock.running.binding import Bindings
 from penstock.study.conditions import Condition
 from penstock.study.execution import Execution, KeepCalls, Retry
 from penstock.study.model import Study
 
-__all__ = ["HOST_DEFAULTS", "RunnerOptions", "effective_execution", "refuse_unknown_options"]
+if TYPE_CHECKING:
+    from penstock.engines.engine import Engine
+
+__all__ = [
+    "HOST_DEFAULTS",
+    "RunnerOptions",
+    "attempts_of",
+    "effective_execution",
+    "refuse_unknown_options",
+]
 
 
 class RunnerOptions(TypedDict, total=False):
@@ -65,6 +77,8 @@ class RunnerOptions(TypedDict, total=False):
         condition_runner: A plain or async function that takes a `RunSpec` and a `Condition`, by
             position, and returns a `RunOutput`. It does each run in place of the study's agents,
             problems and evaluators; a plain one runs in a worker thread.
+        engine: Has the runs made by workers, in other processes or on other machines (see
+            `penstock.engines`); without one they are made in this process.
     """
 
     concurrency: int | Literal["auto"] | None
@@ -96,6 +110,7 @@ class RunnerOptions(TypedDict, total=False):
     endpoints: Endpoints | None
     isolate_random: bool
     condition_runner: ConditionRunner | None
+    engine: Engine | None
 
 
 HOST_DEFAULTS: RunnerOptions = {
@@ -113,6 +128,7 @@ HOST_DEFAULTS: RunnerOptions = {
     "endpoints": None,
     "isolate_random": True,
     "condition_runner": None,
+    "engine": None,
 }
 """The options that only Python gives, and what holds where they are not given."""
 
@@ -156,6 +172,26 @@ def effective_execution(study: Study, options: RunnerOptions) -> Execution:
         declared["max_failures"] = None
 
     return Execution(**declared | given)
+
+
+def attempts_of(
+    options: Mapping[str, Any],
+    execution: Execution,
+    plan: Plan,
+    bindings: Bindings,
+    stop: Callable[[str], None],
+) -> tuple[Attempts, Bindings]:
+    """Return who makes the attempts of a study, and the bindings to open with a session.
+
+    Raises:
+        ValidationError: an engine is given, and its workers cannot run the study.
+    """
+    if options["engine"] is None:
+        return AttemptsHere(bindings, plan.study.outcomes), bindings
+
+    from penstock.engines.engaged import engaged  # noqa: PLC0415 - only with an engine
+
+    return engaged(options, execution, plan, bindings, stop)
 
 
 def _given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

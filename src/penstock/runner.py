@@ -19,6 +19,7 @@ from penstock.models.session import Session
 from penstock.options import (
     HOST_DEFAULTS,
     RunnerOptions,
+    attempts_of,
     effective_execution,
     refuse_unknown_options,
 )
@@ -27,7 +28,8 @@ from penstock.planning.plan import COMPARED_AT_ONCE, refuse_collisions
 from penstock.planning.selection import choose, to_make
 from penstock.running.checking import prepare
 from penstock.running.ending import Ending, finish_before_cancelling
-from penstock.running.lifecycle import Job, Lifecycle
+from penstock.running.job import Job
+from penstock.running.lifecycle import Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.scheduler import Orders, Scheduler
 from penstock.running.watchdog.stalls import Stalls
@@ -82,6 +84,8 @@ class StudyRunner:
         ).ready()
         self._announce = Announcer(self.bus, study.study_id)
         self._ending = ending = Ending(self._announce, execution.grace_s)
+        parts = self.plan, self.bindings, ending.stop_for_good
+        self._attempts, self.bindings = attempts_of(given, execution, *parts)
         self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
         self._subscriptions = [subscription_of(subscriber) for subscriber in named]
@@ -108,6 +112,7 @@ class StudyRunner:
             leave=ending.leave,
             orders=orders,
             interrupt=ending.interrupt,
+            attempts=self._attempts,
         )
         self._scheduler = Scheduler[Job](
             self._lifecycle,
@@ -273,7 +278,8 @@ class StudyRunner:
             refuse_collisions(self.plan)
 
     async def _run_with(self, store: Store, restored: Restored) -> None:
-        saves = checkpoint.checkpoint(store, self._announce, self._unsaved)
+        told = self._unsaved, self._attempts.note_saved
+        saves = checkpoint.checkpoint(store, self._announce, *told)
         ours: dict[str, Any] = {"critical": True, "is_waited_for": True}
         saving = Subscription(saves, checkpoint.EVENTS, size=checkpoint.GROUP, **ours)
         exporting = Subscription(export.export(self.output_dir), export.EVENTS, **ours)
@@ -320,4 +326,5 @@ class StudyRunner:
         self._subscribers.cancel(self.execution.grace_s + PATIENCE_S)
 
     def _gate(self) -> Awaitable[None] | None:
-        return self.steering.gate() or self._subscribers.gate() or self._parallelism.gate()
+        held = self.steering.gate() or self._subscribers.gate() or self._parallelism.gate()
+        return held or self._attempts.gate()

@@ -29,7 +29,8 @@ from penstock.events.bus import EventBus
 from penstock.planning.plan import plan
 from penstock.results import RunResult, RunStage
 from penstock.running.checking import prepare
-from penstock.running.lifecycle import Job, Lifecycle
+from penstock.running.job import Job
+from penstock.running.lifecycle import Lifecycle
 from penstock.running.scheduler import Orders
 from penstock.study.execution import Execution, Retry
 from tests.builders import let_time_run_out, make_error, make_result, make_study

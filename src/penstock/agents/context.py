@@ -285,6 +285,17 @@ class RunContext:
         if self._on_observe is not None:
             self._on_observe(self)
 
+    def take(self, observation: Observation) -> None:
+        """Take over an observation that was made of this run elsewhere."""
+        with self._lock:
+            if self._is_over:
+                return
+
+            self.observations.append(observation)
+
+        if self._on_observe is not None:
+            self._on_observe(self)
+
     def unannounced(self, observed: Sequence[Observation] | None = None) -> Sequence[Observation]:
         """Return what was observed since this was last asked; only the event loop asks.
 

@@ -200,7 +200,8 @@ class RunRetried(RunEvent):
 class RunCancelled(RunEvent):
     """An attempt was given up, for the study was cancelled or its agent raised `StopStudy`.
 
-    Its run has no result, and is made in the next session.
+    Its run has no result, and is made in the next session; at once, where it was given up because
+    the worker that made it is gone (`WorkerLostError`).
 
     Args:
         result: What it had recorded and cost until then, which is kept; None where it had only

@@ -17,13 +17,7 @@ from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
-from penstock.errors import (
-    AgentReportedFailure,
-    OutputError,
-    SkipRun,
-    StopStudy,
-    StudyCancelled,
-)
+from penstock.errors import AgentReportedFailure, OutputError, SkipRun, StudyCancelled
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import (
     Evaluation,
@@ -36,7 +30,14 @@ from penstock.results import (
     answer_of,
 )
 from penstock.running.evaluating import score_by
-from penstock.running.failures import NOT_SCORED, cancelled_by, error_of, error_of_parts, stop_in
+from penstock.running.failures import (
+    NOT_SCORED,
+    cancelled_by,
+    error_of,
+    error_of_parts,
+    leaves_run,
+    stop_in,
+)
 from penstock.running.gathered import (
     Gathered,
     gather,
@@ -70,7 +71,6 @@ class Attempt:
 
     __slots__ = (
         "_begun",
-        "_evaluator_timeout_s",
         "_has_answered",
         "_latency_s",
         "_orders",
@@ -84,6 +84,7 @@ class Attempt:
         "ctx",
         "error",
         "evaluations",
+        "evaluator_timeout_s",
         "is_interrupted",
         "scored",
         "status",
@@ -105,7 +106,7 @@ class Attempt:
         self.is_interrupted = False
         self._orders = orders or Orders()
         self._outcomes = outcomes
-        self._evaluator_timeout_s = evaluator_timeout_s
+        self.evaluator_timeout_s = evaluator_timeout_s
         self._stage = RunStage.AGENT
         self._has_answered = False
         self._outputs_json = "{}"
@@ -181,7 +182,7 @@ class Attempt:
         try:
             for evaluate in evaluators:
                 scores, scored = await score_by(
-                    evaluate, self.ctx, self.answer.outputs, self._evaluator_timeout_s
+                    evaluate, self.ctx, self.answer.outputs, self.evaluator_timeout_s
                 )
                 self.evaluations = (*self.evaluations, *scores)
                 self.scored = (*self.scored, *scored)
@@ -205,7 +206,7 @@ class Attempt:
             # Whatever was raised: clients turn a cancellation into an error of their own.
             error = cancelled_by(error)
             self.status = RunStatus.FAILED if self._has_answered else RunStatus.CANCELLED
-        elif isinstance(error, StopStudy) and self._stage is RunStage.AGENT:
+        elif leaves_run(error, self._stage):
             self.status = RunStatus.CANCELLED
         elif isinstance(error, SkipRun):
             self.status = RunStatus.SKIPPED
@@ -214,9 +215,9 @@ class Attempt:
 
         self.error = error_of(error, self._stage)
 
-    def cut_off(self) -> RunResult:
-        """Return what there is so far, of an attempt that ignores its cancellation."""
-        self.fail(StudyCancelled())
+    def cut_off(self, error: BaseException | None = None) -> RunResult:
+        """Return what there is so far, of an attempt that ignores its cancellation, or is lost."""
+        self.fail(error or StudyCancelled())
         return self.end()
 
     def so_far(self) -> RunResult:

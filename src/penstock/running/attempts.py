@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from penstock.evaluators.rules import RuledEvaluator
+from penstock.events.tree import Event
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings
@@ -39,6 +40,14 @@ class Attempts(Protocol):
 
         No cancellation is pending or counted afterwards, whoever asked for it.
         """
+        ...
+
+    def gate(self) -> Awaitable[None] | None:
+        """Return None where there is room for another attempt, else what to wait for."""
+        ...
+
+    def note_saved(self, events: Iterable[Event]) -> None:
+        """Note that the attempts that events tell of survive a crash."""
         ...
 
 
@@ -79,3 +88,9 @@ class AttemptsHere:
             order=[rule.evaluator_id for rule in bindings.rules(spec.problem_id)],
             outcomes=self._outcomes,
         )
+
+    def gate(self) -> None:
+        """Return None: there is room for whatever the scheduler starts."""
+
+    def note_saved(self, events: Iterable[Event]) -> None:
+        """Do nothing: nobody else has what was saved."""

@@ -8,10 +8,16 @@ from typing import Any
 
 from penstock._base.memory import is_exhausted, out_of_memory
 from penstock._base.secrets import redacted
-from penstock.errors import StopStudy, StudyCancelled, message_of, traceback_of
+from penstock.errors import (
+    StopStudy,
+    StudyCancelled,
+    WorkerLostError,
+    message_of,
+    traceback_of,
+)
 from penstock.results import RunError, RunStage
 
-__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts", "stop_in"]
+__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts", "leaves_run", "stop_in"]
 
 NOT_SCORED = RunError(
     kind="NotScored",
@@ -42,6 +48,14 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
         or _said(error, "stops_study", bool) is True,
         traceback=redacted(traceback_of(error)),
     )
+
+
+def leaves_run(error: BaseException, stage: RunStage) -> bool:
+    """Return whether an error says that its run is left: to another session, or worker."""
+    if isinstance(error, WorkerLostError):
+        return not error.is_culprit
+
+    return isinstance(error, StopStudy) and stage is RunStage.AGENT
 
 
 def stop_in(error: BaseException) -> BaseException:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
 from threading import get_ident
 
@@ -12,6 +11,7 @@ import anyio
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock.agents.call_counts import CallCounts
 from penstock.agents.context import RunContext
+from penstock.errors import WorkerLostError
 from penstock.events.announcer import Announcer
 from penstock.events.tree import (
     RunAbandoned,
@@ -30,6 +30,7 @@ from penstock.running.alike import AlikeWatch, Asked
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Attempts, AttemptsHere, Task
 from penstock.running.binding import Bindings
+from penstock.running.job import Job
 from penstock.running.outcomes import OutcomeWatch
 from penstock.running.retry import next_wait_s
 from penstock.running.scheduler import Orders
@@ -37,7 +38,7 @@ from penstock.running.tally import Tally
 from penstock.study.execution import Execution
 from penstock.summary import StudySummary
 
-__all__ = ["Job", "Lifecycle"]
+__all__ = ["Lifecycle"]
 
 _FINISHED = {
     RunStatus.SUCCESS: RunSucceeded,
@@ -46,45 +47,10 @@ _FINISHED = {
 }
 
 
+_LOST = WorkerLostError.__name__
+
 _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
-
-
-def _note_nothing(_: int) -> None: ...
-
-
-@dataclass(slots=True)
-class Job:
-    """A run in hand.
-
-    Args:
-        position: Where the run stands in the plan.
-        planned_order: Where it stands in the order of execution.
-        earlier_attempts: How often earlier sessions have tried it.
-        recall: Reads the answer that an earlier session kept and that only needs scoring, by its
-            position; None where the agent is to be called.
-        replaces: How its result of an earlier session ended, where it has one.
-        note_call: Called with 1 before an attempt calls its agent, and with -1 when the attempt
-            has ended before its agent called a model.
-        tries: How often this session has tried it.
-        lost: How many of these tries were lost with the worker that made them.
-        attempt: The attempt under way.
-    """
-
-    position: int
-    planned_order: int
-    earlier_attempts: int = 0
-    recall: Callable[[int], Awaitable[RunResult]] | None = None
-    replaces: RunStatus | None = None
-    note_call: Callable[[int], None] = _note_nothing
-    tries: int = 0
-    lost: int = 0
-    attempt: Attempt | None = None
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether only its evaluators are to be called."""
-        return self.recall is not None
 
 
 class Lifecycle:
@@ -154,7 +120,9 @@ class Lifecycle:
             return None
 
         attempt = job.attempt = self._begin(job, spec)
-        if job.recall is not None:
+        if job.answered is not None:
+            result = await self._rescored(job, attempt, job.answered)
+        elif job.recall is not None:
             # Whoever cancels it meanwhile: its answer is not lost, and its attempt has an end.
             earlier = await undisturbed(partial(job.recall, job.position))
             result = await self._rescored(job, attempt, earlier)
@@ -163,7 +131,13 @@ class Lifecycle:
             result = await self._attempts(attempt, task)
 
         # An attempt that was left behind was over then, for counts, events and store alike.
-        return self._settle(job, attempt, result) if job.attempt is attempt else None
+        if job.attempt is not attempt:
+            return None
+
+        if result.status is RunStatus.SCORING:
+            return self._score_elsewhere(job, result)
+
+        return self._settle(job, attempt, result)
 
     def conclude(self) -> None:
         """Say what can be said only when no run is left to begin."""
@@ -212,10 +186,21 @@ class Lifecycle:
 
         task = Task(earlier=earlier, has_scored=frozenset(has_scored))
         result = await self._attempts(attempt, task)
+        if job.answered is not None:  # it takes the place of what is saved of the same attempt
+            return result.model_copy(update={"is_rescored": False})
+
         if result.is_rescored and job.attempt is attempt:
             self.tally.discount(earlier.metrics)
 
         return result
+
+    def _score_elsewhere(self, job: Job, answered: RunResult) -> float | None:
+        """Score the answer of an attempt again whose worker was lost while it was scored."""
+        if job.answered is None:
+            self.tally.count_answer(answered)
+
+        job.answered, job.earlier_attempts = answered, answered.attempt
+        return None if self._orders.stopped else 0.0
 
     def _settle(
         self,
@@ -226,7 +211,8 @@ class Lifecycle:
         cancelled: type[RunCancelled] = RunCancelled,
     ) -> float | None:
         """Count an attempt that is over, and say how it ended: once, and in one way."""
-        if not result.is_rescored:  # else they are what its agent reported then
+        answered = job.answered
+        if not result.is_rescored and answered is None:  # else they are what was reported then
             self._say_observed(attempt.ctx, reported_in(result))
 
         if attempt.is_interrupted:
@@ -234,14 +220,18 @@ class Lifecycle:
 
         if result.status is RunStatus.CANCELLED:
             self._alike.note(result.spec, None)
-            self._give_up(job, attempt, result, cancelled)
-            return None
+            is_lost = result.error is not None and result.error.kind == _LOST
+            job.lost += is_lost
+            self._give_up(job, attempt, result, cancelled, is_lost=is_lost)
+            return 0.0 if is_lost and not self._orders.stopped else None
 
         wait_s = None
         if result.status is RunStatus.FAILED and not self._orders.stopped:
-            wait_s = next_wait_s(self.execution.retry, result, job.tries)
+            wait_s = next_wait_s(self.execution.retry, result, job.tries - job.lost)
 
-        self.tally.count(result, retried=wait_s is not None, replaced=job.replaces)
+        counted = None if answered is None else answered.metrics
+        is_retried = wait_s is not None
+        self.tally.count(result, retried=is_retried, replaced=job.replaces, counted=counted)
         if wait_s is not None:
             self._announce(RunRetried, run_id=result.run_id, result=result, wait_s=wait_s)
             return wait_s
@@ -255,10 +245,19 @@ class Lifecycle:
         return None
 
     def _give_up(
-        self, job: Job, attempt: Attempt, result: RunResult, kind: type[RunCancelled]
+        self,
+        job: Job,
+        attempt: Attempt,
+        result: RunResult,
+        kind: type[RunCancelled],
+        *,
+        is_lost: bool,
     ) -> None:
-        """Leave a run for the next session; what it has cost until now is kept."""
+        """Leave a run for the next session, or worker; what it has cost until now is kept."""
         is_kept = self._orders.cancelled or not attempt.ctx.metrics.keys() <= _OF_WAITING
+        if is_lost or job.answered is not None:
+            is_kept = not job.is_answered  # else the attempt that was answered is kept already
+
         if is_kept is job.is_answered:  # what is kept is an attempt, and nothing else is
             self._count_call(job, 1 if is_kept else -1)
 

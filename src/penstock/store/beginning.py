@@ -6,13 +6,14 @@ import sqlite3
 from pathlib import Path
 
 from penstock._base.text import without_surrogates
+from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.results import timestamp
 from penstock.running.binding import Bindings
 from penstock.store import rows
 from penstock.store.actions import notes_of_actions
 from penstock.store.changes import accept_payloads, edited_agents, refuse_changes
-from penstock.store.declaration_rows import condition_row, definition_of, fingerprint_of
+from penstock.store.declaration_rows import condition_row, definition_of
 from penstock.store.group import Session
 from penstock.store.legacy_scores import adopt_scores
 from penstock.store.origins import declare_origins

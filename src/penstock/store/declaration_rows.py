@@ -23,7 +23,6 @@ __all__ = [
     "agent_definition",
     "condition_row",
     "definition_of",
-    "fingerprint_of",
     "problem_definition",
     "question_of",
     "study_file_of",
@@ -80,30 +79,6 @@ def agent_definition(study: Study, name: str) -> str:
         return stable_json_dumps({"chat": spelled_out(declared.chat, study.models)})
 
     return stable_json_dumps(declared.model_dump(mode="json"))
-
-
-def fingerprint_of(plan: Plan) -> str:
-    """Hash what a position of the plan means, which is what stored positions depend on."""
-    lists: dict[tuple[str, ...], int] = {}  # thousands of cells may share one list of problems
-    cells = [
-        [
-            cell.condition.condition_id,
-            cell.replicates,
-            lists.setdefault(cell.agents, len(lists)),
-            lists.setdefault(cell.problems, len(lists)),
-        ]
-        for cell in plan.cells
-    ]
-    return hash_identifier(
-        "plan",
-        {
-            "study_id": plan.study.study_id,
-            "seeds": plan.study.seed_policy.model_dump(mode="json"),
-            "conditions": [condition.condition_id for condition in plan.conditions],
-            "cells": cells,
-            "lists": list(lists),
-        },
-    )
 
 
 def definition_of(plan: Plan) -> str:

@@ -12,9 +12,9 @@ from itertools import islice
 from penstock._base.json import decode
 from penstock._base.text import readable
 from penstock.errors import PenstockError
+from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan, RunSpec, plan
 from penstock.results import RunStatus
-from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.findings import EDITED, SHOWN, Finding
 from penstock.store.layout import objects_of, wanted_objects
 from penstock.store.reader import StoreReader

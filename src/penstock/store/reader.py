@@ -15,9 +15,9 @@ from penstock._base.atomic_files import set_aside
 from penstock._base.json import decode
 from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
+from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.results import RunResult
-from penstock.store.declaration_rows import fingerprint_of
 from penstock.store.facts import result_from_row
 from penstock.store.layout import show_our_views
 from penstock.store.primary_outcomes import FOLLOWS

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock.errors import ForeignDirectoryError
+from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.binding import Bindings
-from penstock.running.lifecycle import Job
-from penstock.store.declaration_rows import fingerprint_of
+from penstock.running.job import Job
 from penstock.store.legacy_scores import has_scores_of_before
 from penstock.store.refused import Refused, find_refused
 from penstock.store.schema import RESULT_INDEX, UNFINISHED

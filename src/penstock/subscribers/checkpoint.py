@@ -59,7 +59,10 @@ class Unsaved:
 
 
 def checkpoint(
-    store: Store, announce: Callable[..., None], unsaved: Unsaved | None = None
+    store: Store,
+    announce: Callable[..., None],
+    unsaved: Unsaved | None = None,
+    on_saved: Callable[[Sequence[Event]], None] = lambda _: None,
 ) -> Subscriber:
     """Make the subscriber that keeps what was paid for.
 
@@ -70,6 +73,7 @@ def checkpoint(
         store: Where attempts are saved.
         announce: Says `RunsSaved` once a group survives a crash.
         unsaved: Shows what is not saved yet.
+        on_saved: Called with the events whose attempts are saved.
     """
     unsaved = unsaved or Unsaved()
 
@@ -93,6 +97,7 @@ def checkpoint(
 
             await undisturbed(partial(store.save, [(_refused(result, error), final)]))
 
+        on_saved(events)
         announce(
             RunsSaved,
             run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),
@@ -114,12 +119,16 @@ def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
 
     An answer that was scored while its group came together is written once.
     """
-    ended = {event.run_id for event in events if isinstance(event, (RunFinished, RunCancelled))}
+    ended = {
+        (event.run_id, event.result.attempt)
+        for event in events
+        if isinstance(event, (RunFinished, RunCancelled)) and event.result is not None
+    }
     for event in events:
         if isinstance(event, RunFinished):
             yield event.result, True
         elif isinstance(event, RunAnswered):
-            if event.run_id not in ended:
+            if (event.run_id, event.result.attempt) not in ended:
                 yield event.result, False
         elif isinstance(event, (RunRetried, RunCancelled)) and event.result is not None:
             yield event.result, False

@@ -14,7 +14,7 @@ from penstock._base.logger import find_logger
 from penstock.events.subscribing import Subscribers
 from penstock.events.tree import LoopStalled
 from penstock.planning.plan import Plan
-from penstock.running.lifecycle import Job
+from penstock.running.job import Job
 from penstock.running.scheduler import Scheduler
 from penstock.running.watchdog.watching import Sight, Watchdog
 

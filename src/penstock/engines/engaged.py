@@ -1,0 +1,68 @@
+"""What a study needs to be run by workers; refused before anything is spent where it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from penstock.engines.boot import boot_of
+from penstock.engines.engine import Engine
+from penstock.engines.leasing import Leasing
+from penstock.errors import ValidationError
+from penstock.planning.plan import Plan
+from penstock.running.binding import Bindings
+from penstock.study.execution import Execution
+
+__all__ = ["engaged"]
+
+_ONLY_HERE = ("agent_bindings", "problem_registry", "conditions", "condition_runner")
+
+
+def engaged(
+    options: Mapping[str, Any],
+    execution: Execution,
+    plan: Plan,
+    bindings: Bindings,
+    stop: Callable[[str], None],
+) -> tuple[Leasing, Bindings]:
+    """Have the attempts of a study made by the engine that the options name.
+
+    Args:
+        options: The runner's.
+        execution: How the study is carried out.
+        plan: Its plan.
+        bindings: What its names stand for.
+        stop: Called with the reason when no worker can run the study.
+
+    Returns:
+        What leases attempts to workers, and the bindings that open it with a session.
+
+    Raises:
+        ValidationError: the study cannot be run by workers; everything that is why.
+    """
+    engine: Engine = options["engine"]
+    if errors := list(_errors(options, execution, plan)):
+        raise ValidationError(errors)
+
+    boot = boot_of(plan.study, plan, bindings, isolate_random=options["isolate_random"])
+    leasing = Leasing(engine, boot, stop)
+    return leasing, bindings._replace(resources=(*bindings.resources, leasing))
+
+
+def _errors(options: Mapping[str, Any], execution: Execution, plan: Plan) -> Iterator[str]:
+    for name in _ONLY_HERE:
+        if options[name] is not None:
+            yield (
+                f"{name} is of this process, and workers load a study by themselves; declare it "
+                "in the study, or run without an engine"
+            )
+
+    study = plan.study
+    if execution.limiters:
+        yield (
+            "execution.limiters hold in one process and not over several workers; leave them out, "
+            "or run without an engine"
+        )
+
+    if study.models or any(each.chat for each in study.agents.values()):
+        yield "chat models are not yet asked from workers; run the study without an engine"

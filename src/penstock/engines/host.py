@@ -1,0 +1,180 @@
+"""The worker's side: makes the attempts that are leased to it, and says what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from threading import get_ident
+
+import anyio
+
+from penstock._base.loop import OwnTask, call_later, call_soon_from_threads
+from penstock.agents.context import RunContext
+from penstock.engines.boot import Boot, bound
+from penstock.engines.messages import Answered, Ended, FromWorker, Lease, Observed, ToWorker
+from penstock.results import RunResult
+from penstock.running.attempt import Attempt
+from penstock.running.attempts import AttemptsHere, Task
+from penstock.running.scheduler import Orders
+
+__all__ = ["AgentHost"]
+
+_MOST_IN_BATCH = 512
+
+
+@dataclass(slots=True)
+class _Leased:
+    """An attempt under way."""
+
+    attempt: Attempt
+    orders: Orders
+    task: OwnTask | None = None
+
+
+class AgentHost:
+    """Makes attempts in the event loop that it is made in.
+
+    What it says goes into batches, and each is kept until the driver has saved what it holds.
+
+    Args:
+        boot: How it begins.
+        deliver: Takes each batch, with its number, as it is made up.
+
+    Attributes:
+        unsaved: What was said and may not be saved yet, by the number of its batch.
+
+    Raises:
+        ValidationError: the study cannot be run here, or is not the driver's.
+    """
+
+    def __init__(self, boot: Boot, deliver: Callable[[int, Sequence[FromWorker]], None]) -> None:
+        self._plan, self._bindings = bound(boot)
+        self._outcomes = self._plan.study.outcomes
+        self._attempts = AttemptsHere(self._bindings, self._outcomes)
+        self._boot = boot
+        self._deliver = deliver
+        self._leases: dict[int, _Leased] = {}
+        self._outbox: list[FromWorker] = []
+        self._seq = 0
+        self.unsaved: dict[int, Sequence[FromWorker]] = {}
+        self._thread, self._call_soon = get_ident(), call_soon_from_threads()
+        self._heard_at = anyio.current_time()
+        self._is_closed = False
+        self._watch()
+
+    @property
+    def in_flight(self) -> int:
+        """How many attempts are under way."""
+        return len(self._leases)
+
+    def receive(self, messages: Sequence[ToWorker]) -> None:
+        """Do what the driver says."""
+        self.hear()
+        for message in messages:
+            if isinstance(message, Lease):
+                self._begin(message)
+            else:
+                self._revoke(message.lease)
+
+    def hear(self) -> None:
+        """Note that the driver is there."""
+        self._heard_at = anyio.current_time()
+
+    def saved(self, seq: int) -> None:
+        """Forget a batch: what it holds is saved."""
+        self.hear()
+        self.unsaved.pop(seq, None)
+
+    def cancel(self) -> None:
+        """Cancel every attempt."""
+        for lease in list(self._leases):
+            self._revoke(lease)
+
+    def close(self) -> None:
+        """Cancel every attempt, and say nothing more."""
+        self._is_closed = True
+        self.cancel()
+
+    def _watch(self) -> None:
+        """Cancel everything when the driver has been silent: nobody may go on spending."""
+        if self._is_closed:
+            return
+
+        if anyio.current_time() - self._heard_at > self._boot.lease_s:
+            self.cancel()
+
+        call_later(self._boot.lease_s / 4, self._watch)
+
+    def _begin(self, lease: Lease) -> None:
+        spec, orders = self._plan.at(lease.position), Orders()
+        ctx = RunContext(
+            spec,
+            self._bindings.problems[spec.problem_id],
+            self._plan.condition_of(spec),
+            lease.attempt,
+            planned_order=lease.planned_order,
+            started_order=lease.started_order,
+            on_observe=partial(self._observed, lease.lease),
+        )
+        attempt = Attempt(ctx, orders, self._outcomes, lease.evaluator_timeout_s)
+        leased = self._leases[lease.lease] = _Leased(attempt, orders)
+        leased.task = OwnTask(
+            self._make(lease, attempt),
+            name=f"lease {lease.lease}",
+            on_end=partial(self._end_without_result, lease.lease),
+        )
+
+    def _revoke(self, number: int) -> None:
+        leased = self._leases.get(number)
+        if leased is not None and leased.task is not None and not leased.orders.cancelled:
+            leased.orders.stopped = leased.orders.cancelled = True
+            leased.task.cancel()
+
+    async def _make(self, lease: Lease, attempt: Attempt) -> None:
+        task = Task(
+            timeout_s=lease.timeout_s,
+            on_answer=lambda result: self._say(Answered(lease=lease.lease, result=result)),
+            earlier=lease.earlier,
+            has_scored=frozenset(lease.has_scored),
+        )
+        self._end(lease.lease, await self._attempts(attempt, task))
+
+    def _end(self, number: int, result: RunResult) -> None:
+        attempt = self._leases.pop(number).attempt
+        ended = Ended(lease=number, result=result, is_interrupted=attempt.is_interrupted)
+        self._say(ended)
+
+    def _end_without_result(self, number: int) -> None:
+        """End an attempt that was cancelled before its first step."""
+        if number in self._leases:
+            self._end(number, self._leases[number].attempt.cut_off())
+
+    def _observed(self, lease: int, ctx: RunContext) -> None:
+        # An agent in a thread neither enters this loop nor waits for it.
+        if get_ident() != self._thread:
+            self._call_soon(self._say_observed, lease, ctx)
+        else:
+            self._say_observed(lease, ctx)
+
+    def _say_observed(self, lease: int, ctx: RunContext) -> None:
+        if not ctx.is_over:  # else it is in the result
+            for observation in ctx.unannounced():
+                self._say(Observed(lease=lease, observation=observation))
+
+    def _say(self, message: FromWorker) -> None:
+        if self._is_closed:
+            return
+
+        self._outbox.append(message)
+        if len(self._outbox) >= _MOST_IN_BATCH:
+            self._flush()
+        elif len(self._outbox) == 1:
+            call_later(self._boot.flush_s, self._flush)
+
+    def _flush(self) -> None:
+        if self._outbox and not self._is_closed:
+            self._seq += 1
+            self.unsaved[self._seq] = batch = self._outbox
+            self._outbox = []
+            self._deliver(self._seq, batch)

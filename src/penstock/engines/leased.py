@@ -1,0 +1,79 @@
+"""An attempt that is leased, and a worker as the driver knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import anyio
+
+from penstock.engines.messages import Lease, ToWorker
+from penstock.errors import WorkerLostError
+from penstock.results import RunResult
+from penstock.running.attempt import Attempt
+from penstock.running.attempts import Task
+
+__all__ = ["Leased", "Worker"]
+
+
+@dataclass(slots=True, eq=False)
+class Leased:
+    """An attempt that a worker makes, or that waits for one.
+
+    Args:
+        number: The number of the lease.
+        attempt: What the driver knows of it.
+        task: What is to be done in it.
+        worker: Who makes it; None while it waits.
+        answered: What is kept of its answer, where that is being scored.
+        result: What it came to.
+        lost: Why there is none, where its worker is gone.
+        is_revoked: Whether the study has cancelled it.
+        is_over: Set when one of the two is there, or nobody is to make it.
+    """
+
+    number: int
+    attempt: Attempt
+    task: Task
+    worker: Worker | None = None
+    answered: RunResult | None = None
+    result: RunResult | None = None
+    lost: WorkerLostError | None = None
+    is_revoked: bool = False
+    is_over: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def position(self) -> int:
+        """Which run, by its place in the plan."""
+        return self.attempt.ctx.spec.position
+
+    def terms(self) -> Lease:
+        """Return what the worker is told."""
+        ctx, task = self.attempt.ctx, self.task
+        return Lease(
+            lease=self.number,
+            position=self.position,
+            attempt=ctx.attempt,
+            planned_order=ctx.planned_order,
+            started_order=ctx.started_order,
+            timeout_s=task.timeout_s,
+            evaluator_timeout_s=self.attempt.evaluator_timeout_s,
+            earlier=task.earlier,
+            has_scored=tuple(sorted(task.has_scored)),
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """A worker that is there, what it makes, and what it is to be told."""
+
+    name: str
+    capacity: int
+    leases: dict[int, Leased] = field(default_factory=dict)
+    outbox: list[ToWorker] = field(default_factory=list)
+    has_mail: anyio.Event = field(default_factory=anyio.Event)
+    is_lost: bool = False
+
+    def say(self, message: ToWorker) -> None:
+        """Say something soon, with whatever else is said until then."""
+        self.outbox.append(message)
+        self.has_mail.set()

@@ -1,0 +1,289 @@
+"""The driver's side: leases attempts to workers, and takes what they come to."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import anyio
+
+from penstock._base.loop import (
+    is_closed_by,
+    take_back_cancellations,
+    undisturbed,
+    was_asked_to_cancel,
+)
+from penstock.engines.acknowledging import Acknowledging
+from penstock.engines.boot import Boot
+from penstock.engines.engine import Batch, Engine, Joined, Lost
+from penstock.engines.leased import Leased, Worker
+from penstock.engines.messages import Answered, Ended, FromWorker, Observed, Revoke
+from penstock.engines.suspicion import Suspicions
+from penstock.errors import EngineError, StudyCancelled, WorkerLostError
+from penstock.events.tree import Event
+from penstock.models.session import Session
+from penstock.results import RunResult, RunStage, RunStatus
+from penstock.running.attempt import Attempt
+from penstock.running.attempts import Task
+from penstock.running.failures import error_of
+
+__all__ = ["Leasing"]
+
+_CANCELLED = StudyCancelled.__name__
+
+_OTHERS_COME_S = 3.0
+"""After so many seconds with no worker but those that cannot run the study, it stops."""
+
+
+class Leasing:
+    """Has attempts made by the workers of an engine; open while a session runs.
+
+    An attempt goes to the worker that makes the fewest. One whose worker is lost comes back
+    without a result, and whoever asked for it asks again.
+
+    Args:
+        engine: Reaches the workers.
+        boot: How they begin.
+        stop: Called with the reason when no worker can run the study.
+
+    Attributes:
+        late: How many results came of attempts whose worker had been taken for lost; each was
+            made again, and these are not kept.
+    """
+
+    def __init__(self, engine: Engine, boot: Boot, stop: Callable[[str], None]) -> None:
+        self.late = 0
+        self._engine = engine
+        self._boot = boot
+        self._stop = stop
+        self._workers: dict[str, Worker] = {}
+        self._waiting: deque[Leased] = deque()
+        self._suspicions = Suspicions()
+        self._acknowledging = Acknowledging(engine.saved)
+        self._numbers = count(1)
+        self._has_changed = anyio.Event()
+
+    async def __call__(self, attempt: Attempt, task: Task) -> RunResult:
+        """Have a worker make an attempt; return what came of it, or that its worker was lost.
+
+        Where its answer is there and its worker was lost while it was scored, what is returned is
+        that answer, with the status ``scoring``.
+        """
+        leased = Leased(next(self._numbers), attempt, task)
+        self._waiting.append(leased)
+        self._place()
+        try:
+            await leased.is_over.wait()
+        except BaseException as error:
+            if is_closed_by(error):
+                raise
+
+            self._revoke(leased)
+            await undisturbed(leased.is_over.wait)
+
+        if was_asked_to_cancel():
+            await take_back_cancellations()
+
+        return self._outcome(leased)
+
+    def gate(self) -> Awaitable[None] | None:
+        """Return None where a worker has room for an attempt, else what to wait for."""
+        if not self._waiting and any(
+            len(worker.leases) < worker.capacity for worker in self._workers.values()
+        ):
+            return None
+
+        self._has_changed = anyio.Event()
+        return self._has_changed.wait()
+
+    def note_saved(self, events: Iterable[Event]) -> None:
+        """Note that what events tell survives a crash: the workers that said it may forget it."""
+        for event in events:
+            result = getattr(event, "result", None)
+            if result is not None:
+                self._acknowledging.note_saved(result.run_id, result.attempt)
+
+    @asynccontextmanager
+    async def open(self, _: Session) -> AsyncIterator[None]:
+        """Have workers inside ``async with``.
+
+        Raises:
+            EngineError: they cannot be started, or found.
+        """
+        await self._engine.start(self._boot)
+        failure: BaseException | None = None
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._listen)
+                try:
+                    yield
+                except BaseException as error:  # noqa: BLE001 - raised below, not as a group
+                    failure = error
+
+                self._tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._engine.aclose()
+
+        if failure is not None:
+            raise failure
+
+    async def _listen(self) -> None:
+        try:
+            async for arrival in self._engine.incoming():
+                if isinstance(arrival, Joined):
+                    self._join(arrival)
+                elif isinstance(arrival, Lost):
+                    self._lose(arrival)
+                else:
+                    self._take(arrival)
+        except EngineError as error:
+            self._stop(str(error))
+            for name in list(self._workers):
+                self._lose(Lost(name, str(error)))
+
+            for leased in self._waiting:
+                leased.is_over.set()
+
+            self._waiting.clear()
+
+    def _join(self, joined: Joined) -> None:
+        if joined.refusal:
+            _log().warning("worker.refused", worker=joined.worker, reason=joined.refusal)
+            self._tasks.start_soon(self._stop_without_others, joined)
+            return
+
+        worker = self._workers[joined.worker] = Worker(joined.worker, joined.capacity)
+        self._tasks.start_soon(self._send_to, worker)
+        _log().info("worker.joined", worker=worker.name, capacity=worker.capacity)
+        self._place()
+
+    async def _stop_without_others(self, refused: Joined) -> None:
+        """Stop the study where a worker cannot run it and no other is there that can."""
+        await anyio.sleep(_OTHERS_COME_S)
+        if not self._workers:
+            self._stop(f"worker {refused.worker} cannot run this study: {refused.refusal}")
+
+    async def _send_to(self, worker: Worker) -> None:
+        while not worker.is_lost:
+            await worker.has_mail.wait()
+            worker.has_mail = anyio.Event()
+            said, worker.outbox = worker.outbox, []
+            if said:
+                await self._engine.send(worker.name, said)
+
+    def _lose(self, lost: Lost) -> None:
+        worker = self._workers.pop(lost.worker, None)
+        if worker is None:
+            return
+
+        worker.is_lost = True
+        worker.has_mail.set()
+        leases = list(worker.leases.values())
+        self._suspicions.note_end({leased.position for leased in leases})
+        _log().warning("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
+        for leased in leases:
+            is_culprit = self._suspicions.is_culprit(leased.position)
+            leased.lost = WorkerLostError(worker.name, lost.why, is_culprit=is_culprit)
+            leased.is_over.set()
+
+        self._acknowledging.forget(worker.name)
+        self._place()
+
+    def _take(self, batch: Batch) -> None:
+        worker, ended = self._workers.get(batch.worker), []
+        for message in batch.messages:
+            leased = None if worker is None else worker.leases.get(message.lease)
+            if worker is None or leased is None:
+                self._note_late(batch.worker, message)
+                continue
+
+            if isinstance(message, Observed):
+                leased.attempt.ctx.take(message.observation)
+            elif isinstance(message, Answered):
+                leased.answered = message.result
+                if leased.task.on_answer is not None:
+                    leased.task.on_answer(message.result)
+            else:
+                ended.append((message.result.run_id, message.result.attempt))
+                self._end(worker, leased, message)
+
+        self._acknowledging.expect(batch.worker, batch.seq, ended)
+        if ended:
+            self._place()
+
+    def _end(self, worker: Worker, leased: Leased, ended: Ended) -> None:
+        del worker.leases[leased.number]
+        self._suspicions.clear(leased.position)
+        leased.attempt.is_interrupted = ended.is_interrupted
+        leased.is_over.set()
+        error = ended.result.error
+        if error is not None and error.kind == _CANCELLED and not leased.is_revoked:
+            leased.lost = WorkerLostError(worker.name, "it had heard nothing of the driver")
+            return
+
+        provenance = {**ended.result.provenance, "worker": worker.name}
+        leased.result = ended.result.model_copy(update={"provenance": provenance})
+
+    def _note_late(self, worker: str, message: FromWorker) -> None:
+        if isinstance(message, Ended):
+            self.late += 1
+            _log().warning("worker.late_result", worker=worker, run_id=message.result.run_id)
+
+    def _place(self) -> None:
+        """Give those that wait to workers, first come first served."""
+        while self._waiting and (worker := self._worker_for(self._waiting[0])) is not None:
+            leased = self._waiting.popleft()
+            leased.worker = worker
+            worker.leases[leased.number] = leased
+            worker.say(leased.terms())
+
+        self._has_changed.set()
+
+    def _worker_for(self, leased: Leased) -> Worker | None:
+        most = self._suspicions.most_beside(leased.position)
+        with_room = [
+            worker
+            for worker in self._workers.values()
+            if len(worker.leases) < min(most, worker.capacity, self._bound(worker))
+        ]
+        return min(with_room, key=lambda worker: len(worker.leases), default=None)
+
+    def _bound(self, worker: Worker) -> float:
+        return self._suspicions.least(leased.position for leased in worker.leases.values())
+
+    def _revoke(self, leased: Leased) -> None:
+        """Cancel an attempt; one that nobody makes yet is over."""
+        leased.is_revoked = True
+        if leased.worker is not None:
+            leased.worker.say(Revoke(lease=leased.number))
+        elif leased in self._waiting:
+            self._waiting.remove(leased)
+            leased.is_over.set()
+
+    def _outcome(self, leased: Leased) -> RunResult:
+        attempt, earlier = leased.attempt, leased.task.earlier
+        if leased.result is not None:
+            attempt.ctx.end()
+            return leased.result
+
+        if leased.lost is None or not leased.lost.is_culprit:
+            return leased.answered or attempt.cut_off(leased.lost)
+
+        earlier = earlier or leased.answered
+        if earlier is None:
+            return attempt.cut_off(leased.lost)
+
+        attempt.ctx.end()
+        error = error_of(leased.lost, RunStage.EVALUATOR)
+        failed = {"status": RunStatus.FAILED, "error": error, "is_rescored": True}
+        return earlier.model_copy(update=failed)
+
+
+def _log() -> Any:
+    import structlog  # noqa: PLC0415 - 90 ms that `penstock --help` need not wait
+
+    return structlog.get_logger("penstock.engines")
