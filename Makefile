@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test coverage lint docs faults bills hosts clients notebook simulations soak bench clean
+.PHONY: demo test coverage lint docs faults bills hosts clients older-suite notebook simulations soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -51,6 +51,10 @@ hosts: .venv/installed
 clients: .venv/installed
 	$(BIN)/pip install --quiet --target .clients 'litellm[proxy]' inspect_ai
 	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py
+
+# Runs the tests of the runner before this one; SUITE is a checkout of its repository at 0.3.0.
+older-suite: .venv/installed
+	PENSTOCK_OLDER_SUITE=$(abspath $(SUITE)) $(BIN)/python -m pytest tests/proof/test_older_suite.py
 
 # Executes a notebook in a kernel of its own, which is installed with what runs it.
 notebook: .venv/installed

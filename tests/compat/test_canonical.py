@@ -59,7 +59,8 @@ def test_tables_are_written_again_beside_the_results(ran: Any) -> None:
     before = (ran.output_dir / "runs.csv").read_bytes()
     (ran.output_dir / "runs.csv").unlink()
     files = compat.export_analysis_tables(ran, conditions=[], run_results=[], include_sqlite=True)
-    assert {*files} == FILES
+    assert {*files} == FILES | {"artifacts"}
+    assert files["artifacts"].is_dir()
     assert files["runs.csv"] == ran.output_dir / "runs.csv"
     assert files["runs.csv"].read_bytes() == before
     with (
@@ -213,3 +214,14 @@ def test_where_it_is_not_installed_that_is_said(ran: Any, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, f"{ANALYSIS}.integration", None)
     with pytest.raises(ps.ValidationError, match="needs design-research-analysis, which cannot"):
         compat.export_analysis_tables(ran, validate_with_analysis_package=True)
+
+
+def test_rows_of_events_are_checked_for_the_columns_of_every_reader() -> None:
+    complete = dict.fromkeys(
+        ("timestamp", "record_id", "text", "session_id", "actor_id", "event_type", "meta_json"), ""
+    )
+    assert compat.validate_unified_event_columns([complete]) == []
+    lacking = {name: value for name, value in complete.items() if name != "text"}
+    assert compat.validate_unified_event_columns([complete, lacking]) == [
+        "events row 1 is missing required column 'text'."
+    ]

@@ -105,6 +105,6 @@ def test_values_are_plain_json_or_refused() -> None:
 
 
 def test_what_has_no_counterpart_says_what_takes_its_place() -> None:
-    for name in ("checkpoint_run_result", "execute_agent", "initialize_artifact_layout"):
+    for name in ("checkpoint_run_result", "ProvenanceMetadata", "initialize_artifact_layout"):
         with pytest.raises(ps.PenstockError, match=f"{name} has no counterpart in penstock: "):
             getattr(compat, name)(1, two=2)

@@ -12,6 +12,7 @@ import pytest
 import penstock as ps
 from penstock._base.entry_points import entry_point_names
 from penstock.agents.answers import as_agent_result
+from penstock.compat.siblings import find
 from penstock.study.policies import RunBudget
 from tests.artifacts import assert_same_artifacts
 
@@ -280,3 +281,11 @@ def test_a_workflow_fails_with_what_went_wrong_in_its_steps() -> None:
 
     assert (result.success, result.error) == (False, "write: 503 provider down")
     assert result.metrics["input_tokens"] == 10, "what the first step cost is kept"
+
+
+def test_a_package_of_an_older_release_is_said_to_be_too_old(installed: Path) -> None:
+    (installed / PROBLEMS / "integration.py").unlink()
+    with pytest.raises(ps.errors.BindingError, match="does not expose the package-owned") as e:
+        find("problem", "any")
+
+    assert "pip install --upgrade design-research-problems" in str(e.value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from penstock.compat.verbs import main
 from penstock.export.file_checks import validate_canonical_artifacts
 from tests.command_line import StudyFolder
 
@@ -334,3 +335,12 @@ def test_a_manifest_that_cannot_be_read_is_told(text: str, folder: StudyFolder, 
     (folder.results / "manifest.json").write_text(text)
     (error,) = validate_canonical_artifacts(folder.results)
     assert error.startswith("manifest.json cannot be read: ")
+
+
+def test_the_command_line_runs_in_this_process_and_returns_its_code(
+    folder: StudyFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["validate-study", str(folder.file)]) == 0
+    assert "Study 'tones' is valid." in capsys.readouterr().err
+    folder.file.write_text("study_id: [")
+    assert main(["validate-study", str(folder.file)]) == 3

@@ -3,6 +3,7 @@ from .canonical import (
     export_canonical_artifacts,
     load_checkpointed_run_results,
     validate_canonical_artifacts,
+    validate_unified_event_columns,
 )
 from .doe import (
     ScheduledRun,
@@ -43,9 +44,17 @@ from .names import (
     hash_identifier,
     latin_hypercube,
     materialize_conditions,
-    resolve_problem,
     stable_json_dumps,
     validate_study,
+)
+from .plain_files import (
+    mirror_tables_to_sqlite,
+    read_csv,
+    read_json,
+    read_yaml,
+    write_csv,
+    write_json,
+    write_yaml,
 )
 from .recipes import (
     AgentArchitectureComparisonConfig,
@@ -86,14 +95,10 @@ from .runner_functions import (
     counterbalance_conditions,
     derive_process_metrics,
     evaluate_constraint_expression,
-    evaluate_problem,
     evaluation_rows_from_mapping,
-    execute_agent,
     initialize_artifact_layout,
     load_callable,
-    resolve_agent,
     resolve_git_sha,
-    sample_problem_packets,
     to_jsonable,
     validate_hypothesis_bindings,
 )
@@ -101,6 +106,14 @@ from .runs import (
     Observation,
     RunResult,
     RunSpec,
+)
+from .single_calls import (
+    AgentExecution,
+    evaluate_problem,
+    execute_agent,
+    resolve_agent,
+    resolve_problem,
+    sample_problem_packets,
 )
 from .studies import (
     DryRunReport,
@@ -129,9 +142,11 @@ from .subclasses import (
     Study,
     load_study,
 )
+from .verbs import main
 
 __all__ = [
     "AgentArchitectureComparisonConfig",
+    "AgentExecution",
     "AnalysisPlan",
     "BenchmarkBundle",
     "BivariateComparisonConfig",
@@ -222,9 +237,14 @@ __all__ = [
     "load_callable",
     "load_checkpointed_run_results",
     "load_study",
+    "main",
     "materialize_conditions",
+    "mirror_tables_to_sqlite",
     "optimization_bundle",
     "randomize_runs",
+    "read_csv",
+    "read_json",
+    "read_yaml",
     "render_codebook",
     "render_markdown_summary",
     "render_methods_scaffold",
@@ -241,5 +261,9 @@ __all__ = [
     "validate_canonical_artifacts",
     "validate_hypothesis_bindings",
     "validate_study",
+    "validate_unified_event_columns",
+    "write_csv",
+    "write_json",
     "write_markdown_report",
+    "write_yaml",
 ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import anyio
 
@@ -28,9 +29,13 @@ __all__ = [
     "export_canonical_artifacts",
     "load_checkpointed_run_results",
     "validate_canonical_artifacts",
+    "validate_unified_event_columns",
 ]
 
 _ANALYSIS = "design_research_analysis.integration"
+_REPORTS = "artifacts"
+"""The folder that reports go to (see `penstock.compat.write_markdown_report`)."""
+
 _FILES = (*file_checks.CANONICAL, "hypotheses.json", "analysis_plan.json")
 
 
@@ -74,7 +79,8 @@ def export_canonical_artifacts(
             anyio.run(partial(_keep_in, Path(folder), study, given, planned))
             export_artifacts(Path(folder), to, sqlite=include_sqlite)
 
-    return {name: to / name for name in _FILES}
+    (to / _REPORTS).mkdir(exist_ok=True)
+    return {name: to / name for name in (*_FILES, _REPORTS)}
 
 
 def export_analysis_tables(
@@ -132,6 +138,16 @@ def validate_canonical_artifacts(output_dir: Path | str) -> dict[str, Path]:
         raise ValidationError(errors)
 
     return {name: folder / name for name in _FILES if (folder / name).is_file()}
+
+
+def validate_unified_event_columns(event_rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """List the columns of ``events.csv`` that rows lack, for each row by its place from 0."""
+    return [
+        f"events row {place} is missing required column '{column}'."
+        for place, row in enumerate(event_rows)
+        for column in file_checks.REQUIRED_COLUMNS["events.csv"]
+        if column not in row
+    ]
 
 
 def load_checkpointed_run_results(output_dir: Path | str) -> dict[str, RunResult]:

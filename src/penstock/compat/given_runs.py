@@ -13,7 +13,7 @@ import anyio
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.agents.context import RunContext
 from penstock.compat.runs import RunResult
-from penstock.compat.studies import with_builders
+from penstock.compat.studies import as_they_were
 from penstock.errors import ValidationError
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.results import RunStatus
@@ -103,7 +103,7 @@ class LocalParallelRunner:
             bindings, errors = bind(
                 plan.study,
                 plan,
-                agents=with_builders(agent_bindings),
+                agents=as_they_were(agent_bindings),
                 problems=problem_registry or {},
                 isolate_random=True,
             )

@@ -1,4 +1,4 @@
-"""Penstock's own names that the older runner has too, and two functions that only it had."""
+"""Penstock's own names that the older runner has too, and a function that only it had."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from penstock.agents.condition_runner import ConditionRunner, RunOutput
 from penstock.designs import design_balance_report
 from penstock.designs.fractions import fractional_factorial_2level
 from penstock.designs.space import latin_hypercube
-from penstock.errors import BindingError, ValidationError
+from penstock.errors import ValidationError
 from penstock.export.bundle import bundle_results
 from penstock.planning.validation import validate_study
 from penstock.results import ObservationLevel, RunStatus
-from penstock.running.lookup import find_problem
-from penstock.study import conditions, model, policies, problem, resolvers
+from penstock.study import conditions, model, policies
 from penstock.study.factors import ConstraintSeverity, FactorKind
 from penstock.study.hypotheses import HypothesisDirection, HypothesisKind
 from penstock.study.identity import hash_identifier, stable_json_dumps
@@ -41,16 +40,11 @@ __all__ = [
     "hash_identifier",
     "latin_hypercube",
     "materialize_conditions",
-    "resolve_problem",
     "stable_json_dumps",
     "validate_study",
 ]
 
 __version__ = version("penstock")
-
-
-class _NoProblemError(BindingError, ValidationError):
-    """A reference that stands for no problem; those who moved over catch a ValidationError."""
 
 
 def build_design(
@@ -63,38 +57,6 @@ def build_design(
     """
     spec = policies.DesignSpec(**design_spec) if isinstance(design_spec, Mapping) else design_spec
     return designs.build_design(study, spec)
-
-
-def resolve_problem(
-    problem_spec_ref: Any, *, registry: Mapping[str, Any] | None = None
-) -> problem.Problem:
-    """Find the problem that something stands for, as it is found when a study is bound.
-
-    Args:
-        problem_spec_ref: A problem, a mapping with the fields of one, or a name.
-        registry: Problems by name; a name that is not in it is looked up in installed packages.
-
-    Raises:
-        ValidationError: nothing is known by that name, or it is not a problem.
-    """
-    known = dict(registry or {})
-    name = problem_spec_ref
-    if not isinstance(name, str):
-        about = problem_spec_ref if isinstance(problem_spec_ref, Mapping) else {}
-        name = about.get("problem_id", "problem")
-        known[name] = problem_spec_ref
-
-    try:
-        # An empty registry means to a study that a name says it all; here it is asked about.
-        found = find_problem(known, name) if known else resolvers.find_problem(name)
-    except BindingError as error:
-        raise _NoProblemError([str(error)]) from error
-
-    if found is None:
-        where = resolvers.where_else("problem", name)
-        raise _NoProblemError([f"no problem is named {name!r}, and registry is empty; {where}"])
-
-    return found
 
 
 def materialize_conditions(

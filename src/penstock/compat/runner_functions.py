@@ -28,14 +28,10 @@ __all__ = [
     "counterbalance_conditions",
     "derive_process_metrics",
     "evaluate_constraint_expression",
-    "evaluate_problem",
     "evaluation_rows_from_mapping",
-    "execute_agent",
     "initialize_artifact_layout",
     "load_callable",
-    "resolve_agent",
     "resolve_git_sha",
-    "sample_problem_packets",
     "to_jsonable",
     "validate_hypothesis_bindings",
 ]
@@ -198,14 +194,9 @@ def _gone(name: str, instead: str) -> Callable[..., NoReturn]:
 _KEPT = "study.sqlite keeps every result as it comes; run_study goes on from it"
 _FILES = "export_analysis_tables writes the files of a study and returns their paths"
 _PROVENANCE = "manifest.json of every study has its provenance"
-_CALLED = "run_study calls agents and evaluators"
 
 ProvenanceMetadata = _gone("ProvenanceMetadata", _PROVENANCE)
 canonical_artifact_paths = _gone("canonical_artifact_paths", _FILES)
 checkpoint_run_result = _gone("checkpoint_run_result", _KEPT)
-evaluate_problem = _gone("evaluate_problem", _CALLED)
-execute_agent = _gone("execute_agent", _CALLED)
 initialize_artifact_layout = _gone("initialize_artifact_layout", _FILES)
-resolve_agent = _gone("resolve_agent", _CALLED)
 resolve_git_sha = _gone("resolve_git_sha", _PROVENANCE)
-sample_problem_packets = _gone("sample_problem_packets", "name the problems in problem_ids")

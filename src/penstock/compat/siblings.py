@@ -113,13 +113,20 @@ def _problem(problem_id: str, binding: Any, integration: ModuleType) -> Problem:
 
 
 def _import(module: str, wanted_for: str) -> ModuleType | None:
-    package = module.partition(".")[0]
-    if not _is_installed(package):
-        return None
-
+    package, _, part = module.partition(".")
     try:
         return importlib.import_module(module)
     except Exception as error:  # importing runs the package's code
+        if not _is_installed(package):
+            return None
+
+        if isinstance(error, ModuleNotFoundError) and error.name == module != package:
+            raise BindingError(
+                f"{wanted_for} was looked up in {package}, which does not expose the "
+                f"package-owned `{part}` module: it is too old; upgrade it with "
+                f"`pip install --upgrade {package.replace('_', '-')}`"
+            ) from error
+
         raise _broken(wanted_for, package, error) from error
 
 

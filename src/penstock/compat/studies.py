@@ -6,6 +6,7 @@ import inspect
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, NamedTuple, Unpack
 
 from penstock import run
@@ -21,11 +22,13 @@ __all__ = [
     "DryRunReport",
     "Results",
     "agent_result",
+    "as_they_were",
+    "by_name",
     "dry_run_validate",
+    "is_builder",
     "reproducible_seed",
     "resume_study",
     "run_study",
-    "with_builders",
 ]
 
 
@@ -78,12 +81,12 @@ def run_study(
     """Run a study to its end: `penstock.run_study`, with agents and results as they were.
 
     A binding that takes one argument of a name that no agent can ask for builds an agent for
-    each condition, as it did.
+    each condition, as it did; one that takes two such arguments is given the problem and the seed.
 
     Raises:
         ValidationError: the study cannot be run as declared; everything that is wrong.
     """
-    options["agent_bindings"] = with_builders(options.get("agent_bindings"))
+    options["agent_bindings"] = as_they_were(options.get("agent_bindings"))
     made = run.run_study(
         study, dry_run=dry_run, resume=resume, include_sqlite=include_sqlite, **options
     )
@@ -97,15 +100,36 @@ def resume_study(
     return run_study(study, include_sqlite=include_sqlite, **options)
 
 
-def with_builders(bindings: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Mark the bindings that build an agent for each condition, which had no mark."""
+def as_they_were(bindings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return bindings as penstock takes them: what had no mark or name of its own has one."""
     return {
-        name: per_condition(bound) if _is_builder(bound) else bound
+        name: per_condition(bound) if is_builder(bound) else by_name(bound)
         for name, bound in (bindings or {}).items()
     }
 
 
-def _is_builder(bound: Any) -> bool:
+def by_name(agent: Any) -> Any:
+    """Return an agent as it is, or one of two other parameters as one that asks by name."""
+    if not _takes_others(agent, 2):
+        return agent
+
+    def answer(problem_packet: Any, seed: int) -> Any:
+        return agent(problem_packet, seed)
+
+    # What it wraps tells an edited agent; its parameters are not those of what it wraps.
+    parameters = inspect.signature(answer)
+    wrapped: Any = wraps(agent)(answer)
+    wrapped.__signature__ = parameters
+    return wrapped
+
+
+def is_builder(bound: Any) -> bool:
+    """Return whether a binding takes one argument of a name that no agent can ask for."""
+    return _takes_others(bound, 1)
+
+
+def _takes_others(bound: Any, count: int) -> bool:
+    """Return whether a plain function takes so many arguments, none of which it can ask for."""
     if not callable(bound) or callable(getattr(bound, "run", None)) or is_async(bound):
         return False
 
@@ -116,10 +140,8 @@ def _is_builder(bound: Any) -> bool:
 
     by_position = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     required = [each for each in parameters if each.default is each.empty]
-    return (
-        len(required) == 1  # *args and **kwargs have no default either
-        and required[0].kind in by_position
-        and required[0].name not in PARAMETERS
+    return len(required) == count and all(  # *args and **kwargs have no default either
+        each.kind in by_position and each.name not in PARAMETERS for each in required
     )
 
 

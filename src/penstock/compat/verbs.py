@@ -8,7 +8,7 @@ entry point (``penstock.commands``), as other packages do.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,7 @@ __all__ = [
     "bundle_results",
     "export_analysis",
     "generate_doe",
+    "main",
     "materialize_design",
     "resume_study",
     "run_study",
@@ -177,6 +178,18 @@ def bundle_results(
 
     with errors_told():
         say(f"Bundled study output to {bundle.bundle_results(directory, bundle_path)}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line inside this process, and return its exit code.
+
+    Args:
+        argv: The command with its arguments; those of the process if not given.
+    """
+    from penstock.cli import app
+
+    ended = app(argv, standalone_mode=False)
+    return int(ended) if isinstance(ended, int) else 0
 
 
 def _output_dir(study: Study) -> Path:

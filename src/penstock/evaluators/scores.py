@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
 from penstock._base.json import encode
@@ -98,7 +98,8 @@ class ScoreReader(NamedTuple):
             return scores
 
         if is_dataclass(scores) and not isinstance(scores, type):
-            return asdict(scores)
+            # Not `asdict`, which copies what the fields hold and cannot copy everything.
+            return {field.name: getattr(scores, field.name) for field in fields(scores)}
 
         for method in ("model_dump", "to_dict"):
             if callable(getattr(scores, method, None)):

@@ -23,15 +23,22 @@ from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping
 from penstock.study.model import SCHEMA_VERSION
 
-__all__ = ["CANONICAL", "examine_artifacts", "validate_canonical_artifacts"]
+__all__ = [
+    "CANONICAL",
+    "REQUIRED_COLUMNS",
+    "examine_artifacts",
+    "validate_canonical_artifacts",
+]
 
-_COLUMNS: Mapping[str, tuple[str, ...]] = {
+REQUIRED_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "conditions.csv": CONDITION_COLUMNS,
     "runs.csv": tuple(name for name in RUN_COLUMNS if name != "error_info"),
     "events.csv": EVENT_COLUMNS[: EVENT_COLUMNS.index("meta_json") + 1],
     "evaluations.csv": EVALUATION_COLUMNS,
 }
-CANONICAL = ("study.yaml", "manifest.json", *_COLUMNS)
+"""The columns that every reader relies on, by file."""
+
+CANONICAL = ("study.yaml", "manifest.json", *REQUIRED_COLUMNS)
 """The files that every reader relies on."""
 
 _STUDY_KEYS = ("schema_version", "study_id", "title", "description")
@@ -68,7 +75,7 @@ def validate_canonical_artifacts(directory: Path | str) -> list[str]:
         ours, theirs = ids
         errors.append(f"study.yaml and manifest.json disagree on study_id: {ours!r} != {theirs!r}.")
 
-    for name, columns in _COLUMNS.items():
+    for name, columns in REQUIRED_COLUMNS.items():
         errors += _missing(name, "columns", columns, _header(folder / name))
 
     return errors
