@@ -47,6 +47,9 @@ class OutcomeAnalysis(Fact):
         bounds: Contrast -> what it would be with other answers in the place of failed runs.
         winners: The best level of the factor that hypotheses are about, in each setting of the
             others, where the outcome declares which way is better.
+        rows: The SQL that gives every scored run, which variances, models, tests of factors and
+            drift are made from.
+        python: The Python that gives the means of problems under each condition.
     """
 
     outcome: str
@@ -70,6 +73,8 @@ class OutcomeAnalysis(Fact):
     bounds: dict[str, Bounds] = EMPTY
     aliases: dict[str, tuple[str, ...]] = EMPTY
     winners: tuple[Winner, ...] = ()
+    rows: str = ""
+    python: str = ""
 
 
 class Analysis(Fact):

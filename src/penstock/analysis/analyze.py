@@ -25,6 +25,7 @@ from penstock.analysis.questions import Question, families_of, question_of
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.regression import Regression, regress
 from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
+from penstock.analysis.sources import rows_sql
 from penstock.analysis.verdicts import Family, HypothesisResult, judge
 from penstock.analysis.winners import Winner, winners_of
 from penstock.store.reader import StoreReader
@@ -189,6 +190,8 @@ def _of_outcome(
         aliases=aliases_of(sample, effects),
         winners=_winners(sample, declared.better, questions),
         covariates=covariates_of(sample),
+        rows=rows_sql(sample, dict.fromkeys(range(len(sample.arms)), 1.0)),
+        python=f"penstock.StudyResult.open(DIRECTORY).items({name!r})",
         bounds=_bounds(sample, weights, is_lower_better=declared.better == "lower"),
         **_modelled(sample, study, effects, baselines, weights, with_models=with_models),
     )

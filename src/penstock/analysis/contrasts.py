@@ -29,6 +29,7 @@ from penstock.analysis.other_tests import (
 from penstock.analysis.power import PairedPower, paired_power
 from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample, Weights
 from penstock.analysis.sign_flips import counted_sign_flips, sign_flips
+from penstock.analysis.sources import rows_sql
 from penstock.analysis.unpaired_contrasts import compare_replicates, compare_unpaired
 from penstock.analysis.within_contrasts import compare_within_problems
 
@@ -90,6 +91,7 @@ class Contrast(Fact):
         power: What the problems' differences say of the design's power.
         undefined: The name of each quantity that does not exist here -> why.
         how: The method, and the number of problems.
+        rows: The SQL that gives the runs it was made from, each with its weight.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Contrast(Fact):
     power: PairedPower | None = None
     undefined: dict[str, str] = EMPTY
     how: str = ""
+    rows: str = ""
 
 
 def contrast_of(sample: Sample, factor: str, left: Any, right: Any) -> Weights:
@@ -163,6 +166,7 @@ def compare(
         "left": sides[0],
         "right": sides[1],
         "between": between,
+        "rows": rows_sql(sample, weights),
     }
     if sample.unit == "replicate":
         return Contrast(**identity, **compare_replicates(sample, weights))

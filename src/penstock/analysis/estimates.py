@@ -15,6 +15,7 @@ import numpy as np
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.distributions import normal_quantile, t_quantile
 from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample
+from penstock.analysis.sources import rows_sql
 from penstock.analysis.within_problems import estimate_within_problems
 
 __all__ = ["ConditionEstimate", "Interval", "WilsonInterval", "estimate_condition", "t_interval"]
@@ -62,6 +63,7 @@ class ConditionEstimate(Fact):
         shares: Text -> its share among the problems, for outcomes that are texts.
         undefined: The name of each quantity that does not exist here -> why.
         how: The method, and the numbers of problems and runs.
+        rows: The SQL that gives those runs.
     """
 
     name: str
@@ -78,6 +80,7 @@ class ConditionEstimate(Fact):
     shares: dict[str, float] = EMPTY
     undefined: dict[str, str] = EMPTY
     how: str = ""
+    rows: str = ""
 
 
 def t_interval(values: Floats, level: float = 0.95) -> Interval:
@@ -137,6 +140,7 @@ def estimate_condition(sample: Sample, arm: int, *, is_binary: bool) -> Conditio
         shares=_shares(sample, arm),
         undefined=undefined,
         how=_how(sample, found, problems, runs),
+        rows=rows_sql(sample, {arm: 1.0}),
         **found,
     )
 

@@ -9,6 +9,7 @@ from penstock._base.fact import EMPTY
 from penstock._base.json import decode, encode
 from penstock.analysis.covariates import covariate_values
 from penstock.analysis.sample import Sample, arrange
+from penstock.analysis.sources import value_sql
 from penstock.errors import PenstockError
 from penstock.planning.plan import PROBLEM_FACTORS
 from penstock.store.reader import StoreReader
@@ -71,6 +72,7 @@ class Readings:
                 factor.name: {name: each.shown for each in factor.levels for name in each.names}
                 for factor in self.study.factors
             },
+            value_sql=value_sql(outcome),
         )
 
     def rows(self) -> list[dict[str, Any]]:

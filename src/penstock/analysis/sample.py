@@ -62,6 +62,9 @@ class Sample:
         is_of_these_problems: Whether these problems are meant and no others. Else they are what is
             generalised over; where there is one problem only, or none, it is its replicates.
         called: Factor -> what its levels may be called beside what is shown of them -> that.
+        value_sql: What gives the outcome's value of a row of the view ``runs``; empty where the
+            runs come from no store.
+        compares_agents: Whether agents are among what was varied.
     """
 
     def __init__(
@@ -72,8 +75,12 @@ class Sample:
         *,
         is_of_these_problems: bool = False,
         called: Mapping[str, Mapping[str, Any]] = EMPTY,
+        value_sql: str = "",
+        compares_agents: bool = False,
     ) -> None:
         self._called = called
+        self._compares_agents = compares_agents
+        self.value_sql = value_sql
         self.arms = tuple(arms)
         self.problems = tuple(problems)
         self.runs = tuple(runs)
@@ -128,6 +135,11 @@ class Sample:
         """Return an arm's level of a factor; None where it has none."""
         return self.arms[arm].levels.get(factor)
 
+    def agent_of(self, arm: int) -> str | None:
+        """Return who answers in an arm; None where one agent does in all of them."""
+        agent = self.level_of(arm, AGENT) if self._compares_agents else None
+        return None if agent is None else str(agent)
+
     def level_called(self, factor: str, text: str) -> Any | None:
         """Return the level of a factor that was run and that a text names; None for none."""
         levels = self.factors().get(factor, [])
@@ -163,6 +175,7 @@ def arrange(
     apart: Sequence[str] = (),
     is_of_these_problems: bool = False,
     called: Mapping[str, Mapping[str, Any]] = EMPTY,
+    value_sql: str = "",
 ) -> Sample:
     """Arrange rows of runs into a sample.
 
@@ -174,6 +187,7 @@ def arrange(
         apart: Factors that are not compared: those that choose the problem.
         is_of_these_problems: Whether these problems are meant and no others.
         called: See `Sample`.
+        value_sql: See `Sample`.
     """
     rows = list(rows)
     agents = list(dict.fromkeys(row["agent_id"] for row in rows))
@@ -209,4 +223,6 @@ def arrange(
         ],
         is_of_these_problems=is_of_these_problems,
         called=called,
+        value_sql=value_sql,
+        compares_agents=len(agents) > 1,
     )

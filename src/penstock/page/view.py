@@ -28,6 +28,7 @@ class Verdict(Fact):
         word: The verdict.
         sentence: What was found, in words.
         how: The method, the adjustment, and the numbers of problems and runs.
+        rows: The SQL that gives those runs.
         estimate: The difference; None where there is none.
         low: The lower end of its 95 % interval.
         high: The upper end.
@@ -40,6 +41,7 @@ class Verdict(Fact):
     word: str
     sentence: str
     how: str
+    rows: str = ""
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
@@ -169,6 +171,8 @@ class ReportView(Fact):
         signals: Reproducible, complete, provenance, comparable.
         conditions: An estimate for each condition.
         problems: The problems' ids, in the order of the plan.
+        rows: The SQL that gives every scored run.
+        python: The Python that gives the means of problems.
         conditions_finding: The finding of that section as a sentence.
         flow: What became of each condition's runs.
         flow_finding: The same for this section, and so on.
@@ -197,6 +201,8 @@ class ReportView(Fact):
     signals: tuple[Signal, ...] = ()
     conditions: tuple[ConditionRow, ...] = ()
     problems: tuple[str, ...] = ()
+    rows: str = ""
+    python: str = ""
     conditions_finding: str = ""
     flow: tuple[FlowRow, ...] = ()
     flow_finding: str = ""
