@@ -97,6 +97,7 @@ class Analysis(Fact):
         agreements: How far evaluators agree with each other, or with people's labels, over all
             conditions.
         unblinded: Who looked at what conditions came to while runs were left, each in a sentence.
+        redeclared: What was declared otherwise after the first results, each in a sentence.
     """
 
     study_id: str
@@ -109,6 +110,7 @@ class Analysis(Fact):
     is_blind: bool = False
     is_exploratory: bool = False
     unblinded: tuple[str, ...] = ()
+    redeclared: tuple[str, ...] = ()
     costs: dict[str, tuple[ConditionEstimate, ...]] = EMPTY
     drift: tuple[Drift, ...] = ()
     agreements: tuple[Agreement, ...] = ()

@@ -28,6 +28,7 @@ from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
 from penstock.analysis.sources import rows_sql
 from penstock.analysis.verdicts import Family, HypothesisResult, judge
 from penstock.analysis.winners import Winner, winners_of
+from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
 from penstock.study.hypotheses import Outcome
@@ -61,6 +62,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         "ended": ended,
         "is_exploratory": not study.hypotheses,
         "unblinded": tuple(str(each) for each in unblindings(store)),
+        "redeclared": tuple(str(each) for each in actions(store) if each.is_declaration),
         "agreements": tuple(agreements_of(store, _people(study))),
     }
     if is_blind(store, study):

@@ -67,6 +67,7 @@ def _told(found: Analysis) -> Iterator[str]:
     primary = found.outcomes[found.primary]
     yield f"{found.study_id}: {found.ended:,} of {found.planned:,} runs, outcome {found.primary}"
     yield from found.unblinded
+    yield from found.redeclared
     for each in found.hypotheses:
         yield f"{each.hypothesis_id}: {each.sentence}"
 

@@ -16,6 +16,7 @@ from penstock.analysis.contrasts import Contrast
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
+from penstock.page.late_claims import late_claims
 from penstock.page.methods import methods_of
 from penstock.page.render import render
 from penstock.page.run_table import Texts, run_table
@@ -112,7 +113,7 @@ def report_view(
         is_share=is_share,
         is_blind=is_withheld,
         blind_note=_blind_note(planned, ended) if is_withheld else "",
-        unblinded=tuple(str(each) for each in unblindings(store)),
+        unblinded=(*map(str, unblindings(store)), *late_claims(store, study)),
         is_exploratory=not study.hypotheses,
         lacks_analysis=analysis is None,
         verdicts=tuple(_verdicts(analysis, study)),
@@ -262,9 +263,13 @@ def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[Design
 
     versions = _listed(row["version"] for row in store.rows("SELECT version FROM session"))
     yield DesignRow(name="Made with", value=f"penstock {versions}")
-    steered = [str(each) for each in actions(store) if not each.shows_outcomes]
-    for said in steered[-_MOST_ACTIONS:]:
-        yield DesignRow(name="Done while it ran", value=said)
+    done = [each for each in actions(store) if not each.shows_outcomes]
+    for name, of_it in (
+        ("Declared otherwise", [each for each in done if each.is_declaration]),
+        ("Done while it ran", [each for each in done if not each.is_declaration]),
+    ):
+        for each in of_it[-_MOST_ACTIONS:]:
+            yield DesignRow(name=name, value=str(each))
 
     provenance = without_secrets(study.provenance_metadata)
     for name, value in provenance.items():

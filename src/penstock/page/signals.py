@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock.analysis.analysis_facts import OutcomeAnalysis
 from penstock.page.view import Signal
+from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
 from penstock.study.policies import RunOrder
@@ -69,6 +70,16 @@ def _complete(
 
 
 def _provenance(store: StoreReader) -> Signal:
+    late = [each for each in actions(store) if each.is_declaration and each.ended]
+    if late:
+        return Signal(
+            word="Provenance",
+            value="declared otherwise",
+            reason=f"{len(late):,} declaration{'s' * (len(late) > 1)} changed after runs had "
+            "ended; see Design.",
+            warns=True,
+        )
+
     served: dict[str, set[tuple[str, str | None]]] = {}
     for row in store.rows(_SERVED):
         if row["model"] is not None:

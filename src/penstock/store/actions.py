@@ -23,6 +23,7 @@ from penstock.store.transaction import store_failure
 from penstock.study.settings import SETTABLE, Settings
 
 __all__ = [
+    "DECLARE",
     "END",
     "KEEP_ACTION",
     "SET",
@@ -40,9 +41,13 @@ UNBLIND = "unblind"
 END = "stop for good"
 """Nobody means to make the runs that are left."""
 
+DECLARE = "declare"
+"""What begins the name of a change of what the study declares: ``declare hypotheses.h2``."""
+
 SET = "set"
 """What begins the name of an action that sets a value: ``set execution.concurrency``."""
 
+_MOST_SHOWN = 80
 _BUSY_TIMEOUT_S = 30.0
 
 
@@ -55,7 +60,7 @@ class Action(NamedTuple):
     who: str
     what: str
     """``pause``, ``resume``, ``stop``, ``stop now``, ``stop for good``, ``unblind``, or ``set`` and
-    the name of a value."""
+    the name of a value, or ``declare`` and that of what the study declares otherwise."""
 
     old: str | None
     """What a value was, as JSON; None where no value was set."""
@@ -66,6 +71,11 @@ class Action(NamedTuple):
     """How many runs of the plan had a result then."""
 
     planned: int
+
+    @property
+    def is_declaration(self) -> bool:
+        """Whether it is a change of what the study declares."""
+        return self.what.startswith(f"{DECLARE} ")
 
     @property
     def shows_outcomes(self) -> bool:
@@ -79,9 +89,14 @@ class Action(NamedTuple):
 
         by = f" by {self.who}" if self.who else ""
         why = f": {self.reason}" if self.reason else ""
-        return f"{self._said()} {self.at[:16].replace('T', ' ')} UTC{by} {runs}{why}"
+        return f"{self.said} {self.at[:16].replace('T', ' ')} UTC{by} {runs}{why}"
 
-    def _said(self) -> str:
+    @property
+    def said(self) -> str:
+        """What was done, in words, without when and by whom."""
+        if self.is_declaration:
+            return self._declared(self.what.removeprefix(f"{DECLARE} "))
+
         if self.what.startswith(f"{SET} "):
             name = self.what.removeprefix(f"{SET} ")
             return f"{name} set from {self.old} to {self.new}"
@@ -90,6 +105,25 @@ class Action(NamedTuple):
         return said.get(self.what) or self.what.replace("stop", "Stopped").replace(
             "purge", "Purged of"
         )
+
+    def _declared(self, name: str) -> str:
+        old, new = (None if each is None else _cut(each) for each in (self.old, self.new))
+        if name.startswith("problems "):
+            return f"{name}: {decode(self.new or 'null')}"
+
+        if old is None or new is None:
+            is_value = not (old or new or "").startswith(("{", '"…'))
+            was = f"set to {new}" if old is None else f"no longer {old}"
+            return f"{name} {was if is_value else 'added' if old is None else 'dropped'}"
+
+        if old == new:  # too long, or not to be kept
+            return f"{name} changed"
+
+        return f"{name} changed from {old} to {new}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN else f"{text[: _MOST_SHOWN - 1]}…"
 
 
 def actions(store: StoreReader) -> list[Action]:

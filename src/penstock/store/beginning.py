@@ -18,6 +18,7 @@ from penstock.store.group import Session
 from penstock.store.legacy_scores import adopt_scores
 from penstock.store.origins import declare_origins
 from penstock.store.primary_outcomes import follow_outcomes, remake_outcomes
+from penstock.store.redeclared import declared_before, keep_redeclared
 from penstock.store.refused import find_refused
 from penstock.store.restored import Restored, adopt, moved_in, restored
 from penstock.store.scorings import declare_scorings, find_scorings
@@ -54,12 +55,14 @@ def begin_session(
     """
     known = connection.execute("SELECT fingerprint FROM study").fetchone()
     fingerprint, moved, edited = fingerprint_of(plan), None, tuple[str, ...]()
+    before = None
     if known is None:
         described = (plan.study.study_id, timestamp(), definition_of(plan), fingerprint)
         connection.execute("INSERT INTO study VALUES (?, ?, ?, ?)", described)
     else:
         refuse_changes(connection, directory, plan, bindings, rescore=rescore)
         edited = tuple(edited_agents(connection, bindings))
+        before = declared_before(connection)
         follow_outcomes(connection, plan.study.outcomes)
         adopt_scores(connection, bindings)
 
@@ -68,6 +71,7 @@ def begin_session(
 
     _describe(connection, plan, fingerprint)
     origins = declare_origins(connection, plan, bindings)
+    otherwise = () if before is None else tuple(keep_redeclared(connection, before, plan))
     if rescore:
         accept_payloads(connection, origins)
 
@@ -87,7 +91,8 @@ def begin_session(
     told = notes_of_actions(
         connection, session_id, Settings(plan.study.execution, plan.study.budget)
     )
-    return session, left._replace(notes=(*told, *left.notes), warnings=(*edited, *left.warnings))
+    notes = (*told, *otherwise, *left.notes)
+    return session, left._replace(notes=notes, warnings=(*edited, *left.warnings))
 
 
 def declared_problems(study: Study) -> Bindings:
