@@ -12,7 +12,6 @@ from penstock._base.atomic_files import set_aside
 from penstock._base.secrets import without_secrets
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.analyze import analyze
-from penstock.analysis.contrasts import Contrast
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
@@ -31,20 +30,16 @@ from penstock.page.sections import (
 )
 from penstock.page.sentences import (
     conditions_finding,
-    effect_how,
     flow_finding,
-    how_of,
-    is_share_of,
     matrix_finding,
-    sentence_of,
     time_finding,
     winners_finding,
 )
+from penstock.page.shown_verdicts import shown_verdicts
 from penstock.page.signals import signals_of
 from penstock.page.view import (
     DesignRow,
     ReportView,
-    Verdict,
 )
 from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
@@ -116,7 +111,7 @@ def report_view(
         unblinded=(*map(str, unblindings(store)), *late_claims(store, study)),
         is_exploratory=not study.hypotheses,
         lacks_analysis=analysis is None,
-        verdicts=tuple(_verdicts(analysis, study)),
+        verdicts=tuple(shown_verdicts(analysis, study)),
         signals=signals_of(store, study, found, planned=planned, ended=ended),
         problems=sample.problems,
         **({} if is_withheld else _by_condition(readings, sample, found)),
@@ -179,67 +174,6 @@ def _facts(store: StoreReader, study: Study, sample: Sample, readings: Readings)
     date = f" Last run ended {ended_at[:10]}." if ended_at else ""
     each = "1 replicate" if replicates == 1 else f"{replicates:,} replicates"
     return f"{runs}: {shape} \u00d7 {each}.{money}{date}"
-
-
-def _verdicts(analysis: Analysis | None, study: Study) -> Iterable[Verdict]:
-    if analysis is None:
-        return
-
-    for result in analysis.hypotheses:
-        contrast = result.contrast
-        delta = next(
-            (
-                each.minimum_effect_of_interest
-                for each in study.hypotheses
-                if each.hypothesis_id == result.hypothesis_id
-            ),
-            None,
-        )
-        interval = None if contrast is None else contrast.interval
-        yield Verdict(
-            name=result.hypothesis_id,
-            word=result.verdict,
-            sentence=sentence_of(result, analysis.outcomes[result.outcome]),
-            how=how_of(result, analysis),
-            rows="" if contrast is None else contrast.rows,
-            estimate=None if contrast is None else contrast.difference,
-            low=None if interval is None else interval.low,
-            high=None if interval is None else interval.high,
-            delta=delta,
-            **_measure(analysis.outcomes[result.outcome], contrast),
-        )
-
-    if analysis.hypotheses:
-        return
-
-    primary = analysis.outcomes[analysis.primary]
-    for name, contrast in {**primary.contrasts, **primary.effects}.items():
-        if contrast.difference is None or (contrast.factor == name and not contrast.between):
-            continue  # a main effect of two levels is its contrast again
-
-        yield Verdict(
-            name=name if contrast.between else contrast.factor,
-            word="exploratory",
-            sentence=sentence_of(contrast, primary),
-            how=effect_how(contrast, primary),
-            rows=contrast.rows,
-            estimate=contrast.difference,
-            low=None if contrast.interval is None else contrast.interval.low,
-            high=None if contrast.interval is None else contrast.interval.high,
-            **_measure(primary, contrast),
-        )
-
-
-def _measure(outcome: OutcomeAnalysis, contrast: Contrast | None) -> dict[str, Any]:
-    """Return what a difference is counted in."""
-    if contrast is not None and contrast.is_standardised:
-        return {"measure": f"{outcome.outcome}, in standard deviations between replicates"}
-
-    if is_share_of(outcome):
-        return {"measure": f"{outcome.outcome}, in percentage points", "is_share": True}
-
-    unit = f", in {outcome.measured_in}" if outcome.measured_in else ""
-    return {"measure": f"{outcome.outcome}{unit}"}
 
 
 def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[DesignRow]:
