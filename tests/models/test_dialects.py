@@ -59,20 +59,24 @@ def cells(dialect: Dialect) -> Iterator[Cell]:
     yield Cell("unknown", Fault.UNKNOWN_ENDING, outputs=text, cost_usd=3)
 
 
+MESSAGES = "messages"
+"""Anthropic's own format, which is asked in place of chat completions."""
+
+
 async def run(
     folder: Path, dialect: str, given: list[Cell], *, is_streamed: bool = False
 ) -> list[ps.RunResult]:
     """Run a study with a problem for each situation, in their order."""
     options = SimulatorOptions(
         latency_s=0.0,
-        dialect=dialect,
+        dialect="anthropic" if dialect == MESSAGES else dialect,
         answers=("forty-two",),
         reasoning="hm, let me see",
         faults_at={at: cell.fault for at, cell in enumerate(given, 1) if cell.fault is not None},
     )
     async with SimulatedProvider(options) as provider:
         agent = chat(
-            provider.url,
+            f"{provider.url}/messages" if dialect == MESSAGES else provider.url,
             stream=is_streamed,
             max_tokens="{{ problem.most }}",
             reasoning_effort="{{ problem.effort }}",
@@ -100,11 +104,11 @@ async def run(
 
 
 @pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "streamed"])
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", [*DIALECTS, MESSAGES])
 async def test_every_situation_is_what_the_provider_says_in_its_own_words(
     name: str, is_streamed: bool, tmp_path: Path
 ) -> None:
-    expected = list(cells(DIALECTS[name]))
+    expected = list(cells(DIALECTS["anthropic" if name == MESSAGES else name]))
     results = await run(tmp_path, name, expected, is_streamed=is_streamed)
 
     for cell, result in zip(expected, results, strict=True):
@@ -119,7 +123,7 @@ async def test_every_situation_is_what_the_provider_says_in_its_own_words(
         assert is_flagged is (cell.situation == "unknown"), cell.situation
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", [*DIALECTS, MESSAGES])
 async def test_an_error_under_200_is_an_error_and_no_money(name: str, tmp_path: Path) -> None:
     (result,) = await run(tmp_path, name, [Cell("error", Fault.ERROR_IN_200)])
 
@@ -130,7 +134,7 @@ async def test_an_error_under_200_is_an_error_and_no_money(name: str, tmp_path: 
     assert (result.cost_usd, result.metrics.get("uncounted_cost_usd", 0)) == (0, 0)
 
 
-@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("name", [*DIALECTS, MESSAGES])
 async def test_an_error_in_a_stream_fails_the_run_whose_worst_case_is_set_aside(
     name: str, tmp_path: Path
 ) -> None:

@@ -124,7 +124,7 @@ def test_its_limits_are_those_that_are_declared_under_its_name(ferry: Any, tmp_p
     ("model", "why"),
     [
         ({"provider": "plane"}, "there is no provider 'plane'; did you mean 'plain'"),
-        ({"provider": "xyz"}, "there are openai, simulated, .*anthropic.*broken, .*plain"),
+        ({"provider": "xyz"}, "there are openai, anthropic, simulated, .*broken, .*plain"),
         ({"provider": "broken"}, "broken cannot be used: OSError: no boat"),
         ({"provider": "plain", "headers": {"a": "b"}}, "headers: `provider: plain` makes no use"),
         ({"base_url": "http://h/v1", "provider_options": {"a": 1}}, "provider_options: `provider"),
@@ -142,4 +142,4 @@ def test_what_cannot_be_asked_is_refused_before_anything_is(
 @pytest.mark.skipif(find_spec("any_llm") is not None, reason="any-llm is installed")
 def test_providers_of_the_other_library_say_which_extra_brings_them(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match=r"pip install 'penstock\[models-any\]'"):
-        run(tmp_path, {"provider": "anthropic", "model": "claude"})
+        run(tmp_path, {"provider": "mistral", "model": "m"})

@@ -59,12 +59,14 @@ class ChatMessage(Fact):
             are taken for those.
         tool_calls: The tools that a model wanted to have called.
         tool_call_id: The call that a tool's message answers.
+        sealed_reasoning: The parts of the model's reasoning that its provider wants back, as JSON.
     """
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | tuple[str | Image, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    sealed_reasoning: str | None = None
 
     @field_validator("content", mode="before")
     @classmethod
@@ -155,6 +157,7 @@ class Usage(Fact):
         output_tokens: Tokens that the model wrote, those of its reasoning included.
         cached_input_tokens: Tokens of the prompt that came from the provider's cache.
         cache_write_tokens: Tokens of the prompt that were written to it.
+        cache_write_1h_tokens: Those of them that stay there for an hour.
         reasoning_tokens: Tokens of the reasoning.
         is_estimated: Whether the provider said nothing and the numbers are ours.
         cost_usd: What the provider says that it charged, in US dollars, where it does.
@@ -164,6 +167,7 @@ class Usage(Fact):
     output_tokens: int = 0
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
     is_estimated: bool = False
     cost_usd: float | None = None
@@ -200,6 +204,7 @@ class Completion(Fact):
     Args:
         text: The answer, without the reasoning.
         reasoning: What the model thought before it answered, where its provider shows it.
+        sealed_reasoning: The parts of it that the provider wants back, signed, as JSON.
         tool_calls: The tools that the model wants to have called.
         refusal: What it said in declining, where the provider marks that as such.
         model: The model that answered, as the provider names it.
@@ -221,6 +226,7 @@ class Completion(Fact):
 
     text: str
     reasoning: str | None = None
+    sealed_reasoning: str | None = None
     tool_calls: tuple[ToolCall, ...] = ()
     refusal: str | None = None
     model: str = ""
@@ -237,6 +243,16 @@ class Completion(Fact):
     rate_limits: RateLimitHeaders | None = None
     fields: Mapping[str, Any] = EMPTY
     cost_usd: float | None = None
+
+    @property
+    def message(self) -> ChatMessage:
+        """The answer as a message of the conversation that goes on."""
+        return ChatMessage(
+            role="assistant",
+            content=self.text,
+            tool_calls=self.tool_calls,
+            sealed_reasoning=self.sealed_reasoning,
+        )
 
 
 class ChatModel(Protocol):

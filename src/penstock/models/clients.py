@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from penstock._base.extras import load_extra
 from penstock._base.json import encode
 from penstock.errors import ValidationError
+from penstock.models.anthropic.messages_client import AnthropicChatModel
 from penstock.models.gate.prices import Prices
 from penstock.models.gate.shared import Account
 from penstock.models.keys import CommandKey, FileKey, Keys, KeySource
@@ -19,7 +20,13 @@ from penstock.models.providers import Client, make_client
 from penstock.study.chat import ChatOptions
 from penstock.study.declarations import declared_chats
 from penstock.study.model import Study
-from penstock.study.model_options import BUILT_IN_PROVIDERS, OF_HTTP, SIMULATED, ModelOptions
+from penstock.study.model_options import (
+    ANTHROPIC,
+    BUILT_IN_PROVIDERS,
+    OF_HTTP,
+    SIMULATED,
+    ModelOptions,
+)
 from penstock.study.request_fields import http_address
 from penstock.study.spending import EndpointLimits
 
@@ -69,6 +76,7 @@ class Clients:
         Raises:
             ValidationError: a variable in it is set nowhere, or what it holds is not an address.
         """
+        base_url = _ADDRESSES.get(base_url, base_url)
         if "/" not in base_url and "$" not in base_url:
             return base_url  # a provider that needs no address
 
@@ -140,7 +148,8 @@ class Clients:
         source, name = self._source(options), options.api_key_env
         ca_file = options.ca_file and self._filled("ca_file", options.ca_file)
         key = None if name is None else self._keys.find(name)
-        client = OpenAIChatModel(
+        speaks = AnthropicChatModel if options.provider == ANTHROPIC else OpenAIChatModel
+        client = speaks(
             address,
             api_key=key,
             key_name=name,
@@ -209,6 +218,9 @@ _OF_THE_WAY = {
     *OF_HTTP,
 }
 """What makes two clients the same: all that is said of how an endpoint is asked."""
+
+_ADDRESSES = {ANTHROPIC: "https://api.anthropic.com/v1"}
+"""Of providers that have one of their own."""
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _NO_LIMITS = EndpointLimits()

@@ -57,8 +57,7 @@ async def converse(
 
         talk.count(completion.usage, completion.cost_usd)
         calls = completion.tool_calls
-        said = ChatMessage(role="assistant", content=completion.text, tool_calls=calls)
-        talk.history.append(said)
+        talk.history.append(completion.message)
         if not calls:
             is_cut = ending_of(completion.finish_reason) is Ending.CUT
             outcome = Outcome.CUT if is_cut else Outcome.ANSWERED

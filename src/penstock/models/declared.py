@@ -31,6 +31,7 @@ from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
+from penstock.study.model_options import ANTHROPIC
 from penstock.study.problem import Problem
 
 __all__ = ["DeclaredModels"]
@@ -119,6 +120,10 @@ class DeclaredModels:
             ValidationError: it cannot be called as declared.
         """
         asking = self._made(who, options, evaluator_id)
+        for template in asking.requests.templates.values():
+            if template.options.provider == ANTHROPIC and not template.is_bounded:
+                raise ValidationError([f"{who}: max_tokens: Anthropic's messages want it; give it"])
+
         self._declared.append(_Declared(asking.requests, agent_id, others))
         return asking
 

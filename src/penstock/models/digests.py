@@ -31,6 +31,9 @@ def digest_of_content(text: str) -> bytes:
 def kept_message(message: ChatMessage) -> dict[str, Any]:
     """Return the fields of a message as it is kept: the data of an image stands for itself once."""
     fields = message_fields(message)
+    if message.sealed_reasoning is not None:
+        fields["sealed_reasoning"] = message.sealed_reasoning
+
     if message.images:
         fields["content"] = list(map(_kept_part, fields["content"]))
 
@@ -83,7 +86,8 @@ class Digests:
 
     def _of(self, message: ChatMessage) -> bytes:
         # Python hashes a text once, and the texts of a history are the same objects at each turn.
-        key = message.role, message.content, message.tool_calls, message.tool_call_id
+        sealed = message.sealed_reasoning
+        key = message.role, message.content, message.tool_calls, message.tool_call_id, sealed
         found = self._known.get(key)
         if found is None:
             characters = len(message.text) + sum(len(image.url) for image in message.images)

@@ -114,9 +114,7 @@ def error_body(error: ModelError | UnreadableRequestError) -> dict[str, Any]:
 
 
 def _spoken(completion: Completion) -> dict[str, Any]:
-    return message_fields(
-        ChatMessage(role="assistant", content=completion.text, tool_calls=completion.tool_calls)
-    )
+    return message_fields(completion.message)
 
 
 def _head(completion: Completion, model: str, kind: str) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from time import time
 
 from penstock.simulator.draws import Draws
 
-__all__ = ["TRANSIENT", "WITHOUT_ANSWER", "Fault", "RetryAfterForm", "draw_fault", "retry_after"]
+__all__ = ["FAILURES", "TRANSIENT", "WITHOUT_ANSWER", "Fault", "RetryAfterForm", "draw_fault"]
+__all__ += ["retry_after"]
 
 
 class Fault(StrEnum):
@@ -67,6 +68,33 @@ class Fault(StrEnum):
     TOOL_CALL = "tool_call"
     """A completion that calls a tool in place of an answer."""
 
+
+FAILURES: dict[Fault, tuple[int, str, str, str | None]] = {
+    Fault.RATE_LIMITED: (429, "Rate limit reached", "requests", "rate_limit_exceeded"),
+    Fault.UNAUTHORIZED: (
+        401,
+        "Incorrect API key provided",
+        "invalid_request_error",
+        "invalid_api_key",
+    ),
+    Fault.BAD_REQUEST: (400, "Unsupported value", "invalid_request_error", "unsupported_value"),
+    Fault.CONTEXT_TOO_LONG: (
+        400,
+        "This model's maximum context length is {tokens} tokens; your messages have more",
+        "invalid_request_error",
+        "context_length_exceeded",
+    ),
+    Fault.PROMPT_FILTER: (
+        400,
+        "The response was filtered: the prompt triggered the content management policy",
+        "invalid_request_error",
+        "content_filter",
+    ),
+    Fault.SERVER_ERROR: (500, "The server had an error", "server_error", None),
+    Fault.UNAVAILABLE: (503, "The server is not available", "server_error", None),
+    Fault.OVERLOADED: (529, "Overloaded", "overloaded_error", None),
+}
+"""Of each fault without an answer its status, sentence, type and code."""
 
 WITHOUT_ANSWER = frozenset(
     {

@@ -43,6 +43,8 @@ class Answer(NamedTuple):
         reasoning: What was written before it, for nobody else.
         reasoning_tokens: Tokens of the reasoning.
         dialect: Whose words are used.
+        cached_tokens: Tokens of the prompt that came from a cache.
+        written_tokens: Tokens of the prompt that were written to it.
     """
 
     request_id: str
@@ -57,6 +59,8 @@ class Answer(NamedTuple):
     reasoning: str = ""
     reasoning_tokens: int = 0
     dialect: Dialect = OPENAI
+    cached_tokens: int = 0
+    written_tokens: int = 0
 
 
 def answer_pieces(answer: Answer, *, is_streamed: bool, wants_usage: bool) -> list[bytes]:
@@ -80,14 +84,14 @@ def answer_pieces(answer: Answer, *, is_streamed: bool, wants_usage: bool) -> li
     return [orjson.dumps(_head(answer, "chat.completion", [choice]) | _usage(answer))]
 
 
-def spoilt(pieces: list[bytes], fault: Fault | None) -> list[bytes]:
-    """Break the JSON of a body, where that is the fault."""
+def spoilt(pieces: list[bytes], fault: Fault | None, at: bytes = b'"choices":') -> list[bytes]:
+    """Break the JSON of a body at a name in it, where that is the fault."""
     if fault is Fault.MALFORMED_JSON:
-        return [piece.replace(b'"choices":', b'"choices"') for piece in pieces]
+        return [piece.replace(at, at[:-1]) for piece in pieces]
 
     if fault is Fault.TRUNCATED_JSON:
         whole = b"".join(pieces)
-        return [whole[: whole.rindex(b'"choices":') + 12]]
+        return [whole[: whole.rindex(at) + len(at) + 2]]
 
     return pieces
 

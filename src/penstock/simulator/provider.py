@@ -23,6 +23,7 @@ _MOST_BYTES = 64 * 2**20
 _BACKLOG = 4096
 """Connections that may wait to be taken: thousands of clients begin at the same moment."""
 
+_MESSAGES = "/v1/messages"
 _PARTING_S = 0.5
 """How long requests in flight may take to end when the server closes."""
 
@@ -30,8 +31,8 @@ _PARTING_S = 0.5
 class SimulatedProvider:
     """An OpenAI-compatible server; ``async with SimulatedProvider(options) as provider``.
 
-    It answers ``POST /v1/chat/completions``, plain and streamed, ``GET /v1/models``, and
-    ``GET /stats`` with the totals of its log.
+    It answers ``POST /v1/chat/completions``, and ``POST /v1/messages`` as Anthropic does, plain
+    and streamed, ``GET /v1/models``, and ``GET /stats`` with the totals of its log.
 
     Args:
         options: How it behaves.
@@ -81,6 +82,7 @@ class SimulatedProvider:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=_MOST_BYTES)
         app.router.add_post("/v1/chat/completions", self._complete)
+        app.router.add_post(_MESSAGES, self._complete)
         app.router.add_get("/v1/models", self._list_models)
         app.router.add_get("/stats", self._show_stats)
         # A client that leaves must not leave its answer waiting here: stalls last for an hour.
@@ -119,8 +121,9 @@ class SimulatedProvider:
         self.log.begin(arrived_s)
         try:
             body = await request.read()
-            authorization = request.headers.get("Authorization", "")
-            arrival = Arrival(number, arrived_s, body, authorization, self.log.in_flight)
+            in_flight, is_messages = self.log.in_flight, request.path == _MESSAGES
+            key = _authorization(request)
+            arrival = Arrival(number, arrived_s, body, key, in_flight, is_messages)
             reply = self._simulation.reply(arrival)
             pause_s = self.options.stall_s if reply.fault is Fault.SILENT else 0.0
             if reply.wait_s + pause_s:
@@ -145,6 +148,11 @@ class SimulatedProvider:
 
     async def _show_stats(self, _: web.Request) -> web.Response:
         return _json(self.stats())
+
+
+def _authorization(request: web.Request) -> str:
+    key = request.headers.get("x-api-key")
+    return request.headers.get("Authorization", "") if key is None else f"Bearer {key}"
 
 
 def _json(value: Any) -> web.Response:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from penstock.simulator.messages_question import chat_fields_of
+
 __all__ = ["Question", "tokens_of"]
 
 _BYTES_PER_TOKEN = 4
@@ -39,6 +41,7 @@ class Question(NamedTuple):
         is_streamed: Whether it is to be streamed.
         wants_usage: Whether a streamed answer ends with its usage.
         problem_id: The problem that ``metadata.problem_id`` or ``user`` names.
+        cached: The texts that the prompt begins with and that are to be kept in a cache.
     """
 
     key: str
@@ -56,6 +59,7 @@ class Question(NamedTuple):
     is_streamed: bool
     wants_usage: bool
     problem_id: str | None
+    cached: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, body: bytes) -> Question:
@@ -89,7 +93,17 @@ class Question(NamedTuple):
             wants_usage=isinstance(stream_options, dict)
             and stream_options.get("include_usage") is True,
             problem_id=_problem_of(fields),
+            cached=tuple(text for _, text in messages[:-1]) if _wants_cache(fields) else (),
         )
+
+    @classmethod
+    def read_messages(cls, body: bytes) -> Question:
+        """Read the body of a request in Anthropic's messages.
+
+        Raises:
+            ValueError: it is not such a request; the sentence says why.
+        """
+        return cls.read(orjson.dumps(chat_fields_of(_fields_of(body))))
 
     @property
     def tokens(self) -> int:
@@ -147,6 +161,10 @@ def _most_tokens(fields: dict[str, Any]) -> int | None:
         raise ValueError(f"'max_tokens' must be a whole number above 0, not {most!r}")
 
     return most
+
+
+def _wants_cache(fields: dict[str, Any]) -> bool:
+    return b'"cache_control"' in orjson.dumps(fields)
 
 
 def _problem_of(fields: dict[str, Any]) -> str | None:

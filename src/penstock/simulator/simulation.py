@@ -8,10 +8,11 @@ from http import HTTPStatus
 from math import ceil, isinf
 from typing import NamedTuple
 
-from penstock.simulator.dialects import DIALECTS
+from penstock.simulator.dialects import DIALECTS, Dialect
 from penstock.simulator.draws import Draws
-from penstock.simulator.faults import WITHOUT_ANSWER, Fault, draw_fault, retry_after
+from penstock.simulator.faults import FAILURES, WITHOUT_ANSWER, Fault, draw_fault, retry_after
 from penstock.simulator.limits import RateLimits
+from penstock.simulator.message_payloads import message_error_body, message_pieces
 from penstock.simulator.payloads import (
     CALL_ARGUMENTS,
     Answer,
@@ -27,32 +28,6 @@ from penstock.simulator.simulator_options import SimulatorOptions
 
 __all__ = ["Arrival", "Reply", "Simulation"]
 
-_FAILURES: dict[Fault, tuple[int, str, str, str | None]] = {
-    Fault.RATE_LIMITED: (429, "Rate limit reached", "requests", "rate_limit_exceeded"),
-    Fault.UNAUTHORIZED: (
-        401,
-        "Incorrect API key provided",
-        "invalid_request_error",
-        "invalid_api_key",
-    ),
-    Fault.BAD_REQUEST: (400, "Unsupported value", "invalid_request_error", "unsupported_value"),
-    Fault.CONTEXT_TOO_LONG: (
-        400,
-        "This model's maximum context length is {tokens} tokens; your messages have more",
-        "invalid_request_error",
-        "context_length_exceeded",
-    ),
-    Fault.PROMPT_FILTER: (
-        400,
-        "The response was filtered: the prompt triggered the content management policy",
-        "invalid_request_error",
-        "content_filter",
-    ),
-    Fault.SERVER_ERROR: (500, "The server had an error", "server_error", None),
-    Fault.UNAVAILABLE: (503, "The server is not available", "server_error", None),
-    Fault.OVERLOADED: (529, "Overloaded", "overloaded_error", None),
-}
-
 
 class Arrival(NamedTuple):
     """A request as it arrives.
@@ -63,6 +38,7 @@ class Arrival(NamedTuple):
         body: Its body.
         authorization: Its header of that name.
         in_flight: How many are in flight, with this one.
+        is_messages: Whether it is in Anthropic's messages, and not a chat completion.
     """
 
     number: int
@@ -70,6 +46,7 @@ class Arrival(NamedTuple):
     body: bytes
     authorization: str
     in_flight: int
+    is_messages: bool = False
 
     @property
     def request_id(self) -> str:
@@ -130,12 +107,14 @@ class Simulation:
         self._rates = options.fault_rates
         self._dialect = DIALECTS[options.dialect]
         self._attempts: Counter[str] = Counter()
+        self._cached: set[tuple[str, ...]] = set()
         self.models = self._answers.models
 
     def reply(self, arrival: Arrival) -> Reply:
         """Decide what a request gets."""
         try:
-            question = Question.read(arrival.body)
+            read = Question.read_messages if arrival.is_messages else Question.read
+            question = read(arrival.body)
         except ValueError as error:
             return self._error(arrival, 400, str(error), "invalid_request_error")
 
@@ -212,10 +191,11 @@ class Simulation:
             return Reply(0, [], {}, wait_s=self._latency_s(question), fault=fault)
 
         if fault is Fault.ERROR_IN_200:
-            body, said = error_under_200(self._dialect), self._limits.headers(arrival.at_s)
+            body = error_under_200(self._dialect_of(arrival))
+            said = self._limits.headers(arrival.at_s)
             return Reply(200, [body], said, wait_s=self._latency_s(question), fault=fault)
 
-        status, message, kind, code = _FAILURES[fault]
+        status, message, kind, code = FAILURES[fault]
         message = message.format(tokens=self._options.context_tokens or question.tokens - 1)
         headers = {}
         if fault is Fault.RATE_LIMITED:
@@ -241,7 +221,9 @@ class Simulation:
             message += f" ({arrival.authorization})"
 
         said = self._limits.headers(arrival.at_s) | (headers or {})
-        return Reply(status, [error_body(message, kind, code)], said)
+        is_messages = arrival.is_messages
+        body = message_error_body(status, message) if is_messages else None
+        return Reply(status, [body or error_body(message, kind, code)], said)
 
     def _answer(
         self, arrival: Arrival, question: Question, text: str, fault: Fault | None
@@ -267,15 +249,20 @@ class Simulation:
             output_tokens=tokens_of(CALL_ARGUMENTS if fault is Fault.TOOL_CALL else text),
             reasoning=reasoning,
             reasoning_tokens=tokens_of(reasoning),
-            dialect=self._dialect,
+            dialect=self._dialect_of(arrival),
+            **self._of_cache(question),
             has_logprobs=question.wants_logprobs,
             fault=fault,
         )
 
     def _success(self, arrival: Arrival, question: Question, answer: Answer) -> Reply:
         streamed, fault = question.is_streamed, answer.fault
-        pieces = answer_pieces(answer, is_streamed=streamed, wants_usage=question.wants_usage)
-        pieces = spoilt(pieces, fault)
+        if arrival.is_messages:
+            pieces = spoilt(message_pieces(answer, is_streamed=streamed), fault, b'"model":')
+        else:
+            pieces = answer_pieces(answer, is_streamed=streamed, wants_usage=question.wants_usage)
+            pieces = spoilt(pieces, fault)
+
         wait_s, speed = self._latency_s(question), self._options.tokens_per_second
         written = answer.output_tokens + answer.reasoning_tokens
         writing_s = written / speed if speed else 0.0
@@ -290,6 +277,18 @@ class Simulation:
             input_tokens=answer.input_tokens,
             output_tokens=answer.output_tokens + answer.reasoning_tokens,
         )
+
+    def _dialect_of(self, arrival: Arrival) -> Dialect:
+        return DIALECTS["anthropic"] if arrival.is_messages else self._dialect
+
+    def _of_cache(self, question: Question) -> dict[str, int]:
+        """Tell how much of a prompt is written to the cache, or comes from there."""
+        if not question.cached:
+            return {}
+
+        is_there, tokens = question.cached in self._cached, sum(map(tokens_of, question.cached))
+        self._cached.add(question.cached)
+        return {"cached_tokens" if is_there else "written_tokens": tokens}
 
     def _latency_s(self, question: Question) -> float:
         at = self._draws.uniform("latency", question.key, self._attempts[question.key])

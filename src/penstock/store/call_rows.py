@@ -197,9 +197,6 @@ def _answer_cells(
     if completion is None:
         return (None,) * 6
 
-    answer = ChatMessage(
-        role="assistant", content=completion.text, tool_calls=completion.tool_calls
-    )
     served = {"model": completion.model, "system_fingerprint": completion.system_fingerprint}
     said: tuple[Any, ...] = (None, None, None)
     if with_texts:
@@ -210,7 +207,7 @@ def _answer_cells(
         )
 
     return (
-        writer.content(kept_message(answer)) if with_texts else None,
+        writer.content(kept_message(completion.message)) if with_texts else None,
         writer.content({name: value for name, value in served.items() if value}),
         *said,
         completion.finish_reason,

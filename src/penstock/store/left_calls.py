@@ -141,6 +141,7 @@ def _message(connection: sqlite3.Connection, written: dict[str, Any]) -> ChatMes
         content=content if isinstance(content, str) else [_part(connection, p) for p in content],
         tool_calls=tuple(_tool_calls(written)),
         tool_call_id=written.get("tool_call_id"),
+        sealed_reasoning=written.get("sealed_reasoning"),
     )
 
 
@@ -158,6 +159,7 @@ def _completion(row: sqlite3.Row) -> Completion:
     return Completion(
         text=answer["content"],
         reasoning=row["reasoning"],
+        sealed_reasoning=answer.get("sealed_reasoning"),
         tool_calls=tuple(_tool_calls(answer)),
         refusal=row["refusal"],
         model=served.get("model", ""),

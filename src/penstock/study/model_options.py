@@ -26,6 +26,7 @@ from penstock.study.request_fields import (
 from penstock.study.spending import EndpointLimits, Price
 
 __all__ = [
+    "ANTHROPIC",
     "BUILT_IN_PROVIDERS",
     "OF_HTTP",
     "OF_THE_CALL",
@@ -37,7 +38,10 @@ __all__ = [
 SIMULATED = "simulated"
 """What stands for the address of a provider that answers within the session."""
 
-BUILT_IN_PROVIDERS = ("openai", SIMULATED)
+ANTHROPIC = "anthropic"
+"""The provider that speaks Anthropic's messages."""
+
+BUILT_IN_PROVIDERS = ("openai", ANTHROPIC, SIMULATED)
 
 _LONG = re.compile(r"sk-\w{8,}|[A-Za-z0-9_\-]{40,}")
 
@@ -51,8 +55,10 @@ class ModelOptions(Declaration):
 
     Args:
         provider: Who answers: ``openai`` is an endpoint that speaks OpenAI's chat completions,
-            at ``base_url``; ``simulated`` answers within the session, and costs nothing. Others
-            are registered by installed packages, such as ``anthropic`` by ``penstock[models-any]``.
+            at ``base_url``; ``anthropic`` is one that speaks Anthropic's messages, at their own
+            address where there is no ``base_url``; ``simulated`` answers within the session, and
+            costs nothing. Others are registered by installed packages, such as ``mistral`` by
+            ``penstock[models-any]``.
         provider_options: What a provider of an installed package is told beside this.
         base_url: The endpoint, as ``http://host:port/v1``; it may be ``${NAME}``.
         simulator: How a simulated provider behaves, as the options of ``penstock simulate-model``
@@ -112,6 +118,13 @@ class ModelOptions(Declaration):
     extra: JsonMapping = EMPTY
     price: Price | None = None
     limits: EndpointLimits | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _speaks_as_its_path_says(cls, data: Any) -> Any:
+        url = data.get("base_url") if isinstance(data, Mapping) else None
+        is_messages = isinstance(url, str) and url.rstrip("/").endswith("/messages")
+        return {"provider": ANTHROPIC, **data} if is_messages else data
 
     @property
     def has_endpoint(self) -> bool:
@@ -175,6 +188,10 @@ class ModelOptions(Declaration):
 
         if self.simulator and self.provider != SIMULATED:
             raise ValueError("simulator: is of `provider: simulated` alone")
+
+        for name in ("seed", "logprobs"):
+            if self.provider == ANTHROPIC and getattr(self, name):
+                raise ValueError(f"{name}: Anthropic's messages have none; leave it out")
 
         self._asks_nothing_that_is_not_done()
         return self

@@ -64,7 +64,8 @@ def http_address(url: str) -> str:
         raise ValueError(said)
 
     scheme, _, rest = url.partition("://")
-    return f"{scheme.lower()}://{rest.rstrip('/').removesuffix('/chat/completions')}"
+    path = rest.rstrip("/").removesuffix("/chat/completions").removesuffix("/messages")
+    return f"{scheme.lower()}://{path}"
 
 
 def is_template(text: str) -> bool:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
+
 from penstock._base.fact import Declaration, NotNegative, Positive, PositiveWhole
 
 __all__ = ["Budget", "EndpointLimits", "Price"]
@@ -32,12 +36,24 @@ class Price(Declaration):
         cached_input_usd_per_million: Tokens of prompts that come from the provider's cache; as
             other tokens of prompts where not given.
         cache_write_usd_per_million: Tokens of prompts that are written to it; likewise.
+        cache_write_1h_usd_per_million: Those that are written to it for an hour; as the others
+            that are written where not given.
     """
 
     input_usd_per_million: NotNegative
     output_usd_per_million: NotNegative
     cached_input_usd_per_million: NotNegative | None = None
     cache_write_usd_per_million: NotNegative | None = None
+    cache_write_1h_usd_per_million: NotNegative | None = None
+
+    @model_serializer(mode="wrap")
+    def _only_what_is_meant(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older readers do not know."""
+        written: dict[str, Any] = write(self)
+        if self.cache_write_1h_usd_per_million is None:
+            written.pop("cache_write_1h_usd_per_million", None)
+
+        return written
 
 
 class Budget(Declaration):

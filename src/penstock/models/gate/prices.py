@@ -69,7 +69,13 @@ class Prices:
         return _look_up_usd(model, usage, base_url) if price is None else _cost_usd(price, usage)
 
     def worst_case_usd(
-        self, model: str, input_tokens: int, max_tokens: int, base_url: str | None = None
+        self,
+        model: str,
+        input_tokens: int,
+        max_tokens: int,
+        base_url: str | None = None,
+        *,
+        writes_cache: bool = False,
     ) -> float | None:
         """Return what a call costs at most: nothing is cached, the answer is as long as it may be.
 
@@ -78,9 +84,16 @@ class Prices:
             input_tokens: Tokens of the prompt.
             max_tokens: The most tokens of the answer.
             base_url: The endpoint, as in `cost_usd`.
+            writes_cache: Whether the prompt is written to the provider's cache, for an hour.
         """
         usage = Usage(input_tokens=input_tokens, output_tokens=max_tokens)
-        return self.cost_usd(model, usage, base_url)
+        plain_usd = self.cost_usd(model, usage, base_url)
+        if plain_usd is None or not writes_cache:
+            return plain_usd
+
+        written = {"cache_write_tokens": input_tokens, "cache_write_1h_tokens": input_tokens}
+        written_usd = self.cost_usd(model, usage.model_copy(update=written), base_url)
+        return max(plain_usd, written_usd or 0.0)
 
 
 def _cost_usd(price: Price, usage: Usage) -> float:
@@ -89,10 +102,14 @@ def _cost_usd(price: Price, usage: Usage) -> float:
     written_usd = price.cache_write_usd_per_million
     cached_tokens = min(usage.cached_input_tokens, usage.input_tokens)
     written_tokens = min(usage.cache_write_tokens, usage.input_tokens - cached_tokens)
+    kept_tokens = min(usage.cache_write_1h_tokens, written_tokens)
+    written_usd = plain_usd if written_usd is None else written_usd
+    kept_usd = price.cache_write_1h_usd_per_million
     return _PER_MILLION * (
         (usage.input_tokens - cached_tokens - written_tokens) * plain_usd
         + cached_tokens * (plain_usd if cached_usd is None else cached_usd)
-        + written_tokens * (plain_usd if written_usd is None else written_usd)
+        + (written_tokens - kept_tokens) * written_usd
+        + kept_tokens * (written_usd if kept_usd is None else kept_usd)
         + usage.output_tokens * price.output_usd_per_million
     )
 
@@ -129,11 +146,13 @@ def _find_flat(model: str, base_url: str | None) -> Price | None:
         return None
 
     cached, written = prices.cache_read_mtok, prices.cache_write_mtok
+    kept = getattr(prices, "cache_write_1h_mtok", None)
     return Price(
         input_usd_per_million=float(prices.input_mtok),
         output_usd_per_million=float(prices.output_mtok),
         cached_input_usd_per_million=None if cached is None else float(cached),
         cache_write_usd_per_million=None if written is None else float(written),
+        cache_write_1h_usd_per_million=None if kept is None else float(kept),
     )
 
 
@@ -153,6 +172,7 @@ def _look_up(model: str, usage: Usage, base_url: str | None) -> Any:
         output_tokens=usage.output_tokens,
         cache_read_tokens=min(usage.cached_input_tokens, usage.input_tokens),
         cache_write_tokens=min(usage.cache_write_tokens, usage.input_tokens),
+        cache_write_1h_tokens=min(usage.cache_write_1h_tokens, usage.input_tokens),
     )
     try:
         return genai_prices.calc_price(counted, model, provider_api_url=base_url)

@@ -73,7 +73,13 @@ class WorstCases:
         asked = ceil(estimated * excess.input_factor)
         most = request.most_output_tokens
         answered = (_UNBOUNDED_ANSWER_TOKENS if most is None else most) + excess.output_tokens
-        cost_usd = self._prices.worst_case_usd(request.model, asked, answered, base_url)
+        cost_usd = self._prices.worst_case_usd(
+            request.model,
+            asked,
+            answered,
+            base_url,
+            writes_cache="cache_control" in request.extra,
+        )
         return Expected(
             asked,
             answered,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import anyio
 
@@ -22,7 +22,7 @@ from penstock.models.keys import KeySource
 from penstock.models.model_errors import AuthenticationError, ModelError
 from penstock.models.openai.endpoint import Endpoint, addresses_of, headers_of
 from penstock.models.openai.error_response import failure_of_status
-from penstock.models.openai.request_body import body_of
+from penstock.models.openai.wire_format import CHAT_COMPLETIONS, WireFormat
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -68,6 +68,8 @@ class OpenAIChatModel:
         ValidationError: an option cannot be used, or aiohttp is not installed.
     """
 
+    wire: ClassVar[WireFormat] = CHAT_COMPLETIONS
+
     def __init__(
         self,
         base_url: str,
@@ -94,11 +96,11 @@ class OpenAIChatModel:
         )
         self._key = (api_key or "").strip() or None
         self._key_name = key_name
-        self._key_header = key_header
+        self._key_header = key_header or self.wire.key_header
         self._source = key_source
         self._renewing = anyio.Lock()
         self._secrets = tuple(headers.values())
-        address, self._url = addresses_of(base_url, query)
+        address, self._url = addresses_of(base_url, query, self.wire.path)
         place = f"the environment variable {key_name}" if key_name else None
         self._endpoint = Endpoint(
             name or address,
@@ -108,7 +110,7 @@ class OpenAIChatModel:
             Redactor(self._key, *self._secrets),
             think_tags,
         )
-        self._headers = headers_of(headers) | self._authorization()
+        self._headers = {**self.wire.headers, **headers_of(headers), **self._authorization()}
         self._route: Route = self._connections.Route(
             max_connections, timeout_s, connect_timeout_s, proxy, ca_file, verify_tls
         )
@@ -116,7 +118,7 @@ class OpenAIChatModel:
         self._is_closed = False
 
     def __repr__(self) -> str:
-        return f"OpenAIChatModel({self._endpoint.name!r}, key_name={self._key_name!r})"
+        return f"{type(self).__name__}({self._endpoint.name!r}, key_name={self._key_name!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -146,7 +148,7 @@ class OpenAIChatModel:
         Raises:
             ModelError: why there is no answer; nothing of it holds the key.
         """
-        body = body_of(request)
+        body = self.wire.body_of(request)
         if self._source is None:
             return await self._complete(request, body)
 
@@ -218,7 +220,9 @@ class OpenAIChatModel:
             head = self._endpoint.head_of(response.status, response.headers)
             call.http_status, call.request_id = head.status, head.request_id
             if head.status in _SUCCESS:
-                answer: Answer = self._reading.Answer(self._endpoint, head, request, call)
+                answer: Answer = self._reading.Answer(
+                    self._endpoint, head, request, call, self.wire
+                )
                 return await answer.read(response)
 
             said = await self._transport.error_body(response)

@@ -66,12 +66,15 @@ class ResponseHead(NamedTuple):
     rate_limits: RateLimitHeaders | None
 
 
-def addresses_of(base_url: str, query: Mapping[str, str]) -> tuple[str, str]:
+def addresses_of(
+    base_url: str, query: Mapping[str, str], path: str = "/chat/completions"
+) -> tuple[str, str]:
     """Return the endpoint's address to show and the address to ask.
 
     Args:
         base_url: The endpoint; a query is kept, and what a client adds to its path is left out.
         query: Further fields of the query.
+        path: What a client adds to its path.
 
     Raises:
         ValidationError: it is not an http(s) address, or holds a password.
@@ -84,14 +87,11 @@ def addresses_of(base_url: str, query: Mapping[str, str]) -> tuple[str, str]:
     if "@" in parts.netloc:
         raise ValidationError(["base_url: a name or a password does not belong in an address"])
 
-    path = parts.path.rstrip("/").removesuffix(_PATH)
+    begun = parts.path.rstrip("/").removesuffix(path)
     fields = urlencode([*parse_qsl(parts.query, keep_blank_values=True), *query.items()])
-    shown = parts._replace(path=path, query="", fragment="").geturl()
-    asked = parts._replace(path=f"{path}{_PATH}", query=fields, fragment="").geturl()
+    shown = parts._replace(path=begun, query="", fragment="").geturl()
+    asked = parts._replace(path=f"{begun}{path}", query=fields, fragment="").geturl()
     return shown, asked
-
-
-_PATH = "/chat/completions"
 
 
 def headers_of(others: Mapping[str, str]) -> dict[str, str]:

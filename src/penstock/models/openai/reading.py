@@ -8,7 +8,6 @@ from aiohttp import ClientResponse
 
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.model_errors import MalformedResponseError, ModelConnectionError
-from penstock.models.openai.complaints import complaint_in
 from penstock.models.openai.connections import Call
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
 from penstock.models.openai.error_response import failure_of_complaint
@@ -17,10 +16,10 @@ from penstock.models.openai.streaming import (
     DONE,
     EventReader,
     ServerEvent,
-    StreamedAnswer,
     looks_streamed,
 )
 from penstock.models.openai.transport import read_out
+from penstock.models.openai.wire_format import WireFormat
 
 __all__ = ["Answer"]
 
@@ -35,17 +34,24 @@ class Answer:
         head: The head of the response.
         request: What was asked.
         call: How far the call has come.
+        wire: The format in which it answers.
     """
 
     def __init__(
-        self, endpoint: Endpoint, head: ResponseHead, request: CompletionRequest, call: Call
+        self,
+        endpoint: Endpoint,
+        head: ResponseHead,
+        request: CompletionRequest,
+        call: Call,
+        wire: WireFormat,
     ) -> None:
         self._endpoint = endpoint
         self._head = head
         self._request = request
         self._call = call
         self._size = 0
-        self._stream = StreamedAnswer()
+        self._wire = wire
+        self._stream = wire.pieces()
 
     async def read(self, response: ClientResponse) -> Completion:
         """Read it to its end.
@@ -110,7 +116,7 @@ class Answer:
                     return True
 
                 payload = self._payload_of_event(data, event.name)
-                complaint = complaint_in(payload, event.name)
+                complaint = self._wire.complaint_in(payload, event.name)
                 if complaint is not None:
                     # What was written until then may be charged for.
                     is_begun = self._stream.is_begun
@@ -154,7 +160,7 @@ class Answer:
             self._endpoint,
             self._head,
             self._request,
-            payload,
+            self._wire.completion_in(payload),
             provider_s=self._call.elapsed_s(),
             first_token_s=first_token_s,
             is_redacted=self._call.is_redacted,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -11,7 +12,7 @@ import orjson
 from penstock.models.chat_model import ChatMessage, CompletionRequest, Image
 from penstock.models.model_errors import BadRequestError
 
-__all__ = ["body_of", "message_fields", "options_of"]
+__all__ = ["body_of", "message_fields", "options_of", "written"]
 
 
 def body_of(request: CompletionRequest) -> bytes:
@@ -20,7 +21,15 @@ def body_of(request: CompletionRequest) -> bytes:
     Raises:
         BadRequestError: a part of it has no JSON form.
     """
-    fields = _fields_of(request)
+    return written(_fields_of(request))
+
+
+def written(fields: Mapping[str, Any]) -> bytes:
+    """Write the fields of a body as JSON.
+
+    Raises:
+        BadRequestError: a part of it has no JSON form.
+    """
     try:
         return orjson.dumps(fields)
     except TypeError as error:

@@ -88,6 +88,7 @@ def completion_of(
     completion = Completion(
         text=text,
         reasoning=reasoning or None,
+        sealed_reasoning=_string(choice["message"].get("sealed_reasoning")),
         tool_calls=message.tool_calls,
         refusal=message.refusal or None,
         model=_string(payload.get("model")) or request.model,

@@ -55,7 +55,8 @@ def usage_of(
     """
     said = counted if isinstance(counted, dict) else _NO_COUNTS
     details = _details(said)
-    reasoning = _count(details, "reasoning_tokens") or _count(said, "reasoning_tokens") or 0
+    reasoning = _count(details, "reasoning_tokens", "thinking_tokens")
+    reasoning = reasoning or _count(said, "reasoning_tokens") or 0
     asked, cached, written = _input(said, details)
     answered = _output(said, asked, reasoning)
     is_counted = bool(asked) and (bool(answered) or (answered == 0 and not any(texts)))
@@ -70,6 +71,7 @@ def usage_of(
         output_tokens=answered,
         cached_input_tokens=min(cached, asked),
         cache_write_tokens=min(written, asked),
+        cache_write_1h_tokens=min(_long_lived(said), written, asked),
         reasoning_tokens=min(reasoning, answered),
         is_estimated=not is_counted,
         cost_usd=_cost_usd(said, header_cost),
@@ -97,6 +99,12 @@ def _input(said: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[int | N
         is_apart = is_apart or total - answered >= apart
 
     return (apart if is_apart else asked), read, written
+
+
+def _long_lived(said: Mapping[str, Any]) -> int:
+    """Read how many of the tokens written to a cache stay there for an hour, and cost more."""
+    created = said.get("cache_creation")
+    return _count(created, "ephemeral_1h_input_tokens") or 0 if isinstance(created, dict) else 0
 
 
 def _output(said: Mapping[str, Any], asked: int | None, reasoning: int) -> int | None:
