@@ -5,22 +5,20 @@ from __future__ import annotations
 import ast
 import importlib.util
 import inspect
-import json
 import re
 import shutil
-import socket
 import sqlite3
 import sys
 import threading
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from math import comb, sqrt
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -28,7 +26,6 @@ import anyio.to_thread
 import httpx
 import pytest
 import typer
-import uvicorn
 
 import penstock as ps
 from penstock.cli import app
@@ -38,6 +35,7 @@ from penstock.page.report import report_view
 from penstock.store.reader import StoreReader
 from penstock.study.policies import DesignKind, RunBudget
 from tests.packages import install_package
+from tests.served import served, server_sent
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "docs" / "examples"
@@ -490,49 +488,6 @@ def load_as_part_of_a_study(part: str, folder: Path) -> None:
 
 
 # Embedding
-
-
-class Served(NamedTuple):
-    """An application that is being served, and how to end that."""
-
-    client: httpx.Client
-    shut_down: Callable[[], None]
-
-
-@contextmanager
-def served(app: Any) -> Iterator[Served]:
-    """Serve an application over HTTP on loopback, in a thread and an event loop of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, ws="none", timeout_graceful_shutdown=1)
-    )
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-
-    def shut_down() -> None:
-        server.should_exit = True
-        thread.join(30)
-        assert not thread.is_alive()
-
-    host, port = listening.getsockname()
-    thread.start()
-    try:
-        with httpx.Client(base_url=f"http://{host}:{port}", timeout=30) as client:
-            yield Served(client, shut_down)
-    finally:
-        shut_down()
-        listening.close()
-
-
-def server_sent(lines: Iterator[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read server-sent events: the name of each and its data."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        else:
-            yield fields["event"], json.loads(fields["data"])
-            fields.clear()
 
 
 def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import penstock as ps
 from penstock.study.hypotheses import Contrast
+from tests.builders import stopping_after
 
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
@@ -53,6 +54,12 @@ def run_study(folder: Path, **fields: Any) -> Path:
     study = ps.Study(**stated | fields)
     ps.run_study(study, agent_bindings={"a": agent}, show_progress=False, report=report)
     return folder / "results"
+
+
+def run_part(folder: Path, runs: int = 30, **fields: Any) -> Path:
+    """Run so many of the 48 runs of that study, so that it is blind; return its results."""
+    agent = stopping_after(runs, fields.pop("agent", answer))
+    return run_study(folder, agent=agent, **fields)
 
 
 async def answer(ctx: Any) -> str:

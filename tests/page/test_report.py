@@ -12,8 +12,7 @@ from penstock.page.report import report_view, write_report
 from penstock.page.view import ReportView
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import unblind
-from tests.builders import stopping_after
-from tests.page.studies import HOSTILE, answer, run_study
+from tests.page.studies import HOSTILE, run_part, run_study
 
 
 def view_of(results: Path, **options: Any) -> ReportView:
@@ -89,7 +88,7 @@ def test_texts_beyond_the_bytes_of_a_page_are_counted_and_failures_come_first(
 
 
 def test_while_runs_are_left_nothing_by_condition_is_in_the_page(tmp_path: Path) -> None:
-    results = run_study(tmp_path, agent=stopping_after(30, answer))
+    results = run_part(tmp_path)
     blind = view_of(results)
     unblind(results, "the budget is cut")
     seen = view_of(results)

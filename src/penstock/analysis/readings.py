@@ -19,7 +19,7 @@ from penstock.study.factors import Factor
 from penstock.study.hypotheses import AnalysisPlan, Outcome
 from penstock.study.model import Study
 
-__all__ = ["Readings", "outcomes_of", "paired_table"]
+__all__ = ["Readings", "outcomes_of", "paired_table", "shown_assignments"]
 
 _RUNS = """
 SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order, latency_s,
@@ -55,7 +55,7 @@ class Readings:
         for attempt_id, name, value in store.table(_SCORES):
             self._scores.setdefault(attempt_id, {}).setdefault(name, value)
 
-        self._assigned = _assignments(self._conditions, study.factors)
+        self._assigned = shown_assignments(self._conditions, study.factors)
         self._problems: dict[str, dict[str, Any]] = {}
         if any(plan.covariates for plan in study.analysis_plans):
             declared = (decode(each) for each in store.problems())
@@ -197,10 +197,18 @@ def _is_of_these_problems(study: Study, outcome: Outcome) -> bool:
     return bool(plans) and all(each.generalize_to == "these_problems" for each in plans)
 
 
-def _assignments(
+def shown_assignments(
     conditions: Iterable[Condition], factors: Iterable[Factor]
 ) -> dict[str, dict[str, Any]]:
-    """Return the levels of each condition as they are shown: a long text by its level's name."""
+    """Return the levels of each condition as they are shown: a long text by its level's name.
+
+    Args:
+        conditions: The conditions.
+        factors: The factors that the study declares.
+
+    Returns:
+        Condition id -> factors and blocks, in the order of the design.
+    """
     shown = {
         (factor.name, encode(level.value)): level.shown
         for factor in factors

@@ -16,17 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["status"]
 
 _STORE = "study.sqlite"
-_DEEPEST = 4
-"""How many folders below the one that is named results are looked for."""
 
 
 @errors_told()
 def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
     """Show where a study stands, also while it runs; of a folder, all studies below it."""
     from penstock.cli.target import find_directory
+    from penstock.store.directory import results_below
 
     directory = find_directory(study)
-    below = _below(directory)
+    below = results_below(directory)
     found = [_standing(each) for each in below or [directory]]
     if json:
         for each in found:
@@ -35,22 +34,6 @@ def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
         say(*listed([_row(directory, each) for each in found], most=len(found)))
     else:
         _tell(found[0])
-
-
-def _below(folder: Path) -> list[Path]:
-    """Find the results below a folder that holds none itself."""
-    if (folder / _STORE).exists():
-        return []
-
-    found = []
-    for place, names, files in os.walk(folder):
-        depth = len(Path(place).relative_to(folder).parts)
-        names[:] = sorted(name for name in names if depth < _DEEPEST and name[0] not in "._")
-        if _STORE in files:
-            found.append(Path(place))
-            names.clear()
-
-    return found
 
 
 def _standing(directory: Path) -> Standing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,16 +14,11 @@ from penstock.cli.steering_records import Acted
 from penstock.control.connection import Client, LostStudyError, NothingRunsError, connect
 from penstock.control.protocol import Snapshot
 from penstock.errors import PenstockError
-from penstock.store.actions import this_user
+from penstock.store.actions import this_person
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
 
-__all__ = ["act", "leave_alone", "this_person", "who_runs_it"]
-
-
-def this_person() -> str:
-    """Return who types: the user and the machine, as an action keeps it."""
-    return f"{this_user()}@{socket.gethostname()}"
+__all__ = ["act", "leave_alone", "who_runs_it"]
 
 
 def act(directory: Path, do: str, *, reason: str = "", json: bool, **said: Any) -> Snapshot:

@@ -59,8 +59,7 @@ def stop(
 
 def _end_for_good(directory: Path, reason: str) -> None:
     """End a study that no process runs, so that what conditions came to is shown."""
-    from penstock.cli.steered import this_person
-    from penstock.store.actions import END, keep_action
+    from penstock.store.actions import END, keep_action, this_person
     from penstock.store.reader import StoreReader
 
     with StoreReader(directory) as store:

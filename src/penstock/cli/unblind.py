@@ -23,6 +23,7 @@ def unblind(
     from penstock.cli import steered
     from penstock.cli.target import find_directory
     from penstock.control.connection import NothingRunsError, UnreachableStudyError
+    from penstock.store.actions import this_person
     from penstock.store.reader import StoreReader
     from penstock.store.unblinding import is_blind
     from penstock.store.unblinding import unblind as unblind_store
@@ -34,7 +35,7 @@ def unblind(
     try:
         steered.act(directory, "unblind", reason=reason, json=json)
     except (NothingRunsError, UnreachableStudyError):  # the reason is kept all the same
-        unblind_store(directory, reason, who=steered.this_person())
+        unblind_store(directory, reason, who=this_person())
 
     shown = "shown from now on" if is_withheld else "not withheld"
     say(f"{study_id}: what conditions came to is {shown}")

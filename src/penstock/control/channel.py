@@ -36,7 +36,7 @@ from penstock.control.protocol import (
 )
 from penstock.control.steering import Steered, Steering
 from penstock.errors import PenstockError, ValidationError
-from penstock.events.bus import EventStream, Subscriber
+from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.subscribing import Subscription
 from penstock.events.tree import LoopStalled
 from penstock.study.execution import Execution
@@ -77,6 +77,7 @@ _GONE = (
 class Controlled(Steered, Protocol):
     """A study that can be looked at and acted on: a `StudyRunner`."""
 
+    bus: EventBus
     steering: Steering
     left_out: int
 
@@ -209,14 +210,15 @@ class Channel:
                 await _send(client, Reply(errors=said))
                 return
 
-            await _send(client, await self._answer(request))
+            await _send(client, await self.answer(request))
             if request.do == "watch":
                 await self._watch(client)
                 return
 
             await anyio.sleep(_PACE_S)
 
-    async def _answer(self, request: Request) -> Reply:
+    async def answer(self, request: Request) -> Reply:
+        """Do what a request says, and return where the study stands then, or what is wrong."""
         steering, said = self._runner.steering, {"who": request.who, "reason": request.reason}
         try:
             match request.do:
@@ -265,6 +267,11 @@ class Channel:
                 await _send(client, Changed(changed=changed))
 
         await _send(client, Ended(ended=self.snapshot()))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the study has begun and has not ended."""
+        return bool(self._runner.summary.planned) and not self._runner.bus.is_closed
 
     def snapshot(self) -> Snapshot:
         """Return where the study stands."""

@@ -197,6 +197,11 @@ class EventBus:
 
         return stream
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing is said any more."""
+        return self._closed
+
     def has_readers(self, kind: type[Event]) -> bool:
         """Return whether anyone reads events of a class; one that nobody reads need not be made."""
         return bool(self._route(kind))

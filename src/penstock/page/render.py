@@ -22,7 +22,7 @@ from penstock.page.sentences import difference_told, value_told
 from penstock.page.verdict_figures import interval_axis, interval_figure, shared_domain
 from penstock.page.view import ReportView
 
-__all__ = ["Page", "figures_of", "render", "render_page"]
+__all__ = ["Page", "figures_of", "render", "render_page", "render_report"]
 
 _HERE = Path(__file__).parent
 _LIBRARIES = ("vega", "vega-lite", "vega-interpreter")
@@ -45,12 +45,17 @@ class Page(NamedTuple):
 
 def render(view: ReportView) -> str:
     """Return the page of a view: the same bytes for the same view."""
+    return render_report(view).text
+
+
+def render_report(view: ReportView) -> Page:
+    """Return the page of a view, with what its policy allows."""
     data = {
         "runs": dict(view.runs.columns),
         "texts": view.runs.texts,
         "briefs": view.runs.briefs,
     }
-    return render_page("report.html.j2", view, modules=("page.js", "runs.js"), data=data).text
+    return render_page("report.html.j2", view, modules=("page.js", "runs.js"), data=data)
 
 
 def render_page(

@@ -6,6 +6,7 @@ where nobody runs the study, and neither waits for the results of a group nor ho
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,6 +33,7 @@ __all__ = [
     "actions",
     "keep_action",
     "notes_of_actions",
+    "this_person",
     "this_user",
 ]
 
@@ -177,6 +179,11 @@ def this_user() -> str:
         return getuser()
     except (KeyError, OSError):  # a container's user without a name
         return ""
+
+
+def this_person() -> str:
+    """Return who uses this process: the user and the machine, as an action keeps it."""
+    return f"{this_user()}@{socket.gethostname()}"
 
 
 KEEP_ACTION = """

@@ -10,7 +10,11 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["OpenFiles", "make_directory", "sync_directory"]
+__all__ = ["OpenFiles", "make_directory", "results_below", "sync_directory"]
+
+_STORE = "study.sqlite"
+_DEEPEST = 4
+"""How many folders below the one that is named results are looked for."""
 
 
 def make_directory(directory: Path) -> None:
@@ -34,6 +38,22 @@ def sync_directory(directory: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def results_below(folder: Path) -> list[Path]:
+    """Find the output directories of studies below a folder that holds no results itself."""
+    if (folder / _STORE).exists():
+        return []
+
+    found = []
+    for place, names, files in os.walk(folder):
+        depth = len(Path(place).relative_to(folder).parts)
+        names[:] = sorted(name for name in names if depth < _DEEPEST and name[0] not in "._")
+        if _STORE in files:
+            found.append(Path(place))
+            names.clear()
+
+    return found
 
 
 class OpenFiles:

@@ -22,7 +22,7 @@ SELECT 1 FROM attempt WHERE final AND position IS NOT NULL AND status = 'success
 """
 
 
-def is_blind(store: StoreReader, study: Study) -> bool:
+def is_blind(store: StoreReader, study: Study, *, ended: int | None = None) -> bool:
     """Return whether what conditions came to is withheld.
 
     It is while runs of a study with declared hypotheses are left, unless the study says
@@ -33,11 +33,12 @@ def is_blind(store: StoreReader, study: Study) -> bool:
     Args:
         store: The study's store.
         study: The study as it is declared.
+        ended: How many runs of the plan have a result; counted, where not given.
     """
     return (
         study.blind
         and bool(study.hypotheses)
-        and store.count() < store.planned()
+        and (store.count() if ended is None else ended) < store.planned()
         and not unblindings(store)
         and any(True for _ in store.table(_ANSWERED))
     )

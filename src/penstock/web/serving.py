@@ -1,0 +1,139 @@
+"""A server of its own for the live page: for the command line, and beside a study that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+
+from penstock.errors import ValidationError
+from penstock.web.application import app
+from penstock.web.guarding import LOOPBACK
+
+__all__ = ["LOOPBACK", "PORT", "listen", "open_server", "served_beside"]
+
+PORT = 8765
+"""Where it is served unless that is taken."""
+
+_FAREWELL_S = 1
+_BACKLOG = 128
+
+
+def listen(host: str, port: int | None) -> socket.socket:
+    """Open the socket that is served at.
+
+    Args:
+        host: A name or address of this machine.
+        port: The port; 0 for any that is free; `PORT`, or one that is free, where not given.
+
+    Raises:
+        ValidationError: the port is taken, or the machine has no such address.
+    """
+    tried = (PORT, 0) if port is None else (port,)
+    for each in tried:
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return socket.create_server((host, each), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            failure = error
+
+    said = f"the page cannot be served at {host}:{tried[-1]}: {failure.strerror}"
+    raise ValidationError([f"{said}; choose another --port (0 for any that is free)"])
+
+
+def open_server(
+    directories: Sequence[Path], at: socket.socket, *, control: bool
+) -> tuple[uvicorn.Server, str]:
+    """Make a server of the live page, and the address that it is to be opened under.
+
+    Args:
+        directories: Output directories, and folders that hold several.
+        at: The socket that it answers at.
+        control: Whether studies may be acted on.
+    """
+    host, port = at.getsockname()[:2]
+    token = _token_for(port)
+    application = app(directories, control=control, hosts=_hosts_of(host), token=token)
+    config = uvicorn.Config(
+        application,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=_FAREWELL_S,
+    )
+    shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
+    name = f"[{shown}]" if ":" in shown else shown
+    return uvicorn.Server(config), f"http://{name}:{port}/?token={token}"
+
+
+@contextmanager
+def served_beside(directory: Path, *, control: bool) -> Iterator[str]:
+    """Serve a study inside the block, in a thread of its own; give the address.
+
+    Args:
+        directory: The study's output directory.
+        control: Whether it may be acted on.
+
+    Raises:
+        ValidationError: it cannot be served.
+    """
+    at = listen("127.0.0.1", None)
+    server, address = open_server([directory], at, control=control)
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [at]}, name="penstock page", daemon=True
+    )
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.should_exit = True
+        thread.join(2 * _FAREWELL_S)
+        at.close()
+
+
+def _hosts_of(host: str) -> Collection[str]:
+    """Return the names that a server at an address is asked under."""
+    if host in LOOPBACK:
+        return LOOPBACK
+
+    # Not the name of every site that leads here: numeric addresses and our own name.
+    return (*LOOPBACK, host, socket.gethostname(), socket.getfqdn(), "*")
+
+
+def _token_for(port: int) -> str:
+    """Return the token of a port: the same when the server is started again, so that pages go on.
+
+    It is made from a secret that only this user can read, and that no server sends.
+    """
+    digest = hmac.digest(_secret(), f"penstock page {port}".encode(), hashlib.sha256)
+    return digest.hex()
+
+
+def _secret() -> bytes:
+    """Return the secret of this user, made the first time; a new one where it cannot be kept."""
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state", "penstock")
+    file = folder / "page.secret"
+    made = secrets.token_bytes(32)
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with suppress(FileExistsError):
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(made)
+
+        found = file.stat()
+        if found.st_uid == os.geteuid() and not found.st_mode & 0o077:
+            kept = file.read_bytes()
+            return kept if len(kept) == len(made) else made
+
+    return made
