@@ -129,6 +129,8 @@ class RunError(Fact):
         retry_after_s: How long the other side asked to wait before another attempt, in seconds.
         http_status: The status of the response that said so, where the error tells it.
         stops_study: Whether no other run can succeed either, so that the study stops.
+        is_passing: Whether a declared model has failed in a way that passes by itself.
+        is_known: Whether a request was not sent because it had been refused for good before.
         traceback: Where it was raised; kept in the store, not in the artifacts.
     """
 
@@ -139,6 +141,8 @@ class RunError(Fact):
     retry_after_s: float | None = None
     http_status: int | None = None
     stops_study: bool = False
+    is_passing: bool = False
+    is_known: bool = False
     traceback: str = ""
 
     def __str__(self) -> str:

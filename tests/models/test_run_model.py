@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 import penstock as ps
+from penstock.events import StudyStarted
 from penstock.models.model_errors import RefusalError, UnboundedCallError
 from penstock.simulator import SimulatedProvider, SimulatorOptions
 from tests.builders import make_context, make_study
@@ -19,6 +20,8 @@ from tests.models.studies import PRICE, rows
 pytestmark = pytest.mark.anyio
 
 Agent = Callable[[ps.RunContext], Awaitable[Any]]
+
+_NAMES = ("small", "large")
 
 
 def a_study(tmp_path: Path, agent: Agent, url: str = "", **fields: Any) -> ps.Study:
@@ -342,3 +345,51 @@ async def test_what_a_function_that_scores_asks_is_a_judges_and_not_the_agents(
     assert "model_name" not in silent.provenance
     assert silent.metrics["cost_usd"] == 0.0
     assert silent.metrics["judge_cost_usd"] == pytest.approx(2 * price)
+
+
+async def asks_small(ctx: ps.RunContext) -> str:
+    return (await ctx.model("small").chat("6 x 7?")).text
+
+
+async def asks_whichever(ctx: ps.RunContext) -> str:
+    return (await ctx.model(ctx.spec.agent_id.removeprefix("asks_")).chat("6 x 7?")).text
+
+
+@pytest.mark.parametrize(
+    ("agent", "changed", "told"),
+    [
+        (asks_small, {"small": {"temperature": 0.5}}, "(the model 'small' changed)"),
+        (asks_small, {"small": {"model": "another"}}, "(the model 'small' changed)"),
+        (asks_small, {"small": {"timeout_s": 5}}, ""),
+        (asks_small, {"large": {"temperature": 0.5}}, ""),
+        (asks_whichever, {"large": {"temperature": 0.5}}, "(the model 'large' changed)"),
+    ],
+)
+def test_an_agent_whose_model_was_changed_is_noticed_as_one_whose_code_was(
+    agent: Agent, changed: dict[str, dict[str, Any]], told: str, tmp_path: Path
+) -> None:
+    def study(changed: dict[str, dict[str, Any]]) -> ps.Study:
+        fake: dict[str, Any] = {"provider": "simulated", "simulator": {"latency_s": 0.0}}
+        models = {name: {**fake, "model": name, **changed.get(name, {})} for name in _NAMES}
+        return make_study(
+            ("a",),
+            models={name: ps.Model.model_validate(said) for name, said in models.items()},
+            agents={"asks_small": agent},
+            agent_specs=("asks_small",),
+            base_dir=tmp_path,
+            output_dir="results",
+        )
+
+    def warnings_of(study: ps.Study) -> str:
+        said: list[str] = []
+        runner = ps.StudyRunner(study)
+        runner.on(StudyStarted)(lambda event: said.extend(event.warnings))
+        anyio.run(runner.run)
+        return " ".join(said)
+
+    first, same, other, again = (warnings_of(study(each)) for each in ({}, {}, changed, changed))
+
+    assert (first, same) == ("", "")
+    assert told in other
+    assert again == other, "as long as results of before are kept"
+    assert bool(other) is bool(told)

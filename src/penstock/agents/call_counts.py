@@ -29,6 +29,7 @@ class CallCounts:
             ones; None while nobody has looked for them.
         refused: Requests that earlier sessions were refused for good, and how.
         refused_before: How many calls were not made because of that.
+        has_failed_in_passing: Whether the agent's last call failed in a way that passes by itself.
     """
 
     def __init__(
@@ -42,10 +43,18 @@ class CallCounts:
         self.left: Mapping[tuple[str, int], Any] | None = None
         self.refused: Mapping[str, Any] = EMPTY
         self.refused_before = 0
+        self.has_failed_in_passing = False
         self._counts: Counter[str] = Counter()
 
     def of_another_attempt(self) -> CallCounts:
-        """Begin the counts of the attempt after this one, which failed with its last answer."""
+        """Begin the counts of the attempt after this one.
+
+        It failed with its last answer, which is not given again; or its last call failed in
+        passing, and the next attempt goes on from there.
+        """
+        if self.has_failed_in_passing:
+            return CallCounts(self.first_attempt, self.spoilt)
+
         last = () if self.last is None else (self.last,)
         counts = CallCounts(self.first_attempt, self.spoilt.union(last))
         counts.left = {}  # it ended by itself

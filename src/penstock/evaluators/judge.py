@@ -31,7 +31,8 @@ from penstock.study.execution import Retry
 
 __all__ = ["Judge", "UnclearVerdictError", "bind_judge", "judge_seed"]
 
-_RETRY = Retry(attempts=5, wait_s=1.0, max_wait_s=30.0)
+_ATTEMPTS = 5
+_WAITS = Retry(wait_s=1.0, max_wait_s=30.0)
 
 
 class UnclearVerdictError(MalformedResponseError):
@@ -103,20 +104,20 @@ class Judge:
         template, caller = self._asking.of(scope)
         request = template.fill_in(scope, seed)
         jitter = Random(seed)  # noqa: S311 - spreads waits, hides nothing
-        for tries in range(1, _RETRY.attempts + 1):
+        for tries in range(1, _ATTEMPTS + 1):
             try:
                 completion = await caller.complete(ctx, request, f"{self._name}:{tries}")
                 score = await self._score(template, completion)
                 break
             except ModelError as error:
-                if not error.retryable or tries == _RETRY.attempts:
+                if not error.retryable or tries == _ATTEMPTS:
                     raise
 
                 if isinstance(error, MalformedResponseError):
                     continue  # the provider is well, its reply was not
 
                 with ctx.waiting():
-                    await anyio.sleep(_RETRY.backoff_s(tries, jitter.random(), error.retry_after_s))
+                    await anyio.sleep(_WAITS.backoff_s(tries, jitter.random(), error.retry_after_s))
 
         return (self._evaluation(ctx, caller, request, completion, score),)
 

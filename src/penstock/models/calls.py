@@ -67,6 +67,7 @@ class Caller:
 
         calls = self._endpoints.calls
         ctx.calls.total += 1
+        ctx.calls.has_failed_in_passing = False
         await calls.look_back(ctx)
         gives_again = self._origin_in(ctx).role == "agent" and calls.gives_again
         messages = calls.digests.of(request.messages) if calls.gives_again else None
@@ -92,6 +93,7 @@ class Caller:
         try:
             completion = await self._answer(ctx, request, index, digest, before)
         except ModelError as error:
+            ctx.calls.has_failed_in_passing = error.is_passing
             if error.is_for_good:
                 digest = digest or digest_of(self.place, request, messages)
 

@@ -91,11 +91,11 @@ class Refusal(NamedTuple):
 
 
 class LeftCalls(NamedTuple):
-    """What earlier sessions have asked in a run, and need not be asked again.
+    """What was asked in a run, and need not be asked again.
 
     Args:
-        answers: What its last attempts were answered that were cut off, and one that was refused
-            for good, by request and number among equal ones.
+        answers: What its last attempts were answered that were cut off, or whose model failed in
+            passing, and one that was refused for good, by request and number among equal ones.
         refusals: The requests that were refused for good, by their digests.
     """
 
@@ -115,6 +115,6 @@ class CallStore(Protocol):
         """
         ...
 
-    async def left_calls(self, run_id: str) -> LeftCalls:
-        """Return what earlier sessions have asked in a run, and need not be asked again."""
+    async def left_calls(self, run_id: str, attempt: int) -> LeftCalls:
+        """Return what was asked in a run before an attempt, and need not be asked again."""
         ...

@@ -90,7 +90,8 @@ class KeptCalls:
         """Find, once for an attempt, what it may be given again instead of asking for it."""
         if ctx.calls.left is None:
             nothing = LeftCalls()
-            left = nothing if self._store is None else await self._store.left_calls(ctx.spec.run_id)
+            who = ctx.spec.run_id, ctx.attempt
+            left = nothing if self._store is None else await self._store.left_calls(*who)
             ctx.calls.left, ctx.calls.refused = left.answers, left.refusals
 
     async def _save(self, store: CallStore, group: _Group) -> None:

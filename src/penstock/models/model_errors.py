@@ -27,6 +27,7 @@ from penstock.models.chat_model import Completion, RateLimitHeaders, Usage
 
 __all__ = [
     "FOR_GOOD",
+    "PASSING",
     "REFUSED_REQUEST",
     "AccessDeniedError",
     "AuthenticationError",
@@ -71,6 +72,7 @@ class ModelError(RunFault):
     may_be_billed: bool = False
     is_for_good: ClassVar[bool] = False
     """Whether the same request would come to the same again, also in another session."""
+    passes: ClassVar[bool] = False
     cost_usd: float | None = None
     """What the call cost all the same, in US dollars, where that is known."""
 
@@ -105,6 +107,11 @@ class ModelError(RunFault):
 
         self.is_refusal = http_status in REFUSED_STATUSES if is_refusal is None else is_refusal
 
+    @property
+    def is_passing(self) -> bool:
+        """Whether it passes by itself, as a rule; a refusal was waited for already."""
+        return self.passes and not self.is_refusal
+
 
 class RateLimitedError(ModelError):
     """The provider has had too many requests or tokens."""
@@ -116,12 +123,14 @@ class OverloadedError(ModelError):
     """The provider failed or is overloaded."""
 
     retryable = True
+    passes = True
 
 
 class ModelTimeoutError(ModelError, TimeoutError):
     """The provider did not answer in time; ``phase`` says where it was waited for."""
 
     retryable = True
+    passes = True
 
     def __init__(
         self,
@@ -148,6 +157,7 @@ class ModelConnectionError(ModelError, ConnectionError):
     """
 
     retryable = True
+    passes = True
     may_be_billed = True
     is_unread = False
 
@@ -215,3 +225,8 @@ FOR_GOOD = {
     for error in (BadRequestError, ContextTooLongError, ContentFilteredError, RefusalError)
 }
 """The classes of what a provider refuses for good, by name."""
+
+PASSING = frozenset(
+    error.__name__ for error in (OverloadedError, ModelTimeoutError, ModelConnectionError)
+)
+"""The names of the classes of what passes by itself."""

@@ -213,7 +213,7 @@ class Attempt:
         else:
             self.status = RunStatus.FAILED
 
-        self.error = error_of(error, self._stage)
+        self.error = error_of(error, self._stage, self.ctx.calls)
 
     def cut_off(self, error: BaseException | None = None) -> RunResult:
         """Return what there is so far, of an attempt that ignores its cancellation, or is lost."""

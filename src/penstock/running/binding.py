@@ -31,7 +31,7 @@ from penstock.running.lookup import find_agent, find_problem, find_subscriber, l
 from penstock.running.outcomes import outcome_errors
 from penstock.study.chat import ChatOptions, JudgeOptions
 from penstock.study.declarations import declared_chats
-from penstock.study.fingerprints import code_fingerprint
+from penstock.study.fingerprints import agent_fingerprint, code_fingerprint
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 
@@ -211,7 +211,7 @@ def _bind_agents(
 
     def bind_code(name: str) -> BoundAgent:
         target = find_agent(study, bound, name)
-        sources[name] = code_fingerprint(target, study.base_dir)
+        sources[name] = agent_fingerprint(target, study.base_dir, study.models)
         return bind_agent(
             name, target, threads, processes, isolate_random=isolate_random, draws=draws
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from penstock._base.memory import is_exhausted, out_of_memory
 from penstock._base.secrets import redacted
+from penstock.agents.call_counts import CallCounts
 from penstock.errors import (
     StopStudy,
     StudyCancelled,
@@ -27,12 +28,13 @@ NOT_SCORED = RunError(
 """What an attempt that is killed while its answer is scored has ended with."""
 
 
-def error_of(error: BaseException, stage: RunStage) -> RunError:
+def error_of(error: BaseException, stage: RunStage, calls: CallCounts | None = None) -> RunError:
     """Make the typed failure of an exception, with what its class says of itself.
 
     Args:
         error: What was raised; it may be of any class, and broken itself.
         stage: In which part of the run.
+        calls: What was asked of models meanwhile; a client may have raised an error of its own.
     """
     worth_another = stage is RunStage.AGENT and isinstance(error, Exception)
     has_ended = isinstance(error, MemoryError) and is_exhausted()
@@ -46,6 +48,8 @@ def error_of(error: BaseException, stage: RunStage) -> RunError:
         stops_study=has_ended
         or isinstance(error, StopStudy)
         or _said(error, "stops_study", bool) is True,
+        is_passing=worth_another and calls is not None and calls.has_failed_in_passing,
+        is_known=calls is not None and calls.refused_before > 0,
         traceback=redacted(traceback_of(error)),
     )
 

@@ -237,7 +237,7 @@ class Lifecycle:
             return wait_s
 
         self._announce(_FINISHED[result.status], run_id=result.run_id, result=result)
-        is_news = result.status is not RunStatus.FAILED or not attempt.ctx.calls.refused_before
+        is_news = result.error is None or not result.error.is_known
         self._alike.note(result.spec, result if is_news else None)
         if is_news:  # else it tells nothing of how the provider is today
             self._stop_after(result)

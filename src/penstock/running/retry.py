@@ -19,7 +19,10 @@ def next_wait_s(retry: Retry, result: RunResult, tries: int) -> float | None:
         tries: How many attempts at this run were made in this session.
     """
     error = result.error
-    if tries >= retry.attempts or error is None or not error.retryable:
+    if error is None or not error.retryable:
+        return None
+
+    if tries >= retry.most_attempts(is_passing=error.is_passing):
         return None
 
     if retry.on and error.kind not in retry.on:

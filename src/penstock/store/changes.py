@@ -14,7 +14,7 @@ from typing import Any
 from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
-from penstock.store.origins import Origins, other_agents, other_problems, other_sources
+from penstock.store.origins import Origins, Other, other_agents, other_problems, other_sources
 from penstock.store.purged import refuse_purged
 from penstock.store.starts import FILE, read_starts
 from penstock.study.chat import ChatOptions
@@ -83,7 +83,7 @@ def accept_payloads(connection: sqlite3.Connection, origins: Origins) -> None:
 
 
 def edited_agents(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[str]:
-    """Yield which agents made kept results by code that has been edited since.
+    """Yield which agents made kept results by code or a model that has been edited since.
 
     Args:
         connection: The store.
@@ -91,13 +91,23 @@ def edited_agents(connection: sqlite3.Connection, bindings: Bindings) -> Iterato
     """
     others = [*other_sources(connection, bindings)]
     if others:
-        told = ", ".join(f"{each.results:,} of agent {each.name!r}" for each in others)
+        told = ", ".join(_of_agent(each) for each in others)
+        of_code = all(each.now == _CODE for each in others)
+        what = "code" if of_code else "code or models"
         yield (
-            f"kept results were made by other code than that of now: {told}. They stay as they "
-            "are, and what is missing is made by the code of now. To make all of them by it, run "
-            "with fresh (--fresh); to keep both, give the agent of now another name, or run in "
+            f"kept results were made by other {what} than that of now: {told}. They stay as they "
+            f"are, and what is missing is made by the {what} of now. To make all of them by it, "
+            "run with fresh (--fresh); to keep both, give the agent of now another name, or run in "
             "another directory (output_dir, --output-dir)"
         )
+
+
+_CODE = "its code"
+
+
+def _of_agent(other: Other) -> str:
+    changed = "" if other.now == _CODE else f" ({other.now} changed)"
+    return f"{other.results:,} of agent {other.name!r}{changed}"
 
 
 def refuse_older_copy(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:

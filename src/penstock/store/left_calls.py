@@ -1,8 +1,9 @@
-"""What a run has asked in earlier sessions and need not ask again.
+"""What a run has asked and need not ask again.
 
-The answers of an attempt that was cut off are given to the next one. What a provider has refused
-for good is not asked again while the request is the same; nor is what the agent had asked before,
-or it would come to the same refusal by other answers, and pay for them each time.
+The answers of an attempt that was cut off are given to the next one; so are those of one whose
+model failed in a way that passes. What a provider has refused for good is not asked again while the
+request is the same; nor is what the agent had asked before, or it would come to the same refusal by
+other answers, and pay for them each time.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Literal
 
 from penstock._base.json import decode
 from penstock.models.chat_model import ChatMessage, Completion, Image, ToolCall, Usage
 from penstock.models.kept_call import CallError, LeftCall, LeftCalls, Refusal
-from penstock.models.model_errors import FOR_GOOD
+from penstock.models.model_errors import FOR_GOOD, PASSING
 
 __all__ = ["left_calls"]
 
@@ -36,25 +38,27 @@ SELECT status, error_stage, error_kind FROM attempt
 WHERE run_id = ? AND session_id = ? AND number = ?
 """
 
+_LEAVES = ("cut off", "passing")
+"""How attempts end that the next one goes on from."""
+
 _Calls = list[sqlite3.Row]
 _At = tuple[int, int]
 """An attempt's session and number."""
 
 
 def left_calls(
-    connection: sqlite3.Connection, session_id: int, run_id: str, *, asks_again: bool = False
+    connection: sqlite3.Connection, before: _At, run_id: str, *, asks_again: bool = False
 ) -> LeftCalls:
-    """Return what a run has asked in earlier sessions and need not ask again.
+    """Return what a run has asked before an attempt and need not ask again.
 
     Args:
         connection: The store, whose rows have names.
-        session_id: The session under way, whose own calls do not count.
+        before: The session and the number of the attempt that goes on.
         run_id: The run.
         asks_again: Whether what was refused for good is asked again.
     """
-    rows = (row for row in connection.execute(_CALLS, (run_id,)) if row["session_id"] < session_id)
-    groups = groupby(rows, lambda row: (row["session_id"], row["attempt"]))
-    attempts = [(at, list(calls)) for at, calls in groups]
+    groups = groupby(connection.execute(_CALLS, (run_id,)), itemgetter("session_id", "attempt"))
+    attempts = [(at, list(calls)) for at, calls in groups if at < before]
     refused = [*_refusals_of_judges(attempts)]
     answers: dict[tuple[str, int], LeftCall] = {}
     for at, calls in attempts:
@@ -64,10 +68,10 @@ def left_calls(
 
         ending = _ending(connection, run_id, at, own)
         refused += own
-        if ending == "cut off" or (ending == "refused" and not asks_again):
+        if ending in _LEAVES or (ending == "refused" and not asks_again):
             answers = {**_answers(connection, own), **answers}
 
-        if ending != "cut off":
+        if ending not in _LEAVES:
             break
 
     return LeftCalls(answers, {} if asks_again else _refusals(refused))
@@ -119,7 +123,7 @@ def _answers(connection: sqlite3.Connection, calls: _Calls) -> dict[tuple[str, i
 
 def _ending(
     connection: sqlite3.Connection, run_id: str, at: _At, calls: _Calls
-) -> Literal["cut off", "refused", "by itself"]:
+) -> Literal["cut off", "passing", "refused", "by itself"]:
     """Tell how an attempt has ended.
 
     One that has no end was cut off, as its session was killed; so was one that was cancelled.
@@ -128,10 +132,15 @@ def _ending(
     if ended is None or ended["status"] == "cancelled":
         return "cut off"
 
-    kinds = {row["error_kind"] for row in calls} & FOR_GOOD.keys()
-    is_refused = ended["error_kind"] in kinds or calls[-1]["error_kind"] in kinds
-    has_failed = ended["status"] == "failed" and ended["error_stage"] == "agent"
-    return "refused" if has_failed and is_refused else "by itself"
+    if ended["status"] != "failed" or ended["error_stage"] != "agent":
+        return "by itself"
+
+    last = calls[-1]["error_kind"]
+    if last in PASSING:
+        return "passing"
+
+    refusals = {row["error_kind"] for row in calls} & FOR_GOOD.keys()
+    return "refused" if refusals & {last, ended["error_kind"]} else "by itself"
 
 
 def _message(connection: sqlite3.Connection, written: dict[str, Any]) -> ChatMessage:

@@ -14,6 +14,7 @@ from penstock._base.json import decode
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
 from penstock.store.declaration_rows import agent_definition, problem_definition
+from penstock.study.fingerprints import edited_parts
 
 __all__ = ["Origins", "declare_origins", "other_agents", "other_problems", "other_sources"]
 
@@ -62,13 +63,18 @@ def other_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[Other]:
 
 
 def other_sources(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Other]:
-    """Return the agents that kept results come from and whose code is another now."""
-    found: dict[str, int] = {}
-    for row_id, name, _, source in _agents(connection):
-        if source and source != bindings.sources.get(name, source):
-            found[name] = found.get(name, 0) + _count(connection, "agent_made", row_id)
+    """Yield the agents that kept results come from and whose code, or model, is another now.
 
-    return (Other(name, None, None, results) for name, results in found.items() if results)
+    What of it is another stands in ``now``.
+    """
+    found: dict[tuple[str, str], int] = {}
+    for row_id, name, _, source in _agents(connection):
+        now = bindings.sources.get(name, source)
+        if source and (what := edited_parts(source, now)):
+            key = name, ", ".join(what)
+            found[key] = found.get(key, 0) + _count(connection, "agent_made", row_id)
+
+    return (Other(name, None, what, count) for (name, what), count in found.items() if count)
 
 
 def declare_origins(connection: sqlite3.Connection, plan: Plan, bindings: Bindings) -> Origins:

@@ -56,12 +56,13 @@ class StoredCalls:
 
         await self._do(insert)
 
-    async def left_calls(self, run_id: str) -> LeftCalls:
-        """Return what a run has asked in earlier sessions and need not ask again."""
-        if self._session_id == 1:
+    async def left_calls(self, run_id: str, attempt: int) -> LeftCalls:
+        """Return what a run has asked before an attempt and need not ask again."""
+        before = self._session_id, attempt
+        if before == (1, 1):
             return LeftCalls()
 
         asks_again = self._asks_again
         return await self._read(
-            lambda store: left_calls(store, self._session_id, run_id, asks_again=asks_again)
+            lambda store: left_calls(store, before, run_id, asks_again=asks_again)
         )

@@ -26,6 +26,7 @@ from penstock._base.frozen import FrozenDict
 
 __all__ = ["Concurrency", "Execution", "KeepCalls", "Retry"]
 
+_ATTEMPTS_AT_WHAT_PASSES = 4
 _MOST_DOUBLINGS = 1000
 """2.0 ** 1024 is too large for a float."""
 
@@ -52,17 +53,27 @@ class Retry(Declaration):
     ``max_wait_s``. It is drawn from the run's seed, so it is the same each time.
 
     Args:
-        attempts: How often a run is tried at most; 1 means never again.
+        attempts: How often a run is tried at most; 1 means never again. Where not said, 4 times
+            if a declared model has failed in passing (a 5xx but 503 and 529, a connection that
+            broke, an endpoint that did not answer in time), else once.
         wait_s: The scale of the first wait, in seconds.
         max_wait_s: The longest wait, in seconds; a provider may ask for a longer one.
         on: Names of error classes worth another attempt; without any, every failure of an agent
             is. A class is named as in ``error_info``, before the colon.
     """
 
-    attempts: PositiveWhole = 1
+    attempts: PositiveWhole | None = None
     wait_s: NotNegative = 1.0
     max_wait_s: NotNegative = 60.0
     on: tuple[Text, ...] = ()
+
+    def most_attempts(self, *, is_passing: bool) -> int:
+        """Return how often a run is tried at most.
+
+        Args:
+            is_passing: Whether it failed because a declared model did, in a way that passes.
+        """
+        return self.attempts or (_ATTEMPTS_AT_WHAT_PASSES if is_passing else 1)
 
     def backoff_s(self, tries: int, draw: float, asked_s: float | None = None) -> float:
         """Return the seconds to wait before another attempt.

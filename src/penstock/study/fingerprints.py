@@ -13,14 +13,19 @@ import functools
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-__all__ = ["code_fingerprint", "filled_cells"]
+from penstock._base.json import decode
+from penstock.study.chat import ChatOptions, Model, spelled_out
+from penstock.study.identity import stable_json_dumps
+from penstock.study.model_options import OF_THE_CALL
+
+__all__ = ["agent_fingerprint", "code_fingerprint", "edited_parts", "filled_cells"]
 
 _STORES = frozenset({"STORE_GLOBAL", "STORE_DEREF"})
 _WRITTEN: dict[tuple[str, int, int, int | str], str] = {}
@@ -40,6 +45,47 @@ def code_fingerprint(target: Any, base_dir: Path | None = None) -> str:
     reader = _Reader(target, base_dir)
     reader.read(target)
     return sha256("\n".join(sorted(reader.parts)).encode()).hexdigest()[:16]
+
+
+def agent_fingerprint(target: Any, base_dir: Path | None, models: Mapping[str, Model]) -> str:
+    """Return the fingerprint of an agent's code, and of the models that it asks.
+
+    These are the models of the study that its code names; where it names none, as one that a
+    condition chooses, they are all that it could ask.
+
+    Args:
+        target: The agent; see `code_fingerprint`.
+        base_dir: The study's folder.
+        models: The models that the study declares by name.
+    """
+    code = code_fingerprint(target, base_dir)
+    if not models:
+        return code
+
+    reader = _Reader(target, base_dir)
+    reader.read(target)
+    named = [name for name in models if any(repr(name) in part for part in reader.parts)]
+    asked = {name: _model_fingerprint(name, models) for name in named or models}
+    return f"{code}|{stable_json_dumps(asked)}"
+
+
+def _model_fingerprint(name: str, models: Mapping[str, Model]) -> str:
+    said = spelled_out(ChatOptions(model=name), models)
+    kept = {field: value for field, value in said.items() if field not in OF_THE_CALL}
+    return sha256(stable_json_dumps(kept).encode()).hexdigest()[:16]
+
+
+def edited_parts(before: str, now: str) -> list[str]:
+    """Name what differs between two fingerprints of an agent: its code, and models by name.
+
+    A model that only one of them knows tells nothing: an older store knows none.
+    """
+    code_before, _, models_before = before.partition("|")
+    code_now, _, models_now = now.partition("|")
+    known, today = (decode(said) if said else {} for said in (models_before, models_now))
+    changed = [name for name in today if known.get(name, today[name]) != today[name]]
+    code = ["its code"] if code_before != code_now else []
+    return code + [f"the model {name!r}" for name in changed]
 
 
 def filled_cells(function: Any) -> dict[str, Any]:
