@@ -151,3 +151,12 @@ def test_a_template_tells_what_it_reads_of_a_name_unless_it_takes_it_whole() -> 
     assert Template("{{ problem.a }}{{ problem }}").reads("problem") is None
     assert Template("{{ problem[run.x] }}").reads("problem") is None
     assert Template("{{ problem[run.x] }}").reads("run") == frozenset("x")
+
+
+def test_a_model_in_the_hands_of_an_agent_is_asked_what_the_agent_likes(tmp_path: Path) -> None:
+    async def mine(ctx: ps.RunContext) -> str:
+        return (await ctx.model("small").chat("Say something.")).text
+
+    small = {"base_url": URL, "model": "some-model"}
+
+    assert doubts(tmp_path, mine, models={"small": small}) == []

@@ -71,3 +71,50 @@ async def answer(ctx: Any) -> str:
 
     ctx.record(correct=float(at + 4 * polite + ctx.spec.replicate > 6), cost_usd=0.01)
     return f"The answer to {ctx.problem.brief} is {HOSTILE[at]}"
+
+
+def run_asking_study(folder: Path, **fields: Any) -> Path:
+    """Run a study whose agent asks a model twice, fails once, and is scored by a judge."""
+
+    async def asks(ctx: Any) -> str:
+        if ctx.attempt == 1 and ctx.spec.replicate == 2:
+            raise TimeoutError("the line broke")
+
+        asked = [
+            {"role": "system", "content": "You add."},
+            {"role": "user", "content": ctx.problem.brief},
+        ]
+        first = await ctx.model("m").chat(asked)
+        ctx.observe("looked", "at the calculator")
+        asked += [
+            {"role": "assistant", "content": first.text},
+            {"role": "user", "content": "Are you sure?"},
+        ]
+        second = await ctx.model("m").chat(asked)
+        return str(second.text)
+
+    simulated = {"provider": "simulated", "max_tokens": 50}
+    judge = {
+        **simulated,
+        "model": "judge",
+        "prompt": "Is it clear? {{ answer }}",
+        "simulator": {"answers": ("It is clear. Score: 8",), "latency_s": 0.0},
+    }
+    model = {
+        **simulated,
+        "model": "big",
+        "simulator": {"answers": HOSTILE[:3], "latency_s": 0.0},
+    }
+    stated: dict[str, Any] = {
+        "study_id": "asked",
+        "title": "t",
+        "models": {"m": model},
+        "problems": tuple(ps.Problem(problem_id=f"p{at}", brief=f"Add {at}") for at in range(2)),
+        "agent_specs": ("a",),
+        "evaluators": {"clear": {"judge": judge}},
+        "replicates": 2,
+        "execution": {"retry": {"attempts": 2, "wait_s": 0.0}},
+        "output_dir": folder / "results",
+    }
+    ps.run_study(ps.Study(**stated | fields), agent_bindings={"a": asks}, show_progress=False)
+    return folder / "results"

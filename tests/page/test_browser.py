@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from penstock.page.report import write_report
 from penstock.store.reader import StoreReader
-from tests.page.studies import run_study
+from tests.page.studies import HOSTILE, run_asking_study, run_study
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
 
@@ -183,3 +184,36 @@ def test_a_table_is_copied_for_papers_and_spreadsheets(
     assert page.evaluate("window.copied").startswith(begin)
     assert "polite" in page.evaluate("window.copied")
     assert opened.said == []
+
+
+def test_the_panel_shows_what_was_asked_and_where_the_time_went(
+    opened: Opened, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page = opened.page
+    folder = tmp_path_factory.mktemp("asked")
+    in_a_thread(run_asking_study, folder)
+    page.goto((folder / "results" / "report.html").as_uri())
+    page.wait_for_selector("html[data-ready=yes]", state="attached")
+    page.fill("#search", "p1")
+    for row in page.locator(".grid .row").all():
+        row.click()
+        if page.locator("#panel .waterfall .bar").count() == 2:
+            break
+
+    told = page.locator("#panel").inner_text()
+    assert "clear: 8\nIt is clear. Score: 8" in told
+    assert "TimeoutError" in told
+    assert "a asks big" in told or "agent asks big" in told
+    assert "clear asks judge" in told
+    assert "after 2 messages from above" in told
+    assert "Are you sure?" in told
+    assert "at the calculator" in told
+    assert any(each[:20] in told for each in HOSTILE[:3])
+    assert page.locator("#panel img, #panel iframe, #panel script, #panel svg").count() == 0
+    assert opened.said == []
+
+
+def in_a_thread(function: Any, *arguments: Any) -> None:
+    """Call a function where no event loop of Playwright's is."""
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(function, *arguments).result()

@@ -79,7 +79,7 @@ def test_texts_can_be_kept_out_of_the_page(results: Path, texts: Any, count: int
 def test_texts_beyond_the_bytes_of_a_page_are_counted_and_failures_come_first(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.page.run_table._MOST_BYTES", 40)
+    monkeypatch.setattr("penstock.page.run_table._MOST_ANSWER_BYTES", 40)
 
     found = view_of(results)
 

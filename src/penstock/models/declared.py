@@ -147,7 +147,9 @@ class DeclaredModels:
 
     def doubts(self, plan: Plan, problems: Mapping[str, Problem]) -> list[str]:
         """List what can be asked as it is declared and is probably not meant, a sentence each."""
-        asked = [Asked(each.requests, each.agent_id) for each in self._declared]
+        asked = [
+            Asked(each.requests, each.agent_id) for each in self._declared if not each.is_in_hand
+        ]
         return [*self._keyless, *prompt_doubts(self._study, plan, problems, asked)]
 
     def _made(self, who: str, options: ChatOptions, evaluator_id: str = "") -> Asking:

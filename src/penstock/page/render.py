@@ -54,8 +54,12 @@ def render_report(view: ReportView) -> Page:
         "runs": dict(view.runs.columns),
         "texts": view.runs.texts,
         "briefs": view.runs.briefs,
+        "words": view.runs.details.words,
+        "messages": view.runs.details.messages,
+        "details": dict(view.runs.details.runs),
     }
-    return render_page("report.html.j2", view, modules=("page.js", "runs.js"), data=data)
+    modules = ("page.js", "details.js", "runs.js")
+    return render_page("report.html.j2", view, modules=modules, data=data)
 
 
 def render_page(

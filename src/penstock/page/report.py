@@ -125,6 +125,7 @@ def report_view(
             [None] * ended if is_withheld else [run.value for run in sample.runs],
             texts=texts,
             briefs={problem.problem_id: problem.brief for problem in study.problems},
+            shows_scores=not is_withheld,
         ),
         version=version("penstock"),
     )

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from penstock._base.json import decode
+from penstock.page.run_details import run_details
 from penstock.page.view import RunTable
 from penstock.store.reader import StoreReader
 
@@ -14,8 +15,9 @@ __all__ = ["Texts", "run_table"]
 
 Texts = Literal["all", "failures", "none"]
 
+_MOST_ANSWER_BYTES = 5_500_000
 _MOST_BYTES = 6_000_000
-"""Of texts: a page of 50,000 runs stays below 12 MB with what it holds beside them."""
+"""Of texts, with those of conversations: a page of 50,000 runs stays below 12 MB."""
 
 _RUNS = """
 SELECT position, run_id, condition_id, agent_id, problem_id, replicate, status, seed,
@@ -51,6 +53,7 @@ def run_table(
     *,
     texts: Texts = "all",
     briefs: Mapping[str, str],
+    shows_scores: bool = True,
 ) -> RunTable:
     """Read every run.
 
@@ -61,6 +64,7 @@ def run_table(
         values: The outcome of each run, in the order of the plan; None where it was not scored.
         texts: Whose answers go into the page. Where not all fit, failures come first.
         briefs: Problem -> what it asks.
+        shows_scores: Whether scores are not withheld.
     """
     place = {problem: at for at, problem in enumerate(problems)}
     kept = _Kept(texts)
@@ -72,6 +76,7 @@ def run_table(
             del row["outputs"]  # all of them would not fit into memory
             rows.append(row)
 
+    told = [row["run_id"] for row in rows if texts == "all" or row["status"] != "success"]
     rows.sort(key=itemgetter("position"))
     by_start = sorted(range(len(rows)), key=lambda at: rows[at]["started_at"])
     order = {at: number for number, at in enumerate(by_start)}
@@ -95,8 +100,11 @@ def run_table(
         for at, (row, value) in enumerate(zip(rows, values, strict=True))
     ]
     columns = dict(zip(_COLUMNS, zip(*cells, strict=True), strict=True)) if cells else {}
+    detailed = () if texts == "none" else told
+    details = run_details(store, detailed, kept.room_for, shows_scores=shows_scores)
     return RunTable(
         columns=columns,
+        details=details,
         texts=tuple(kept.texts),
         briefs=tuple(briefs.get(problem, "") for problem in problems),
         left_out=kept.left_out,
@@ -122,10 +130,18 @@ class _Kept:
         if self._wanted == "failures" and row["status"] == "success":
             return None
 
+        place = self._place(text, _MOST_ANSWER_BYTES)
+        self.left_out += place is None
+        return place
+
+    def room_for(self, text: str) -> int | None:
+        """Return where another text stands; None where the page has no room for it."""
+        return self._place(text, _MOST_BYTES)
+
+    def _place(self, text: str, most_bytes: int) -> int | None:
         if text not in self._places:
             size = len(text.encode("utf-8", "backslashreplace"))
-            if self._bytes + size > _MOST_BYTES:
-                self.left_out += 1
+            if self._bytes + size > most_bytes:
                 return None
 
             self._bytes += size

@@ -10,6 +10,7 @@ __all__ = [
     "BoundsRow",
     "ConditionRow",
     "DesignRow",
+    "Details",
     "FlowRow",
     "Matrix",
     "ReportView",
@@ -132,6 +133,21 @@ class DesignRow(Fact):
     value: str
 
 
+class Details(Fact):
+    """How runs went, of as many as the page carries.
+
+    Args:
+        words: Roles, models, evaluators and the like, each once; others name their places.
+        messages: Of conversations: the place of a role, and that of a text (-1 where none is).
+        runs: Run -> ``attempts``, ``calls``, ``scores`` and ``events``, a list for each, as
+            `penstock.page.run_details` writes them.
+    """
+
+    words: tuple[str, ...] = ()
+    messages: tuple[tuple[int, int], ...] = ()
+    runs: dict[str, Any] = EMPTY
+
+
 class RunTable(Fact):
     """Every run, as columns; texts stand once and are named by their place.
 
@@ -140,12 +156,14 @@ class RunTable(Fact):
         texts: The answers and errors, each once.
         briefs: Problem -> what it asks.
         left_out: How many texts did not fit; `penstock` shows them.
+        details: How runs went: attempts, conversations, scores.
     """
 
     columns: dict[str, tuple[Any, ...]] = EMPTY
     texts: tuple[str, ...] = ()
     briefs: tuple[str, ...] = ()
     left_out: int = 0
+    details: Details = Details()
 
     def __len__(self) -> int:
         return len(self.columns.get("id", ()))

@@ -96,7 +96,8 @@ function open(run, pushes = true) {
   panel.append(make("h3", "Outcome"), make("div", outcome(run)));
   if (briefs[runs.problem[run]]) block("Problem", briefs[runs.problem[run]]);
   const own = text(run);
-  const answer = block(runs.status[run] === 1 ? "Error" : "Answer", own ?? "It is not in this page; penstock export writes it.");
+  const answer = block(runs.status[run] === 1 ? "Error" : "Answer", own ?? `It is not in this page; penstock show ${runs.id[run]} prints it.`);
+  tell(runs.id[run]);
   const others = make("div", undefined, "others");
   conditions.forEach((name, condition) => {
     const dots = make("span", undefined, "dots");
