@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ URL = "http://127.0.0.1:9/v1"
 BOTH = "{{ problem.brief }} Be {{ condition.tone }}."
 
 
-def doubts(tmp_path: Path, agent: Mapping[str, Any] | None = None, **fields: Any) -> list[str]:
+def doubts(tmp_path: Path, agent: Any = None, **fields: Any) -> list[str]:
     study = chat_study(tmp_path, agent or chat(URL, prompt=BOTH), **fields)
     report = ps.check(study)
     assert report.errors == ()
