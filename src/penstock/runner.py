@@ -96,7 +96,7 @@ class StudyRunner:
         self._chosen = choose(self.plan, self._only)
         self._unsaved = checkpoint.Unsaved()
         self._final: StudySummary | None = None
-        self._begun = False
+        self.has_begun = False
         self._make_machinery()
 
     def _make_machinery(self) -> None:
@@ -177,7 +177,7 @@ class StudyRunner:
         Raises:
             BindingError: it is a function of one event, or no event has that name.
         """
-        if self._begun:
+        if self.has_begun:
             raise PenstockError("the study has begun; subscribe before it, or use watch()")
 
         self._subscriptions.append(subscription_of(subscriber, types, critical=critical))
@@ -236,10 +236,10 @@ class StudyRunner:
             SubscriberError: a critical subscriber failed; also where the host has cancelled.
             KeyboardInterrupt: Ctrl-C came while an agent or a subscriber was at work.
         """
-        if self._begun:
+        if self.has_begun:
             raise PenstockError("this runner has run; make another, it will go on from there")
 
-        self._begun = True
+        self.has_begun = True
         try:
             await finish_before_cancelling(self._run, self._ending.wind_down)
         finally:

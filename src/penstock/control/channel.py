@@ -78,6 +78,7 @@ class Controlled(Steered, Protocol):
     """A study that can be looked at and acted on: a `StudyRunner`."""
 
     bus: EventBus
+    has_begun: bool
     steering: Steering
     left_out: int
 
@@ -271,7 +272,7 @@ class Channel:
     @property
     def is_open(self) -> bool:
         """Whether the study has begun and has not ended."""
-        return bool(self._runner.summary.planned) and not self._runner.bus.is_closed
+        return self._runner.has_begun and not self._runner.bus.is_closed
 
     def snapshot(self) -> Snapshot:
         """Return where the study stands."""
