@@ -147,6 +147,26 @@ def test_a_study_can_say_that_it_is_not_blind(tmp_path: Path) -> None:
     assert "blind" not in study_of(tmp_path).to_dict()
 
 
+def test_values_that_are_missing_more_often_on_one_side_are_told_with_the_finding(
+    tmp_path: Path,
+) -> None:
+    async def fails_where_it_is_hard(ctx: Any) -> str:
+        if ctx.condition["tone"] == "plain" and ctx.problem.problem_id not in {"p0", "p1"}:
+            raise RuntimeError("too hard")
+
+        return await helped(ctx)
+
+    found = analysed(study_of(tmp_path, hypotheses=(hypothesis(),)), fails_where_it_is_hard)
+
+    contrast = found.outcomes["score"].contrasts["polite-plain"]
+    assert (contrast.n_problems, contrast.n_unpaired) == (2, 6)
+    (polite, _) = sorted(found.outcomes["score"].conditions, key=lambda each: each.name)[::-1]
+    assert contrast.left_mean != pytest.approx(polite.mean)
+    sentence = found.hypotheses[0].sentence
+    assert "2 problems (6 more were scored on one side only)" in sentence
+    assert "more runs have no value under plain (p = 0.031)" in sentence
+
+
 def test_unblinding_needs_a_reason(tmp_path: Path) -> None:
     study = study_of(tmp_path, hypotheses=(hypothesis(),))
     results = ps.run_study(study, agent_bindings={"a": helped}, only=Selection(limit=4))
@@ -266,7 +286,9 @@ def test_dunnett_adjusts_comparisons_with_one_control(tmp_path: Path) -> None:
         "h1": outcome.dunnett["polite"].p,
         "h2": outcome.dunnett["rude"].p,
     }
-    assert outcome.contrasts["polite-plain"].simultaneous == outcome.dunnett["polite"].interval
+    interval = outcome.dunnett["polite"].interval
+    assert outcome.contrasts["polite-plain"].simultaneous == interval
+    assert f"[{interval.low:.4g}, {interval.high:.4g}]" in found.hypotheses[0].sentence
     assert "Dunnett's test, adjusted for 2 comparisons" in found.hypotheses[0].sentence
 
 

@@ -12,7 +12,8 @@ import penstock as ps
 from penstock.analysis.comparisons import halved
 from penstock.analysis.contrasts import Weights, compare, contrast_of
 from penstock.analysis.covariates import columns_of, covariates_of, independent
-from penstock.analysis.models import fit_estimating_equation, fit_mixed_model
+from penstock.analysis.estimating_equations import fit_estimating_equation
+from penstock.analysis.mixed_models import fit_mixed_model
 from penstock.analysis.regression import regress
 from penstock.analysis.sample import Sample, arrange
 from penstock.study.hypotheses import AnalysisPlan
@@ -102,6 +103,34 @@ def test_what_is_the_same_within_a_problem_is_held_fixed_by_the_pairing_and_ente
     assert "holds it fixed" in covariates_of(sample)[0].note
     assert mixed.covariates == ("length",)
     assert mixed.problem < fit_mixed_model(sample, SIDES)["x"].problem
+
+
+def test_a_mixed_model_is_adjusted_for_what_differs_within_a_cell() -> None:
+    sample = sample_with(LENGTHS, VALUES)
+
+    found = fit_mixed_model(sample, SIDES, columns_of(sample))["x"]
+
+    # The same at those variances, with a row and a column for each run.
+    assert found.problem_condition is not None
+    assert found.replicate is not None
+    cells = np.kron(np.eye(2 * PROBLEMS), np.ones((REPLICATES, 1)))
+    covariance = found.replicate * np.eye(RUNS) + found.problem_condition * cells @ cells.T
+    covariance += found.problem * DESIGN[:, 2:] @ DESIGN[:, 2:].T
+    lengths = (np.array(LENGTHS) - np.mean(LENGTHS)) / np.std(LENGTHS)
+    exog = np.column_stack([np.ones(RUNS), DESIGN[:, 0], lengths])
+    information = exog.T @ np.linalg.solve(covariance, exog)
+    values = np.array(VALUES)
+    coefficients = np.linalg.solve(information, exog.T @ np.linalg.solve(covariance, values))
+    rest = values - exog @ coefficients
+    likelihood = -0.5 * (
+        np.linalg.slogdet(covariance)[1]
+        + np.linalg.slogdet(information)[1]
+        + rest @ np.linalg.solve(covariance, rest)
+        + (RUNS - 3) * np.log(2 * np.pi)
+    )
+    assert found.coefficient == pytest.approx(coefficients[1])
+    assert found.se == pytest.approx(np.sqrt(np.linalg.inv(information)[1, 1]))
+    assert found.log_likelihood == pytest.approx(likelihood)
 
 
 def test_runs_without_a_value_are_left_out_and_counted() -> None:

@@ -7,7 +7,7 @@ from scipy import stats
 
 from penstock.analysis.comparisons import codes_of, halved
 from penstock.analysis.contrasts import compare, contrast_of
-from penstock.analysis.models import fit_estimating_equation, fit_mixed_model
+from penstock.analysis.estimating_equations import fit_estimating_equation
 from penstock.analysis.regression import regress
 from tests.analysis.samples import crossed, sample_of
 
@@ -70,19 +70,6 @@ def test_effects_that_cannot_be_told_apart_have_no_regression() -> None:
 
     assert regress(sample, {"x": weights, "again": weights}) == {}
     assert regress(sample_of({"right": [[1.0]] * 3, "left": [[1.0]] * 3}), {"x": weights}) == {}
-
-
-def test_a_mixed_model_of_balanced_data_has_the_error_and_the_df_of_the_paired_test() -> None:
-    problems = RNG.normal(size=(1, 10, 1))
-    values = problems + RNG.normal(size=(2, 10, 1)) / 2 + RNG.normal(size=(2, 10, 4)) / 4
-    sample = sample_of({"right": values[0].tolist(), "left": values[1].tolist()})
-    weights = contrast_of(sample, "tone", "left", "right")
-
-    found = fit_mixed_model(sample, {"x": halved(weights)})["x"]
-
-    paired = compare(sample, "x", weights)
-    assert (found.coefficient, found.df) == pytest.approx((paired.difference, paired.df))
-    assert found.se == pytest.approx(paired.se, rel=1e-4)
 
 
 def test_an_estimating_equation_of_shares_is_the_log_odds_ratio() -> None:

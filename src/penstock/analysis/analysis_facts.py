@@ -10,8 +10,9 @@ from penstock.analysis.covariates import Covariate
 from penstock.analysis.drift import Drift
 from penstock.analysis.effects import Dunnett, FactorTest
 from penstock.analysis.estimates import ConditionEstimate
+from penstock.analysis.estimating_equations import EstimatingEquation
 from penstock.analysis.missingness import Bounds, Flow
-from penstock.analysis.models import EstimatingEquation, MixedModel
+from penstock.analysis.mixed_models import MixedModel
 from penstock.analysis.power import VarianceComponents
 from penstock.analysis.regression import Regression
 from penstock.analysis.verdicts import Family, HypothesisResult

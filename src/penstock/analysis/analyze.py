@@ -7,19 +7,21 @@ from typing import Any, TypeVar
 
 from penstock.analysis.agreement import agreements_of
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
-from penstock.analysis.comparisons import baselines_of, codes_of, comparisons_of, halved
+from penstock.analysis.comparisons import (
+    baselines_of,
+    codes_of,
+    comparisons_of,
+    halved,
+    with_simultaneous,
+)
 from penstock.analysis.contrasts import Weights
 from penstock.analysis.covariates import columns_of, covariates_of
 from penstock.analysis.drift import drift_of
 from penstock.analysis.effects import aliases_of, factor_test, main_effects, with_control
 from penstock.analysis.estimates import estimate_condition
+from penstock.analysis.estimating_equations import EstimatingEquation, fit_estimating_equation
 from penstock.analysis.missingness import Bounds, bounds_of, flow_of, missing_by_condition
-from penstock.analysis.models import (
-    EstimatingEquation,
-    MixedModel,
-    fit_estimating_equation,
-    fit_mixed_model,
-)
+from penstock.analysis.mixed_models import MixedModel, fit_mixed_model
 from penstock.analysis.power import variance_components
 from penstock.analysis.questions import Question, families_of, question_of
 from penstock.analysis.readings import Readings, outcomes_of
@@ -71,12 +73,13 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
     questions = [question_of(hypothesis, samples) for hypothesis in study.hypotheses]
     families = families_of(study, questions, samples)
     family_of = {name: family for family in families for name in family.p}
+    questions = with_simultaneous(questions, samples, family_of)
     asked = {name: [each for each in questions if each.outcome == name] for name in samples}
     return Analysis(
         **stated,
         **(_while_it_ran(readings, outcomes[0].name, samples) if with_models else {}),
         outcomes={
-            name: _of_outcome(name, each, study, asked[name], family_of, with_models=with_models)
+            name: _of_outcome(name, each, study, asked[name], with_models=with_models)
             for name, each in samples.items()
         },
         hypotheses=tuple(
@@ -85,6 +88,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
                 each.outcome,
                 each.contrast,
                 family_of.get(each.hypothesis.hypothesis_id, _NO_FAMILY),
+                missing=missing_by_condition(samples[each.outcome], each.weights, each.outcome),
                 why_not=each.why_not,
             )
             for each in questions
@@ -156,12 +160,11 @@ def _of_outcome(
     sample: Sample,
     study: Study,
     questions: Sequence[Question],
-    families: Mapping[str, Family],
     *,
     with_models: bool,
 ) -> OutcomeAnalysis:
     baselines = baselines_of(sample, study, questions)
-    compared = comparisons_of(sample, baselines, questions, families)
+    compared = comparisons_of(sample, baselines, questions)
     effects = main_effects(sample, baselines) if len(sample.factors()) > 1 else {}
     declared = next(each for each in outcomes_of(study) if each.name == name)
     weights = {key: each for key, (_, each) in compared.items()}

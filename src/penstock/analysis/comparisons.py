@@ -15,7 +15,7 @@ from penstock.analysis.sample import Sample
 from penstock.analysis.verdicts import Family
 from penstock.study.model import Study
 
-__all__ = ["baselines_of", "codes_of", "comparisons_of", "halved"]
+__all__ = ["baselines_of", "codes_of", "comparisons_of", "halved", "with_simultaneous"]
 
 
 def baselines_of(sample: Sample, study: Study, questions: Iterable[Question]) -> dict[str, Any]:
@@ -41,7 +41,6 @@ def comparisons_of(
     sample: Sample,
     baselines: Mapping[str, Any],
     questions: Iterable[Question],
-    families: Mapping[str, Family],
 ) -> dict[str, tuple[Contrast, Weights]]:
     """Return what hypotheses compare, then each level with its factor's baseline.
 
@@ -49,13 +48,11 @@ def comparisons_of(
         sample: The scored runs.
         baselines: Factor -> the level that others are compared with.
         questions: What hypotheses ask.
-        families: Hypothesis -> those that it is adjusted with.
     """
     found: dict[str, tuple[Contrast, Weights]] = {}
     for each in questions:
-        if each.contrast is not None and not each.contrast.between:
-            family = families.get(each.hypothesis.hypothesis_id)
-            contrast = _with_simultaneous(each.contrast, sample, family)
+        contrast = each.contrast
+        if contrast is not None and not contrast.between:
             found[_key(contrast.name, contrast.factor, found)] = (contrast, each.weights)
 
     for factor, base in baselines.items():
@@ -75,6 +72,27 @@ def _key(name: str, factor: str, found: Mapping[str, tuple[Contrast, Weights]]) 
         return f"{name} ({factor})"
 
     return name
+
+
+def with_simultaneous(
+    questions: Iterable[Question], samples: Mapping[str, Sample], families: Mapping[str, Family]
+) -> list[Question]:
+    """Return questions whose contrasts have the interval that holds with those of their family.
+
+    Args:
+        questions: What hypotheses ask.
+        samples: Outcome -> its scored runs.
+        families: Hypothesis -> those that it is adjusted with.
+    """
+    found = []
+    for each in questions:
+        contrast, family = each.contrast, families.get(each.hypothesis.hypothesis_id)
+        if contrast is not None and not contrast.between:
+            contrast = _with_simultaneous(contrast, samples[each.outcome], family)
+
+        found.append(each._replace(contrast=contrast))
+
+    return found
 
 
 def _with_simultaneous(contrast: Contrast, sample: Sample, family: Family | None) -> Contrast:

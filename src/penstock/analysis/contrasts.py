@@ -62,6 +62,10 @@ class Contrast(Fact):
         between: For an interaction, what the effect of the factor is compared between, such as
             ``budget 1000 and 100``; else empty.
         n_problems: Problems that were scored on both sides.
+        n_unpaired: Problems that were scored on one side only, and are left out.
+        left_mean: The mean of the left side over the problems that were scored on both; the means
+            of conditions are over all that each was scored on.
+        right_mean: That of the right side.
         difference: The mean of the problems' differences.
         sd: Their standard deviation.
         se: The standard error of the difference.
@@ -100,6 +104,9 @@ class Contrast(Fact):
     right: str
     between: str = ""
     n_problems: int
+    n_unpaired: int = 0
+    left_mean: float | None = None
+    right_mean: float | None = None
     difference: float | None = None
     sd: float | None = None
     se: float | None = None
@@ -177,11 +184,19 @@ def compare(
     means = np.array([sample.means(arm) for arm in weights])
     differences = _differences(means, weights)
     shared = ~np.isnan(differences)
-    unpaired = welch(*(_side(means, weights, sign) for sign in (1, -1)))
+    left, right = (_side(means, weights, sign) for sign in (1, -1))
+    unpaired = welch(*(side[~np.isnan(side)] for side in (left, right)))
     if not shared.any():
         return Contrast(**identity, **compare_unpaired(sample, unpaired))
 
     found = _paired(differences[shared], delta)
+    found["n_unpaired"] = int((np.isnan(left) ^ np.isnan(right)).sum())
+    if not between:
+        found |= {
+            "left_mean": float(left[shared].mean()),
+            "right_mean": float(right[shared].mean()),
+        }
+
     if _is_mcnemar(sample, weights):
         found["mcnemar"] = mcnemar(differences[shared])
 
@@ -198,10 +213,11 @@ def _differences(means: Floats, weights: Weights) -> Floats:
 
 
 def _side(means: Floats, weights: Weights, sign: int) -> Floats:
+    """Return the mean of one side on each problem; NaN where it was not scored there."""
     chosen = np.array([weight * sign > 0 for weight in weights.values()])
     shares = np.abs(np.array(list(weights.values())))[chosen]
     side: Floats = shares @ means[chosen]
-    return side[~np.isnan(side)]
+    return side
 
 
 def _paired(differences: Floats, delta: float | None) -> dict[str, Any]:

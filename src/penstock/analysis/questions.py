@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from penstock.analysis.adjustment import POLICIES, adjusted
 from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
@@ -16,7 +17,7 @@ from penstock.study.model import Study
 __all__ = ["Question", "families_of", "question_of"]
 
 
-class Question:
+class Question(NamedTuple):
     """What a hypothesis asks, and what a sample answers.
 
     Args:
@@ -27,20 +28,11 @@ class Question:
         why_not: Why nothing can be compared.
     """
 
-    def __init__(
-        self,
-        hypothesis: Hypothesis,
-        outcome: str,
-        *,
-        contrast: Contrast | None = None,
-        weights: Weights | None = None,
-        why_not: str = "",
-    ) -> None:
-        self.hypothesis = hypothesis
-        self.outcome = outcome
-        self.contrast = contrast
-        self.weights = weights or {}
-        self.why_not = why_not
+    hypothesis: Hypothesis
+    outcome: str
+    contrast: Contrast | None = None
+    weights: Weights = MappingProxyType({})
+    why_not: str = ""
 
 
 def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Question:

@@ -12,6 +12,7 @@ from typing import Any
 
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast
+from penstock.analysis.estimates import Interval
 from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
 
 __all__ = ["EQUIVALENCES", "POLICY_NAMES", "Family", "HypothesisResult", "judge"]
@@ -85,6 +86,7 @@ def judge(
     contrast: Contrast | None,
     family: Family,
     *,
+    missing: Contrast | None = None,
     why_not: str = "",
 ) -> HypothesisResult:
     """Judge a hypothesis by its contrast.
@@ -94,6 +96,7 @@ def judge(
         outcome: The name of its outcome.
         contrast: What was found; None where nothing could be compared.
         family: The p values it is adjusted with.
+        missing: The same contrast of the share of runs without a value; None where all have one.
         why_not: Why there is no contrast.
     """
     p = family.adjusted.get(hypothesis.hypothesis_id)
@@ -118,10 +121,10 @@ def judge(
         **stated,
         contrast=contrast,
         verdict=verdict,
-        size=_size(contrast, hypothesis.minimum_effect_of_interest),
+        size=_size(_interval(contrast, family), hypothesis.minimum_effect_of_interest),
         p_adjusted=p,
     )
-    sentence = _sentence(hypothesis, contrast, family, judged)
+    sentence = _sentence(hypothesis, contrast, family, judged, missing)
     return judged.model_copy(update={"sentence": sentence})
 
 
@@ -158,8 +161,15 @@ def _points_as_declared(hypothesis: Hypothesis, contrast: Contrast) -> bool:
     return difference < 0 if hypothesis.direction is HypothesisDirection.LESS else True
 
 
-def _size(contrast: Contrast, delta: float | None) -> str | None:
-    interval = contrast.interval
+def _interval(contrast: Contrast, family: Family) -> Interval | None:
+    """Return the interval that goes with the p value: Dunnett's with Dunnett's."""
+    if family.policy == "dunnett" and contrast.simultaneous is not None:
+        return contrast.simultaneous
+
+    return contrast.interval
+
+
+def _size(interval: Interval | None, delta: float | None) -> str | None:
     if interval is None:
         return None
 
@@ -180,9 +190,13 @@ _SIZES = {
 
 
 def _sentence(
-    hypothesis: Hypothesis, contrast: Contrast, family: Family, judged: HypothesisResult
+    hypothesis: Hypothesis,
+    contrast: Contrast,
+    family: Family,
+    judged: HypothesisResult,
+    missing: Contrast | None,
 ) -> str:
-    interval, p = contrast.interval, judged.p_adjusted
+    interval, p = _interval(contrast, family), judged.p_adjusted
     found = f"{contrast.name} = {contrast.difference:.4g}"
     if interval is not None:
         found += f" [{interval.low:.4g}, {interval.high:.4g}]"
@@ -197,6 +211,9 @@ def _sentence(
     if contrast.generalizes_to == "these_problems":
         problems = f"for these {contrast.n_problems:,} problems and no others"
 
+    if contrast.n_unpaired:
+        problems += f" ({contrast.n_unpaired:,} more were scored on one side only)"
+
     said.append(problems)
     if contrast.is_standardised:
         said.append("in standard deviations of each problem's replicates")
@@ -209,10 +226,19 @@ def _sentence(
         if excludes != (p <= _ALPHA):
             said.append("the test and the interval differ here, and the test decides")
 
+    if missing is not None and missing.p is not None and missing.p <= _ALPHA:
+        said.append(_missing_told(contrast, missing))
+
     if family.note is not None:
         said.append(family.note)
 
     return ", ".join(said) + "."
+
+
+def _missing_told(contrast: Contrast, missing: Contrast) -> str:
+    side = contrast.left if (missing.difference or 0.0) > 0 else contrast.right
+    where = "some conditions than under others" if contrast.between else side
+    return f"and more runs have no value under {where} (p {_told(missing.p or 0.0)})"
 
 
 POLICY_NAMES = {

@@ -83,6 +83,7 @@ def _told(found: Analysis) -> Iterator[str]:
         yield "conditions (mean [95 % interval], problems, runs)"
         yield from listed(rows)
 
+    yield from _missing(primary)
     if primary.winners:
         yield "the best level of each setting (p over all pairs of levels in all settings)"
         yield from listed(_winners(primary))
@@ -121,6 +122,25 @@ def _rows(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
         rows.append((each.name, told, between, f"{each.n_problems:,}", f"{each.n_runs:,}"))
 
     return rows
+
+
+def _missing(outcome: OutcomeAnalysis) -> Iterator[str]:
+    """Tell which runs have no value, and what other values in their place would change."""
+    if all(each.scored == each.planned for each in outcome.flow):
+        return
+
+    yield "runs without a value"
+    yield from listed(
+        [
+            (each.name, f"{each.planned - each.scored:,} of {each.planned:,}")
+            for each in outcome.flow
+        ]
+    )
+    for name, each in outcome.bounds.items():
+        yield (
+            f"{name} with failures as the worst value: {each.worst:.4g}, as the best: "
+            f"{each.best:.4g}, whatever they are: {each.manski_low:.4g} to {each.manski_high:.4g}"
+        )
 
 
 def _agreements(found: Analysis) -> Sequence[tuple[str, ...]]:
