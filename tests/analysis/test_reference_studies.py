@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import penstock as ps
+
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(os.environ.get("REFERENCE_STUDIES", ROOT.parent / "shared" / "stats"))
 MAPPING = Path(__file__).parent / "mapping.txt"
-PENSTOCK = [sys.executable, "-c", "from penstock.cli import main; main()"]
 OTHERWISE = {
     # The factor has four levels, so its effect is a test of all of them, not a difference.
     "s4_three_hypotheses": (
@@ -43,12 +44,8 @@ def test_every_number_of_a_reference_study_is_right(tmp_path: Path, name: str) -
     for file in ("study.yaml", "agents.py", "table.csv"):
         shutil.copyfile(source / file, tmp_path / file)
 
-    subprocess.run([*PENSTOCK, "run", "study.yaml"], cwd=tmp_path, capture_output=True, check=False)
-    (results,) = (tmp_path / "artifacts").iterdir()
-    analysis = subprocess.run(
-        [*PENSTOCK, "analyze", results, "--json"], capture_output=True, check=True
-    )
-    (tmp_path / "analysis.json").write_bytes(analysis.stdout)
+    results = ps.run_study(ps.load_study(tmp_path / "study.yaml"), report=False)
+    (tmp_path / "analysis.json").write_text(results.analyze().model_dump_json())
     dropped, added = OTHERWISE.get(name, ("no quantity", []))
     kept = [
         line
