@@ -11,6 +11,7 @@ LAYOUTS = Path(__file__).parent / "store" / "layouts"
 
 _OTHER_NAMES = {"saved": "attempts"}
 _NAMES_ANSWERS = 3
+_KEEPS_SCORINGS = 5
 
 
 _SHOWN = """
@@ -29,10 +30,11 @@ def make_older(store: Path, layout: int) -> None:
         names = older.execute("SELECT name FROM main.sqlite_master WHERE type = 'table'")
         for (table,) in names.fetchall():
             columns = [row[1] for row in older.execute(f"PRAGMA main.table_info({table})")]
-            other_names = {"number": "at"} if table == "evaluation" else _OTHER_NAMES
+            is_shown = table == "evaluation" and layout < _KEEPS_SCORINGS
+            other_names = {"number": "at"} if is_shown else _OTHER_NAMES
             theirs = ", ".join(other_names.get(name, name) for name in columns)
-            source = _SHOWN if table == "evaluation" else f"today.{table}"
-            older.execute(f"INSERT INTO main.{table} SELECT {theirs} FROM {source}")
+            source = _SHOWN if is_shown else f"today.{table}"
+            older.execute(f"INSERT OR REPLACE INTO main.{table} SELECT {theirs} FROM {source}")
 
         if layout < _NAMES_ANSWERS:  # each answer was a row
             older.execute(

@@ -23,6 +23,7 @@ from .options import RunnerOptions
 from .planning.plan import plan
 from .planning.selection import Selection
 from .planning.validation import validate_study
+from .replay import areplay, replay
 from .results import RunResult
 from .run import arun_study, resume_study, run_study
 from .runner import StudyRunner
@@ -77,6 +78,7 @@ __all__ = [
     "StudySummary",
     "ValidationError",
     "agent",
+    "areplay",
     "arun_study",
     "build_design",
     "check",
@@ -85,6 +87,7 @@ __all__ = [
     "load_study",
     "per_condition",
     "plan",
+    "replay",
     "resume_study",
     "run_study",
     "validate_study",

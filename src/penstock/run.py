@@ -8,8 +8,8 @@ from typing import Unpack
 
 import anyio
 
+from penstock._base.loop import refuse_running_loop
 from penstock._base.open_files import raise_file_limit
-from penstock.errors import RunningLoopError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.runner import StudyRunner
@@ -77,7 +77,7 @@ def run_study(
     Raises:
         RunningLoopError: an event loop is running here; ``await arun_study(...)`` instead.
     """
-    _refuse_in_running_loop()
+    refuse_running_loop("arun_study(...)")
     runner, wants_report = runner_that_reports_later(study, options)
     runner.on(StudyStarted)(_warn)
     if not dry_run:
@@ -129,15 +129,3 @@ def _warn(event: StudyStarted) -> None:
     """Warn of what a person should know of kept results, also in a notebook."""
     for sentence in event.warnings:
         warnings.warn(sentence, UserWarning, stacklevel=2)
-
-
-def _refuse_in_running_loop() -> None:
-    try:
-        anyio.get_current_task()
-    except RuntimeError:
-        return
-
-    raise RunningLoopError(
-        "an event loop is already running here (a notebook, a web application): "
-        "use `await arun_study(...)` with the same arguments"
-    )

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from typing import Any, TypeVar, Unpack, overload
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any, Unpack
 
 from penstock._base.threads import call_in_thread
 from penstock.control import channel
 from penstock.control.steering import Steering
-from penstock.errors import PenstockError
-from penstock.events.announcer import Announcer
-from penstock.events.bus import EventBus, EventStream, Subscriber
-from penstock.events.listening import event_types, listening, subscription_of
+from penstock.errors import PenstockError, StoreError
+from penstock.events.listening import subscription_of
 from penstock.events.subscribing import PATIENCE_S, Subscribers, Subscription
-from penstock.events.tree import Event, StudyFinished, StudyStarted
+from penstock.events.tree import StudyFinished, StudyStarted
+from penstock.hooks import Hooks
 from penstock.models.session import Session
 from penstock.options import (
     HOST_DEFAULTS,
@@ -45,10 +44,7 @@ from penstock.summary import StudySummary
 
 __all__ = ["StudyRunner"]
 
-Function = TypeVar("Function", bound=Callable[[Any], Any])
-
-
-class StudyRunner:
+class StudyRunner(Hooks):
     """Runs a study inside an event loop; everything belongs to the instance, so many can run.
 
     A study is run until every run of the plan has a result. What an earlier session left in the
@@ -70,10 +66,9 @@ class StudyRunner:
     def __init__(self, study: Study, **options: Unpack[RunnerOptions]) -> None:
         refuse_unknown_options(options)
         given: RunnerOptions = {**HOST_DEFAULTS, **options}
-        self.study = study
+        output_dir = study.resolve(given["output_dir"] or study.output_dir or ".").resolve()
+        super().__init__(study, output_dir)
         self.execution = execution = effective_execution(study, options)
-        self.output_dir = study.resolve(given["output_dir"] or study.output_dir or ".").resolve()
-        self.bus = EventBus()
         self.plan, self.bindings = prepare(
             study,
             conditions=given["conditions"],
@@ -82,13 +77,12 @@ class StudyRunner:
             condition_runner=given["condition_runner"],
             isolate_random=given["isolate_random"],
         ).ready()
-        self._announce = Announcer(self.bus, study.study_id)
         self._ending = ending = Ending(self._announce, execution.grace_s)
         parts = self.plan, self.bindings, ending.stop_for_good
         self._attempts, self.bindings = attempts_of(given, execution, *parts)
         self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
-        self._subscriptions = [subscription_of(subscriber) for subscriber in named]
+        self._subscriptions += [subscription_of(subscriber) for subscriber in named]
         self._subscriptions += reporting.wanted(execution, self.output_dir)
         self._durable, self._show_progress = given["checkpoint"], given["show_progress"]
         self._fresh, self._only, self._shared = given["fresh"], given["only"], given["endpoints"]
@@ -96,7 +90,6 @@ class StudyRunner:
         self._chosen = choose(self.plan, self._only)
         self._unsaved = checkpoint.Unsaved()
         self._final: StudySummary | None = None
-        self.has_begun = False
         self._make_machinery()
 
     def _make_machinery(self) -> None:
@@ -163,49 +156,6 @@ class StudyRunner:
     def concurrency(self, limit: int) -> None:
         self._parallelism.hold_at(limit)
         self.steering.note_concurrency(self._scheduler.limit)
-
-    def subscribe(
-        self, subscriber: Subscriber, *types: type[Event] | str, critical: bool = False
-    ) -> None:
-        """Subscribe to the study: every event, in order; the study waits for the subscriber.
-
-        Args:
-            subscriber: A coroutine function over a stream of events.
-            types: Classes of events, or their names; all, without any.
-            critical: Whether the study stops, and `run` raises, when the subscriber fails.
-
-        Raises:
-            BindingError: it is a function of one event, or no event has that name.
-        """
-        if self.has_begun:
-            raise PenstockError("the study has begun; subscribe before it, or use watch()")
-
-        self._subscriptions.append(subscription_of(subscriber, types, critical=critical))
-
-    @overload
-    def on(self, function: Function, /) -> Function: ...
-    @overload
-    def on(self, *types: type[Event] | str) -> Callable[[Function], Function]: ...
-    def on(self, *types: Any) -> Any:
-        """Decorate a plain or async function that takes one event: ``@runner.on(RunFailed)``.
-
-        Classes are given as such or by name; without any, and without parentheses, all are meant.
-
-        Raises:
-            BindingError: it is a coroutine over a stream, or no event has that name.
-        """
-        return listening(self.subscribe, types)
-
-    def watch(
-        self, *types: type[Event] | str, size: int = 1024
-    ) -> AbstractContextManager[EventStream]:
-        """Read events from now on without holding the study up: ``with runner.watch() as stream``.
-
-        Args:
-            types: Classes of events, or their names; all, without any.
-            size: How many unread events are kept; the oldest are dropped and counted.
-        """
-        return self.bus.open(*event_types(types), size=size, lossy=True, name="watch")
 
     def stop(self, reason: str = "stopped by the host") -> None:
         """Start no more runs; those in flight end, and everything is saved and exported."""
@@ -278,6 +228,8 @@ class StudyRunner:
             refuse_collisions(self.plan)
 
     async def _run_with(self, store: Store, restored: Restored) -> None:
+        beginning = restored.told(self.summary, self.left_out)
+        await store.keep(StudyStarted.__name__, **beginning)
         told = self._unsaved, self._attempts.note_saved
         saves = checkpoint.checkpoint(store, self._announce, *told)
         ours: dict[str, Any] = {"critical": True, "is_waited_for": True}
@@ -289,7 +241,7 @@ class StudyRunner:
         for subscription in subscriptions:
             self._subscribers.start(subscription)
 
-        self._announce(StudyStarted, **restored.told(self.summary, self.left_out))
+        self._announce(StudyStarted, **beginning)
         failure: BaseException | None = None
         try:
             order = execution_order(self.plan)
@@ -308,7 +260,11 @@ class StudyRunner:
             self._ending.left_out_because = self._only.reason
 
         await self._subscribers.finish(saving)
-        self._announce(StudyFinished, summary=self.summary)
+        end = self.summary
+        with suppress(StoreError):  # whoever closes the store meets it again, and raises it
+            await store.keep(StudyFinished.__name__, summary=end)
+
+        self._announce(StudyFinished, summary=end)
         await self._subscribers.finish(exporting)
         self.bus.close()  # before the others are waited for: one of them may watch
         await self._subscribers.finish()

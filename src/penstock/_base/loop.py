@@ -17,6 +17,8 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
+from penstock.errors import RunningLoopError
+
 __all__ = [
     "OwnTask",
     "TimeLimit",
@@ -27,6 +29,7 @@ __all__ = [
     "has_loop",
     "is_closed_by",
     "leave_tasks_behind",
+    "refuse_running_loop",
     "take_back_cancellations",
     "task_from_threads",
     "undisturbed",
@@ -50,6 +53,26 @@ def has_loop() -> bool:
         return False
 
     return True
+
+
+def refuse_running_loop(instead: str) -> None:
+    """Refuse to block where an event loop runs.
+
+    Args:
+        instead: What can be awaited there.
+
+    Raises:
+        RunningLoopError: one runs here.
+    """
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return
+
+    raise RunningLoopError(
+        "an event loop is already running here (a notebook, a web application): "
+        f"use `await {instead}` with the same arguments"
+    )
 
 
 def is_closed_by(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from penstock.events.bus import EventStream, Subscriber
 from penstock.events.subscribing import Subscription
 from penstock.events.tree import Event
 
-__all__ = ["event_types", "listening", "one_by_one", "subscription_of"]
+__all__ = ["event_types", "listening", "one_by_one", "subscriber_of", "subscription_of"]
 
 _NAMES_OF_AN_EVENT = frozenset({"ev", "event", "evt"})
 _NAMES_OF_A_STREAM = frozenset({"event_stream", "events", "stream"})
@@ -77,6 +77,25 @@ def subscription_of(
         )
 
     return Subscription(subscriber, event_types(types), critical)
+
+
+def subscriber_of(given: Any) -> Subscriber:
+    """Return the subscriber that a person gave, or one that calls the listener they gave.
+
+    Raises:
+        BindingError: it is neither, or does not say which.
+    """
+    takes = _takes(given)
+    if takes == "stream":
+        return subscription_of(given).subscriber
+
+    if takes is None and is_async(given):
+        raise BindingError(
+            f"{_called(given)} does not say what it takes: annotate its parameter with "
+            "penstock.EventStream, or with a class of events"
+        )
+
+    return one_by_one(given)
 
 
 def listening(subscribe: Callable[..., None], given: tuple[Any, ...]) -> Callable[[Any], Any] | Any:

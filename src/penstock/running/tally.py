@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from math import isfinite
 from typing import Any
 
 from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus
 from penstock.summary import SessionSummary, Spent, StudySummary
 
-__all__ = ["Tally"]
+__all__ = ["COUNTED", "Tally"]
 
 
 @dataclass(slots=True)
@@ -173,6 +173,9 @@ class Tally:
         }
         return opening.model_copy(update={**added, "session": session, **now})
 
+
+COUNTED = tuple(each.name for each in fields(Tally) if each.name not in ("opening", "gained"))
+"""What a session counts; columns of the table ``session``."""
 
 _AMOUNTS = {
     "agent": (

@@ -18,6 +18,7 @@ from penstock._base.json import decode, encode
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 from penstock.results import timestamp
+from penstock.store.announced import ANNOUNCE_ACTION
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.transaction import store_failure
@@ -167,6 +168,7 @@ def keep_action(
         opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
         with closing(opened) as connection, connection:
             connection.executemany(KEEP_ACTION, without_surrogates([tuple(done)]))
+            connection.execute(ANNOUNCE_ACTION)
     except sqlite3.Error as error:
         raise store_failure(path, error) from error
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 from penstock._base.fact import EMPTY
-from penstock.results import RunResult, RunStatus
-from penstock.running.tally import Tally
+from penstock.results import RunResult, RunStatus, reported_in
+from penstock.running.tally import COUNTED, Tally
 from penstock.store import rows, score_rows
+from penstock.store.announced import NO_WAITS, Listed, Waits, listed
 from penstock.store.origins import Origins
 from penstock.store.restored import Restored
 from penstock.store.transaction import Statement
 
-__all__ = ["COUNTED", "Group", "Session", "count_group", "counts", "made_group", "rescored"]
+__all__ = ["Answered", "Group", "Session", "count_group", "counts", "made_group"]
 
 Row: TypeAlias = tuple[Any, ...]
-
-COUNTED = tuple(each.name for each in fields(Tally) if each.name not in ("opening", "gained"))
-"""What a session counts; columns of the table ``session``."""
 
 _COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in COUNTED)} WHERE id = ?"  # noqa: S608
 
@@ -41,6 +38,15 @@ class Session(NamedTuple):
         )
 
 
+class Answered(NamedTuple):
+    """An answer that is saved and not yet scored."""
+
+    attempt_id: int
+    metrics: Mapping[str, Any]
+    reported: int
+    """How many observations its agent had reported then."""
+
+
 class Group(NamedTuple):
     """Attempts of one session, ready to be written."""
 
@@ -48,15 +54,19 @@ class Group(NamedTuple):
     next_id: int
     """The id of the attempt that is written next."""
 
-    scoring: Mapping[int, tuple[int, Mapping[str, Any]]]
-    """Position -> id and metrics of the answers that are saved and not yet scored."""
+    scoring: Mapping[int, Answered]
+    """Position -> the answers that are saved and not yet scored."""
+
+    listed: Sequence[Listed]
+    """The attempts as they are told again, in their order."""
 
 
 def made_group(
     attempts: Iterable[tuple[RunResult, bool]],
     session: Session,
     next_id: int,
-    scoring: Mapping[int, tuple[int, Mapping[str, Any]]],
+    scoring: Mapping[int, Answered],
+    waits: Waits = NO_WAITS,
 ) -> Group:
     """Write attempts as rows; one whose answer is saved already takes the place of that.
 
@@ -65,20 +75,24 @@ def made_group(
         session: The session that made them.
         next_id: The id of the first of them that has none.
         scoring: See `Group`; as the last group left it.
+        waits: How long runs wait that are tried again.
     """
-    made, observed, superseded, replaced = [], [], [], []
+    made, observed, superseded, replaced, told = [], [], [], [], []
     scored, evaluated = list[Row](), list[Row]()
     left = dict(scoring)
     for result, final in attempts:
         position = result.spec.position
-        attempt_id, _ = left.pop(position, (next_id, None))
-        if attempt_id == next_id:
-            next_id += 1
+        answered = left.pop(position, None)
+        if answered is None:
+            attempt_id, next_id, said = next_id, next_id + 1, None
         else:
+            attempt_id, said = answered.attempt_id, answered.reported
             replaced.append((attempt_id,))
 
         if result.status is RunStatus.SCORING:
-            left[position] = (attempt_id, result.metrics)
+            left[position] = Answered(attempt_id, result.metrics, len(reported_in(result)))
+
+        told.append(listed(attempt_id, result, final=final, said=said, waits=waits))
 
         by = session.origins.of(result.spec.problem_id, result.spec.agent_id)
         made.append(rows.attempt_row(attempt_id, session.id, result, final=final, made=by))
@@ -101,13 +115,14 @@ def made_group(
         ],
         next_id,
         left,
+        told,
     )
 
 
 def count_group(
     tally: Tally,
     attempts: Iterable[tuple[RunResult, bool]],
-    scoring: Mapping[int, tuple[int, Mapping[str, Any]]],
+    scoring: Mapping[int, Answered],
     left: Restored,
 ) -> None:
     """Count attempts that are saved together.
@@ -125,7 +140,8 @@ def count_group(
         elif result.status is RunStatus.CANCELLED:
             tally.give_up(result)
         else:
-            _, counted = scoring.get(position, (0, None))
+            answered = scoring.get(position)
+            counted = None if answered is None else answered.metrics
             replaced = left.replaced(position)
             tally.count(result, retried=not final, replaced=replaced, counted=counted)
 
@@ -133,28 +149,3 @@ def count_group(
 def counts(tally: Tally, session: Session) -> Statement:
     """Write what a session has counted."""
     return (_COUNT, [(*(getattr(tally, name) for name in COUNTED), session.id)])
-
-
-def rescored(
-    attempt_id: int, session: Session, result: RunResult, known: Collection[int]
-) -> list[Statement]:
-    """Write new scores of an answer beside those that it had, which stay.
-
-    Only scores that nobody says who made are replaced.
-
-    Args:
-        attempt_id: The attempt that holds the answer.
-        session: The session that scored it.
-        result: The attempt with all scores that count.
-        known: The scorings whose scores it has already.
-    """
-    rows_of = session.score_rows(attempt_id, result)
-    scored, evaluated = ([row for row in each if row[1] not in known] for each in rows_of)
-    return [
-        (rows.UPDATE_SCORES, [(*rows.score_cells(session.id, result), attempt_id)]),
-        (rows.DELETE_ENDING, [(attempt_id,)]),
-        (rows.INSERT_OBSERVATION, rows.last_rows(attempt_id, result)),
-        ("DELETE FROM evaluation WHERE attempt_id = ? AND scoring_id = 0", [(attempt_id,)]),
-        (score_rows.INSERT_SCORED, scored),
-        (score_rows.INSERT_EVALUATION, evaluated),
-    ]

@@ -8,15 +8,16 @@ own thread, is read there.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from penstock._base.json import decode
-from penstock.results import RunResult, RunStatus
-from penstock.running.tally import Tally
-from penstock.store.group import COUNTED, Session, count_group, counts, made_group
+from penstock.results import RunResult, RunStatus, reported_in
+from penstock.running.tally import COUNTED, Tally
+from penstock.store.announced import NO_WAITS, Waits, announced_group, gained_in
+from penstock.store.group import Answered, Session, count_group, counts, made_group
 from penstock.store.restored import Restored
 from penstock.store.starts import Starts
 from penstock.store.transaction import transact
@@ -37,12 +38,14 @@ class LastSave(NamedTuple):
         session: The session that made the attempts.
         left: What earlier sessions left.
         starts: Counts what the session started and may have spent.
+        waits: How long runs wait that were to be tried again.
     """
 
     path: Path
     session: Session
     left: Restored
     starts: Starts
+    waits: Waits = NO_WAITS
 
     def save(self, attempts: Sequence[tuple[RunResult, bool]]) -> int:
         """Save what is not saved yet, each attempt alone if need be; return how many were.
@@ -77,7 +80,7 @@ class LastSave(NamedTuple):
     def _save_together(
         self, connection: sqlite3.Connection, attempts: Sequence[tuple[RunResult, bool]]
     ) -> int:
-        scoring: dict[int, tuple[int, Mapping[str, Any]]] = {}
+        scoring: dict[int, Answered] = {}
         missing = [
             (result, final)
             for result, final in attempts
@@ -87,18 +90,19 @@ class LastSave(NamedTuple):
             return 0
 
         ((last_id,),) = connection.execute("SELECT coalesce(max(id), 0) FROM attempt")
-        group = made_group(missing, self.session, last_id + 1, scoring)
+        group = made_group(missing, self.session, last_id + 1, scoring, self.waits)
         tally = self._tally(connection)
         count_group(tally, missing, scoring, self.left)
         self.starts.add(*told_by((result for result, _ in missing), scoring))
-        transact(connection, [*group.statements, counts(tally, self.session)])
+        told = announced_group(self.session.id, group.listed, missing, tally)
+        transact(connection, [*group.statements, counts(tally, self.session), told])
         return len(missing)
 
     def _has(
         self,
         connection: sqlite3.Connection,
         result: RunResult,
-        scoring: dict[int, tuple[int, Mapping[str, Any]]],
+        scoring: dict[int, Answered],
     ) -> bool:
         """Return whether an attempt is saved; note its answer where that is saved alone."""
         rows = connection.execute(
@@ -110,7 +114,8 @@ class LastSave(NamedTuple):
             if status != RunStatus.SCORING or result.status is RunStatus.SCORING:
                 return True
 
-            scoring[result.spec.position] = (attempt_id, decode(metrics))
+            known = Answered(attempt_id, decode(metrics), len(reported_in(result)))
+            scoring[result.spec.position] = known
 
         return False
 
@@ -119,5 +124,5 @@ class LastSave(NamedTuple):
         query = f"SELECT {names} FROM session WHERE id = ?"  # noqa: S608 - our own names
         ((*amounts,),) = connection.execute(query, (self.session.id,))
         tally = Tally(StudySummary(study_id=""), **dict(zip(COUNTED, amounts, strict=True)))
-        tally.started = self.starts.count
+        tally.started, tally.gained = self.starts.count, gained_in(connection, self.session.id)
         return tally

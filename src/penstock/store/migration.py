@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from penstock._base.atomic_files import files_aside, set_aside
+from penstock.store.announced import ANNOUNCED_TABLES
 from penstock.store.call_tables import CALL_TABLES
 from penstock.store.directory import sync_directory
 from penstock.store.schema import OF_BEFORE, TABLES, UNTOLD
@@ -22,6 +23,7 @@ __all__ = ["migrate", "shown_as_today"]
 _COUNTS_STARTS = 2
 _NAMES_ANSWERS = 3
 _TELLS_ENDS = 4
+_KEEPS_CALLS = 5
 """The layouts that were the first to do so."""
 
 
@@ -77,6 +79,9 @@ _NEW = {
     "0 AS latency_s, 0 AS cost_usd WHERE 0",
 }
 """Tables that older layouts have not, as one that is only read shows them."""
+
+_ADDED = ANNOUNCED_TABLES
+"""Tables that the fifth layout has not."""
 
 _MADE_BY = """
 INSERT INTO agent (is_current, agent_id, definition, source)
@@ -141,9 +146,10 @@ def shown_as_today(layout: int) -> str:
     Args:
         layout: The layout of the store that is open.
     """
-    tables = {**_tables(layout, "main."), **_NEW}
+    tables = {**_tables(layout, "main."), **_NEW} if layout < _KEEPS_CALLS else {}
+    missing = _ADDED if tables == {} else f"{CALL_TABLES}{_ADDED}"
     made = [f"CREATE TEMP VIEW {name} AS {query};" for name, query in tables.items()]
-    made.append(CALL_TABLES.replace("CREATE TABLE", "CREATE TEMP TABLE"))  # of nothing
+    made.append(missing.replace("CREATE TABLE", "CREATE TEMP TABLE"))  # of nothing
     views = [view.replace("CREATE VIEW", "CREATE TEMP VIEW") for view in VIEWS]
     return "\n".join(["PRAGMA temp_store = MEMORY;", *made, *views])
 
@@ -178,7 +184,17 @@ def migrate(path: Path, layout: int, wanted: int) -> Path:
 
 
 def _steps(store: sqlite3.Connection, layout: int) -> Iterator[str]:
-    """Write every table anew: the views and indexes of then make room for those of today."""
+    """Write every table anew: the views and indexes of then make room for those of today.
+
+    The fifth layout only lacks tables, so that nothing of it is written anew.
+    """
+    if layout >= _KEEPS_CALLS:
+        views = store.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
+        yield from (f"DROP VIEW {name};" for (name,) in views)
+        yield _ADDED
+        yield from VIEWS
+        return
+
     made_of = _tables(layout, "old_")
     for kind, name in store.execute(
         "SELECT type, name FROM sqlite_master WHERE type = 'view' OR type = 'index' AND sql <> ''"

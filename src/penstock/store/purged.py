@@ -16,6 +16,7 @@ from penstock._base.json import decode, encode
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.results import OWN_OUTCOME, timestamp
 from penstock.store.actions import KEEP_ACTION, this_user
+from penstock.store.announced import ANNOUNCE_ACTION
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.transaction import store_failure
@@ -88,6 +89,7 @@ def purge_store(directory: Path, wanted: Wanted) -> PurgedRows:
             found = _purge(connection, wanted)
             done = (timestamp(), this_user(), f"{_WHAT} {wanted}", None, encode(wanted), "", *ran)
             connection.execute(KEEP_ACTION, done)
+            connection.execute(ANNOUNCE_ACTION)
             connection.execute("COMMIT")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.execute("VACUUM")

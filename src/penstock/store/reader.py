@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from itertools import groupby
 from operator import itemgetter
@@ -34,6 +34,10 @@ _CHUNK = 500
 _FINGERPRINT = (
     "coalesce(iif(json_valid(metadata), metadata ->> '$.fingerprint', NULL), "
     """'{"blocks":' || blocks || ',"factors":' || factors || '}')"""
+)
+_WITH_CONDITIONS = (
+    f"SELECT attempt.*, coalesce({_FINGERPRINT}, '') AS condition_fingerprint, study.study_id "  # noqa: S608
+    "FROM attempt LEFT JOIN condition USING (condition_id), study"
 )
 _OBSERVED = f"""
 SELECT * FROM observation WHERE attempt_id IN ({{}}) AND number < {ANSWER}
@@ -253,16 +257,33 @@ class StoreReader:
         attempts = [
             dict(row)
             for row in self.rows(
-                f"SELECT attempt.*, {_FINGERPRINT} AS condition_fingerprint, "  # noqa: S608
-                "study.study_id FROM attempt LEFT JOIN condition USING (condition_id), study "
-                "WHERE final AND attempt.position > ? ORDER BY attempt.position LIMIT ?",
+                f"{_WITH_CONDITIONS} WHERE final AND attempt.position > ? "
+                "ORDER BY attempt.position LIMIT ?",
                 (position, most),
             )
         ]
-        ids = [row["id"] for row in attempts]
+        return self._whole(attempts)
+
+    def attempts(self, where: str, values: Sequence[Any]) -> dict[int, tuple[Any, RunResult]]:
+        """Return attempts that the plan holds or held, by id: the row, and the same as a fact.
+
+        Args:
+            where: Which, as SQL over the table ``attempt``.
+            values: The values of its parameters.
+        """
+        rows = [
+            {**dict(row), "position": -1 if row["position"] is None else row["position"]}
+            for row in self.rows(f"{_WITH_CONDITIONS} WHERE {where} ORDER BY id", tuple(values))
+        ]
+        whole = zip(rows, self._whole(rows), strict=True)
+        return {row["id"]: (row, result) for row, result in whole}
+
+    def _whole(self, rows: Sequence[Mapping[str, Any]]) -> list[RunResult]:
+        """Read attempts back, with all that belongs to them."""
+        ids = [row["id"] for row in rows]
         details = [self._details(query, ids) for query in (_OBSERVED, _EVALUATED, _SCORED)]
         return [
-            result_from_row(row, *(each.get(row["id"], ()) for each in details)) for row in attempts
+            result_from_row(row, *(each.get(row["id"], ()) for each in details)) for row in rows
         ]
 
     def _details(self, query: str, ids: list[int]) -> dict[int, list[dict[str, Any]]]:

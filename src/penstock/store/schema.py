@@ -15,6 +15,8 @@
     turn         conversations as a tree: a message, and the turn before it
     content      texts by their content: messages, options of requests, each once
     action       what was done to the study while runs were left: who, when, what and why
+    announced    what was said of all this, in the order in which it was saved
+    delivered    how much of that each durable subscriber has acknowledged
 
 Tables may change from one layout to the next; the views go on showing what they show.
 """
@@ -22,6 +24,7 @@ Tables may change from one layout to the next; the views go on showing what they
 from __future__ import annotations
 
 from penstock.results import RUN_COLUMNS
+from penstock.store.announced import ANNOUNCED_TABLES
 from penstock.store.call_tables import CALL_TABLES
 
 __all__ = [
@@ -41,7 +44,7 @@ __all__ = [
 APPLICATION_ID = 0x50454E53
 """``PENS``: marks an SQLite file as ours."""
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Kept in ``PRAGMA user_version``; `penstock.store.migration` brings older ones here."""
 
 EVENT_COLUMNS = (
@@ -234,6 +237,7 @@ CREATE TABLE scored (
 ) WITHOUT ROWID;
 
 {CALL_TABLES}
+{ANNOUNCED_TABLES}
 CREATE TABLE action (
     id INTEGER PRIMARY KEY,
     session_id INTEGER,             -- the session then, or the last one before

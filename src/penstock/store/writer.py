@@ -15,7 +15,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import aiosqlite
 import anyio
 
-from penstock._base.json import decode
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
@@ -23,12 +22,14 @@ from penstock.planning.plan import Plan
 from penstock.results import RunResult, timestamp
 from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
+from penstock.store.announced import NO_WAITS, Waits, announced_group, announced_session, in_turn
 from penstock.store.beginning import begin_session, declared_problems
 from penstock.store.declaration_rows import study_file_of
 from penstock.store.directory import OpenFiles
-from penstock.store.group import Session, count_group, counts, made_group, rescored
+from penstock.store.group import Answered, Session, count_group, counts, made_group
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
+from penstock.store.new_scores import new_scores
 from penstock.store.reader import StoreReader
 from penstock.store.restored import Restored
 from penstock.store.starts import Starts
@@ -63,7 +64,7 @@ class Store:
         self._starts = Starts()
         self._files = OpenFiles()
         self._reader: StoreReader | None = None
-        self._scoring: Mapping[int, tuple[int, Mapping[str, Any]]] = {}
+        self._scoring: Mapping[int, Answered] = {}
         self.calls: StoredCalls  # there when a session has begun, as are the tally
         self._tally: Tally  # and what earlier ones left
         self._left: Restored
@@ -154,29 +155,47 @@ class Store:
 
         return self.summary()
 
-    async def save(self, results: Sequence[tuple[RunResult, bool]]) -> None:
+    async def keep(self, what: str, **told: Any) -> None:
+        """Keep that the session has begun or ended, as it is announced, to be told again.
+
+        Args:
+            what: The class of the event.
+            **told: Its fields.
+        """
+        await self._write([announced_session(self._session.id, what, told)])
+
+    async def save(
+        self, results: Sequence[tuple[RunResult, bool]], waits: Waits = NO_WAITS
+    ) -> StudySummary:
         """Save attempts in one transaction; when this returns they survive a crash.
 
         Args:
             results: Each attempt, and whether it is its run's result.
+            waits: How long runs wait that are tried again.
+
+        Returns:
+            Where the study stands with them.
 
         Raises:
             StoreError: they cannot be written, as on a full disk, or nobody could find them: the
                 store was moved, removed or replaced. None of them is saved.
         """
         made = [each for each in results if not each[0].is_rescored]
-        group = made_group(made, self._session, self._next_id, self._scoring)
+        group = made_group(made, self._session, self._next_id, self._scoring, waits)
         self._next_id = group.next_id  # no id is given twice, whatever becomes of this group
         tally = self._tally.copy()
-        statements: list[Statement] = [
-            *group.statements,
-            *await self._new_scores([each for each, _ in results if each.is_rescored], tally),
-        ]
+        again = [each for each, _ in results if each.is_rescored]
+        none: tuple[list[Statement], list[int]] = ([], [])
+        news = await self._call(new_scores, self._session, again, tally) if again else none
         count_group(tally, results, self._scoring, self._left)
         # Before they are saved: what a kill in between counts twice is never counted not at all.
         self._starts.add(*told_by((result for result, _ in made), self._scoring))
-        await self._write([*statements, self._counts(tally)])
+        counted = self._counts(tally)
+        told = in_turn(results, group.listed, news[1], waits)
+        kept = announced_group(self._session.id, told, results, tally)
+        await self._write([*group.statements, *news[0], counted, kept])
         self._tally, self._scoring = tally, group.scoring
+        return tally.summary()
 
     async def recall(self, position: int) -> RunResult:
         """Return the stored result at a position of the plan."""
@@ -192,7 +211,9 @@ class Store:
 
         return self._reader
 
-    def save_at_once(self, results: Sequence[tuple[RunResult, bool]]) -> int:
+    def save_at_once(
+        self, results: Sequence[tuple[RunResult, bool]], waits: Waits = NO_WAITS
+    ) -> int:
         """Save what is not saved yet although the event loop stands still; return how many were.
 
         Only for a process that is about to end: the store is not to be used afterwards.
@@ -202,30 +223,13 @@ class Store:
             sqlite3.Error: it cannot be written.
         """
         self._refuse_displaced()
-        return LastSave(self.path, self._session, self._left, self._starts).save(results)
+        return LastSave(self.path, self._session, self._left, self._starts, waits).save(results)
 
     def close(self) -> None:
         """Close what was opened beside the connection."""
         self._starts.close()
         if self._reader is not None:
             self._reader.close()
-
-    async def _new_scores(self, results: Sequence[RunResult], tally: Tally) -> list[Statement]:
-        """Write new scores of kept answers; what earlier ones cost is told apart."""
-        statements: list[Statement] = []
-        known: dict[int, Mapping[str, Any]] = {}
-        for result in results:
-            position = result.spec.position
-            ((attempt_id, metrics),) = await self._all(
-                f"SELECT id, metrics FROM attempt WHERE final AND position = {position:d}"  # noqa: S608
-            )
-            tally.discount(known.get(attempt_id) or decode(metrics))
-            known[attempt_id] = result.metrics
-            scored = f"SELECT scoring_id FROM scored WHERE attempt_id = {attempt_id:d}"  # noqa: S608
-            has = {scoring_id for (scoring_id,) in await self._all(scored)}
-            statements += rescored(attempt_id, self._session, result, has)
-
-        return statements
 
     def _counts(self, tally: Tally) -> Statement:
         tally.started = self._starts.count

@@ -20,6 +20,7 @@ from penstock.events.tree import (
 )
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.failures import error_of
+from penstock.store.announced import Waits
 from penstock.store.writer import Store
 
 __all__ = ["EVENTS", "GROUP", "Unsaved", "checkpoint"]
@@ -55,7 +56,8 @@ class Unsaved:
         if self.store is None or self.stream is None:
             return 0
 
-        return self.store.save_at_once([*_attempts([*self.in_hand, *self.stream.unread()])])
+        events = [*self.in_hand, *self.stream.unread()]
+        return self.store.save_at_once([*_attempts(events)], _waits(events))
 
 
 def checkpoint(
@@ -80,7 +82,7 @@ def checkpoint(
     async def save(events: Sequence[Event]) -> None:
         attempts = [*_attempts(events)]
         try:
-            await undisturbed(partial(store.save, attempts))
+            summary = await undisturbed(partial(store.save, attempts, _waits(events)))
         except Exception as error:
             if len(events) > 1:
                 middle = len(events) // 2  # what can be saved is: each alone, if need be
@@ -95,13 +97,14 @@ def checkpoint(
             if result.status is RunStatus.SCORING:
                 return  # what cannot be stored is told where the attempt ends
 
-            await undisturbed(partial(store.save, [(_refused(result, error), final)]))
+            refused = [(_refused(result, error), final)]
+            summary = await undisturbed(partial(store.save, refused, _waits(events)))
 
         on_saved(events)
         announce(
             RunsSaved,
             run_ids=tuple(event.run_id for event in events if isinstance(event, RunFinished)),
-            summary=store.summary(),
+            summary=summary,
         )
 
     async def subscriber(stream: EventStream) -> None:
@@ -119,10 +122,11 @@ def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
 
     An answer that was scored while its group came together is written once.
     """
+    ends = (RunFinished, RunRetried, RunCancelled)
     ended = {
         (event.run_id, event.result.attempt)
         for event in events
-        if isinstance(event, (RunFinished, RunCancelled)) and event.result is not None
+        if isinstance(event, ends) and event.result is not None
     }
     for event in events:
         if isinstance(event, RunFinished):
@@ -132,6 +136,12 @@ def _attempts(events: Sequence[Event]) -> Iterator[tuple[RunResult, bool]]:
                 yield event.result, False
         elif isinstance(event, (RunRetried, RunCancelled)) and event.result is not None:
             yield event.result, False
+
+
+def _waits(events: Sequence[Event]) -> Waits:
+    """Return how long runs wait that are tried again, by run and attempt."""
+    retried = (event for event in events if isinstance(event, RunRetried))
+    return {(event.run_id, event.result.attempt): event.wait_s for event in retried}
 
 
 def _is_of_the_result(error: Exception) -> bool:

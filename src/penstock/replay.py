@@ -1,0 +1,77 @@
+"""Telling code again what was announced in a study, from its store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from penstock._base.loop import refuse_running_loop
+from penstock.events.bus import Subscriber
+from penstock.events.listening import subscriber_of
+from penstock.events.tree import Event
+from penstock.store.telling import kept_types
+from penstock.subscribers.durable import Delivery
+
+__all__ = ["areplay", "replay"]
+
+
+async def areplay(
+    directory: Path | str,
+    *subscribers: Callable[[Any], Any],
+    types: Iterable[type[Event] | str] = (),
+) -> None:
+    """Tell code again what was announced in a study and saved; the study may be running.
+
+    In the order in which it was saved: `StudyStarted`, `RunStarted`, `RunObserved`, `RunRetried`,
+    `RunCancelled`, `RunFinished`, `RunsSaved`, `StudyFinished` and `ActionTaken`, over all
+    sessions. What they state is what they stated then; ``seq`` counts them through all sessions
+    and is the same each time, ``at`` is the moment that the store keeps.
+
+    Args:
+        directory: The study's output directory.
+        subscribers: Coroutine functions over a stream of events, and plain or async functions of
+            one event; each goes at its own pace.
+        types: Classes of events, or their names; all that are kept, without any.
+
+    Raises:
+        BindingError: one of them is neither, no event has that name, or such events are not kept.
+        StoreError: the directory holds no study, or it cannot be read.
+        Exception: what one of them raises; the others are cancelled then.
+    """
+    kinds = kept_types(types)
+    heard_by = [subscriber_of(each) for each in subscribers]
+    place = Path(directory)
+    if len(heard_by) == 1:
+        await _tell(place, kinds, heard_by[0])
+        return
+
+    async with anyio.create_task_group() as tasks:
+        for subscriber in heard_by:
+            tasks.start_soon(_tell, place, kinds, subscriber)
+
+
+def replay(
+    directory: Path | str,
+    *subscribers: Callable[[Any], Any],
+    types: Iterable[type[Event] | str] = (),
+) -> None:
+    """Tell code again what was announced in a study; the arguments are those of `areplay`.
+
+    Raises:
+        RunningLoopError: an event loop is running here; ``await areplay(...)`` instead.
+    """
+    refuse_running_loop("areplay(...)")
+    anyio.run(partial(areplay, directory, *subscribers, types=types))
+
+
+async def _tell(directory: Path, kinds: tuple[type[Event], ...], subscriber: Subscriber) -> None:
+    delivery = Delivery(directory, kinds)
+    delivery.note_end()
+    try:
+        await subscriber(await delivery.stream())
+    finally:
+        await delivery.aclose()
