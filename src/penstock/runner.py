@@ -44,6 +44,7 @@ from penstock.summary import StudySummary
 
 __all__ = ["StudyRunner"]
 
+
 class StudyRunner(Hooks):
     """Runs a study inside an event loop; everything belongs to the instance, so many can run.
 

@@ -26,6 +26,7 @@ from penstock.events import (
 )
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.results import RunResult, RunStage, RunStatus
+from penstock.store.announced import NO_WAITS, Waits
 from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.writer import Store
@@ -63,15 +64,15 @@ class FakeStore:
         self.let_go = asyncio.Event()
         self._room = room
 
-    async def save(self, results: Sequence[tuple[RunResult, bool]]) -> None:
+    async def save(
+        self, results: Sequence[tuple[RunResult, bool]], waits: Waits = NO_WAITS
+    ) -> StudySummary:
         self.begun.append(len(results))
         await self.let_go.wait()
         if sum(map(len, self.groups)) + len(results) > self._room:
             raise StoreError("database or disk is full")
 
         self.groups.append([(result.run_id, final) for result, final in results])
-
-    def summary(self) -> StudySummary:
         return StudySummary(study_id="tested", attempts=len(self.kept))
 
     @property

@@ -1,6 +1,6 @@
 """What can be done to a study while it runs: hold it, let it go on, slow it, end it, look.
 
-An action takes effect at once. Then it is said on the bus, and kept in the store.
+An action takes effect at once. Then it is kept in the store, and said on the bus.
 """
 
 from __future__ import annotations
@@ -178,9 +178,10 @@ class Steering:
     async def _keep(
         self, what: str, who: str, reason: str, *, old: Any = None, new: Any = None
     ) -> None:
-        self._announce(ActionTaken, who=who, what=what, old=old, new=new, reason=reason)
         said = {"who": who, "what": what, "reason": reason, "old": old, "new": new}
         try:
             await call_in_thread(partial(keep_action, self._runner.output_dir, **said))
         except PenstockError as error:
             raise StoreError(f"{what}: it is done, and could not be kept: {error}") from error
+        finally:
+            self._announce(ActionTaken, **said)
