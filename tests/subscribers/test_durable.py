@@ -180,7 +180,12 @@ async def test_one_that_is_slow_does_not_hold_runs_up(tmp_path: Path) -> None:
 
     runner = runner_of(tmp_path)
     runner.on(ps.RunFinished, durable="hook")(slow)
-    runner.on(RunsSaved)(lambda event: event.summary.succeeded == 4 and ended.set())
+
+    @runner.on(RunsSaved)
+    def look(event: RunsSaved) -> None:
+        if event.summary is not None and event.summary.succeeded == 4:
+            ended.set()
+
     await runner.run()
     assert len(heard) == 4
 
