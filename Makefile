@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test coverage lint docs faults bills hosts clients older-suite notebook simulations soak bench clean
+.PHONY: demo test coverage lint docs faults bills loops hosts clients older-suite notebook simulations soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -42,6 +42,10 @@ faults: .venv/installed
 # Runs 200 studies with budgets that fail, are interrupted and are killed, against the bill.
 bills: .venv/installed
 	PENSTOCK_BILLS=200 $(BIN)/python -m pytest tests/faults/test_bills.py
+
+# Kills agents of twenty turns a hundred times, and has a thousand with tools in flight.
+loops: .venv/installed
+	PENSTOCK_LOOPS=100 $(BIN)/python -m pytest tests/faults/test_loops.py
 
 # Runs a thousand random studies in random hosts on each kind of event loop.
 hosts: .venv/installed

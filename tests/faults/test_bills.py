@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -36,7 +36,6 @@ pytestmark = pytest.mark.anyio
 HISTORIES = int(os.environ.get("PENSTOCK_BILLS", "4"))
 MOST_TOKENS = 20
 PRICE = {"input_usd_per_million": 1000.0, "output_usd_per_million": 10_000.0}
-PRICES = Prices({"some-model": Price(**PRICE)})
 COMMAND = (sys.executable, "-c", "from penstock.cli import main; main()", "run")
 ENDS = ("natural", "interrupt", "twice", "kill", "kill")
 FAULTS = (
@@ -69,9 +68,11 @@ class Bill:
 
     Args:
         provider: The provider; it decides on a reply when the request has come.
+        price: What it charges for a million tokens.
     """
 
-    def __init__(self, provider: SimulatedProvider) -> None:
+    def __init__(self, provider: SimulatedProvider, price: Mapping[str, float] = PRICE) -> None:
+        self._prices = Prices({"some-model": Price(**price)})
         self.usd = 0.0
         self.requests = 0
         self.came = 0
@@ -82,11 +83,57 @@ class Bill:
     def reply(self, arrival: Arrival) -> Reply:
         reply = self._reply(arrival)
         charged = Usage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
-        self.usd += PRICES.cost_usd("some-model", charged) or 0.0
+        self.usd += self._prices.cost_usd("some-model", charged) or 0.0
         self.requests += 1
         self.came += 1
         self.when(self.came)
         return reply
+
+    def begin(self, when: Callable[[int], None]) -> None:
+        """Count what comes from now on for itself."""
+        self.came, self.when = 0, when
+
+
+async def session_of(
+    path: Path,
+    begin: Callable[[Callable[[int], None]], None],
+    at: int | None,
+    number: signal.Signals,
+    *arguments: str,
+) -> int | None:
+    """Run a study in a process of its own, which is sent a signal at the arrival of a request.
+
+    Args:
+        path: The study.
+        begin: Told what to call with the number of each request that arrives.
+        at: At which of them; None for a session that ends by itself.
+        number: The signal; an interrupt is sent again when it was noticed.
+        *arguments: What else the command line says.
+    """
+    command = [*COMMAND, str(path), "--no-progress", "--max-failures", "100000", *arguments]
+    async with await anyio.open_process(
+        command, env=environment(), stdout=DEVNULL, stderr=PIPE
+    ) as process:
+        came = 0
+
+        def when(count: int) -> None:
+            nonlocal came
+            came = count
+            if count == at:
+                send(process, number)
+
+        begin(when)
+        assert process.stderr is not None
+        said, is_told = b"", number is not signal.SIGINT or at is None
+        async for piece in process.stderr:
+            said += piece
+            if not is_told and at is not None and came >= at and said.strip():
+                is_told = True
+                send(process, signal.SIGINT)
+
+        code = await process.wait()
+        assert b"Traceback" not in said, said.decode()
+        return code
 
 
 def options_of(random: Random) -> SimulatorOptions:
