@@ -51,10 +51,13 @@ loops: .venv/installed
 hosts: .venv/installed
 	PENSTOCK_HOSTS=1000 $(BIN)/python -m pytest -n auto tests/random_host
 
-# Asks the simulated provider with clients that others wrote; they are installed apart.
+# Asks the simulated provider with clients that others wrote, which are installed apart, and runs
+# their SDKs inside agents: 85 MB that take longer to import than a room's tests to run.
 clients: .venv/installed
 	$(BIN)/pip install --quiet --target .clients 'litellm[proxy]' inspect_ai
-	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py
+	$(BIN)/pip install --quiet anthropic langchain-openai 'pydantic-ai-slim[openai]'
+	PENSTOCK_CLIENTS=$(CURDIR)/.clients $(BIN)/python -m pytest tests/proof/test_real_clients.py \
+		tests/proof/test_real_sdks.py
 
 # Runs the tests of the runner before this one; SUITE is a checkout of its repository at 0.3.0.
 older-suite: .venv/installed

@@ -26,7 +26,7 @@ import penstock as ps
 from penstock.models.chat_model import Usage
 from penstock.models.gate.prices import Prices
 from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
-from penstock.simulator.simulation import Arrival, Reply
+from penstock.simulator.exchange import Arrival, Reply
 from penstock.study.spending import Price
 from tests.faults.conftest import Prove, environment
 from tests.models.studies import chat, chat_study

@@ -21,8 +21,8 @@ import pytest
 
 import penstock as ps
 from penstock.simulator import SimulatedProvider, SimulatorOptions
+from penstock.simulator.exchange import Arrival, Reply
 from penstock.simulator.records import RequestRecord
-from penstock.simulator.simulation import Arrival, Reply
 from tests.faults.conftest import Prove
 from tests.faults.test_bills import Bill, session_of
 from tests.models.studies import PRICE, rows

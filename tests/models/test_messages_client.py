@@ -36,7 +36,7 @@ from penstock.models.model_errors import (
     RateLimitedError,
     RefusalError,
 )
-from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
+from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.spending import Price
 from tests.models.loopback import CANARY, Handler, answers, http_server
 from tests.models.studies import chat, chat_study, rows
@@ -518,49 +518,3 @@ async def test_a_cache_is_paid_for_as_the_provider_counts_it(tmp_path: Path) -> 
     assert first["cost_usd"] == pytest.approx((100 * 1250 + 9 * 1000) / 1e6)
     assert second["cost_usd"] == pytest.approx((100 * 100 + 9 * 1000) / 1e6)
     assert (first.get("cached_input_tokens"), second["cached_input_tokens"]) == (None, 100)
-
-
-# --- the simulated provider, asked by the real SDK ------------------------------------------
-
-
-async def test_the_real_sdk_of_anthropic_understands_the_simulated_provider() -> None:
-    anthropic = pytest.importorskip("anthropic")
-    faults = {4: Fault.TOOL_CALL, 5: Fault.OVERLOADED, 6: Fault.REFUSAL}
-    options = SimulatorOptions(
-        latency_s=0.0, answers=("forty-two",), reasoning="hm, let me see", faults_at=faults
-    )
-    asked: dict[str, Any] = {
-        "model": "m",
-        "max_tokens": 50,
-        "messages": [{"role": "user", "content": "6 x 7?"}],
-    }
-    async with (
-        SimulatedProvider(options) as provider,
-        anthropic.AsyncAnthropic(base_url=provider.origin, api_key="k", max_retries=0) as client,
-    ):
-        plain = await client.messages.create(**asked, system="Be brief.")
-        thinking = {"type": "enabled", "budget_tokens": 1024}
-        async with client.messages.stream(**asked, thinking=thinking) as stream_:
-            streamed = await stream_.get_final_message()
-
-        cut = await client.messages.create(**{**asked, "max_tokens": 1})
-        async with client.messages.stream(**asked) as stream_:
-            called = await stream_.get_final_message()
-
-        with pytest.raises(anthropic.APIStatusError) as overloaded:
-            await client.messages.create(**asked)
-
-        refused = await client.messages.create(**asked)
-        with pytest.raises(anthropic.BadRequestError, match="max_tokens"):
-            await client.post("/v1/messages", body={"model": "m"}, cast_to=object)
-
-    assert plain.content[0].text == "forty-two"
-    assert (plain.stop_reason, plain.usage.output_tokens) == ("end_turn", 3)
-    thought, answer = streamed.content
-    assert (thought.thinking, thought.signature) == ("hm, let me see", "signed")
-    assert (answer.text, streamed.usage.output_tokens) == ("forty-two", 7)
-    assert streamed.usage.output_tokens_details.thinking_tokens == 4
-    assert (cut.stop_reason, called.stop_reason) == ("max_tokens", "tool_use")
-    assert called.content[0].input == {"a": 1}
-    assert overloaded.value.status_code == 529
-    assert (refused.stop_reason, refused.stop_details.category) == ("refusal", "bio")

@@ -68,7 +68,7 @@ async def test_a_client_of_either_library_is_answered_and_its_calls_are_the_runs
 @pytest.mark.parametrize(
     ("method", "url", "body", "status", "said"),
     [
-        ("POST", "/embeddings", ASK, 404, "does not pass the study's gate and is not sent"),
+        ("POST", "/audio/speech", ASK, 404, "does not pass the study's gate and is not sent"),
         ("GET", "/models", None, 404, "is not sent"),
         ("POST", "http://elsewhere.test/v1/chat/completions", ASK, 404, "is not sent"),
         ("POST", "/chat/completions", {**ASK, "model": "large"}, 400, "'large' is not asked here"),

@@ -126,6 +126,8 @@ class CompletionRequest(Fact):
         stream: Whether the answer is streamed, so that the time to its first token is known.
         tools: The tools that the model may call, as chat completions have them.
         extra: Other fields of the provider's own.
+        is_embedding: Whether vectors of the messages are asked for in place of an answer; they
+            are the text of the answer, as JSON.
     """
 
     model: str
@@ -142,10 +144,14 @@ class CompletionRequest(Fact):
     stream: bool = False
     tools: tuple[Mapping[str, Any], ...] = ()
     extra: Mapping[str, Any] = EMPTY
+    is_embedding: bool = False
 
     @property
     def most_output_tokens(self) -> int | None:
         """The most tokens of an answer, under whichever name it is sent; None for no bound."""
+        if self.is_embedding:
+            return 0
+
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
 

@@ -118,8 +118,9 @@ class ModelInHand(Protocol):
 
         ``AsyncOpenAI(base_url=model.base_url, api_key="-", http_client=httpx2.AsyncClient(
         transport=model.transport()))`` asks through the study's gate, budget and cache, as `chat`
-        does, and with the study's key. Chat completions are answered, streamed or not; any other
-        path or host is refused, and never sent. The SDK is told to make no retries of its own.
+        does, and with the study's key. Chat completions, OpenAI's responses, Anthropic's messages
+        and embeddings are answered, streamed or not; any other path or host is refused, and never
+        sent. The SDK is told to make no retries of its own.
 
         Args:
             library: The library that the SDK's client is of.

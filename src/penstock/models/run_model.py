@@ -24,6 +24,7 @@ from penstock.models.model_errors import MalformedResponseError
 from penstock.models.prompts import scope_of
 from penstock.models.sdk_transport import Library, sdk_transport
 from penstock.models.tools import tools_of
+from penstock.models.wire import Declared
 from penstock.study.identity import stable_json_dumps
 
 __all__ = ["RunModel"]
@@ -81,8 +82,8 @@ class RunModel:
 
     def transport(self, library: Library = "httpx2") -> Any:
         """Return a transport for an SDK's HTTP client: see `ModelInHand.transport`."""
-        names = (self.name, self._declared["model"])
-        return sdk_transport(library, self.base_url, names, self._declared, self._asked)
+        declared = Declared((self.name, self._declared["model"]), self._declared)
+        return sdk_transport(library, self.base_url, declared, self._asked)
 
     def _read(self, messages: Messages) -> tuple[ChatMessage, ...]:
         images = self._template.images

@@ -12,26 +12,27 @@ import pydantic
 from penstock._base.pydantic_errors import in_one_sentence
 from penstock.errors import BindingError
 from penstock.models.chat_model import Completion, CompletionRequest
+from penstock.models.chat_wire import CHAT
+from penstock.models.embeddings_wire import EMBEDDINGS
+from penstock.models.messages_wire import MESSAGES
 from penstock.models.model_errors import (
     AuthenticationError,
     ModelError,
     ModelTimeoutError,
     RateLimitedError,
 )
-from penstock.models.wire import (
-    UnreadableRequestError,
-    answer_body,
-    answer_events,
-    error_body,
-    read_request,
-)
+from penstock.models.responses_wire import RESPONSES
+from penstock.models.wire import Declared, SdkFormat, UnreadableRequestError
 
 __all__ = ["Library", "sdk_transport"]
 
 Library = Literal["httpx2", "httpx"]
 """The libraries whose clients take such a transport."""
 
-_PATH = "/chat/completions"
+_FORMATS = (CHAT, RESPONSES, MESSAGES, EMBEDDINGS)
+_VERSION = "/v1"
+"""What some SDKs write before the path, as others have it at the end of their address."""
+
 _HEADERS = {"content-type": "application/json", "x-should-retry": "false"}
 """Retries are the study's: SDKs that heed this make none of their own."""
 
@@ -39,17 +40,15 @@ _HEADERS = {"content-type": "application/json", "x-should-retry": "false"}
 def sdk_transport(
     library: Library,
     base_url: str,
-    names: tuple[str, ...],
-    declared: Mapping[str, Any],
+    declared: Declared,
     ask: Callable[[CompletionRequest], Awaitable[Completion]],
 ) -> Any:
-    """Make a transport that answers chat completions, and refuses all else.
+    """Make a transport that answers calls of a model, and refuses all else.
 
     Args:
         library: The library whose client takes it.
         base_url: The address that the SDK is told.
-        names: What the model may be called in a request: the study's name, and its provider's.
-        declared: The fields of a request that hold where it says nothing.
+        declared: The model that may be asked.
         ask: Makes a call of the run.
 
     Raises:
@@ -64,52 +63,81 @@ def sdk_transport(
     wanted = http.URL(base_url)
 
     async def handle_async_request(_: object, request: Any) -> Any:
-        if why := _refusal(request, wanted):
-            return _refused(http, 404, UnreadableRequestError(why))
+        spoken = _format_of(request, wanted)
+        if spoken is None:
+            return _refused(http, CHAT, 404, UnreadableRequestError(_refusal(request, wanted)))
 
         try:
-            body = json.loads(await request.aread())
-            completion = await ask(read_request(body, declared, names))
+            body = _body_in(await request.aread())
+            completion = await ask(_read(spoken, body, declared))
+            return _answer(http, spoken, completion, body)
         except pydantic.ValidationError as error:
-            return _refused(http, 400, UnreadableRequestError(in_one_sentence(error)))
+            said = UnreadableRequestError(in_one_sentence(error))
+            return _refused(http, spoken, 400, said)
         except (UnreadableRequestError, ModelError) as error:
-            return _refused(http, _status(error), error)
-
-        return _answer(http, completion, body)
+            return _refused(http, spoken, _status(error), error)
 
     # The class that it is to be of is known only now.
     members = {"handle_async_request": handle_async_request}
     return type("PenstockTransport", (http.AsyncBaseTransport,), members)()
 
 
-def _refusal(request: Any, wanted: Any) -> str | None:
-    """Return why a request is not sent; None where it may be."""
+def _format_of(request: Any, wanted: Any) -> SdkFormat | None:
+    """Return what a request speaks; None where it is sent nowhere."""
     url = request.url
-    path = url.path.removeprefix(wanted.path.rstrip("/"))
     is_there = (url.scheme, url.host, url.port) == (wanted.scheme, wanted.host, wanted.port)
-    if request.method == "POST" and is_there and path == _PATH:
+    if request.method != "POST" or not is_there:
         return None
 
+    path = url.path.removeprefix(wanted.path.rstrip("/"))
+    paths = {each.path: each for each in _FORMATS}
+    return paths.get(path) or paths.get(path.removeprefix(_VERSION))
+
+
+def _refusal(request: Any, wanted: Any) -> str:
+    paths = ", ".join(each.path for each in _FORMATS)
     return (
-        f"{request.method} {url.copy_with(query=None)} does not pass the study's gate and is not "
-        f"sent; this transport answers POST {str(wanted).rstrip('/')}{_PATH}"
+        f"{request.method} {request.url.copy_with(query=None)} does not pass the study's gate and "
+        f"is not sent; this transport answers POST at {str(wanted).rstrip('/')}: {paths}"
     )
 
 
-def _answer(http: Any, completion: Completion, body: Mapping[str, Any]) -> Any:
-    request_id = {"x-request-id": completion.request_id or ""}
-    if not body.get("stream"):
-        content = json.dumps(answer_body(completion, body["model"])).encode()
-        return http.Response(200, headers={**_HEADERS, **request_id}, content=content)
+def _body_in(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data)
+    except ValueError as error:
+        raise UnreadableRequestError(f"the body is not JSON: {error}") from None
 
-    wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
-    events = b"".join(answer_events(completion, body["model"], wants_usage=wants_usage))
-    headers = {**_HEADERS, **request_id, "content-type": "text/event-stream"}
+    if not isinstance(body, dict):
+        raise UnreadableRequestError("the body is not an object")
+
+    return body
+
+
+def _read(spoken: SdkFormat, body: Mapping[str, Any], declared: Declared) -> CompletionRequest:
+    try:
+        return spoken.read(body, declared)
+    except (KeyError, TypeError, AttributeError) as error:
+        said = f"{spoken.path}: what is asked has not the form of the format: {error!r}"
+        raise UnreadableRequestError(said) from None
+
+
+def _answer(http: Any, spoken: SdkFormat, completion: Completion, body: Mapping[str, Any]) -> Any:
+    headers = {**_HEADERS, "x-request-id": completion.request_id or ""}
+    if spoken.events is None or not body.get("stream"):
+        content = json.dumps(spoken.answer(completion, body)).encode()
+        return http.Response(200, headers=headers, content=content)
+
+    events = b"".join(spoken.events(completion, body))
+    headers["content-type"] = "text/event-stream"
     return http.Response(200, headers=headers, content=events)
 
 
-def _refused(http: Any, status: int, error: ModelError | UnreadableRequestError) -> Any:
-    return http.Response(status, headers=_HEADERS, content=json.dumps(error_body(error)).encode())
+def _refused(
+    http: Any, spoken: SdkFormat, status: int, error: ModelError | UnreadableRequestError
+) -> Any:
+    content = json.dumps(spoken.error(error)).encode()
+    return http.Response(status, headers=_HEADERS, content=content)
 
 
 def _status(error: ModelError | UnreadableRequestError) -> int:

@@ -11,10 +11,11 @@ import anyio
 import orjson
 from aiohttp import web
 
+from penstock.simulator.exchange import Arrival, Reply, RequestKind
 from penstock.simulator.faults import Fault
 from penstock.simulator.records import CLIENT_LEFT, NO_RESPONSE, RequestLog, RequestRecord
 from penstock.simulator.sending import drop, send
-from penstock.simulator.simulation import Arrival, Reply, Simulation
+from penstock.simulator.simulation import Simulation
 from penstock.simulator.simulator_options import SimulatorOptions
 
 __all__ = ["SimulatedProvider"]
@@ -23,7 +24,11 @@ _MOST_BYTES = 64 * 2**20
 _BACKLOG = 4096
 """Connections that may wait to be taken: thousands of clients begin at the same moment."""
 
-_MESSAGES = "/v1/messages"
+_KINDS: dict[str, RequestKind] = {
+    "/v1/chat/completions": "chat",
+    "/v1/messages": "messages",
+    "/v1/embeddings": "embeddings",
+}
 _PARTING_S = 0.5
 """How long requests in flight may take to end when the server closes."""
 
@@ -32,7 +37,8 @@ class SimulatedProvider:
     """An OpenAI-compatible server; ``async with SimulatedProvider(options) as provider``.
 
     It answers ``POST /v1/chat/completions``, and ``POST /v1/messages`` as Anthropic does, plain
-    and streamed, ``GET /v1/models``, and ``GET /stats`` with the totals of its log.
+    and streamed, ``POST /v1/embeddings``, ``GET /v1/models``, and ``GET /stats`` with the totals
+    of its log.
 
     Args:
         options: How it behaves.
@@ -81,8 +87,9 @@ class SimulatedProvider:
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=_MOST_BYTES)
-        app.router.add_post("/v1/chat/completions", self._complete)
-        app.router.add_post(_MESSAGES, self._complete)
+        for path in _KINDS:
+            app.router.add_post(path, self._complete)
+
         app.router.add_get("/v1/models", self._list_models)
         app.router.add_get("/stats", self._show_stats)
         # A client that leaves must not leave its answer waiting here: stalls last for an hour.
@@ -121,9 +128,8 @@ class SimulatedProvider:
         self.log.begin(arrived_s)
         try:
             body = await request.read()
-            in_flight, is_messages = self.log.in_flight, request.path == _MESSAGES
-            key = _authorization(request)
-            arrival = Arrival(number, arrived_s, body, key, in_flight, is_messages)
+            key, kind = _authorization(request), _KINDS[request.path]
+            arrival = Arrival(number, arrived_s, body, key, self.log.in_flight, kind)
             reply = self._simulation.reply(arrival)
             pause_s = self.options.stall_s if reply.fault is Fault.SILENT else 0.0
             if reply.wait_s + pause_s:

@@ -105,6 +105,22 @@ class Question(NamedTuple):
         """
         return cls.read(orjson.dumps(chat_fields_of(_fields_of(body))))
 
+    @classmethod
+    def read_texts(cls, body: bytes) -> Question:
+        """Read the body of a request for embeddings.
+
+        Raises:
+            ValueError: it is not such a request; the sentence says why.
+        """
+        fields = _fields_of(body)
+        given = fields.get("input")
+        texts = [given] if isinstance(given, str) else given
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValueError("'input' must be a text or a list of texts")
+
+        messages = [{"role": "user", "content": text} for text in texts]
+        return cls.read(orjson.dumps({**fields, "messages": messages}))
+
     @property
     def tokens(self) -> int:
         """Tokens of the prompt, each message's own included."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import anyio
 from aiohttp import web
 
+from penstock.simulator.exchange import Reply
 from penstock.simulator.faults import Fault
-from penstock.simulator.simulation import Reply
 from penstock.simulator.simulator_options import SimulatorOptions
 
 __all__ = ["drop", "send"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from math import ceil, isinf
-from typing import NamedTuple
 
 from penstock.simulator.dialects import DIALECTS, Dialect
 from penstock.simulator.draws import Draws
+from penstock.simulator.exchange import Arrival, Reply, RequestKind
 from penstock.simulator.faults import FAILURES, WITHOUT_ANSWER, Fault, draw_fault, retry_after
 from penstock.simulator.limits import RateLimits
 from penstock.simulator.message_payloads import message_error_body, message_pieces
@@ -25,65 +26,16 @@ from penstock.simulator.question import Question, tokens_of
 from penstock.simulator.recordings import Answers, RecordedAnswers
 from penstock.simulator.rule import RuleAnswers
 from penstock.simulator.simulator_options import SimulatorOptions
+from penstock.simulator.vectors import vectors_body
 
-__all__ = ["Arrival", "Reply", "Simulation"]
-
-
-class Arrival(NamedTuple):
-    """A request as it arrives.
-
-    Args:
-        number: Which it is, from 1.
-        at_s: When, in seconds.
-        body: Its body.
-        authorization: Its header of that name.
-        in_flight: How many are in flight, with this one.
-        is_messages: Whether it is in Anthropic's messages, and not a chat completion.
-    """
-
-    number: int
-    at_s: float
-    body: bytes
-    authorization: str
-    in_flight: int
-    is_messages: bool = False
-
-    @property
-    def request_id(self) -> str:
-        """The id in the response's header."""
-        return f"sim-{self.number:08d}"
+__all__ = ["Simulation"]
 
 
-class Reply(NamedTuple):
-    """What is to be sent, and what is to be remembered of it.
-
-    Args:
-        status: The HTTP status.
-        pieces: The body: one piece, or the events of a stream.
-        headers: Headers of its own.
-        wait_s: How long it takes until the first piece.
-        pause_s: How long between two pieces.
-        is_streamed: Whether it is a stream of events.
-        fault: What goes wrong.
-        question: What was asked, where it could be read.
-        problem_id: The problem whose recorded answer was asked for.
-        attempt: How many equal requests have arrived.
-        input_tokens: Tokens of the prompt that are charged.
-        output_tokens: Tokens of the answer that are charged.
-    """
-
-    status: int
-    pieces: list[bytes]
-    headers: dict[str, str]
-    wait_s: float = 0.0
-    pause_s: float = 0.0
-    is_streamed: bool = False
-    fault: Fault | None = None
-    question: Question | None = None
-    problem_id: str | None = None
-    attempt: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
+_READERS: dict[RequestKind, Callable[[bytes], Question]] = {
+    "chat": Question.read,
+    "messages": Question.read_messages,
+    "embeddings": Question.read_texts,
+}
 
 
 class Simulation:
@@ -113,8 +65,7 @@ class Simulation:
     def reply(self, arrival: Arrival) -> Reply:
         """Decide what a request gets."""
         try:
-            read = Question.read_messages if arrival.is_messages else Question.read
-            question = read(arrival.body)
+            question = _READERS[arrival.kind](arrival.body)
         except ValueError as error:
             return self._error(arrival, 400, str(error), "invalid_request_error")
 
@@ -131,6 +82,9 @@ class Simulation:
         if fault in WITHOUT_ANSWER:
             self._limits.count(arrival.at_s, 0)
             return self._failure(arrival, question, fault)
+
+        if arrival.kind == "embeddings":
+            return self._vectors(arrival, question)
 
         try:
             problem_id = self._answers.key_of(question)
@@ -289,6 +243,16 @@ class Simulation:
         is_there, tokens = question.cached in self._cached, sum(map(tokens_of, question.cached))
         self._cached.add(question.cached)
         return {"cached_tokens" if is_there else "written_tokens": tokens}
+
+    def _vectors(self, arrival: Arrival, question: Question) -> Reply:
+        limited = self._limited(arrival, question.tokens)
+        if limited is not None:
+            return limited
+
+        self._limits.count(arrival.at_s, question.tokens)
+        body = vectors_body(arrival.body, question.tokens, self._draws)
+        headers, wait_s = self._limits.headers(arrival.at_s), self._latency_s(question)
+        return Reply(200, [body], headers, wait_s=wait_s, input_tokens=question.tokens)
 
     def _latency_s(self, question: Question) -> float:
         at = self._draws.uniform("latency", question.key, self._attempts[question.key])

@@ -22,6 +22,7 @@ class AnthropicChatModel(OpenAIChatModel):
     back in a conversation that goes on after a call of a tool.
     """
 
+    embeddings = None
     wire = WireFormat(
         "/messages",
         message_body_of,

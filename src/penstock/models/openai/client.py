@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from io import BytesIO
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import anyio
 
@@ -19,7 +19,8 @@ from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.keys import KeySource
-from penstock.models.model_errors import AuthenticationError, ModelError
+from penstock.models.model_errors import AuthenticationError, BadRequestError, ModelError
+from penstock.models.openai.embeddings import EMBEDDINGS
 from penstock.models.openai.endpoint import Endpoint, addresses_of, headers_of
 from penstock.models.openai.error_response import failure_of_status
 from penstock.models.openai.wire_format import CHAT_COMPLETIONS, WireFormat
@@ -36,6 +37,15 @@ _NOTHING: Mapping[str, str] = {}
 _SUCCESS = range(200, 300)
 _LARGE_BYTES = 2**20
 """aiohttp warns of larger bodies of bytes: sending them at once would hold up the event loop."""
+
+
+class _Post(NamedTuple):
+    """A request as it is sent."""
+
+    request: CompletionRequest
+    wire: WireFormat
+    url: str
+    body: bytes
 
 
 class OpenAIChatModel:
@@ -69,6 +79,7 @@ class OpenAIChatModel:
     """
 
     wire: ClassVar[WireFormat] = CHAT_COMPLETIONS
+    embeddings: ClassVar[WireFormat | None] = EMBEDDINGS
 
     def __init__(
         self,
@@ -148,25 +159,36 @@ class OpenAIChatModel:
         Raises:
             ModelError: why there is no answer; nothing of it holds the key.
         """
-        body = self.wire.body_of(request)
+        post = self._post_of(request)
         if self._source is None:
-            return await self._complete(request, body)
+            return await self._complete(post)
 
         key = self._key or await self._renewed(None)
         try:
-            return await self._complete(request, body)
+            return await self._complete(post)
         except AuthenticationError:
             if await self._renewed(key) == key:
                 raise
 
-        return await self._complete(request, body)
+        return await self._complete(post)
 
-    async def _complete(self, request: CompletionRequest, body: bytes) -> Completion:
+    def _post_of(self, request: CompletionRequest) -> _Post:
+        if not request.is_embedding:
+            return _Post(request, self.wire, self._url, self.wire.body_of(request))
+
+        wire = self.embeddings
+        if wire is None:
+            raise BadRequestError(f"{self._endpoint.name} makes no embeddings")
+
+        begun, _, rest = self._url.rpartition(self.wire.path)
+        return _Post(request, wire, f"{begun}{wire.path}{rest}", wire.body_of(request))
+
+    async def _complete(self, post: _Post) -> Completion:
         session = self._open_session()
         call: Call = self._connections.Call()
         try:
             with fail_after(self._route.timeout_s):
-                return await self._ask(session, request, body, call)
+                return await self._ask(session, post, call)
         except ModelError:
             raise
         except self._transport.FAILURES as error:
@@ -206,12 +228,10 @@ class OpenAIChatModel:
 
         return self._session
 
-    async def _ask(
-        self, session: ClientSession, request: CompletionRequest, body: bytes, call: Call
-    ) -> Completion:
-        data = body if len(body) <= _LARGE_BYTES else BytesIO(body)
+    async def _ask(self, session: ClientSession, post: _Post, call: Call) -> Completion:
+        data = post.body if len(post.body) <= _LARGE_BYTES else BytesIO(post.body)
         async with session.post(
-            self._url,
+            post.url,
             data=data,
             headers=self._headers,
             allow_redirects=False,
@@ -221,7 +241,7 @@ class OpenAIChatModel:
             call.http_status, call.request_id = head.status, head.request_id
             if head.status in _SUCCESS:
                 answer: Answer = self._reading.Answer(
-                    self._endpoint, head, request, call, self.wire
+                    self._endpoint, head, post.request, call, post.wire
                 )
                 return await answer.read(response)
 

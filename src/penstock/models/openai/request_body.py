@@ -96,6 +96,9 @@ def options_of(request: CompletionRequest) -> dict[str, Any]:
     if request.tools:
         fields["tools"] = request.tools
 
+    if request.is_embedding:
+        fields["is_embedding"] = True
+
     if request.stream:
         fields["stream"] = True
         fields["stream_options"] = {"include_usage": True}

@@ -84,6 +84,8 @@ def completion_of(
     choice, message = _first_choice(endpoint, head, request, payload)
     text, reasoning = map(endpoint.hidden.answer, (message.text, message.reasoning))
     said = [message.text, message.reasoning, *(call.arguments for call in message.tool_calls)]
+    if request.is_embedding:
+        said = []  # vectors are no tokens
     cost = head.headers.get(_COST_HEADER)
     completion = Completion(
         text=text,
