@@ -164,7 +164,23 @@ def test_values_that_are_missing_more_often_on_one_side_are_told_with_the_findin
     assert contrast.left_mean != pytest.approx(polite.mean)
     sentence = found.hypotheses[0].sentence
     assert "2 problems (6 more were scored on one side only)" in sentence
-    assert "more runs have no value under plain (p = 0.031)" in sentence
+    assert "runs have no value, more of them under plain (p = 0.031)" in sentence
+
+
+def test_a_text_among_numbers_is_no_value_and_is_told(tmp_path: Path) -> None:
+    async def does_not_know(ctx: Any) -> str:
+        answer = await helped(ctx)
+        if ctx.spec.replicate == 1:
+            ctx.record(score="n/a")
+
+        return answer
+
+    found = analysed(study_of(tmp_path, hypotheses=(hypothesis(),)), does_not_know)
+
+    flow = found.outcomes["score"].flow[0]
+    assert flow.failures == {"'n/a' is not a number": flow.planned - flow.scored}
+    assert "runs have no value" in found.hypotheses[0].sentence
+    assert "more of them" not in found.hypotheses[0].sentence
 
 
 def test_unblinding_needs_a_reason(tmp_path: Path) -> None:

@@ -68,7 +68,8 @@ def test_texts_have_shares() -> None:
     found = estimate_condition(sample, 0, is_binary=False)
 
     assert found.shares == {"no": 0.25, "yes": 0.75}
-    assert "a text" in found.undefined["mean"]
+    assert (found.n_problems, found.n_runs) == (2, 4)
+    assert found.undefined["mean"] == "texts have no mean: no 25 %, yes 75 %"
 
 
 def test_one_problem_alone_has_its_replicates_as_units() -> None:

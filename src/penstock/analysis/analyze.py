@@ -20,7 +20,13 @@ from penstock.analysis.drift import drift_of
 from penstock.analysis.effects import aliases_of, factor_test, main_effects, with_control
 from penstock.analysis.estimates import estimate_condition
 from penstock.analysis.estimating_equations import EstimatingEquation, fit_estimating_equation
-from penstock.analysis.missingness import Bounds, bounds_of, flow_of, missing_by_condition
+from penstock.analysis.missingness import (
+    Bounds,
+    bounds_of,
+    flow_of,
+    missing_by_condition,
+    missing_of,
+)
 from penstock.analysis.mixed_models import MixedModel, fit_mixed_model
 from penstock.analysis.power import variance_components
 from penstock.analysis.questions import Question, families_of, question_of
@@ -88,7 +94,7 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
                 each.outcome,
                 each.contrast,
                 family_of.get(each.hypothesis.hypothesis_id, _NO_FAMILY),
-                missing=missing_by_condition(samples[each.outcome], each.weights, each.outcome),
+                missing=missing_of(samples[each.outcome], each.weights),
                 why_not=each.why_not,
             )
             for each in questions

@@ -7,6 +7,7 @@ pass@k.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import comb, sqrt
 from typing import Any
 
@@ -14,11 +15,21 @@ import numpy as np
 
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.distributions import normal_quantile, t_quantile
-from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Run, Sample
 from penstock.analysis.sources import rows_sql
 from penstock.analysis.within_problems import estimate_within_problems
 
-__all__ = ["ConditionEstimate", "Interval", "WilsonInterval", "estimate_condition", "t_interval"]
+__all__ = [
+    "ConditionEstimate",
+    "Interval",
+    "WilsonInterval",
+    "estimate_condition",
+    "shares_told",
+    "t_interval",
+]
+
+_MOST_TEXTS = 5
+"""So many of an outcome's texts are told in a line."""
 
 
 class Interval(Fact):
@@ -109,12 +120,16 @@ def estimate_condition(sample: Sample, arm: int, *, is_binary: bool) -> Conditio
     """
     means = sample.means(arm)
     means = means[~np.isnan(means)]
-    runs = len(sample.values(arm))
-    problems = sum(bool(len(sample.cell(arm, at))) for at in range(len(sample.problems)))
+    kind = (int, float) if len(means) else str
+    scored = [run for run in sample.runs if run.arm == arm and isinstance(run.value, kind)]
+    runs, problems = len(scored), len({run.problem for run in scored})
+    shares = _shares(scored, sample.texts)
     undefined: dict[str, str] = {}
     found: dict[str, Any] = {}
     if len(means):
         found["mean"] = float(means.mean())
+    elif shares:
+        undefined["mean"] = f"texts have no mean: {shares_told(shares)}"
     else:
         undefined["mean"] = _why_unscored(sample, arm)
 
@@ -137,7 +152,7 @@ def estimate_condition(sample: Sample, arm: int, *, is_binary: bool) -> Conditio
         levels=dict(sample.arms[arm].levels),
         n_problems=problems,
         n_runs=runs,
-        shares=_shares(sample, arm),
+        shares=shares,
         undefined=undefined,
         how=_how(sample, found, problems, runs),
         rows=rows_sql(sample, {arm: 1.0}),
@@ -170,9 +185,6 @@ def _spread(
 
 def _why_unscored(sample: Sample, arm: int) -> str:
     of_it = [run for run in sample.runs if run.arm == arm]
-    if any(isinstance(run.value, str) for run in of_it):
-        return "the outcome is a text: see its shares."
-
     if of_it and all(run.status == "failed" for run in of_it):
         return f"all {len(of_it):,} runs failed."
 
@@ -208,17 +220,25 @@ def _pass(sample: Sample, arm: int) -> tuple[dict[str, float], dict[str, float]]
     return at, hat
 
 
-def _shares(sample: Sample, arm: int) -> dict[str, float]:
+def _shares(scored: Sequence[Run], texts: Sequence[str]) -> dict[str, float]:
     """Return the mean over problems of the share of each text."""
     by_problem: dict[str, list[str]] = {}
-    for run in sample.runs:
-        if run.arm == arm and isinstance(run.value, str):
+    for run in scored:
+        if isinstance(run.value, str):
             by_problem.setdefault(run.problem, []).append(run.value)
 
     return {
-        text: float(np.mean([texts.count(text) / len(texts) for texts in by_problem.values()]))
-        for text in (sample.texts if by_problem else ())
+        text: float(np.mean([given.count(text) / len(given) for given in by_problem.values()]))
+        for text in (texts if by_problem else ())
     }
+
+
+def shares_told(shares: Mapping[str, float]) -> str:
+    """Say which texts are the most frequent, such as ``no 40 %, yes 60 %``."""
+    frequent = sorted(shares, key=lambda text: -shares[text])[:_MOST_TEXTS]
+    told = [f"{text} {shares[text]:.0%}".replace("%", " %") for text in shares if text in frequent]
+    left = len(shares) - len(told)
+    return ", ".join(told) + (f", and {left:,} more" if left else "")
 
 
 def _how(sample: Sample, found: dict[str, Any], problems: int, runs: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
+from penstock.analysis.estimates import shares_told
 
 __all__ = ["finding_lines"]
 
@@ -64,3 +65,5 @@ def _estimates(outcome: OutcomeAnalysis) -> Iterator[str]:
             between = "" if each.interval is None else f" [{each.interval.low:.4g}, "
             ends = "" if each.interval is None else f"{each.interval.high:.4g}]"
             yield f"{each.name}: {outcome.outcome} = {each.mean:.4g}{between}{ends}"
+        elif each.shares:
+            yield f"{each.name}: {outcome.outcome} = {shares_told(each.shares)}"

@@ -6,6 +6,7 @@ Source: C. F. Manski, American Economic Review 80 (1990), 319-323, for bounds wi
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,7 +14,15 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast, Weights, compare
 from penstock.analysis.sample import Floats, Sample
 
-__all__ = ["Bounds", "Flow", "bounds_of", "flow_of", "missing_by_condition"]
+__all__ = [
+    "Bounds",
+    "Flow",
+    "Missing",
+    "bounds_of",
+    "flow_of",
+    "missing_by_condition",
+    "missing_of",
+]
 
 
 class Flow(Fact):
@@ -26,7 +35,8 @@ class Flow(Fact):
         failed: Runs that failed.
         skipped: Runs that did not apply.
         scored: Runs with a value of the outcome.
-        failures: Error class -> how many runs failed with it.
+        failures: Error class -> how many runs failed with it; and a text that stands where others
+            have a number -> how many runs have it, and so no value.
     """
 
     name: str
@@ -54,13 +64,23 @@ class Bounds(Fact):
     manski_high: float
 
 
+class Missing(NamedTuple):
+    """The runs of a contrast that have no value."""
+
+    without: int
+    runs: int
+    contrast: Contrast
+    """The contrast of the share of runs without a value."""
+
+
 def flow_of(sample: Sample) -> list[Flow]:
     """Count what became of each condition's runs."""
     flows = []
     for at, arm in enumerate(sample.arms):
         runs = [run for run in sample.runs if run.arm == at]
         by_status = Counter(run.status for run in runs)
-        failures = Counter(run.error or "unknown" for run in runs if run.status == "failed")
+        told = [run for run in runs if run.status == "failed" or (run.error and run.value is None)]
+        failures = Counter(run.error or "unknown" for run in told)
         flows.append(
             Flow(
                 name=arm.name,
@@ -88,6 +108,16 @@ def missing_by_condition(sample: Sample, weights: Weights, name: str) -> Contras
 
     as_shares = [run._replace(value=float(run.value is None)) for run in taking_part]
     return compare(Sample(sample.arms, sample.problems, as_shares), name, weights)
+
+
+def missing_of(sample: Sample, weights: Weights) -> Missing | None:
+    """Return which runs of a contrast have no value; None where all have one."""
+    contrast = missing_by_condition(sample, weights, "runs without a value")
+    if contrast is None:
+        return None
+
+    ended = [run for run in sample.runs if run.arm in weights and run.status is not None]
+    return Missing(sum(run.value is None for run in ended), len(ended), contrast)
 
 
 def bounds_of(sample: Sample, weights: Weights, *, is_lower_better: bool = False) -> Bounds | None:

@@ -48,6 +48,8 @@ class Run(NamedTuple):
 
     started_order: int | None = None
     error: str | None = None
+    """Why it has no value: the class of what it failed with."""
+
     covariates: Mapping[str, tuple[str, Any]] = EMPTY
     """What it is adjusted for -> where that stands, and its value."""
 
@@ -58,7 +60,7 @@ class Sample:
     Args:
         arms: What was compared, in the order of the design.
         problems: The problems, in the order of the plan.
-        runs: Every planned run.
+        runs: Every planned run. Where some values are numbers, a text is none, and said to be.
         is_of_these_problems: Whether these problems are meant and no others. Else they are what is
             generalised over; where there is one problem only, or none, it is its replicates.
         called: Factor -> what its levels may be called beside what is shown of them -> that.
@@ -83,10 +85,10 @@ class Sample:
         self.value_sql = value_sql
         self.arms = tuple(arms)
         self.problems = tuple(problems)
-        self.runs = tuple(runs)
-        self.texts = sorted({run.value for run in runs if isinstance(run.value, str)})
+        self.runs = _of_one_kind(runs)
+        self.texts = sorted({run.value for run in self.runs if isinstance(run.value, str)})
         self.covariates = tuple(self.runs[0].covariates) if self.runs else ()
-        self._scored = _scored(runs, len(arms), self.problems)
+        self._scored = _scored(self.runs, len(arms), self.problems)
         self._cells = [
             [np.array([float(run.value) for run in cell]) for cell in cells]
             for cells in self._scored
@@ -156,6 +158,19 @@ class Sample:
                     found[name].append(level)
 
         return {name: levels for name, levels in found.items() if len(levels) > 1}
+
+
+def _of_one_kind(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Return runs whose values are numbers or texts: a text among numbers is no value."""
+    if not any(isinstance(run.value, (int, float)) for run in runs):
+        return tuple(runs)
+
+    return tuple(
+        run._replace(value=None, error=f"{run.value[:40]!r} is not a number")
+        if isinstance(run.value, str)
+        else run
+        for run in runs
+    )
 
 
 def _scored(runs: Sequence[Run], arms: int, problems: Sequence[str]) -> list[list[list[Run]]]:

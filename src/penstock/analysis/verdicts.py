@@ -13,6 +13,7 @@ from typing import Any
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.estimates import Interval
+from penstock.analysis.missingness import Missing
 from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
 
 __all__ = ["EQUIVALENCES", "POLICY_NAMES", "Family", "HypothesisResult", "judge"]
@@ -86,7 +87,7 @@ def judge(
     contrast: Contrast | None,
     family: Family,
     *,
-    missing: Contrast | None = None,
+    missing: Missing | None = None,
     why_not: str = "",
 ) -> HypothesisResult:
     """Judge a hypothesis by its contrast.
@@ -96,7 +97,7 @@ def judge(
         outcome: The name of its outcome.
         contrast: What was found; None where nothing could be compared.
         family: The p values it is adjusted with.
-        missing: The same contrast of the share of runs without a value; None where all have one.
+        missing: The runs that have no value; None where all have one.
         why_not: Why there is no contrast.
     """
     p = family.adjusted.get(hypothesis.hypothesis_id)
@@ -194,7 +195,7 @@ def _sentence(
     contrast: Contrast,
     family: Family,
     judged: HypothesisResult,
-    missing: Contrast | None,
+    missing: Missing | None,
 ) -> str:
     interval, p = _interval(contrast, family), judged.p_adjusted
     found = f"{contrast.name} = {contrast.difference:.4g}"
@@ -226,7 +227,7 @@ def _sentence(
         if excludes != (p <= _ALPHA):
             said.append("the test and the interval differ here, and the test decides")
 
-    if missing is not None and missing.p is not None and missing.p <= _ALPHA:
+    if missing is not None:
         said.append(_missing_told(contrast, missing))
 
     if family.note is not None:
@@ -235,10 +236,15 @@ def _sentence(
     return ", ".join(said) + "."
 
 
-def _missing_told(contrast: Contrast, missing: Contrast) -> str:
-    side = contrast.left if (missing.difference or 0.0) > 0 else contrast.right
+def _missing_told(contrast: Contrast, missing: Missing) -> str:
+    told = f"{missing.without:,} of {missing.runs:,} runs have no value"
+    p, difference = missing.contrast.p, missing.contrast.difference
+    if p is None or difference is None or p > _ALPHA:
+        return told
+
+    side = contrast.left if difference > 0 else contrast.right
     where = "some conditions than under others" if contrast.between else side
-    return f"and more runs have no value under {where} (p {_told(missing.p or 0.0)})"
+    return f"{told}, more of them under {where} (p {_told(p)})"
 
 
 POLICY_NAMES = {

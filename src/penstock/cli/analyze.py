@@ -132,7 +132,11 @@ def _missing(outcome: OutcomeAnalysis) -> Iterator[str]:
     yield "runs without a value"
     yield from listed(
         [
-            (each.name, f"{each.planned - each.scored:,} of {each.planned:,}")
+            (
+                each.name,
+                f"{each.planned - each.scored:,} of {each.planned:,}",
+                ", ".join(f"{count:,} x {why}" for why, count in each.failures.items()),
+            )
             for each in outcome.flow
         ]
     )
