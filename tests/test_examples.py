@@ -490,7 +490,10 @@ def load_as_part_of_a_study(part: str, folder: Path) -> None:
 # Embedding
 
 
-def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(tmp_path: Path) -> None:
+def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEY", "open sesame")
     planned, first_session = 300, 120
     answered: list[str] = []
     client_listens, half_way, second_session = (threading.Event() for _ in range(3))
@@ -527,6 +530,10 @@ def test_an_embedded_study_outlives_clients_and_goes_on_after_a_shutdown(tmp_pat
                     break  # and disconnect
 
         assert half_way.wait(30)
+        assert first.client.get("/study/", follow_redirects=True).status_code == 403
+        first.client.cookies.set("key", "open sesame")
+        page = first.client.get("/study/", follow_redirects=True)
+        assert '"state":"running"' in page.text
         with first.client.stream("GET", "/events") as response:
             first.shut_down()  # with a client that still listens, and is cut off
             with pytest.raises(httpx.RemoteProtocolError):

@@ -3,12 +3,14 @@
     STUDY=study.yaml python embed_fastapi.py
 
 ``GET /summary`` says where the study stands, ``GET /events`` sends what happens as it happens
-(server-sent events). Shutting the application down stops the study; starting it again goes on.
+(server-sent events), and ``/study`` is the live page, for whoever brings the key of the environment
+variable KEY. Shutting the application down stops the study; starting it again goes on.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Unpack
@@ -18,8 +20,10 @@ import structlog
 import uvicorn
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
+from starlette.requests import HTTPConnection
 
 import penstock as ps
+import penstock.web
 from penstock.events import StudyEvent
 
 
@@ -34,6 +38,7 @@ def create_app(study: ps.Study, **options: Unpack[ps.RunnerOptions]) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         runner = app.state.runner = ps.StudyRunner(study, **options)
+        app.mount("/study", penstock.web.app(runner, authorize=_may_look))
         async with anyio.create_task_group() as group:
             group.start_soon(_run, runner)
             yield
@@ -52,6 +57,12 @@ def create_app(study: ps.Study, **options: Unpack[ps.RunnerOptions]) -> FastAPI:
         return StreamingResponse(_lines(stream), media_type="text/event-stream")
 
     return app
+
+
+def _may_look(connection: HTTPConnection) -> bool:
+    """Return whether somebody may look: here is where an application asks who it is."""
+    key = os.environ.get("KEY", "")
+    return bool(key) and secrets.compare_digest(connection.cookies.get("key", ""), key)
 
 
 async def _run(runner: ps.StudyRunner) -> None:

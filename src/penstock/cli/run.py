@@ -102,6 +102,10 @@ def run(
             help="Let `penstock watch`, `pause`, `set` and so on reach it; the default is to."
         ),
     ] = None,
+    page: Annotated[
+        bool,
+        typer.Option("--page", help="Serve the live page meanwhile, and print its address."),
+    ] = False,
     dry_run: DryRunOption = False,
     progress: ProgressOption = None,
     json: JsonOption = False,
@@ -141,6 +145,7 @@ def run(
         fresh=fresh,
         report=report,
         control=control,
+        page=page,
         show_progress=not json if progress is None else progress,
         json=json,
         verbose=verbose,

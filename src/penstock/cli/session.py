@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TextIO
 import anyio
 import typer
 
+from penstock.cli.beside import page_beside
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.logs import show_logs
 from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
@@ -55,6 +56,7 @@ class RunRequest(NamedTuple):
     retry_failed: bool = False
     report: bool | None = None
     control: bool | None = None
+    page: bool = False
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -65,7 +67,10 @@ def run(named: str | None, request: RunRequest) -> None:
         runner, wants_report = runner_of(target, request)
         tell_rounding(runner, request.only)
         session = _Session(runner, request, stdout, wants_report=wants_report)
-        raise typer.Exit(session.run())
+        with page_beside(runner.output_dir, is_wanted=request.page):
+            code = session.run()
+
+        raise typer.Exit(code)
 
 
 def tell_rounding(runner: StudyRunner, only: Selection) -> None:

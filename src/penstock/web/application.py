@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -97,6 +97,7 @@ class Application:
 
     Attributes:
         token: The token.
+        is_over: Says whether the server is about to end: then nothing more is told.
     """
 
     def __init__(
@@ -108,6 +109,7 @@ class Application:
         token: str,
     ) -> None:
         self.token = token
+        self.is_over: Callable[[], bool] = lambda: False
         self._studies = studies
         one = "/studies/{name}"
         routes = [
@@ -186,7 +188,7 @@ class Application:
 
     async def _events(self, request: Request) -> Response:
         headers = {"x-accel-buffering": "no"}
-        told = _told(self._study(request))
+        told = _told(self._study(request), self.is_over)
         return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
     async def _rows(self, request: Request) -> Response:
@@ -239,11 +241,13 @@ class Application:
         return _json({"errors": list(reply.errors)}, status=409 if reply.errors else 200)
 
 
-async def _told(study: LiveStudy) -> AsyncIterator[bytes]:
+async def _told(
+    study: LiveStudy, is_over: Callable[[], bool] = lambda: False
+) -> AsyncIterator[bytes]:
     """Say where a study stands: a snapshot, then what has changed, as server-sent events."""
     known: dict[str, Any] | None = None
     silence_s = 0.0
-    while True:
+    while not is_over():
         now = (await study.look()).told()
         said = now if known is None else changes_between(known, now)
         if said:

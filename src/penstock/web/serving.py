@@ -11,6 +11,7 @@ import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 import uvicorn
 
@@ -24,6 +25,9 @@ PORT = 8765
 """Where it is served unless that is taken."""
 
 _FAREWELL_S = 1
+_LAST_LOOK_S = 3.0
+"""A page that is open when a study ends may ask so long for what came of it."""
+
 _BACKLOG = 128
 
 
@@ -73,7 +77,9 @@ def open_server(
     )
     shown = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - compared, not bound
     name = f"[{shown}]" if ":" in shown else shown
-    return uvicorn.Server(config), f"http://{name}:{port}/?token={token}"
+    server = uvicorn.Server(config)
+    application.is_over = lambda: server.should_exit
+    return server, f"http://{name}:{port}/?token={token}"
 
 
 @contextmanager
@@ -96,9 +102,18 @@ def served_beside(directory: Path, *, control: bool) -> Iterator[str]:
     try:
         yield address
     finally:
-        server.should_exit = True
+        _say_farewell(server)
         thread.join(2 * _FAREWELL_S)
         at.close()
+
+
+def _say_farewell(server: uvicorn.Server) -> None:
+    """End a server, after pages that are open have had the time to show the end."""
+    end = monotonic() + _LAST_LOOK_S
+    while server.server_state.connections and monotonic() < end:
+        sleep(_FAREWELL_S / 10)
+
+    server.should_exit = True
 
 
 def _hosts_of(host: str) -> Collection[str]:

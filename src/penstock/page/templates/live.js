@@ -198,6 +198,13 @@ function turned() {
   wasRunning.yes = now.is_running;
   return now.is_running ? data.hasReport || !data.rows.length : !now.is_blind;
 }
+async function again() {
+  try {
+    if ((await fetch("./", { method: "HEAD" })).ok) location.reload();
+  } catch {
+    // The server has gone, and what is shown stays.
+  }
+}
 function hear(message, changed) {
   if (changed) {
     const { cells = {}, ...rest } = message;
@@ -209,8 +216,8 @@ function hear(message, changed) {
     touched.forEach(drawCell);
     if (touched.size) sayMatrix();
   } else now = message;
-  if (turned()) return location.reload();
   show(changed ? message : null);
+  if (turned()) again();
 }
 let source;
 function listen() {
