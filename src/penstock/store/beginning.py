@@ -11,14 +11,14 @@ from penstock.planning.plan import Plan
 from penstock.results import timestamp
 from penstock.running.binding import Bindings
 from penstock.store import rows
-from penstock.store.actions import notes_of_actions
+from penstock.store.actions import Action, notes_of_actions
 from penstock.store.changes import accept_payloads, edited_agents, refuse_changes
 from penstock.store.declaration_rows import condition_row, definition_of
 from penstock.store.group import Session
 from penstock.store.legacy_scores import adopt_scores
 from penstock.store.origins import declare_origins
 from penstock.store.primary_outcomes import follow_outcomes, remake_outcomes
-from penstock.store.redeclared import declared_before, keep_redeclared
+from penstock.store.redeclared import changes_told, declared_otherwise, keep_redeclared
 from penstock.store.refused import find_refused
 from penstock.store.restored import Restored, adopt, moved_in, restored
 from penstock.store.scorings import declare_scorings, find_scorings
@@ -55,14 +55,15 @@ def begin_session(
     """
     known = connection.execute("SELECT fingerprint FROM study").fetchone()
     fingerprint, moved, edited = fingerprint_of(plan), None, tuple[str, ...]()
-    before = None
+    otherwise: tuple[Action, ...] = ()
     if known is None:
         described = (plan.study.study_id, timestamp(), definition_of(plan), fingerprint)
         connection.execute("INSERT INTO study VALUES (?, ?, ?, ?)", described)
     else:
         refuse_changes(connection, directory, plan, bindings, rescore=rescore)
         edited = tuple(edited_agents(connection, bindings))
-        before = declared_before(connection)
+        otherwise = declared_otherwise(connection, plan, bindings)
+        keep_redeclared(connection, otherwise)
         follow_outcomes(connection, plan.study.outcomes)
         adopt_scores(connection, bindings)
 
@@ -71,7 +72,6 @@ def begin_session(
 
     _describe(connection, plan, fingerprint)
     origins = declare_origins(connection, plan, bindings)
-    otherwise = () if before is None else tuple(keep_redeclared(connection, before, plan))
     if rescore:
         accept_payloads(connection, origins)
 
@@ -91,7 +91,7 @@ def begin_session(
     told = notes_of_actions(
         connection, session_id, Settings(plan.study.execution, plan.study.budget)
     )
-    notes = (*told, *otherwise, *left.notes)
+    notes = (*told, *changes_told(otherwise), *left.notes)
     return session, left._replace(notes=notes, warnings=(*edited, *left.warnings))
 
 

@@ -16,7 +16,14 @@ from penstock.running.binding import Bindings
 from penstock.store.declaration_rows import agent_definition, problem_definition
 from penstock.study.fingerprints import edited_parts
 
-__all__ = ["Origins", "declare_origins", "other_agents", "other_problems", "other_sources"]
+__all__ = [
+    "Origins",
+    "declare_origins",
+    "other_agents",
+    "other_problems",
+    "other_sources",
+    "redeclared_problems",
+]
 
 _KEPT = "final AND (status <> 'failed' OR error_stage = 'evaluator')"
 
@@ -41,15 +48,30 @@ class Other(NamedTuple):
     results: int
 
 
+class Redeclared(NamedTuple):
+    """A problem as it was declared before, and as it is declared now."""
+
+    row: int
+    name: str
+    before: str
+    now: str
+
+
+def redeclared_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Redeclared]:
+    """Yield the problems that take part and were declared otherwise before, one by one."""
+    rows = connection.execute("SELECT id, problem_id, definition FROM problem")
+    for row_id, name, definition in rows:
+        if name in bindings.problems:
+            now = problem_definition(bindings.problems[name])
+            if now != definition:
+                yield Redeclared(row_id, name, definition, now)
+
+
 def other_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Other]:
     """Yield the problems that kept results answer and that are declared otherwise now."""
-    now = {name: problem_definition(each) for name, each in bindings.problems.items()}
-    rows = connection.execute("SELECT id, problem_id, definition FROM problem").fetchall()
-    for row_id, name, definition in rows:
-        if definition != now.get(name, definition) and (
-            results := _count(connection, "problem_made", row_id)
-        ):
-            yield Other(name, decode(definition), decode(now[name]), results)
+    for each in redeclared_problems(connection, bindings):
+        if results := _count(connection, "problem_made", each.row):
+            yield Other(each.name, decode(each.before), decode(each.now), results)
 
 
 def other_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[Other]:

@@ -16,6 +16,7 @@ from penstock.store.changes import edited_agents, refuse_changes, refuse_older_c
 from penstock.store.opening import refuse_lost_store
 from penstock.store.ownership import refuse_foreign
 from penstock.store.reader import StoreReader, is_begun
+from penstock.store.redeclared import changes_told, declared_otherwise
 from penstock.store.restored import Restored, would_restore
 
 __all__ = ["outlook"]
@@ -56,6 +57,8 @@ def outlook(
             again = {"rescore": rescore, "retry_failed": retry_failed}
             left = would_restore(store.connection, directory, plan, bindings, **again)
             edited = edited_agents(store.connection, bindings)
-            return left._replace(warnings=(*edited, *left.warnings))
+            otherwise = changes_told(declared_otherwise(store.connection, plan, bindings))
+            notes = (*otherwise, *left.notes)
+            return left._replace(notes=notes, warnings=(*edited, *left.warnings))
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be read: {error}") from error

@@ -15,10 +15,12 @@ from penstock._base.json import decode, encode
 from penstock._base.text import without_surrogates
 from penstock.planning.plan import Plan
 from penstock.results import timestamp
+from penstock.running.binding import Bindings
 from penstock.store.actions import DECLARE, KEEP_ACTION, Action, this_user
 from penstock.store.declaration_rows import definition_of
+from penstock.store.origins import redeclared_problems
 
-__all__ = ["Declared", "declared_before", "keep_redeclared"]
+__all__ = ["changes_told", "declared_otherwise", "keep_redeclared"]
 
 _NAMED_BY = {
     "hypotheses": "hypothesis_id",
@@ -58,30 +60,26 @@ _MOST_TOLD = 5
 _UNSAID: tuple[Any, ...] = (None, "", [], {}, False)
 
 
-class Declared(NamedTuple):
-    """What was declared until now, and what had come of it."""
-
-    definition: Mapping[str, Any]
-    problems: Mapping[int, str]
-    """Row -> the id of a problem that took part."""
-
-    ended: int
-    planned: int
-
-
 class _Change(NamedTuple):
     path: str
     old: Any
     new: Any
 
 
-def declared_before(connection: sqlite3.Connection) -> Declared | None:
-    """Return what the session before declared; None where no attempt was made yet."""
+def declared_otherwise(
+    connection: sqlite3.Connection, plan: Plan, bindings: Bindings
+) -> tuple[Action, ...]:
+    """Return what a plan declares otherwise than the session before did; nothing is written.
+
+    Args:
+        connection: The store, as the session before left it.
+        plan: The plan of now.
+        bindings: What takes part in it.
+    """
     if connection.execute("SELECT 1 FROM attempt LIMIT 1").fetchone() is None:
-        return None
+        return ()  # nothing was made by what was declared
 
     ((definition,),) = connection.execute("SELECT definition FROM study")
-    named = connection.execute("SELECT id, problem_id FROM problem WHERE position IS NOT NULL")
     ((ended,),) = connection.execute(
         "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL"
     )
@@ -89,24 +87,9 @@ def declared_before(connection: sqlite3.Connection) -> Declared | None:
         "SELECT coalesce(max(planned), 0) FROM session WHERE id = "
         "(SELECT max(session_id) FROM attempt)"
     )
-    return Declared(decode(definition), {row[0]: row[1] for row in named}, ended, planned)
-
-
-def keep_redeclared(connection: sqlite3.Connection, before: Declared, plan: Plan) -> Iterator[str]:
-    """Keep what is declared otherwise now, and say so in one sentence.
-
-    Args:
-        connection: The store, inside a transaction; the problems of now are written to it.
-        before: What was declared until now.
-        plan: The plan of now.
-    """
-    now = decode(definition_of(plan))
-    changes = [
-        *_changes("", _compared(before.definition), _compared(now)),
-        *_of_problems(connection, before),
-    ]
+    before, now = decode(definition), decode(definition_of(plan))
     at, who = timestamp(), this_user()
-    kept = [
+    return tuple(
         Action(
             at,
             who,
@@ -114,18 +97,34 @@ def keep_redeclared(connection: sqlite3.Connection, before: Declared, plan: Plan
             _kept(change.path, change.old),
             _kept(change.path, change.new),
             "",
-            before.ended,
-            before.planned,
+            ended,
+            planned,
         )
-        for change in changes
-    ]
-    connection.executemany(KEEP_ACTION, without_surrogates([tuple(each) for each in kept]))
-    if kept:
-        more = f"; and {len(kept) - _MOST_TOLD:,} more" if len(kept) > _MOST_TOLD else ""
-        told = "; ".join(each.said for each in kept[:_MOST_TOLD])
+        for change in (
+            *_changes("", _compared(before), _compared(now)),
+            *_of_problems(connection, plan, bindings),
+        )
+    )
+
+
+def keep_redeclared(connection: sqlite3.Connection, changes: Sequence[Action]) -> None:
+    """Keep what is declared otherwise now.
+
+    Args:
+        connection: The store, inside a transaction.
+        changes: What `declared_otherwise` found.
+    """
+    connection.executemany(KEEP_ACTION, without_surrogates([tuple(each) for each in changes]))
+
+
+def changes_told(changes: Sequence[Action]) -> Iterator[str]:
+    """Say what is declared otherwise now, in one sentence."""
+    if changes:
+        more = f"; and {len(changes) - _MOST_TOLD:,} more" if len(changes) > _MOST_TOLD else ""
+        told = "; ".join(each.said for each in changes[:_MOST_TOLD])
         yield (
-            f"declared otherwise than when the {before.ended:,} results so far were made: {told}"
-            f"{more}. The report says so, with the date"
+            f"declared otherwise than when the {changes[0].ended:,} results so far were made: "
+            f"{told}{more}. The report says so, with the date"
         )
 
 
@@ -169,16 +168,21 @@ def _by_name(entries: Sequence[Mapping[str, Any]], by: str) -> dict[str, Any]:
     return {str(each[by]): each for each in entries}
 
 
-def _of_problems(connection: sqlite3.Connection, before: Declared) -> Iterator[_Change]:
+def _of_problems(
+    connection: sqlite3.Connection, plan: Plan, bindings: Bindings
+) -> Iterator[_Change]:
     """Yield which problems came, went, or are declared otherwise, a few of them by name."""
     rows = connection.execute("SELECT id, problem_id FROM problem WHERE position IS NOT NULL")
-    now = {row[0]: row[1] for row in rows}
-    earlier, later = set(before.problems.values()), set(now.values())
-    other = [name for row, name in before.problems.items() if row not in now and name in later]
+    declared = {row[0]: row[1] for row in rows}
+    earlier = set(declared.values())
+    later = {each.problem_id for each in plan.study.problems}
+    other = {
+        each.name for each in redeclared_problems(connection, bindings) if each.row in declared
+    }
     for what, names in (
         ("added", sorted(later - earlier)),
         ("dropped", sorted(earlier - later)),
-        ("changed", sorted(other)),
+        ("changed", sorted(other & later)),
     ):
         if names:
             more = len(names) - _MOST_NAMED
