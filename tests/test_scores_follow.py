@@ -355,6 +355,7 @@ RULES: dict[str, Any] = {
     "contains": "contains",
     "nothing": {"regex": {"pattern": "^$"}},
     "words": {"regex": {"pattern": "answer"}},
+    "length": len,
 }
 CHANGES = st.fixed_dictionaries(
     {
@@ -362,6 +363,7 @@ CHANGES = st.fixed_dictionaries(
             st.sampled_from(["e", "f"]), st.sampled_from([*RULES]), max_size=2
         ),
         "expected": st.sampled_from(["answer to one", "to one", "other"]),
+        "outcome": st.sampled_from([None, "e", "f"]),
         "replicates": st.integers(1, 3),
         "problems": st.sampled_from([("p",), ("q",), ("p", "q")]),
         "rescore": st.booleans(),
@@ -371,7 +373,7 @@ CHANGES = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -393,6 +395,11 @@ async def test_after_any_changes_the_tables_are_those_of_a_fresh_study(
             evaluators={name: RULES[rule] for name, rule in change["evaluators"].items()},
             run_budget=RunBudget(replicates=change["replicates"], parallelism=1),
         )
+        if change["outcome"] in change["evaluators"]:
+            declared = {"source_table": "evaluations", "aggregation": "mean", "primary": True}
+            outcome = ps.Outcome(name="o", column=change["outcome"], **declared)
+            study = study.model_copy(update={"outcomes": (outcome,)})
+
         rescore = change["rescore"]
         bound = {"a": agent_that_notes([])}
         runner = ps.StudyRunner(study, agent_bindings=bound, rescore=rescore, show_progress=False)

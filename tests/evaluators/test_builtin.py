@@ -205,14 +205,18 @@ def test_options_that_cannot_be_read_are_an_error(options: Any) -> None:
     assert "problem 'p0' has options that cannot be read; make payload.options a list" in error
 
 
+def test_the_other_decimal_mark_is_hinted_at_where_the_text_has_it() -> None:
+    (found,) = errors("number", "1,5 or so,")
+    assert found.endswith("is not a single number (if decimals follow ',', declare decimal: ',')")
+
+
 def test_errors_of_many_problems_are_counted_and_not_all_said() -> None:
     found = errors("number", *["1"] * 3, *["many"] * 1000, None)
 
     assert found == [
         (
             "evaluator 'correct': problem 'p3': the expected answer 'many' is not a single number "
-            "(if decimals follow ',', declare decimal: ',') (and so in 999 more problems: "
-            "'p4', 'p5', 'p6', ...)"
+            "(and so in 999 more problems: 'p4', 'p5', 'p6', ...)"
         ),
         "evaluator 'correct': problem 'p1003': the expected answer None is empty",
     ]

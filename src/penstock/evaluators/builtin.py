@@ -22,6 +22,7 @@ from penstock.evaluators.expected import ExpectedError, accepted, single_value, 
 from penstock.evaluators.json_fields import JSON_VERSION, json_check
 from penstock.evaluators.judge_replies import VERDICT_VERSION
 from penstock.evaluators.labels import LABELS_VERSION
+from penstock.evaluators.markup import without_thoughts
 from penstock.evaluators.numeric import NUMBER_VERSION, number_check
 from penstock.evaluators.patterns import REGEX_VERSION, PatternCheck, has_empty_match, regex_check
 from penstock.evaluators.port import BoundEvaluator, answer_of
@@ -41,8 +42,13 @@ Outputs: TypeAlias = Mapping[str, Any]
 Check: TypeAlias = Callable[[Any], bool] | PatternCheck
 
 
-def _answer(outputs: Outputs) -> Any:
+def _whole_answer(outputs: Outputs) -> Any:
     return single_value(answer_of(outputs))
+
+
+def _answer(outputs: Outputs) -> Any:
+    value = _whole_answer(outputs)
+    return without_thoughts(value) if isinstance(value, str) else value
 
 
 class _Rule(NamedTuple):
@@ -62,7 +68,7 @@ class _Rule(NamedTuple):
 _RULES = {
     "exact": _Rule(EXACT_VERSION, exact_check),
     "contains": _Rule(CONTAINS_VERSION, contains_check),
-    "regex": _Rule(REGEX_VERSION, regex_check),
+    "regex": _Rule(REGEX_VERSION, regex_check, reads=_whole_answer),
     "number": _Rule(NUMBER_VERSION, number_check),
     "choice": _Rule(CHOICE_VERSION, choice_check),
     "json": _Rule(JSON_VERSION, json_check, reads=lambda outputs: outputs),

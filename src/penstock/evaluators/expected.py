@@ -7,7 +7,7 @@ from typing import Any
 
 from penstock._base.frozen import frozen_json
 from penstock._base.json import encode
-from penstock.evaluators.markup import normal
+from penstock.evaluators.markup import normal, without_thoughts
 from penstock.study.problem import Problem
 
 __all__ = ["MISSING", "ExpectedError", "accepted", "expected_of", "single_value", "texts_of"]
@@ -80,10 +80,12 @@ def accepted(problem: Problem) -> list[Any]:
     if isinstance(expected, Mapping) and expected.keys() >= {"value", "aliases"}:
         values = [expected["value"], *expected["aliases"]]
 
-    values = list(values) if isinstance(values, (list, tuple)) else [values]
-    if not values:
+    given = list(values) if isinstance(values, (list, tuple)) else [values]
+    if not given:
         raise ExpectedError("is empty", expected)
 
+    # As of an answer, what was thought before it is not a part of it.
+    values = [without_thoughts(value) if isinstance(value, str) else value for value in given]
     for value in values:
         if not isinstance(value, (str, bool, int, float)):
             raise ExpectedError("is not a text, a number, true or false, or a list of them", value)

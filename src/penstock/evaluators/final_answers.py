@@ -3,7 +3,8 @@ r"""Final answers: which number of a text is meant, as a careful reader finds it
 A number that is marked as the answer comes before all others. A mark is, the strongest first,
 ``\boxed{42}`` or ``#### 42``, then ``the answer is 42``, ``Answer: 42`` or ``<answer>42``, then a
 line that begins with ``A:``; of equal marks the last one counts. Without a mark the last number
-of the text is meant. What follows a next question (a line ``Question:`` or ``Q:``) is not read.
+of the text is meant. What follows a next question (a line ``Question:`` or ``Q:``) is not read,
+and a line that says how confident somebody is does not count as the last.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _of_statement(stated: str, decimal: str) -> Number | None:
 
 
 _HASHES = re.compile(r"####")
-_VERB = r"(?:is|was|are|equals|would be|should be|will be|must be)(?!\w)"
+_VERB = r"(?:is|was|are|equals|(?:would|should|will|must|has[ ]to)[ ]be)(?!\w)"
 _ANSWER = re.compile(
     rf"""
     answers?[*_`"')\]]{{0,9}}
@@ -192,6 +193,7 @@ def _of_chain(stated: str, first: Number, decimal: str) -> Number:
     return first
 
 
+_CONFIDENCE = re.compile(r"[\s*_`(\[]*(?:my[ ])?confidence\b", re.IGNORECASE)
 _LIST_ITEM = re.compile(r"\s*\d{1,3}[.)]\s+(?=\S)")
 _QUOTE = re.compile(r"\s*(?:>\s)+")
 
@@ -200,7 +202,7 @@ def _last_stated(text: str, decimal: str) -> Number | None:
     """Find the last number of a text; the number of a list's item counts where it is the only."""
     item = None
     for line in reversed(text.splitlines()):
-        if line.isascii() and not _DIGIT.search(line):
+        if (line.isascii() and not _DIGIT.search(line)) or _CONFIDENCE.match(line):
             continue
 
         quote, listed = _QUOTE.match(line), _LIST_ITEM.match(line)

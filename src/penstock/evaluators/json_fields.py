@@ -9,14 +9,14 @@ from typing import Any
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock.evaluators.expected import ExpectedError, expected_of, single_value
-from penstock.evaluators.markup import normal
+from penstock.evaluators.markup import normal, without_thoughts
 from penstock.evaluators.port import answer_of
 from penstock.study.problem import Problem
 from penstock.study.scoring import JsonOptions
 
 __all__ = ["JSON_VERSION", "NOT_FOUND", "find_json", "json_check"]
 
-JSON_VERSION = 1
+JSON_VERSION = 2
 
 
 def json_check(options: JsonOptions, problem: Problem) -> Callable[[Mapping[str, Any]], bool]:
@@ -93,7 +93,7 @@ def _found(outputs: Mapping[str, Any]) -> Iterator[Any]:
     answer = single_value(answer_of(outputs))
     yield answer
     if isinstance(answer, str):
-        yield find_json(answer)
+        yield find_json(without_thoughts(answer))
 
 
 def _matches(found: Any, wanted: Any) -> bool:

@@ -14,14 +14,14 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from penstock.evaluators.json_fields import find_json
-from penstock.evaluators.markup import normal
+from penstock.evaluators.markup import normal, without_thoughts
 from penstock.evaluators.patterns import PATIENT_S, compile_pattern, last_match
 from penstock.evaluators.texts import contains_text
 from penstock.study.chat import JudgeOptions
 
 __all__ = ["VERDICT_VERSION", "NoScoreError", "read_score"]
 
-VERDICT_VERSION = 2
+VERDICT_VERSION = 3
 
 
 class NoScoreError(ValueError):
@@ -77,11 +77,11 @@ def _stated(reply: str, options: JudgeOptions, timeout_s: float) -> Any:
 
         return matched
 
-    field = options.score_field
+    field, answer = options.score_field, without_thoughts(reply)
     if field is None:
-        return reply
+        return answer
 
-    found = find_json(reply)
+    found = find_json(answer)
     for name in field.split("."):
         if not isinstance(found, Mapping) or name not in found:
             raise NoScoreError(f"has no field {field!r}")
@@ -103,7 +103,7 @@ class _Verdict(NamedTuple):
 
 _NUMBER = r"[-+\u2212]?(?:\d+(?:[.,]\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
 _OUT_OF = (
-    r"\s*(?:/|\bout\s+of\b(?:\s+an?)?(?:\s+(?:possible|total|maximum)(?:\s+of)?)?)\s*"
+    r"(?:\s+(?:points?|stars?))?\s*(?:/|\bout\s+of\b(?:\s+an?)?(?:\s+(?:possible|total|maximum)(?:\s+of)?)?)\s*"
     rf"(?P<out_of>{_NUMBER})(?!\w|[.,/:]\d)"
 )
 _SCORE = rf"(?P<score>{_NUMBER})(?:{_OUT_OF}|(?!\w|[.,:/]\d))"
@@ -115,7 +115,11 @@ _RANGE = re.compile(
 _TAG = re.compile(r"<(/?)([A-Za-z_]+)>")
 _FRACTION = re.compile(rf"(?<![\w.,/])(?P<score>{_NUMBER}){_OUT_OF}")
 _BRACKETED = re.compile(rf"\[\[\s*{_SCORE}\s*\]\]")
-_ALONE = re.compile(rf"{_AROUND}{_SCORE}\s*%?(?:\s*points?)?{_AROUND}\.?{_AROUND}", re.IGNORECASE)
+_ALONE = re.compile(
+    rf"(?:{_AROUND}~)?{_AROUND}{_SCORE}\s*%?(?:\s*(?:points?|stars?))?(?:\s*\([^()\n\d]*\))?"
+    rf"{_AROUND}\.?{_AROUND}",
+    re.IGNORECASE,
+)
 _GIVEN = re.compile(
     r"\b(?:(?:rat|scor|grad)(?:e|es|ed|ing)|(?:award|assign)(?:s|ed|ing)?|giv(?:e|es|en|ing)|gave)\s+"
     r"(?:(?:it|this|that|(?:the|this)(?:\s+[a-z]+){1,3}?)(?:\s+(?:as|at|with|an?|the))*"

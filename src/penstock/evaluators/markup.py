@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["INVISIBLE", "SPACES", "last_boxed", "normal", "plain"]
+__all__ = ["INVISIBLE", "SPACES", "last_boxed", "normal", "plain", "without_thoughts"]
 
 SPACES = "\xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """Spaces beside the plain one: some that do not break, some of a width of their own."""
@@ -25,6 +25,26 @@ _SPACES: dict[int, str | None] = {
     **dict.fromkeys(map(ord, SPACES), " "),
     **dict.fromkeys(map(ord, INVISIBLE), None),
 }
+
+
+def without_thoughts(text: str) -> str:
+    """Return what follows the reasoning that some models write into their answer.
+
+    It ends with ``</think>``, whether it is opened in the answer or in the prompt; where it is
+    opened and never ends, the answer was cut off before it began.
+    """
+    if "<" not in text:
+        return text
+
+    ends = [*_THOUGHTS_END.finditer(text)]
+    if ends:
+        text = text[ends[-1].end() :].lstrip()
+
+    return "" if _THOUGHTS.match(text) else text
+
+
+_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>")
+_THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>")
 
 
 def plain(text: str) -> str:

@@ -23,7 +23,7 @@ from penstock.study.scoring import NumberOptions
 
 __all__ = ["NUMBER_VERSION", "number_check"]
 
-NUMBER_VERSION = 2
+NUMBER_VERSION = 3
 
 
 def number_check(options: NumberOptions, problem: Problem) -> Callable[[Any], bool] | PatternCheck:
@@ -61,10 +61,11 @@ def _expected(value: Any, decimal: str) -> Number:
     number = single_number(value, decimal) if isinstance(value, str) else _of_python(value)
     if number is None:
         other = "," if decimal == "." else "."
-        raise ExpectedError(
-            f"is not a single number (if decimals follow {other!r}, declare decimal: {other!r})",
-            value,
-        )
+        hint = ""
+        if isinstance(value, str) and other in value:
+            hint = f" (if decimals follow {other!r}, declare decimal: {other!r})"
+
+        raise ExpectedError(f"is not a single number{hint}", value)
 
     return number
 

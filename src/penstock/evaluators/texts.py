@@ -20,8 +20,8 @@ __all__ = [
     "exact_check",
 ]
 
-EXACT_VERSION = 2
-CONTAINS_VERSION = 2
+EXACT_VERSION = 3
+CONTAINS_VERSION = 3
 """The version of a rule is raised when an answer would be scored otherwise than before."""
 
 Check = Callable[[Any], bool]
