@@ -264,18 +264,21 @@ _reported = unchecked(Observation)
 _OF_AN_ANSWER = '{"auto_generated":true}'
 
 
-def answer_of(spec: RunSpec, outputs_json: str, ended_at: datetime) -> Observation:
+def answer_of(
+    spec: RunSpec, outputs_json: str, ended_at: datetime, text: str | None = None
+) -> Observation:
     """Make the event that is a run's answer, for an agent that has reported nothing.
 
     Args:
         spec: The run.
         outputs_json: What it answered.
         ended_at: When.
+        text: The text of that, where it is known.
     """
     return _reported(
         timestamp=timestamp(ended_at),
         record_id=answer_event_id(spec.run_id),
-        text=text_of(decode(outputs_json)),
+        text=text_of(decode(outputs_json)) if text is None else text,
         session_id=spec.run_id,
         actor_id="agent",
         event_type="assistant_output",
@@ -288,7 +291,10 @@ def answer_of(spec: RunSpec, outputs_json: str, ended_at: datetime) -> Observati
 
 def is_answer(observation: Observation, ended_at: datetime) -> bool:
     """Return whether an event of a run that ended then is its answer, and no agent's own."""
-    return observation.meta_json == _OF_AN_ANSWER and observation.timestamp == timestamp(ended_at)
+    meta = observation.meta_json
+    is_made_here = meta is _OF_AN_ANSWER  # by `answer_of`; what is read from elsewhere equals it
+    is_at_end = is_made_here or observation.timestamp == timestamp(ended_at)
+    return is_at_end and meta == _OF_AN_ANSWER
 
 
 def reported_in(result: RunResult) -> Sequence[Observation]:

@@ -115,7 +115,7 @@ class AlikeWatch:
             return True
 
         asked = self._under_way.get(spec.run_id) or self._asked(spec)
-        course = self._courses.setdefault(asked, _Course())
+        course = self._course(asked)
         if self._is_hopeless(course):
             self._under_way.pop(spec.run_id, None)
             self._leave_once(asked, course)
@@ -136,7 +136,10 @@ class AlikeWatch:
             return
 
         asked = self._under_way.pop(spec.run_id, None) or self._asked(spec)
-        course = self._courses.setdefault(asked, _Course())
+        course = self._course(asked)
+        if course.has_other:
+            return
+
         course.first.discard(spec.run_id)
         if result is None:
             return
@@ -153,6 +156,13 @@ class AlikeWatch:
         """Say, when no run is left to begin, whether nobody's could be made."""
         if self._courses and all(course.is_left for course in self._courses.values()):
             self._stop_for_good(self._why_nobody())
+
+    def _course(self, asked: Asked) -> _Course:
+        course = self._courses.get(asked)
+        if course is None:
+            course = self._courses[asked] = _Course()
+
+        return course
 
     def _asked(self, spec: RunSpec) -> Asked:
         agent = self._varying.get(spec.agent_id)

@@ -17,7 +17,7 @@ from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
-from penstock.errors import AgentReportedFailure, OutputError, SkipRun, StudyCancelled
+from penstock.errors import AgentReportedFailure, OutputError, StudyCancelled
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import (
     Evaluation,
@@ -35,7 +35,7 @@ from penstock.running.failures import (
     cancelled_by,
     error_of,
     error_of_parts,
-    leaves_run,
+    status_of,
     stop_in,
 )
 from penstock.running.gathered import (
@@ -43,6 +43,7 @@ from penstock.running.gathered import (
     gather,
     kept_outputs,
     metrics_of,
+    plain_text,
     whose_outcome,
 )
 from penstock.running.scheduler import Orders
@@ -80,6 +81,7 @@ class Attempt:
         "_refused",
         "_run",
         "_stage",
+        "_text",
         "answer",
         "ctx",
         "error",
@@ -110,6 +112,7 @@ class Attempt:
         self._stage = RunStage.AGENT
         self._has_answered = False
         self._outputs_json = "{}"
+        self._text: str | None = None
         self._refused: list[BaseException] = []
         self._provenance: dict[str, Any] = (
             {"execution_mode": "condition_runner"}
@@ -206,12 +209,8 @@ class Attempt:
             # Whatever was raised: clients turn a cancellation into an error of their own.
             error = cancelled_by(error)
             self.status = RunStatus.FAILED if self._has_answered else RunStatus.CANCELLED
-        elif leaves_run(error, self._stage):
-            self.status = RunStatus.CANCELLED
-        elif isinstance(error, SkipRun):
-            self.status = RunStatus.SKIPPED
         else:
-            self.status = RunStatus.FAILED
+            self.status = status_of(error, self._stage)
 
         self.error = error_of(error, self._stage, self.ctx.calls)
 
@@ -270,7 +269,7 @@ class Attempt:
         if reported or self.status is not RunStatus.SUCCESS:
             return tuple(reported)
 
-        return (answer_of(self._run["spec"], outputs_json, ended_at),)
+        return (answer_of(self._run["spec"], outputs_json, ended_at, self._text),)
 
     def _fail_to_store(self, error: BaseException) -> None:
         self._stage = RunStage.OUTPUT
@@ -311,7 +310,9 @@ class Attempt:
         except OutputError as error:
             self.fail(error)
         else:
-            self.answer = self.answer.model_copy(update={"outputs": kept})
+            self._text = plain_text(kept)
+            if kept is not self.answer.outputs:
+                self.answer = self.answer.model_copy(update={"outputs": kept})
 
     def _keep_metadata(self) -> None:
         encode(self.answer.metadata, "metadata")

@@ -10,15 +10,16 @@ from penstock._base.memory import is_exhausted, out_of_memory
 from penstock._base.secrets import redacted
 from penstock.agents.call_counts import CallCounts
 from penstock.errors import (
+    SkipRun,
     StopStudy,
     StudyCancelled,
     WorkerLostError,
     message_of,
     traceback_of,
 )
-from penstock.results import RunError, RunStage
+from penstock.results import RunError, RunStage, RunStatus
 
-__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts", "leaves_run", "stop_in"]
+__all__ = ["NOT_SCORED", "cancelled_by", "error_of", "error_of_parts", "status_of", "stop_in"]
 
 NOT_SCORED = RunError(
     kind="NotScored",
@@ -54,7 +55,15 @@ def error_of(error: BaseException, stage: RunStage, calls: CallCounts | None = N
     )
 
 
-def leaves_run(error: BaseException, stage: RunStage) -> bool:
+def status_of(error: BaseException, stage: RunStage) -> RunStatus:
+    """Return how an attempt ends in which an error was raised, where the study goes on."""
+    if _leaves_run(error, stage):
+        return RunStatus.CANCELLED
+
+    return RunStatus.SKIPPED if isinstance(error, SkipRun) else RunStatus.FAILED
+
+
+def _leaves_run(error: BaseException, stage: RunStage) -> bool:
     """Return whether an error says that its run is left: to another session, or worker."""
     if isinstance(error, WorkerLostError):
         return not error.is_culprit

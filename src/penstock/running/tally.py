@@ -11,7 +11,7 @@ from typing import Any
 from penstock.results import JUDGE_AMOUNTS, RunResult, RunStatus
 from penstock.summary import SessionSummary, Spent, StudySummary
 
-__all__ = ["COUNTED", "Tally"]
+__all__ = ["COUNTED", "Tally", "amount_of"]
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Tally:
         self.unpriced += _is_unpriced(result.metrics) - _is_unpriced(counted)
         for who, amounts in _AMOUNTS.items():
             since = {
-                metric: _amount(result.metrics.get(metric)) - _amount(counted.get(metric))
+                metric: amount_of(result.metrics, metric) - amount_of(counted, metric)
                 for metric, _ in amounts
             }
             self._spend(since, who)
@@ -138,7 +138,7 @@ class Tally:
 
     def _spend(self, metrics: Mapping[str, Any], who: str, *, sign: int = 1) -> None:
         for metric, name in _AMOUNTS[who]:
-            if amount := _amount(metrics.get(metric)):
+            if amount := amount_of(metrics, metric):
                 setattr(self, name, getattr(self, name) + sign * amount)
 
     def session(self) -> SessionSummary:
@@ -198,10 +198,13 @@ _AMOUNTS = {
 
 def _is_unpriced(metrics: Mapping[str, Any]) -> bool:
     """Return whether some of what an attempt has cost is not known."""
-    return None in (metrics.get("cost_usd", 0), metrics.get("judge_cost_usd", 0))
+    return metrics.get("cost_usd", 0) is None or metrics.get("judge_cost_usd", 0) is None
 
 
-def _amount(value: Any) -> int | float:
-    """Read what was recorded as an amount; what is none adds nothing."""
-    is_number = isinstance(value, (int, float)) and isfinite(value)
-    return value if is_number else 0
+def amount_of(metrics: Mapping[str, Any], name: str) -> int | float:
+    """Return an amount that was recorded; what is none adds nothing."""
+    value = metrics.get(name)
+    if not value:  # most amounts of most attempts
+        return 0
+
+    return value if isinstance(value, (int, float)) and isfinite(value) else 0

@@ -31,6 +31,9 @@ class Session(NamedTuple):
 
     def score_rows(self, attempt_id: int, result: RunResult) -> tuple[list[Row], list[Row]]:
         """Write who has scored an attempt, and its scores."""
+        if not (result.scored or result.evaluations):
+            return [], []
+
         scorings = self.scorings.get(result.spec.problem_id or "", EMPTY)
         return (
             score_rows.scored_rows(attempt_id, self.id, result, scorings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 from penstock._base.json import encode
@@ -93,6 +94,8 @@ _CHANGED_BY_SCORES = (
 OBSERVED_COLUMNS = tuple(
     name for name in EVENT_COLUMNS if name not in ("study_id", "run_id", "condition_id")
 )
+
+_OBSERVED_CELLS = attrgetter(*OBSERVED_COLUMNS)
 
 
 def _insert(table: str, columns: int) -> str:
@@ -225,18 +228,18 @@ def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]
     The event that is the answer is not a row where the attempt names it: the view makes it.
     """
     rows = [
-        (attempt_id, number, *(getattr(each, name) for name in OBSERVED_COLUMNS))
+        (attempt_id, number, *_OBSERVED_CELLS(each))
         for number, each in enumerate(result.observations)
         if not is_answer(each, result.ended_at)
     ]
-    return [*rows, *last_rows(attempt_id, result)]
+    return rows + last_rows(attempt_id, result)
 
 
 def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
     """Write those events of an attempt that depend on how its answer was scored."""
     if _is_hard_to_read(result.outputs_json) and _answer_event_id(result) is not None:
         answer = answer_of(result.spec, result.outputs_json, result.ended_at)
-        return [(attempt_id, ANSWER, *(getattr(answer, name) for name in OBSERVED_COLUMNS))]
+        return [(attempt_id, ANSWER, *_OBSERVED_CELLS(answer))]
 
     error = result.error
     if error is None or result.status is RunStatus.SUCCESS:

@@ -65,10 +65,15 @@ class Starts:
     Args:
         directory: The study's output directory; None keeps nothing, while there is no session.
         session_id: The session.
+
+    Attributes:
+        count: How many attempts it has started.
+        spent: What it may have spent so far: US dollars and tokens.
     """
 
     def __init__(self, directory: Path | None = None, session_id: int = 0) -> None:
         self.count = 0
+        self.spent: tuple[float, int] = (0.0, 0)
         self._session_id = session_id
         self._called: tuple[float, int] = (0.0, 0)
         self._told: tuple[float, int] = (0.0, 0)
@@ -86,11 +91,6 @@ class Starts:
         self.count += count
         self._write()
 
-    @property
-    def spent(self) -> tuple[float, int]:
-        """What the session may have spent so far: US dollars and tokens."""
-        return self._called[0] + self._told[0], self._called[1] + self._told[1]
-
     def risk(self, cost_usd: float, tokens: int) -> None:
         """Keep what calls of models have cost so far, those under way at their worst case.
 
@@ -100,7 +100,7 @@ class Starts:
         """
         self._called = (cost_usd, tokens)
         self._is_synced = False
-        self._write()
+        self._add_up()
 
     def add(self, cost_usd: float, tokens: int) -> None:
         """Add what agents say that they have spent otherwise, before it is saved.
@@ -110,7 +110,7 @@ class Starts:
             tokens: Tokens of prompts and answers.
         """
         self._told = (self._told[0] + cost_usd, self._told[1] + tokens)
-        self._write()
+        self._add_up()
 
     def sync(self) -> None:
         """Make it survive a loss of power too, where calls were made since the last time."""
@@ -125,13 +125,15 @@ class Starts:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def _add_up(self) -> None:
+        cost_usd, tokens = self._called[0] + self._told[0], self._called[1] + self._told[1]
+        self.spent = (max(0.0, cost_usd), max(0, tokens))
+        self._write()
+
     def _write(self) -> None:
         if self._descriptor is not None:
-            _write(self._descriptor, self._packed(), _FORM.size, 0)
-
-    def _packed(self) -> bytes:
-        cost_usd, tokens = self.spent
-        return _FORM.pack(self._session_id, self.count, max(0.0, cost_usd), max(0, tokens))
+            packed = _FORM.pack(self._session_id, self.count, *self.spent)
+            _write(self._descriptor, packed, _FORM.size, 0)
 
 
 def read_starts(directory: Path) -> tuple[int, int]:

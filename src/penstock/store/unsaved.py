@@ -7,17 +7,18 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 
 from penstock.results import RunResult
-from penstock.running.tally import Tally
+from penstock.running.tally import amount_of
 from penstock.store.changes import refuse_older_copy
 from penstock.store.ledger import account_of, unsaved
 from penstock.store.starts import read_spent
 from penstock.store.transaction import Statement
-from penstock.summary import StudySummary
 
 __all__ = ["noted", "told_by"]
 
 _CALLED = "provider_s"
 """The metric of runs whose agent's calls were counted as they were made."""
+
+_TOKENS = ("input_tokens", "output_tokens")
 
 _NOTE = """
 UPDATE session SET started = max(started, ?), uncounted_cost_usd = ?, uncounted_tokens = ?
@@ -60,11 +61,12 @@ def told_by(results: Iterable[RunResult], counted: Container[int]) -> tuple[floa
     Returns:
         US dollars and tokens.
     """
-    told = Tally(StudySummary(study_id=""))
-    attempts = {(result.spec.position, result.attempt): result for result in results}
-    for (position, _), result in attempts.items():
-        if _CALLED not in result.metrics and position not in counted:
-            told.count_answer(result)
-
-    agents = told.session().agents
-    return agents.cost_usd, int(agents.input_tokens + agents.output_tokens)
+    attempts = {(result.spec.position, result.attempt): result.metrics for result in results}
+    told = [
+        metrics
+        for (position, _), metrics in attempts.items()
+        if _CALLED not in metrics and position not in counted
+    ]
+    cost_usd = sum(amount_of(metrics, "cost_usd") for metrics in told)
+    tokens = (amount_of(metrics, name) for metrics in told for name in _TOKENS)
+    return cost_usd, int(sum(tokens))
