@@ -16,10 +16,8 @@ from penstock.planning.plan import RunSpec
 from penstock.study.identity import answer_event_id
 
 __all__ = [
-    "EVERY_RUN",
     "JUDGE_AMOUNTS",
     "OWN_OUTCOME",
-    "RUN_COLUMNS",
     "Evaluation",
     "Observation",
     "ObservationLevel",
@@ -50,35 +48,6 @@ JUDGE_AMOUNTS = frozenset(
 )
 """Metrics of what judges took to score an answer, kept apart from what the agent took."""
 
-
-RUN_COLUMNS = (
-    "study_id",
-    "condition_id",
-    "run_id",
-    "problem_id",
-    "problem_family",
-    "agent_id",
-    "agent_kind",
-    "pattern_name",
-    "model_name",
-    "seed",
-    "replicate",
-    "status",
-    "start_time",
-    "end_time",
-    "latency_s",
-    "input_tokens",
-    "output_tokens",
-    "cost_usd",
-    "primary_outcome",
-    "trace_path",
-    "manifest_path",
-    "error_info",
-)
-"""The columns of ``runs.csv``."""
-
-EVERY_RUN = ("tool_call_count", "step_event_count", "unique_actor_count")
-"""Metrics that every run has, beside those that are columns of ``runs.csv``."""
 
 OWN_OUTCOME = {"primary_outcome_from": "agent"}
 """Stands in the provenance of a run whose agent measured its primary outcome itself."""
@@ -300,10 +269,8 @@ def is_answer(observation: Observation, ended_at: datetime) -> bool:
 def reported_in(result: RunResult) -> Sequence[Observation]:
     """Return what the agent of a run has reported itself."""
     observed = result.observations
-    if len(observed) == 1 and is_answer(observed[0], result.ended_at):
-        return ()
-
-    return observed
+    is_alone = len(observed) == 1 and is_answer(observed[0], result.ended_at)
+    return () if is_alone else observed
 
 
 def says_answer(reported: Sequence[Observation], outputs: Mapping[str, Any]) -> bool:

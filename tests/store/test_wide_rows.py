@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.results import RUN_COLUMNS
+from penstock.study.run_columns import RUN_COLUMNS
 from tests.builders import make_study
 from tests.models.loopback import ANSWER, answers, http_server
 from tests.models.studies import chat, chat_study

@@ -21,6 +21,7 @@ __all__ = ["decode", "encode", "encode_parts"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SHORT = 256
+_TEXT = {str}
 _DIGITS = bytes(ord("0") if chr(byte) in "0123456789" else ord(" ") for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 
@@ -93,7 +94,7 @@ def _may_hold_long_number(text: str) -> bool:
 
 
 def _holds_texts_alone(value: Any) -> bool:
-    return type(value) is dict and all(type(each) is str for each in value.values())
+    return type(value) is dict and set(map(type, value.values())) <= _TEXT
 
 
 def _encode_faithfully(value: Any, path: str) -> str:

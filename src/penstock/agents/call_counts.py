@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,7 +43,7 @@ class CallCounts:
         self.refused: Mapping[str, Any] = EMPTY
         self.refused_before = 0
         self.has_failed_in_passing = False
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
 
     def of_another_attempt(self) -> CallCounts:
         """Begin the counts of the attempt after this one.
@@ -64,7 +63,7 @@ class CallCounts:
     def note(self, digest: str) -> int:
         """Count a request that is about to be made; return how many equal ones its asker made."""
         key = f"{self.evaluator_id}:{digest}" if self.evaluator_id else digest
-        before = self._counts[key]
-        self._counts[key] += 1
+        before = self._counts.get(key, 0)
+        self._counts[key] = before + 1
         self.last = (digest, before)
         return before

@@ -75,7 +75,8 @@ def global_random() -> GlobalRandom:
     if gauss is None or not _stdlib_is_proved():
         return GlobalRandom(_plain_save, _plain_load, _plain_enter, _plain_leave, Turn())
 
-    return _by_blocks(_stdlib_by_block(), *_numpy_by_block(gauss))
+    blocks = _Blocks(gauss)
+    return GlobalRandom(blocks.save, blocks.load, blocks.enter, blocks.leave, Turn())
 
 
 def _numpy_singleton() -> Any:
@@ -135,112 +136,95 @@ def _view(address: int, size: int) -> memoryview:
     return memoryview((ctypes.c_char * size).from_address(address)).cast("B")
 
 
-class _OneGenerator(NamedTuple):
-    """What runs at every step of every run, for one of the two generators."""
+class _Blocks:
+    """Both generators by their blocks; this runs at every step of every run.
 
-    save: Callable[[], Any]
-    load: Callable[[Any], None]
-    seed: Callable[[int], None]
+    Args:
+        gauss_offset: Where a `RandomState` keeps its second normal deviate.
+    """
 
-
-def _by_blocks(
-    stdlib: _OneGenerator, numpy: _OneGenerator, mark_numpy: Callable[[], Any]
-) -> GlobalRandom:
-    save_stdlib, load_stdlib, seed_stdlib = stdlib
-    save_numpy, load_numpy, seed_numpy = numpy
-
-    def load(states: Any) -> None:
-        of_stdlib, of_numpy = states
-        load_stdlib(of_stdlib)
-        load_numpy(of_numpy)
-
-    def enter(seed: int, own: Any) -> Any:
-        of_stdlib, of_numpy = own or (None, None)
-        if of_stdlib is not None:
-            load_stdlib(of_stdlib)
-        else:
-            seed_stdlib(seed)
-
-        if of_numpy is not None:
-            load_numpy(of_numpy)
-            return None
-
-        seed_numpy(seed)
-        return mark_numpy()
-
-    def leave(seeded: Any) -> Any:
-        # As long as nobody draws from numpy's it is not kept but seeded again, which takes 1 µs:
-        # tens of thousands of runs may be in flight, and few draw from it.
-        is_drawn = seeded is None or mark_numpy() != seeded
-        return save_stdlib(), save_numpy() if is_drawn else None
-
-    return GlobalRandom(
-        lambda: (save_stdlib(), save_numpy()),
-        load,
-        enter,
-        leave,
-        Turn(),
+    __slots__ = (
+        "_block",
+        "_gauss",
+        "_kind",
+        "_known",
+        "_read_gauss",
+        "_read_stdlib",
+        "_seed_numpy",
+        "_set_bits",
+        "_singleton",
+        "_stdlib",
+        "_words",
     )
 
+    def __init__(self, gauss_offset: int) -> None:
+        from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
-def _stdlib_by_block() -> _OneGenerator:
-    block = _view(id(_inst) + object.__basicsize__, _BLOCK)
-    read = block.tobytes
+        self._kind, self._set_bits = MT19937, mtrand.set_bit_generator
+        self._singleton, self._seed_numpy = _numpy_singleton(), _numpy_seed()
+        self._stdlib = _view(id(_inst) + object.__basicsize__, _BLOCK)
+        self._read_stdlib = self._stdlib.tobytes
+        self._gauss = _view(id(self._singleton) + gauss_offset, _GAUSS)
+        self._read_gauss = self._gauss.tobytes
+        self._known: Any = None  # the bit generator that was in use last time, and its block
+        self._block = self._words = self._gauss
 
-    def load(state: Any) -> None:
-        block[:], _inst.gauss_next = state
+    def save(self) -> Any:
+        bits = self._singleton._bit_generator  # noqa: SLF001 - get_bit_generator(), sooner
+        is_known = bits is self._known or self._find(bits)
+        held = self._block.tobytes() if is_known else bits.state
+        return self._read_stdlib(), _inst.gauss_next, (bits, held, self._read_gauss())
 
-    def seed(seed: int) -> None:
-        Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
-        _inst.gauss_next = None
+    def load(self, states: Any) -> None:
+        self._stdlib[:], _inst.gauss_next, of_numpy = states
+        bits, held, kept = of_numpy
+        if self._singleton._bit_generator is not bits:  # noqa: SLF001
+            self._set_bits(bits)
 
-    return _OneGenerator(lambda: (read(), _inst.gauss_next), load, seed)
-
-
-def _numpy_by_block(gauss_offset: int) -> tuple[_OneGenerator, Callable[[], Any]]:
-    """Return what gives a mark of its state too, which is equal only as long as nobody draws."""
-    from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
-
-    singleton = _numpy_singleton()
-    gauss = _view(id(singleton) + gauss_offset, _GAUSS)
-    read_gauss = gauss.tobytes
-    known: Any = None  # the bit generator that was in use last time, and its block
-    block = words = gauss
-
-    def find(bits: Any) -> bool:
-        nonlocal known, block, words
-        if type(bits) is MT19937 and bits is not known:
-            known, block = bits, _view(bits.ctypes.state_address, _BLOCK)
-            words = block.cast("I")  # the position comes last
-
-        return bits is known
-
-    def save() -> Any:
-        bits = singleton._bit_generator  # noqa: SLF001 - get_bit_generator(), sooner
-        held = block.tobytes() if bits is known or find(bits) else bits.state
-        return bits, held, read_gauss()
-
-    def load(state: Any) -> None:
-        bits, held, kept = state
-        if singleton._bit_generator is not bits:  # noqa: SLF001
-            mtrand.set_bit_generator(bits)
-
-        if bits is known or find(bits):
-            block[:] = held
+        if bits is self._known or self._find(bits):
+            self._block[:] = held
         else:
             bits.state = held
 
-        gauss[:] = kept
+        self._gauss[:] = kept
 
-    def mark() -> Any:
-        bits = singleton._bit_generator  # noqa: SLF001
-        if bits is not known and not find(bits):
+    def enter(self, seed: int, own: Any) -> Any:
+        if own is None:
+            Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
+            _inst.gauss_next = None
+        elif own[2] is None:
+            self._stdlib[:], _inst.gauss_next, _ = own
+        else:
+            self.load(own)
+            return None
+
+        self._seed_numpy(seed)
+        return self._mark()
+
+    def leave(self, seeded: Any) -> Any:
+        # As long as nobody draws from numpy's it is not kept but seeded again, which takes 1 µs:
+        # tens of thousands of runs may be in flight, and few draw from it.
+        if seeded is None or self._mark() != seeded:
+            return self.save()
+
+        return self._read_stdlib(), _inst.gauss_next, None
+
+    def _mark(self) -> Any:
+        """Return a mark of numpy's state, which is equal only as long as nobody draws."""
+        bits = self._singleton._bit_generator  # noqa: SLF001
+        if bits is not self._known and not self._find(bits):
             return object()
 
         # A draw moves the position, and where that comes round, the key is another one.
-        return bits, words[624], words[1], words[2], read_gauss()
+        words = self._words
+        return bits, words[624], words[1], words[2], self._read_gauss()
 
-    return _OneGenerator(save, load, _numpy_seed()), mark
+    def _find(self, bits: Any) -> bool:
+        if type(bits) is self._kind and bits is not self._known:
+            self._known, self._block = bits, _view(bits.ctypes.state_address, _BLOCK)
+            self._words = self._block.cast("I")  # the position comes last
+
+        return bits is self._known
 
 
 def _stdlib_is_proved() -> bool:

@@ -204,11 +204,13 @@ class EventBus:
 
     def has_readers(self, kind: type[Event]) -> bool:
         """Return whether anyone reads events of a class; one that nobody reads need not be made."""
-        return bool(self._route(kind))
+        route = self._routes.get(kind)
+        return bool(self._route(kind) if route is None else route)
 
     def publish(self, event: Event) -> None:
         """Hand an event to every stream that is open for it; never waits and never fails."""
-        for put in self._routes.get(type(event)) or self._route(type(event)):
+        kind = type(event)
+        for put in self._routes.get(kind) or self._route(kind):
             put(event)
 
     def laggard(self) -> EventStream | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from penstock.results import EVERY_RUN, RUN_COLUMNS
 from penstock.study.model import Study
+from penstock.study.run_columns import EVERY_RUN, RUN_COLUMNS
 
 __all__ = ["metric_clashes"]
 

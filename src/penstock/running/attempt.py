@@ -29,15 +29,8 @@ from penstock.results import (
     Scored,
     answer_of,
 )
+from penstock.running import failures
 from penstock.running.evaluating import score_by
-from penstock.running.failures import (
-    NOT_SCORED,
-    cancelled_by,
-    error_of,
-    error_of_parts,
-    status_of,
-    stop_in,
-)
 from penstock.running.gathered import (
     Gathered,
     gather,
@@ -203,16 +196,16 @@ class Attempt:
         if self.error is not None:
             return  # the first failure is the one to tell
 
-        error = stop_in(error)
+        error = failures.stop_in(error)
         is_at_work = self._stage is RunStage.EVALUATOR or not self._has_answered
         if self._orders.cancelled and is_at_work:
             # Whatever was raised: clients turn a cancellation into an error of their own.
-            error = cancelled_by(error)
+            error = failures.cancelled_by(error)
             self.status = RunStatus.FAILED if self._has_answered else RunStatus.CANCELLED
         else:
-            self.status = status_of(error, self._stage)
+            self.status = failures.status_of(error, self._stage)
 
-        self.error = error_of(error, self._stage, self.ctx.calls)
+        self.error = failures.error_of(error, self._stage, self.ctx.calls)
 
     def cut_off(self, error: BaseException | None = None) -> RunResult:
         """Return what there is so far, of an attempt that ignores its cancellation, or is lost."""
@@ -221,15 +214,17 @@ class Attempt:
 
     def so_far(self) -> RunResult:
         """Return what is kept of an attempt whose answer is there and is not yet scored."""
-        return self._result(self.gathered(lambda _: None), RunStatus.SCORING, NOT_SCORED)
+        return self._result(self.gathered(lambda _: None), RunStatus.SCORING, failures.NOT_SCORED)
 
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
         self.ctx.end()
-        self._stop_the_clock()
+        if self._latency_s is None:
+            self._stop_the_clock()
+
         gathered = self.gathered()
         if refused := [*self.ctx.refused, *self._refused]:
-            self.error = error_of_parts(refused, self.error)
+            self.error = failures.error_of_parts(refused, self.error)
 
         return self._result(gathered, self.status, self.error)
 

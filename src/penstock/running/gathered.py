@@ -60,7 +60,7 @@ def gather(ctx: RunContext, refuse: Callable[[BaseException], None]) -> Gathered
             refuse(error)
 
     observations = tuple(ctx.observations)
-    if any(type(each) is not Observation for each in observations):
+    if observations and any(type(each) is not Observation for each in observations):
         refuse(OutputError("observations", "it was not made by ctx.observe"))
         observations = tuple(each for each in observations if type(each) is Observation)
 
@@ -115,27 +115,36 @@ def metrics_of(
     gathered: Gathered,
     latency_s: float,
     evaluations: Sequence[Evaluation],
-    outcomes: Iterable[Outcome],
+    outcomes: Sequence[Outcome],
 ) -> dict[str, Any]:
     """Return the metrics of a run: what was recorded, and those that every run has."""
-    observations = gathered.observations
-    events = [observation.event_type for observation in observations]
     metrics = {
-        "tool_call_count": events.count("tool_call"),
-        "step_event_count": sum(event in _STEP_EVENTS for event in events) if events else 1,
-        "unique_actor_count": len({each.actor_id for each in observations}) or 1,
+        **(_counts(gathered.observations) if gathered.observations else _ANSWER_ALONE),
         "latency_s": latency_s,
         "cost_usd": 0.0,
         "input_tokens": 0,
         "output_tokens": 0,
         **gathered.metrics,
     }
-    if "primary_outcome" not in metrics:
+    if "primary_outcome" not in metrics and (evaluations or outcomes):
         primary = primary_outcome(evaluations, metrics, outcomes)
         if primary is not None:
             metrics["primary_outcome"] = primary
 
     return metrics
+
+
+def _counts(observations: Sequence[Observation]) -> dict[str, int]:
+    events = [observation.event_type for observation in observations]
+    return {
+        "tool_call_count": events.count("tool_call"),
+        "step_event_count": sum(event in _STEP_EVENTS for event in events),
+        "unique_actor_count": len({each.actor_id for each in observations}),
+    }
+
+
+_ANSWER_ALONE = {"tool_call_count": 0, "step_event_count": 1, "unique_actor_count": 1}
+"""The counts of a run whose agent has reported nothing."""
 
 
 def primary_outcome(

@@ -25,7 +25,7 @@ from penstock.events.tree import (
     RunSucceeded,
 )
 from penstock.planning.plan import Plan, RunSpec
-from penstock.results import Observation, RunResult, RunStatus
+from penstock.results import Observation, RunResult, RunStatus, reported_in
 from penstock.running.alike import AlikeWatch, Asked
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Attempts, AttemptsHere, Task

@@ -106,18 +106,19 @@ class Tally:
         return replace(self, gained=self.gained.copy())
 
     def _count_attempt(self, result: RunResult) -> None:
+        metrics = result.metrics
         self.attempts += 1
-        self.unpriced += _is_unpriced(result.metrics)
-        self._spend(result.metrics, "agent")
-        if not JUDGE_AMOUNTS.isdisjoint(result.metrics):
-            self._spend(result.metrics, "judge")
+        self.unpriced += _is_unpriced(metrics)
+        self._spend(metrics, "agent")
+        if not JUDGE_AMOUNTS.isdisjoint(metrics):
+            self._spend(metrics, "judge")
 
     def _count_since(self, result: RunResult, counted: Mapping[str, Any]) -> None:
         """Count what an attempt has cost since its answer was saved."""
         self.unpriced += _is_unpriced(result.metrics) - _is_unpriced(counted)
         for who, amounts in _AMOUNTS.items():
             since = {
-                metric: amount_of(result.metrics, metric) - amount_of(counted, metric)
+                metric: amount_of(result.metrics.get(metric)) - amount_of(counted.get(metric))
                 for metric, _ in amounts
             }
             self._spend(since, who)
@@ -138,7 +139,8 @@ class Tally:
 
     def _spend(self, metrics: Mapping[str, Any], who: str, *, sign: int = 1) -> None:
         for metric, name in _AMOUNTS[who]:
-            if amount := amount_of(metrics, metric):
+            # Most amounts of most attempts are nothing.
+            if (value := metrics.get(metric)) and (amount := amount_of(value)):
                 setattr(self, name, getattr(self, name) + sign * amount)
 
     def session(self) -> SessionSummary:
@@ -201,10 +203,7 @@ def _is_unpriced(metrics: Mapping[str, Any]) -> bool:
     return metrics.get("cost_usd", 0) is None or metrics.get("judge_cost_usd", 0) is None
 
 
-def amount_of(metrics: Mapping[str, Any], name: str) -> int | float:
-    """Return an amount that was recorded; what is none adds nothing."""
-    value = metrics.get(name)
-    if not value:  # most amounts of most attempts
-        return 0
-
-    return value if isinstance(value, (int, float)) and isfinite(value) else 0
+def amount_of(value: Any) -> int | float:
+    """Read what was recorded as an amount; what is none adds nothing."""
+    is_number = isinstance(value, (int, float)) and isfinite(value)
+    return value if is_number else 0

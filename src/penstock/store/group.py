@@ -98,8 +98,9 @@ def made_group(
         told.append(listed(attempt_id, result, final=final, said=said, waits=waits))
 
         by = session.origins.of(result.spec.problem_id, result.spec.agent_id)
-        made.append(rows.attempt_row(attempt_id, session.id, result, final=final, made=by))
-        observed += rows.observation_rows(attempt_id, result)
+        row = rows.attempt_row(attempt_id, session.id, result, final=final, made=by)
+        made.append(row)
+        observed += rows.observation_rows(attempt_id, result, row[rows.ANSWER_ID])
         by_whom, scores = session.score_rows(attempt_id, result)
         scored += by_whom
         evaluated += scores

@@ -20,6 +20,7 @@ from penstock.store.views import ANSWER, LAST
 from penstock.study.identity import answer_event_id
 
 __all__ = [
+    "ANSWER_ID",
     "ATTEMPT_COLUMNS",
     "DELETE_ATTEMPT",
     "DELETE_ENDING",
@@ -76,6 +77,7 @@ ATTEMPT_COLUMNS = (
     "problem_made",
     "agent_made",
 )
+ANSWER_ID = ATTEMPT_COLUMNS.index("answer_event_id")
 _CHANGED_BY_SCORES = (
     "rescored_in",
     "status",
@@ -222,17 +224,23 @@ def _answer_event_id(result: RunResult) -> str | None:
     return None if is_said else answer_event_id(result.run_id)
 
 
-def observation_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
+def observation_rows(
+    attempt_id: int, result: RunResult, answer_id: str | None = None
+) -> list[tuple[Any, ...]]:
     """Write what an agent reported, and how a run ended that did not succeed.
 
-    The event that is the answer is not a row where the attempt names it: the view makes it.
+    Args:
+        attempt_id: The attempt.
+        result: It.
+        answer_id: The event that is the answer, where the attempt names it. It is not a row then:
+            the view makes it, and it is the last.
     """
     rows = [
         (attempt_id, number, *_OBSERVED_CELLS(each))
         for number, each in enumerate(result.observations)
         if not is_answer(each, result.ended_at)
     ]
-    return rows + last_rows(attempt_id, result)
+    return rows if answer_id is not None else rows + last_rows(attempt_id, result)
 
 
 def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:

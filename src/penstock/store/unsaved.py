@@ -18,8 +18,6 @@ __all__ = ["noted", "told_by"]
 _CALLED = "provider_s"
 """The metric of runs whose agent's calls were counted as they were made."""
 
-_TOKENS = ("input_tokens", "output_tokens")
-
 _NOTE = """
 UPDATE session SET started = max(started, ?), uncounted_cost_usd = ?, uncounted_tokens = ?
 WHERE id = ?
@@ -61,12 +59,12 @@ def told_by(results: Iterable[RunResult], counted: Container[int]) -> tuple[floa
     Returns:
         US dollars and tokens.
     """
+    cost_usd, tokens = 0.0, 0.0
     attempts = {(result.spec.position, result.attempt): result.metrics for result in results}
-    told = [
-        metrics
-        for (position, _), metrics in attempts.items()
-        if _CALLED not in metrics and position not in counted
-    ]
-    cost_usd = sum(amount_of(metrics, "cost_usd") for metrics in told)
-    tokens = (amount_of(metrics, name) for metrics in told for name in _TOKENS)
-    return cost_usd, int(sum(tokens))
+    for (position, _), metrics in attempts.items():
+        if _CALLED not in metrics and position not in counted:
+            cost_usd += amount_of(metrics.get("cost_usd"))
+            tokens += amount_of(metrics.get("input_tokens"))
+            tokens += amount_of(metrics.get("output_tokens"))
+
+    return cost_usd, int(tokens)

@@ -1,0 +1,34 @@
+"""The columns of ``runs.csv``, whose names nothing else that is told of a run may take."""
+
+from __future__ import annotations
+
+__all__ = ["EVERY_RUN", "RUN_COLUMNS"]
+
+RUN_COLUMNS = (
+    "study_id",
+    "condition_id",
+    "run_id",
+    "problem_id",
+    "problem_family",
+    "agent_id",
+    "agent_kind",
+    "pattern_name",
+    "model_name",
+    "seed",
+    "replicate",
+    "status",
+    "start_time",
+    "end_time",
+    "latency_s",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "primary_outcome",
+    "trace_path",
+    "manifest_path",
+    "error_info",
+)
+"""The columns of ``runs.csv``."""
+
+EVERY_RUN = ("tool_call_count", "step_event_count", "unique_actor_count")
+"""Metrics that every run has, beside those that are columns of ``runs.csv``."""
