@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test coverage lint docs faults bills loops hosts clients older-suite notebook simulations soak bench clean
+.PHONY: demo test coverage lint docs faults deliveries bills loops hosts clients older-suite notebook simulations soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -38,6 +38,10 @@ faults: .venv/installed
 	PENSTOCK_FAULT_SERIES=8 PENSTOCK_BILLS=200 PENSTOCK_FAULTS_REPORT=docs/reliability.json \
 		$(BIN)/python -m pytest tests/faults
 	$(BIN)/python docs/make_reliability.py
+
+# Kills a study a hundred times while its webhook posts, and looks what arrived.
+deliveries: .venv/installed
+	PENSTOCK_DELIVERY_KILLS=100 $(BIN)/python -m pytest tests/faults/test_deliveries.py --timeout 1200
 
 # Runs 200 studies with budgets that fail, are interrupted and are killed, against the bill.
 bills: .venv/installed

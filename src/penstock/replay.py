@@ -10,13 +10,15 @@ from typing import Any
 import anyio
 
 from penstock._base.loop import refuse_running_loop
+from penstock.errors import PenstockError, SubscriberError, message_of
 from penstock.events.bus import Subscriber
 from penstock.events.listening import subscriber_of
 from penstock.events.tree import Event
+from penstock.store.lock import hold_directory
 from penstock.store.telling import kept_types
-from penstock.subscribers.durable import Delivery
+from penstock.subscribers.durable import Delivery, named_kinds
 
-__all__ = ["areplay", "replay"]
+__all__ = ["adeliver", "areplay", "replay"]
 
 
 async def areplay(
@@ -66,6 +68,46 @@ def replay(
     """
     refuse_running_loop("areplay(...)")
     anyio.run(partial(areplay, directory, *subscribers, types=types))
+
+
+async def adeliver(
+    directory: Path, subscriber: Subscriber, types: Iterable[type[Event] | str], *, name: str
+) -> tuple[int, int]:
+    """Have a durable subscriber hear what it has not heard yet, of a study that nobody runs.
+
+    Args:
+        directory: The study's output directory, which is held meanwhile.
+        subscriber: A coroutine function over a stream of events.
+        types: Classes of events, or their names; all that are kept, without any.
+        name: Under which its place is kept.
+
+    Returns:
+        The number of the last event that it had done with before, and that it has done with now.
+
+    Raises:
+        BindingError: the name is empty, no event has that name, or such events are not kept.
+        DirectoryInUseError: somebody runs the study.
+        StoreError: the directory holds no study, or an older version of penstock wrote it.
+        SubscriberError: the subscriber failed; what it had done with is kept.
+    """
+    delivery = Delivery(directory, named_kinds(name, types), name)
+    delivery.note_end()
+    with hold_directory(directory):
+        try:
+            stream = await delivery.stream()
+            before = delivery.acknowledged
+            await subscriber(stream)
+        except PenstockError:
+            raise
+        except Exception as error:
+            raise SubscriberError(
+                f"{name} failed after event {delivery.acknowledged}: {type(error).__name__}: "
+                f"{message_of(error)}. Its place is kept; deliver again to go on from there"
+            ) from error
+        finally:
+            await delivery.aclose()
+
+    return before, delivery.acknowledged
 
 
 async def _tell(directory: Path, kinds: tuple[type[Event], ...], subscriber: Subscriber) -> None:

@@ -19,6 +19,7 @@ from penstock.cli import (
     bundle,
     check,
     compare,
+    deliver,
     doctor,
     export,
     figures,
@@ -115,6 +116,7 @@ for _name, _command in (
     ("rescore", rescore.rescore),
     ("bundle", bundle.bundle),
     ("purge", purge.purge),
+    ("deliver", deliver.deliver),
     ("doctor", doctor.doctor),
     ("simulate-model", simulate_model.simulate_model),
 ):

@@ -129,6 +129,24 @@ class PackedStudy(Record):
     missing: str | None
 
 
+class Delivered(Record):
+    """What `deliver` told a durable subscriber.
+
+    Args:
+        event: Which line this is.
+        output_dir: Where the study's results are.
+        name: The subscriber's name.
+        before: The number of the last event that it had done with before; 0 for none.
+        acknowledged: The number of the last one that it has done with now.
+    """
+
+    event: Literal["deliver"] = "deliver"
+    output_dir: str
+    name: str
+    before: int
+    acknowledged: int
+
+
 class PurgedStudy(Record):
     """What `purge` took out.
 

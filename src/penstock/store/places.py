@@ -12,7 +12,7 @@ from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.transaction import store_failure
 
-__all__ = ["keep_place", "place_of", "places"]
+__all__ = ["keep_place", "place_of", "places", "refuse_older"]
 
 _BUSY_TIMEOUT_S = 30.0
 _KEEP = """
@@ -36,6 +36,23 @@ def places(store: StoreReader) -> dict[str, int]:
     return dict(store.table("SELECT name, seq FROM delivered ORDER BY name"))
 
 
+def refuse_older(directory: Path, layout: int) -> None:
+    """Refuse a store that has no table for places.
+
+    Args:
+        directory: The study's output directory.
+        layout: The layout of its store.
+
+    Raises:
+        StoreError: an older version of penstock wrote it.
+    """
+    if layout != SCHEMA_VERSION:
+        raise StoreError(
+            f"{directory / 'study.sqlite'} was written by an older version of penstock: go on with "
+            "the study first (penstock run), which brings it up to date"
+        )
+
+
 def keep_place(directory: Path, name: str, seq: int) -> None:
     """Keep that a durable subscriber has acknowledged all events up to a number.
 
@@ -55,12 +72,7 @@ def keep_place(directory: Path, name: str, seq: int) -> None:
         uri = f"{path.absolute().as_uri()}?mode=rw"  # never a new file where ours has gone
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as connection:
             ((layout,),) = connection.execute("PRAGMA user_version")
-            if layout != SCHEMA_VERSION:
-                raise StoreError(
-                    f"{path} was written by an older version of penstock: go on with the study "
-                    "first (penstock run), which brings it up to date"
-                )
-
+            refuse_older(directory, layout)
             connection.execute("PRAGMA synchronous = NORMAL")
             with connection:
                 connection.execute(_KEEP, (name, seq, timestamp()))

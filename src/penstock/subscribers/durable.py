@@ -6,7 +6,7 @@ hears what was saved while it was down, in whichever session, and never holds a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -29,12 +29,12 @@ from penstock.events.tree import (
     StudyStarted,
     SubscriberFailed,
 )
-from penstock.store.places import keep_place, place_of
+from penstock.store.places import keep_place, place_of, refuse_older
 from penstock.store.reader import StoreReader
 from penstock.store.retelling import Retelling
 from penstock.store.telling import kept_types
 
-__all__ = ["Delivery", "delivered"]
+__all__ = ["Delivery", "delivered", "named_kinds"]
 
 _TOLD_BY = (StudyStarted, RunsSaved, ActionTaken, StudyFinished)
 """After these there may be more to read."""
@@ -63,10 +63,7 @@ def delivered(
     Raises:
         BindingError: the name is empty, or such events are not kept.
     """
-    if not name.strip():
-        raise BindingError("a durable subscriber needs a name, under which its place is kept")
-
-    kinds = kept_types(subscription.types)
+    kinds = named_kinds(name, subscription.types)
 
     async def subscriber(stream: EventStream) -> None:
         delivery = Delivery(directory, kinds, name)
@@ -84,6 +81,18 @@ def delivered(
 
     subscriber.__module__, subscriber.__qualname__ = _names_of(subscription.subscriber)
     return subscription._replace(subscriber=subscriber, types=_TOLD_BY)
+
+
+def named_kinds(name: str, types: Iterable[type[Event] | str]) -> tuple[type[Event], ...]:
+    """Return the classes of events that a durable subscriber hears.
+
+    Raises:
+        BindingError: its name is empty, no event has that name, or such events are not kept.
+    """
+    if not name.strip():
+        raise BindingError("a durable subscriber needs a name, under which its place is kept")
+
+    return kept_types(types)
 
 
 def _names_of(function: Subscriber) -> tuple[str, str]:
@@ -182,12 +191,12 @@ class Delivery:
         await call_in_thread(self._close)
 
     def _open(self) -> None:
-        store = StoreReader(self._directory)
+        self._store = store = StoreReader(self._directory)
         if self._name is not None:
+            refuse_older(self._directory, store.layout)
             self.acknowledged = self._kept = place_of(store, self._name)
 
         self._retelling = Retelling(store, self._kinds)
-        self._store = store
 
     def _close(self) -> None:
         self._keep()
