@@ -231,6 +231,11 @@ async def test_kept_and_new_answers_are_scored_by_one_rule(tmp_path: Path) -> No
     assert (outcomes(tmp_path), len(called)) == ([0.0] * 3, 3)
     assert told.notes == (
         "kept answers are scored by what is declared now; no agent is called: 1 by 'correct'",
+        (
+            "declared otherwise than when the 1 result so far was made: replicates changed from 1 "
+            "to 3; evaluators.correct.contains dropped; evaluators.correct.exact added. The report "
+            "says so, with the date"
+        ),
     )
 
 

@@ -117,7 +117,13 @@ async def test_a_request_that_has_changed_is_asked_and_what_a_session_does_is_fo
 
     assert kept == [2, 0, 0]
     assert provider.asked_since() == {"a": 2, "b": 2}
-    assert notes == ("runs refused for good before are asked again: 2 whose request has changed",)
+    assert notes == (
+        "runs refused for good before are asked again: 2 whose request has changed",
+        (
+            "declared otherwise than when the 2 results so far were made: agents.gpt.chat.prompt "
+            "changed. The report says so, with the date"
+        ),
+    )
 
 
 async def test_a_plan_that_has_grown_takes_along_what_was_refused(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def begin_session(
     told = notes_of_actions(
         connection, session_id, Settings(plan.study.execution, plan.study.budget)
     )
-    notes = (*told, *changes_told(otherwise), *left.notes)
+    notes = (*told, *left.notes, *changes_told(otherwise))
     return session, left._replace(notes=notes, warnings=(*edited, *left.warnings))
 
 

@@ -58,7 +58,7 @@ def outlook(
             left = would_restore(store.connection, directory, plan, bindings, **again)
             edited = edited_agents(store.connection, bindings)
             otherwise = changes_told(declared_otherwise(store.connection, plan, bindings))
-            notes = (*otherwise, *left.notes)
+            notes = (*left.notes, *otherwise)
             return left._replace(notes=notes, warnings=(*edited, *left.warnings))
     except sqlite3.Error as error:
         raise StoreError(f"{path} cannot be read: {error}") from error

@@ -122,9 +122,11 @@ def changes_told(changes: Sequence[Action]) -> Iterator[str]:
     if changes:
         more = f"; and {len(changes) - _MOST_TOLD:,} more" if len(changes) > _MOST_TOLD else ""
         told = "; ".join(each.said for each in changes[:_MOST_TOLD])
+        ended = changes[0].ended
+        made = "1 result so far was" if ended == 1 else f"{ended:,} results so far were"
         yield (
-            f"declared otherwise than when the {changes[0].ended:,} results so far were made: "
-            f"{told}{more}. The report says so, with the date"
+            f"declared otherwise than when the {made} made: {told}{more}. The report says so, "
+            "with the date"
         )
 
 
