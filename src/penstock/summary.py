@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock._base.fact import Fact
 
-__all__ = ["Failure", "SessionSummary", "Spent", "StudySummary"]
+__all__ = ["EndpointNow", "Failure", "SessionSummary", "Spent", "StudySummary"]
 
 
 class Spent(Fact):
@@ -188,6 +188,22 @@ class StudySummary(_Account):
 
 def _totals(account: _Account) -> dict[str, Any]:
     return {name: getattr(account, name) for name in ("cost_usd", "input_tokens", "output_tokens")}
+
+
+class EndpointNow(Fact):
+    """The gate before an endpoint, as it is now.
+
+    Args:
+        name: Where the endpoint is; with the model, where it has limits of its own.
+        in_flight: Calls in flight.
+        limit: How many may be.
+        waiting: Calls that wait for their turn.
+    """
+
+    name: str
+    in_flight: int
+    limit: int
+    waiting: int
 
 
 class Failure(Fact):

@@ -21,7 +21,7 @@ import penstock as ps
 from penstock.control import channel
 from penstock.control.address import peer_uid, read_address
 from penstock.control.connection import Client, LostStudyError, connect
-from penstock.control.protocol import LONGEST, Request, line
+from penstock.control.protocol import LONGEST, Request, Snapshot, line
 from penstock.errors import ValidationError
 from penstock.store.actions import actions
 from penstock.store.ownership import CONTROL
@@ -316,3 +316,25 @@ def test_who_runs_a_study_in_a_process_of_its_own_lets_it_be_reached(results: Pa
     said |= {"fresh": True, "control": False}
     ps.run_study(make_study(), agent_bindings={"agent-a": unreached}, **said)
     assert seen == [False, False]
+
+
+async def test_a_snapshot_says_where_the_gates_before_endpoints_stand(results: Path) -> None:
+    seen: list[Snapshot] = []
+
+    async def agent(ctx: ps.RunContext) -> str:
+        seen.append(watching.snapshot())
+        return (await ctx.model("small").chat("How much is 1 and 1?")).text
+
+    small = {"provider": "simulated", "simulator": {"latency_s": 0.0}}
+    study = make_study(
+        models={"small": {**small, "model": "m", "limits": {"max_in_flight": 3}}}, replicates=2
+    )
+    runner = ps.StudyRunner(study, agent_bindings={"agent-a": agent}, output_dir=results)
+    watching = channel.Channel(runner)
+    assert watching.snapshot().endpoints == ()
+    await runner.run()
+
+    (gate,) = seen[0].endpoints
+    assert (gate.in_flight, gate.limit, gate.waiting) == (0, 3, 0)
+    assert gate.name
+    assert Snapshot.model_validate_json(seen[0].model_dump_json()) == seen[0]

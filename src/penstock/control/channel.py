@@ -39,6 +39,8 @@ from penstock.errors import PenstockError, ValidationError
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.subscribing import Subscription
 from penstock.events.tree import LoopStalled
+from penstock.models.session import Gated
+from penstock.running.binding import Bindings
 from penstock.study.execution import Execution
 from penstock.study.settings import SETTABLE
 from penstock.summary import StudySummary
@@ -77,6 +79,7 @@ _GONE = (
 class Controlled(Steered, Protocol):
     """A study that can be looked at and acted on: a `StudyRunner`."""
 
+    bindings: Bindings
     bus: EventBus
     has_begun: bool
     steering: Steering
@@ -288,6 +291,12 @@ class Channel:
             is_paused=runner.steering.is_paused,
             stalls=self._stalls,
             culprit=self._culprit,
+            endpoints=tuple(
+                gate
+                for each in runner.bindings.resources
+                if isinstance(each, Gated)
+                for gate in each.endpoints_now()
+            ),
             settings={name: settings.value(name) for name in SETTABLE},
         )
 

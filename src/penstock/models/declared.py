@@ -33,6 +33,7 @@ from penstock.study.conditions import Condition
 from penstock.study.model import Study
 from penstock.study.model_options import ANTHROPIC
 from penstock.study.problem import Problem
+from penstock.summary import EndpointNow
 
 __all__ = ["DeclaredModels"]
 
@@ -126,6 +127,10 @@ class DeclaredModels:
 
         self._declared.append(_Declared(asking.requests, agent_id, others))
         return asking
+
+    def endpoints_now(self) -> Iterator[EndpointNow]:
+        """Yield where the gates before endpoints stand; none where no session runs."""
+        return self._endpoints.now()
 
     def open(self, session: Session) -> AbstractAsyncContextManager[None]:
         """Open what agents and judges share, while a session runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from math import inf
@@ -27,6 +27,7 @@ from penstock.models.model_errors import UnboundedCallError
 from penstock.models.session import Session
 from penstock.study.model import Study
 from penstock.study.settings import Settings
+from penstock.summary import EndpointNow
 
 __all__ = ["StudyEndpoints"]
 
@@ -64,6 +65,13 @@ class StudyEndpoints:
     def gate(self, client: EndpointClient) -> Gate:
         """Return the gate of a client's account."""
         return self._gates[client.account]
+
+    def now(self) -> Iterator[EndpointNow]:
+        """Yield where each gate stands."""
+        for account, gate in self._gates.items():
+            name = f"{account.base_url} ({account.model})" if account.model else account.base_url
+            at = {"in_flight": gate.in_flight, "limit": gate.limit, "waiting": gate.waiting}
+            yield EndpointNow(name=name, **at)
 
     async def reserve(self, expected: Expected) -> Reservation:
         """Reserve what a call may spend; where the budget does not allow it, the study stops.

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from penstock.models.kept_call import CallStore
 from penstock.study.execution import KeepCalls
 from penstock.study.settings import Settings
+from penstock.summary import EndpointNow
 
 if TYPE_CHECKING:
     from penstock.models.gate.shared import Endpoints
 
-__all__ = ["Resource", "Session"]
+__all__ = ["Gated", "Resource", "Session"]
 
 
 class Session(NamedTuple):
@@ -52,4 +53,13 @@ class Resource(Protocol):
 
     def open(self, session: Session) -> AbstractAsyncContextManager[None]:
         """Be open inside ``async with``."""
+        ...
+
+
+@runtime_checkable
+class Gated(Protocol):
+    """A resource that calls pass gates of."""
+
+    def endpoints_now(self) -> Iterator[EndpointNow]:
+        """Yield where its gates stand; none where it is not open."""
         ...

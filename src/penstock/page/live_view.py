@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock._base.fact import EMPTY, Fact
+from penstock.summary import EndpointNow
 
-__all__ = ["Between", "EndpointNow", "LiveView", "Newest"]
+__all__ = ["Between", "LiveView", "Newest"]
 
 
 class Between(Fact):
@@ -22,22 +23,6 @@ class Between(Fact):
     low: float
     likely: float
     high: float | None
-
-
-class EndpointNow(Fact):
-    """The gate before an endpoint.
-
-    Args:
-        name: Where the endpoint is.
-        in_flight: Calls in flight.
-        limit: How many may be.
-        waiting: Calls that wait for their turn.
-    """
-
-    name: str
-    in_flight: int
-    limit: int
-    waiting: int
 
 
 class Newest(Fact):

@@ -241,4 +241,5 @@ def _now(
         "limit": snapshot.limit,
         "most_cost_usd": snapshot.settings.get("budget.max_cost_usd"),
         "stalls": stalls,
+        "endpoints": snapshot.endpoints,
     }
