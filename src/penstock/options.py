@@ -37,7 +37,7 @@ class RunnerOptions(TypedDict, total=False):
 
     Those that `Execution` has too come before what the study declares. Of these, None is a value
     of ``timeout_s``, ``evaluator_timeout_s``, ``max_failures`` and ``stall_threshold_s`` (no
-    limit); elsewhere it means what the study declares.
+    limit) and of ``workers`` (none); elsewhere it means what the study declares.
 
     Attributes:
         concurrency: See `Execution`.
@@ -55,6 +55,7 @@ class RunnerOptions(TypedDict, total=False):
         keep_calls: See `Execution`.
         report: See `Execution`.
         control: See `Execution`.
+        workers: See `Execution`.
         agent_bindings: Agents by name, beside those the study declares.
         problem_registry: Problems by id, beside those the study declares.
         conditions: Conditions to use in place of those the study's design makes.
@@ -96,6 +97,7 @@ class RunnerOptions(TypedDict, total=False):
     keep_calls: KeepCalls | None
     report: bool | None
     control: bool | None
+    workers: int | None
     agent_bindings: Mapping[str, Any] | None
     problem_registry: Mapping[str, Any] | None
     conditions: Sequence[Condition] | None
@@ -171,7 +173,12 @@ def effective_execution(study: Study, options: RunnerOptions) -> Execution:
     elif given.get("fail_fast"):
         declared["max_failures"] = None
 
-    return Execution(**declared | given)
+    execution = Execution(**declared | given)
+    workers, concurrency = execution.workers, execution.concurrency
+    if workers is None or not isinstance(concurrency, int) or concurrency >= workers:
+        return execution
+
+    return execution.model_copy(update={"concurrency": workers})
 
 
 def attempts_of(
@@ -186,10 +193,10 @@ def attempts_of(
     Raises:
         ValidationError: an engine is given, and its workers cannot run the study.
     """
-    if options["engine"] is None:
+    if options["engine"] is None and execution.workers is None:
         return AttemptsHere(bindings, plan.study.outcomes), bindings
 
-    from penstock.engines.engaged import engaged  # noqa: PLC0415 - only with an engine
+    from penstock.engines.engaged import engaged  # noqa: PLC0415 - only with workers
 
     return engaged(options, execution, plan, bindings, stop)
 

@@ -73,6 +73,14 @@ def run(
         typer.Option("--fresh", help="Move earlier results aside and start from nothing."),
     ] = False,
     concurrency: ConcurrencyOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Have the runs made by N worker processes on this machine (needs penstock[dask]).",
+        ),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(min=0.001, metavar="S", help="Seconds an agent may take in one attempt."),
@@ -137,6 +145,7 @@ def run(
         rescore=rescore,
         retry_failed=retry_failed,
         concurrency=concurrency,
+        workers=workers,
         timeout_s=timeout,
         retries=retries,
         fail_fast=fail_fast,

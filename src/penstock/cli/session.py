@@ -57,6 +57,7 @@ class RunRequest(NamedTuple):
     report: bool | None = None
     control: bool | None = None
     page: bool = False
+    workers: int | None = None
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -122,6 +123,9 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
 
     if request.control is not None:
         options["control"] = request.control
+
+    if request.workers is not None:
+        options["workers"] = request.workers
 
     return runner_that_reports_later(study, options)
 

@@ -8,7 +8,11 @@ loaded the same study by itself, and what it comes to is sent back. Nothing but 
     messages    what driver and workers say to each other
     boot        what a worker is told before it begins; what it finds that differs
     leasing     the driver's side: who makes which attempt, and what if a worker is lost
+                (acknowledging: what is saved; engaged: what workers cannot run)
     suspicion   which runs may be why workers end
     host        the worker's side: makes the attempts that are leased to it
+                (host_thread: in an event loop of its own)
     local       an engine in this event loop, for tests and simulations
+    dask        an engine on Dask: dask_cluster makes one for a study, dask_process is a worker of
+                it, dask_worker what any worker is taught
 """

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from penstock.engines.boot import boot_of
+from penstock.engines.dask import DaskEngine
 from penstock.engines.engine import Engine
 from penstock.engines.leasing import Leasing
 from penstock.errors import ValidationError
@@ -25,7 +26,7 @@ def engaged(
     bindings: Bindings,
     stop: Callable[[str], None],
 ) -> tuple[Leasing, Bindings]:
-    """Have the attempts of a study made by the engine that the options name.
+    """Have the attempts of a study made by the engine of the options, or by processes of its own.
 
     Args:
         options: The runner's.
@@ -40,9 +41,12 @@ def engaged(
     Raises:
         ValidationError: the study cannot be run by workers; everything that is why.
     """
-    engine: Engine = options["engine"]
+    engine: Engine | None = options["engine"]
     if errors := list(_errors(options, execution, plan)):
         raise ValidationError(errors)
+
+    if engine is None:
+        engine = DaskEngine(workers=execution.workers or 1)
 
     boot = boot_of(plan.study, plan, bindings, isolate_random=options["isolate_random"])
     leasing = Leasing(engine, boot, stop)

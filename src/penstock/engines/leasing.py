@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 
+from penstock._base.logger import find_logger
 from penstock._base.loop import (
     is_closed_by,
     take_back_cancellations,
@@ -284,6 +285,4 @@ class Leasing:
 
 
 def _log() -> Any:
-    import structlog  # noqa: PLC0415 - 90 ms that `penstock --help` need not wait
-
-    return structlog.get_logger("penstock.engines")
+    return find_logger()[0]

@@ -117,6 +117,9 @@ class Execution(Declaration):
         control: Whether other processes of the same user may look at the study while it runs, and
             act on it (`penstock watch`, `pause`, `set`). Where not said, `penstock run` and
             `run_study` let them, and `arun_study` and `StudyRunner` do not.
+        workers: How many worker processes on this machine make the runs (the extra ``dask``); null
+            to make them in the process of the study. ``concurrency`` is over all of them, and each
+            has a run at least.
     """
 
     concurrency: Concurrency = 1
@@ -133,6 +136,7 @@ class Execution(Declaration):
     keep_calls: KeepCalls = "full"
     report: Flag | None = None
     control: Flag | None = None
+    workers: PositiveWhole | None = None
 
     @field_validator("concurrency")
     @classmethod

@@ -1,0 +1,258 @@
+"""Workers on Dask: processes of this machine, the ranks of a job, or a cluster that exists.
+
+The extra ``penstock[dask]`` installs what it needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Any
+from uuid import uuid4
+
+import anyio
+
+from penstock._base.extras import load_extra
+from penstock._base.loop import OwnTask
+from penstock.engines.boot import Boot
+from penstock.engines.engine import Arrival, Batch, Joined, Lost
+from penstock.engines.messages import ToWorker, read_from_worker, written
+from penstock.errors import EngineError, ValidationError
+
+__all__ = ["DaskEngine"]
+
+_RECONNECT_S = 2
+"""How long a worker is tried to be reached again whose connection broke, in seconds."""
+
+_LEAVE_S = 2.0
+_NO_CERTIFICATE = (
+    "no certificate is configured for it; set distributed.comm.tls.ca-file, and client.cert and "
+    "client.key beside it, in Dask's configuration"
+)
+_POLLS_A_LEASE = 6
+_MOST_CONNECTIONS = 10_000
+
+
+class DaskEngine:
+    """Has the attempts of a study made by the workers of a Dask cluster.
+
+    Either a cluster that exists is used, or one is made for the study and ends with it: a scheduler
+    in this process that speaks TLS with a certificate of its own, and worker processes.
+
+    Args:
+        cluster: The address of a scheduler (``tls://...``), or a ``distributed.Client`` of it.
+        workers: How many worker processes are started on this machine, where no cluster is given.
+
+    Raises:
+        ValidationError: the extra is not installed, or the address is not one of TLS.
+    """
+
+    def __init__(self, cluster: Any = None, *, workers: int = 0) -> None:
+        self._distributed = load_extra("distributed", extra="dask", what="an engine on Dask")
+        if isinstance(cluster, str) and not cluster.startswith("tls://"):
+            raise ValidationError(
+                f"the scheduler's address {cluster!r} does not begin with tls://, and without TLS "
+                "anyone who reaches it can run code there; a distributed.Client of it may be given"
+            )
+
+        self._given = cluster
+        self._workers = workers
+        self._session = uuid4().hex
+        self._own: Any = None
+        self._names: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._attending: dict[str, _Attended] = {}
+
+    async def start(self, boot: Boot) -> None:
+        """Reach the cluster, or make one, and greet each worker as it comes.
+
+        Raises:
+            EngineError: it cannot be reached.
+        """
+        self._boot = boot
+        address, security = await self._find_cluster()
+        arguments = security.get_connection_args("client")
+        if arguments["ssl_context"] is None and address.startswith("tls://"):
+            raise EngineError(f"the scheduler at {address} cannot be reached: {_NO_CERTIFICATE}")
+
+        self._arrivals, self._arrived = anyio.create_memory_object_stream[Arrival | EngineError](
+            inf
+        )
+        core = load_extra("distributed.core", extra="dask", what="an engine on Dask")
+        self._pool = core.ConnectionPool(
+            limit=_MOST_CONNECTIONS, connection_args=arguments, timeout=_RECONNECT_S
+        )
+        await self._pool.start()
+        self._client = self._distributed.Client(
+            address, security=security, asynchronous=True, name="penstock"
+        )
+        try:
+            identity = await self._begin()
+        except (OSError, TimeoutError) as error:
+            await self.aclose()
+            raise EngineError(f"the scheduler at {address} cannot be reached: {error}") from error
+
+        for found in identity["workers"]:
+            self._greet(found)
+
+        if self._own is not None:
+            self._own.start_workers(self._workers, self._arrivals.send_nowait)
+
+    async def _begin(self) -> Any:
+        """Have every worker taught what it is to do; return those that are there."""
+        await self._client
+        module = load_extra("penstock.engines.dask_worker", extra="dask", what="an engine on Dask")
+        await self._client.register_plugin(module.HostsAgents())
+        self._client.subscribe_topic("all", self._note)
+        return await self._client.scheduler.identity()
+
+    async def _find_cluster(self) -> tuple[str, Any]:
+        if self._given is None:
+            module = load_extra(
+                "penstock.engines.dask_cluster", extra="dask", what="an engine on Dask"
+            )
+            self._own = await module.OwnCluster.make()
+            return self._own.address, self._own.security
+
+        if isinstance(self._given, str):
+            return self._given, self._distributed.Security(require_encryption=True)
+
+        return self._given.scheduler.address, self._given.security
+
+    async def incoming(self) -> AsyncIterator[Arrival]:
+        """Yield who joins, who is lost, and what they say."""
+        async for arrival in self._arrived:
+            if isinstance(arrival, EngineError):
+                raise arrival
+
+            yield arrival
+
+    async def send(self, worker: str, messages: Sequence[ToWorker]) -> None:
+        """Say something to a worker; one that cannot be reached is lost."""
+        attended = self._attending.get(worker)
+        if attended is None:
+            return
+
+        try:
+            said = {"session": self._session, "data": written(messages)}
+            is_heard = await self._pool(attended.address).penstock_send(**said)
+        except OSError as error:
+            self._lose(worker, f"nothing can be said to it: {error}")
+        else:
+            if not is_heard:
+                self._lose(worker, "it has begun anew")
+
+    def saved(self, worker: str, seq: int) -> None:
+        """Let a worker forget a batch, when it is asked for news next."""
+        if worker in self._attending:
+            self._attending[worker].saved.append(seq)
+
+    async def aclose(self) -> None:
+        """Let the workers go, and end the cluster that was made for the study."""
+        with anyio.move_on_after(_LEAVE_S):
+            async with anyio.create_task_group() as group:
+                for worker in list(self._attending):
+                    group.start_soon(self._let_go, worker)
+
+        for attended in self._attending.values():
+            attended.task.cancel()
+
+        self._attending.clear()
+        with suppress(OSError, TimeoutError):
+            await self._client.close()
+
+        await self._pool.close()
+        if self._own is not None:
+            await self._own.aclose()
+
+        self._arrivals.close()
+        self._arrived.close()
+
+    async def _let_go(self, worker: str) -> None:
+        with suppress(OSError):
+            await self._pool(self._attending[worker].address).penstock_leave(session=self._session)
+
+    def _note(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Note what the scheduler says of workers."""
+        said = event[1]
+        if said.get("action") == "add-worker":
+            self._greet(said["worker"])
+        elif said.get("action") == "remove-worker" and said["worker"] in self._names:
+            self._lose(self._names[said["worker"]], "its process ended, or cannot be reached")
+
+    def _greet(self, address: str) -> None:
+        if address in self._names:
+            return
+
+        name = f"worker-{len(self._known) + 1}"
+        self._known.add(name)
+        self._names[address] = name
+        attended = self._attending[name] = _Attended(address)
+        attended.task = OwnTask(self._attend(name, attended), name=name)
+
+    async def _attend(self, name: str, attended: _Attended) -> None:
+        """Tell a worker how to begin, and hear what it says until it is lost."""
+        try:
+            with anyio.fail_after(self._boot.lease_s * 4):
+                begun = await self._pool(attended.address).penstock_boot(
+                    session=self._session, boot=self._boot.model_dump_json()
+                )
+        except (OSError, TimeoutError) as error:
+            self._lose(name, f"it cannot be told how to begin: {error}")
+            return
+
+        self._arrivals.send_nowait(Joined(name, begun["capacity"], begun["refusal"]))
+        after, has_failed = 0, False
+        while True:
+            try:
+                batches = await self._news(attended, after)
+            except TimeoutError:
+                self._lose(name, f"it did not answer for {self._boot.lease_s:g} s")
+                return
+            except OSError as error:
+                if has_failed:
+                    self._lose(name, f"its connection broke: {error}")
+                    return
+
+                has_failed = True
+                continue
+
+            if batches is None:
+                self._lose(name, "it has begun anew")
+                return
+
+            has_failed = False
+            for seq, data in batches:
+                after = seq
+                self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
+
+    async def _news(self, attended: _Attended, after: int) -> list[tuple[int, bytes]] | None:
+        saved, attended.saved = attended.saved, []
+        lease_s = self._boot.lease_s
+        with anyio.fail_after(lease_s):
+            news: list[tuple[int, bytes]] | None = await self._pool(attended.address).penstock_poll(
+                session=self._session, after=after, saved=saved, hold_s=lease_s / _POLLS_A_LEASE
+            )
+
+        return news
+
+    def _lose(self, name: str, why: str) -> None:
+        attended = self._attending.pop(name, None)
+        if attended is not None:
+            self._names.pop(attended.address, None)
+            attended.task.cancel()
+            self._arrivals.send_nowait(Lost(name, why))
+
+
+class _Attended:
+    """A worker that is heard.
+
+    Args:
+        address: Where it is.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.saved: list[int] = []
+        self.task: OwnTask

@@ -1,0 +1,76 @@
+"""Worker processes on this machine: the same tables, though one of them is killed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import penstock as ps
+from penstock.engines.dask import DaskEngine
+from penstock.errors import EngineError, ValidationError
+from penstock.store.reader import StoreReader
+from tests.engines.studies import AGENTS, tables, write_study
+
+pytestmark = pytest.mark.anyio
+
+KILLER = """
+
+async def killer(ctx):
+    import os, signal, sys
+
+    spec = sys.modules["__main__"].__spec__
+    is_worker = spec is not None and spec.name == "penstock.engines.dask_process"
+    if is_worker and ctx.attempt == 1 and ctx.spec.position == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    return str(ctx.rng.integers(10**6))
+"""
+
+
+async def test_a_study_that_kills_a_worker_has_the_tables_that_it_has_without_workers(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path / "study", "killer", "solve", code=AGENTS + KILLER)
+    runner = ps.StudyRunner(study, workers=2, output_dir=tmp_path / "there")
+    summary = await runner.run()
+    assert (summary.succeeded, summary.failed, summary.stopped_because) == (8, 0, None)
+    lost = summary.session.cancelled
+    assert lost > 0
+    assert summary.attempts == summary.session.started == 8 + lost
+    with StoreReader(tmp_path / "there") as store:
+        told = "SELECT error_kind FROM attempts WHERE status = 'cancelled'"
+        assert list(store.table(told)) == [("WorkerLostError",)] * lost
+
+    code = AGENTS + KILLER.replace("is_worker and", "False and")
+    same = write_study(tmp_path / "study", "killer", "solve", code=code)
+    await ps.StudyRunner(same, output_dir=tmp_path / "here").run()
+    here, there = tables(tmp_path / "here"), tables(tmp_path / "there")
+    for event in [*here["events"], *there["events"]]:
+        event["meta_json"] = ""  # it tells the attempt
+
+    assert there == here
+
+
+def test_a_scheduler_without_tls_is_refused() -> None:
+    with pytest.raises(ValidationError, match="tls://"):
+        DaskEngine("tcp://127.0.0.1:8786")
+
+
+def test_where_distributed_is_missing_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ValidationError, match=r"penstock\[dask\]"):
+        DaskEngine()
+
+
+async def test_a_cluster_that_cannot_be_reached_is_an_error_before_anything_is_run(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path / "study", "solve")
+    engine = DaskEngine("tls://127.0.0.1:1")
+    runner = ps.StudyRunner(study, engine=engine, output_dir=tmp_path / "there")
+    with pytest.raises(EngineError, match=r"tls://127\.0\.0\.1:1 .* no certificate is configured"):
+        await runner.run()
+
+    assert runner.summary.session.started == 0
