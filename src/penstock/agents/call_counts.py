@@ -60,6 +60,10 @@ class CallCounts:
         counts.refused = self.refused
         return counts
 
+    def of_lost_attempt(self) -> CallCounts:
+        """Begin the counts of the attempt after this one, which was cut off with its worker."""
+        return CallCounts(self.first_attempt, self.spoilt)
+
     def note(self, digest: str) -> int:
         """Count a request that is about to be made; return how many equal ones its asker made."""
         key = f"{self.evaluator_id}:{digest}" if self.evaluator_id else digest

@@ -9,6 +9,7 @@ loaded the same study by itself, and what it comes to is sent back. Nothing but 
     boot        what a worker is told before it begins; what it finds that differs
     leasing     the driver's side: who makes which attempt, and what if a worker is lost
                 (acknowledging: what is saved; engaged: what workers cannot run)
+    calling     a worker's calls of models, which the driver makes: answering
     suspicion   which runs may be why workers end
     host        the worker's side: makes the attempts that are leased to it
                 (host_thread: in an event loop of its own)

@@ -10,6 +10,7 @@ from pathlib import Path
 from penstock._base.fact import EMPTY, Fact
 from penstock._base.json import decode, encode
 from penstock.errors import OutputError, UnstableValueError, ValidationError
+from penstock.models.elsewhere import CallsElsewhere, Endpoint
 from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
@@ -29,6 +30,7 @@ class Boot(Fact):
         fingerprint: That of its plan.
         versions: Of what decides the bytes of results.
         sources: The fingerprints of the code of agents and evaluators, by what they are called.
+        endpoints: Who calls models -> whom: the driver makes these calls.
         isolate_random: See `RunnerOptions`.
         capacity: How many attempts a worker makes at once.
         flush_s: How long what a worker says waits for more, in seconds.
@@ -41,6 +43,7 @@ class Boot(Fact):
     fingerprint: str
     versions: Mapping[str, str] = EMPTY
     sources: Mapping[str, str] = EMPTY
+    endpoints: Mapping[str, Endpoint] = EMPTY
     isolate_random: bool = True
     capacity: int = 5000
     flush_s: float = 0.01
@@ -68,18 +71,27 @@ def boot_of(study: Study, plan: Plan, bindings: Bindings, *, isolate_random: boo
         fingerprint=fingerprint_of(plan),
         versions=_versions(),
         sources=dict(_sources(bindings)),
+        endpoints={
+            name: Endpoint(caller.provider, caller.base_url, caller.place)
+            for name, caller in bindings.callers.items()
+        },
         isolate_random=isolate_random,
     )
 
 
-def bound(boot: Boot) -> tuple[Plan, Bindings]:
+def bound(boot: Boot, calls: CallsElsewhere) -> tuple[Plan, Bindings]:
     """Load the study where a worker is, and see that it is the driver's.
+
+    Args:
+        boot: What the driver has told.
+        calls: Has calls of models made by the driver.
 
     Raises:
         ValidationError: it cannot be loaded here, or something differs; all of it at once.
     """
     fields = {**decode(boot.study), "base_dir": boot.base_dir, "study_file": boot.study_file}
-    plan, bindings = prepare(Study(**fields), isolate_random=boot.isolate_random).ready()
+    study, isolate = Study(**fields), boot.isolate_random
+    plan, bindings = prepare(study, isolate_random=isolate, elsewhere=calls).ready()
     if differences := list(_differences(boot, plan, bindings)):
         raise ValidationError(differences)
 

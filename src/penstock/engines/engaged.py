@@ -42,18 +42,18 @@ def engaged(
         ValidationError: the study cannot be run by workers; everything that is why.
     """
     engine: Engine | None = options["engine"]
-    if errors := list(_errors(options, execution, plan)):
+    if errors := list(_errors(options, execution)):
         raise ValidationError(errors)
 
     if engine is None:
         engine = DaskEngine(workers=execution.workers or 1)
 
     boot = boot_of(plan.study, plan, bindings, isolate_random=options["isolate_random"])
-    leasing = Leasing(engine, boot, stop)
+    leasing = Leasing(engine, boot, bindings.callers, stop)
     return leasing, bindings._replace(resources=(*bindings.resources, leasing))
 
 
-def _errors(options: Mapping[str, Any], execution: Execution, plan: Plan) -> Iterator[str]:
+def _errors(options: Mapping[str, Any], execution: Execution) -> Iterator[str]:
     for name in _ONLY_HERE:
         if options[name] is not None:
             yield (
@@ -61,12 +61,8 @@ def _errors(options: Mapping[str, Any], execution: Execution, plan: Plan) -> Ite
                 "in the study, or run without an engine"
             )
 
-    study = plan.study
     if execution.limiters:
         yield (
             "execution.limiters hold in one process and not over several workers; leave them out, "
             "or run without an engine"
         )
-
-    if study.models or any(each.chat for each in study.agents.values()):
-        yield "chat models are not yet asked from workers; run the study without an engine"

@@ -12,7 +12,16 @@ import anyio
 from penstock._base.loop import OwnTask, call_later, call_soon_from_threads
 from penstock.agents.context import RunContext
 from penstock.engines.boot import Boot, bound
-from penstock.engines.messages import Answered, Ended, FromWorker, Lease, Observed, ToWorker
+from penstock.engines.calling import Calling
+from penstock.engines.messages import (
+    Answered,
+    Ended,
+    FromWorker,
+    Lease,
+    Observed,
+    Revoke,
+    ToWorker,
+)
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import AttemptsHere, Task
@@ -49,7 +58,8 @@ class AgentHost:
     """
 
     def __init__(self, boot: Boot, deliver: Callable[[int, Sequence[FromWorker]], None]) -> None:
-        self._plan, self._bindings = bound(boot)
+        self._calling = Calling(boot.endpoints, self._say, boot.lease_s)
+        self._plan, self._bindings = bound(boot, self._calling)
         self._outcomes = self._plan.study.outcomes
         self._attempts = AttemptsHere(self._bindings, self._outcomes)
         self._boot = boot
@@ -74,8 +84,10 @@ class AgentHost:
         for message in messages:
             if isinstance(message, Lease):
                 self._begin(message)
-            else:
+            elif isinstance(message, Revoke):
                 self._revoke(message.lease)
+            else:
+                self._calling.hear(message)
 
     def hear(self) -> None:
         """Note that the driver is there."""
@@ -115,8 +127,10 @@ class AgentHost:
             lease.attempt,
             planned_order=lease.planned_order,
             started_order=lease.started_order,
+            models=self._bindings.models,
             on_observe=partial(self._observed, lease.lease),
         )
+        self._calling.begin(lease.lease, ctx)
         attempt = Attempt(ctx, orders, self._outcomes, lease.evaluator_timeout_s)
         leased = self._leases[lease.lease] = _Leased(attempt, orders)
         leased.task = OwnTask(
@@ -142,6 +156,7 @@ class AgentHost:
 
     def _end(self, number: int, result: RunResult) -> None:
         attempt = self._leases.pop(number).attempt
+        self._calling.end(attempt.ctx)
         ended = Ended(lease=number, result=result, is_interrupted=attempt.is_interrupted)
         self._say(ended)
 

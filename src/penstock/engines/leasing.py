@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
@@ -18,13 +18,15 @@ from penstock._base.loop import (
     was_asked_to_cancel,
 )
 from penstock.engines.acknowledging import Acknowledging
+from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Batch, Engine, Joined, Lost
 from penstock.engines.leased import Leased, Worker
-from penstock.engines.messages import Answered, Ended, FromWorker, Observed, Revoke
+from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Observed, Revoke
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StudyCancelled, WorkerLostError
 from penstock.events.tree import Event
+from penstock.models.elsewhere import ModelCaller
 from penstock.models.session import Session
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.attempt import Attempt
@@ -48,6 +50,7 @@ class Leasing:
     Args:
         engine: Reaches the workers.
         boot: How they begin.
+        callers: Who calls models, by the names that workers use too.
         stop: Called with the reason when no worker can run the study.
 
     Attributes:
@@ -55,7 +58,13 @@ class Leasing:
             made again, and these are not kept.
     """
 
-    def __init__(self, engine: Engine, boot: Boot, stop: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        boot: Boot,
+        callers: Mapping[str, ModelCaller],
+        stop: Callable[[str], None],
+    ) -> None:
         self.late = 0
         self._engine = engine
         self._boot = boot
@@ -63,6 +72,7 @@ class Leasing:
         self._workers: dict[str, Worker] = {}
         self._waiting: deque[Leased] = deque()
         self._suspicions = Suspicions()
+        self._answering = Answering(callers)
         self._acknowledging = Acknowledging(engine.saved)
         self._numbers = count(1)
         self._has_changed = anyio.Event()
@@ -189,7 +199,8 @@ class Leasing:
         for leased in leases:
             is_culprit = self._suspicions.is_culprit(leased.position)
             leased.lost = WorkerLostError(worker.name, lost.why, is_culprit=is_culprit)
-            leased.is_over.set()
+            if not self._answering.lose(leased):
+                leased.is_over.set()
 
         self._acknowledging.forget(worker.name)
         self._place()
@@ -202,7 +213,11 @@ class Leasing:
                 self._note_late(batch.worker, message)
                 continue
 
-            if isinstance(message, Observed):
+            if isinstance(message, Ask):
+                self._answering.ask(worker, leased, message)
+            elif isinstance(message, Drop):
+                self._answering.drop(leased, message.call)
+            elif isinstance(message, Observed):
                 leased.attempt.ctx.take(message.observation)
             elif isinstance(message, Answered):
                 leased.answered = message.result
@@ -259,7 +274,9 @@ class Leasing:
     def _revoke(self, leased: Leased) -> None:
         """Cancel an attempt; one that nobody makes yet is over."""
         leased.is_revoked = True
-        if leased.worker is not None:
+        if leased.lost is not None:
+            self._answering.cancel(leased)
+        elif leased.worker is not None:
             leased.worker.say(Revoke(lease=leased.number))
         elif leased in self._waiting:
             self._waiting.remove(leased)

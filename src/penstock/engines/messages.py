@@ -16,16 +16,22 @@ from pydantic import Field, TypeAdapter
 from penstock._base.fact import Fact
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
+from penstock.engines.call_errors import Raised
+from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
 from penstock.results import Observation, RunResult
 
 __all__ = [
+    "Answer",
     "Answered",
+    "Ask",
+    "Drop",
     "Ended",
     "FromWorker",
     "Lease",
     "Observed",
     "Revoke",
     "ToWorker",
+    "Turn",
     "read_from_worker",
     "read_to_worker",
     "written",
@@ -97,8 +103,70 @@ class Ended(Fact):
     is_interrupted: bool = False
 
 
-ToWorker = Annotated[Lease | Revoke, Field(discriminator="kind")]
-FromWorker = Annotated[Observed | Answered | Ended, Field(discriminator="kind")]
+class Ask(Fact):
+    """Make this call of a model.
+
+    Args:
+        lease: The attempt that asks.
+        call: The number of the call, used once by the worker.
+        caller: Who calls; see `penstock.models.declared.DeclaredModels.callers`.
+        request: What is asked.
+        index: Which of the attempt's calls this is, where that is known.
+        evaluator_id: The evaluator that asks; empty where the agent does.
+    """
+
+    kind: Literal["ask"] = "ask"
+    lease: int
+    call: int
+    caller: str
+    request: CompletionRequest
+    index: str | None = None
+    evaluator_id: str = ""
+
+
+class Drop(Fact):
+    """Cancel a call: nobody waits for it any more."""
+
+    kind: Literal["drop"] = "drop"
+    lease: int
+    call: int
+
+
+class Turn(Fact):
+    """A call waits for its turn from now on, or does not any more: it is sent."""
+
+    kind: Literal["turn"] = "turn"
+    lease: int
+    call: int
+    waits: bool
+
+
+class Answer(Fact):
+    """What came of a call: a completion, or an error.
+
+    Args:
+        lease: The attempt that asked.
+        call: The number of the call.
+        completion: What was answered.
+        error: Why nothing was.
+        recorded: What the call has recorded in its run.
+        left: The messages of calls that an attempt before had made, which are given again.
+        refused_before: See `CallCounts`; so is the next.
+    """
+
+    kind: Literal["answer"] = "answer"
+    lease: int
+    call: int
+    completion: Completion | None = None
+    error: Raised | None = None
+    recorded: tuple[dict[str, Any], ...] = ()
+    left: tuple[tuple[ChatMessage, ...], ...] = ()
+    refused_before: int = 0
+    has_failed_in_passing: bool = False
+
+
+ToWorker = Annotated[Lease | Revoke | Turn | Answer, Field(discriminator="kind")]
+FromWorker = Annotated[Observed | Answered | Ended | Ask | Drop, Field(discriminator="kind")]
 
 _TO_WORKER: TypeAdapter[list[ToWorker]] = TypeAdapter(list[ToWorker])
 _FROM_WORKER: TypeAdapter[list[FromWorker]] = TypeAdapter(list[FromWorker])

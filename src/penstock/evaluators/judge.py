@@ -18,10 +18,10 @@ from penstock.evaluators.judge_replies import NoScoreError, read_score
 from penstock.evaluators.patterns import PATIENT_S, QUICK_S
 from penstock.evaluators.port import answer_of
 from penstock.models.asking import Asking
-from penstock.models.calls import Caller
 from penstock.models.chat_agent import checked
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.declared import DeclaredModels
+from penstock.models.elsewhere import ModelCaller
 from penstock.models.model_errors import MalformedResponseError, ModelError
 from penstock.models.prompts import scope_of, stand_in_answer
 from penstock.models.request_template import RequestTemplate
@@ -150,7 +150,7 @@ class Judge:
     def _evaluation(
         self,
         ctx: RunContext,
-        caller: Caller,
+        caller: ModelCaller,
         request: CompletionRequest,
         completion: Completion,
         score: float,

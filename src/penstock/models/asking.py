@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from penstock.models.calls import Caller
+from penstock.models.elsewhere import ModelCaller
 from penstock.models.request_template import RequestTemplate
 from penstock.models.requests import Requests
 
@@ -16,7 +16,7 @@ class Asked(NamedTuple):
     """What one run asks with."""
 
     template: RequestTemplate
-    caller: Caller
+    caller: ModelCaller
 
 
 class Asking:
@@ -27,7 +27,7 @@ class Asking:
         callers: Send it: one for each model that may be asked.
     """
 
-    def __init__(self, requests: Requests, callers: Mapping[str, Caller]) -> None:
+    def __init__(self, requests: Requests, callers: Mapping[str, ModelCaller]) -> None:
         self.requests = requests
         self._callers = callers
 

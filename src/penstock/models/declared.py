@@ -19,6 +19,7 @@ from penstock.models.asking import Asking
 from penstock.models.calls import Caller
 from penstock.models.chat_agent import ChatAgent
 from penstock.models.chat_model import Usage
+from penstock.models.elsewhere import CallerElsewhere, CallsElsewhere, ModelCaller
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.prompt_doubts import Asked, key_doubts, prompt_doubts
 from penstock.models.prompts import PromptError, scope_of
@@ -60,9 +61,16 @@ class DeclaredModels:
 
     Args:
         study: The study.
+        elsewhere: Has its calls made by another process; they are made in this one where it is
+            not given.
+
+    Attributes:
+        callers: Who calls, each by a name that is the same wherever the study is loaded.
     """
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, elsewhere: CallsElsewhere | None = None) -> None:
+        self.callers: dict[str, ModelCaller] = {}
+        self._elsewhere = elsewhere
         self._study = study
         self._endpoints = StudyEndpoints(study)
         self._declared: list[_Declared] = []
@@ -143,6 +151,9 @@ class DeclaredModels:
         of each, taken evenly.
         """
         errors: list[str] = []
+        if self._elsewhere is not None:
+            return errors  # found there
+
         for declared in self._declared:
             errors += _template_errors(declared, plan, problems)
             if not declared.is_in_hand:
@@ -160,7 +171,7 @@ class DeclaredModels:
     def _made(self, who: str, options: ChatOptions, evaluator_id: str = "") -> Asking:
         errors: list[str] = []
         requests: Requests | None = None
-        callers: dict[str, Caller] = {}
+        callers: dict[str, ModelCaller] = {}
         chosen = choices(options, self._study.models)
         try:
             requests = Requests(who, options.model, chosen, self._endpoints.images)
@@ -169,18 +180,31 @@ class DeclaredModels:
 
         for name, each in chosen.items():
             try:
-                client = self._endpoints.clients.of(each)
+                callers[name] = self._caller(f"{who}: {name}", each, name, evaluator_id)
             except ValidationError as error:
                 errors += [f"{who}: {said}" for said in error.errors]
-            else:
-                callers[name] = Caller(self._endpoints, client, name, evaluator_id)
 
         if requests is None or errors:
             raise ValidationError(errors)
 
+        if self._elsewhere is not None:  # keys and addresses are known there
+            return Asking(requests, callers)
+
         addresses = [self._endpoints.clients.locate(each, each.model) for each in chosen.values()]
         self._keyless += key_doubts(who, chosen.values(), addresses)
         return Asking(requests, callers)
+
+    def _caller(
+        self, known_as: str, options: ChatOptions, name: str, evaluator_id: str
+    ) -> ModelCaller:
+        """Make who calls a model; equal ones are known by equal names wherever they are made."""
+        if self._elsewhere is not None:
+            return CallerElsewhere(known_as, self._elsewhere)
+
+        client = self._endpoints.clients.of(options)
+        caller = Caller(self._endpoints, client, name, evaluator_id)
+        self.callers[known_as] = caller
+        return caller
 
     def _budget_errors(
         self, declared: _Declared, plan: Plan, problems: Mapping[str, Problem]

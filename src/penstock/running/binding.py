@@ -23,6 +23,7 @@ from penstock.evaluators.labels import bind_labels
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import Rule, RuledEvaluator, rule_of, rule_of_problem
 from penstock.events.bus import Subscriber
+from penstock.models.elsewhere import CallsElsewhere, ModelCaller
 from penstock.models.in_hand import ModelInHand
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
@@ -60,6 +61,9 @@ class Bindings(NamedTuple):
     models: Mapping[str, Callable[[RunContext], ModelInHand]] = EMPTY
     """What gives a run each model that the study declares by name."""
 
+    callers: Mapping[str, ModelCaller] = EMPTY
+    """Who calls models, by a name that is the same wherever the study is loaded."""
+
     subscribers: tuple[Subscriber, ...] = ()
     """Those that the study names, in its order."""
 
@@ -71,11 +75,8 @@ class Bindings(NamedTuple):
 
     def rules(self, problem_id: str) -> tuple[Rule, ...]:
         """Return what the scores of answers to a problem are made by, in their order."""
-        return tuple(
-            each.rule
-            for each in self.evaluators.get(problem_id, ())
-            if isinstance(each, RuledEvaluator)
-        )
+        evaluators = self.evaluators.get(problem_id, ())
+        return tuple(each.rule for each in evaluators if isinstance(each, RuledEvaluator))
 
     @asynccontextmanager
     async def open(self, session: Session) -> AsyncIterator[None]:
@@ -95,6 +96,7 @@ def bind(
     agents: Mapping[str, Any],
     problems: Mapping[str, Any],
     isolate_random: bool,
+    elsewhere: CallsElsewhere | None = None,
 ) -> tuple[Bindings, list[str]]:
     """Bind what a plan uses, or, where there is none, what the study says takes part.
 
@@ -104,13 +106,14 @@ def bind(
         agents: Agents by name; they come before those the study declares.
         problems: Problems by id; they come before those the study declares.
         isolate_random: Whether runs have global random generators of their own.
+        elsewhere: Has calls of models made by another process, where this one is a worker.
 
     Returns:
         What could be bound, and what is wrong with the rest.
     """
     errors: list[str] = []
     sources: dict[str, str] = {}
-    models = _declared_models(study, errors)
+    models = _declared_models(study, errors, elsewhere)
     agent_names, problem_names = _taking_part(study, plan)
     known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
     in_hand = {} if models is None else _gather(study.models, models.in_hand, errors)
@@ -129,8 +132,9 @@ def bind(
         problems=found,
         evaluators=_bind_evaluators(study, found, models, errors),
         take_long=_taking_long(study, found.values()),
-        resources=() if models is None else (models,),
+        resources=() if models is None or elsewhere is not None else (models,),
         models=in_hand,
+        callers=EMPTY if models is None else models.callers,
     )
     errors += outcome_errors(study, found.values())
     doubts = [said for each in study.evaluators.items() for said in pattern_doubts(*each)]
@@ -157,7 +161,9 @@ def bind_subscribers(study: Study) -> tuple[tuple[Subscriber, ...], list[str]]:
     return tuple(found.values()), errors
 
 
-def _declared_models(study: Study, errors: list[str]) -> DeclaredModels | None:
+def _declared_models(
+    study: Study, errors: list[str], elsewhere: CallsElsewhere | None
+) -> DeclaredModels | None:
     """Load what chat models need, where the study declares one."""
     declared = [
         f"{kind.removesuffix('s')} {name!r}"
@@ -174,7 +180,7 @@ def _declared_models(study: Study, errors: list[str]) -> DeclaredModels | None:
         errors += error.errors
         return None
 
-    models: DeclaredModels = module.DeclaredModels(study)
+    models: DeclaredModels = module.DeclaredModels(study, elsewhere)
     return models
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from penstock._base.fact import Fact
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
+from penstock.models.elsewhere import CallsElsewhere
 from penstock.planning.doubts import study_doubts
 from penstock.planning.plan import Plan
 from penstock.planning.validation import planned_or_errors
@@ -110,6 +111,7 @@ def prepare(
     problem_registry: Mapping[str, Any] | None = None,
     condition_runner: ConditionRunner | None = None,
     isolate_random: bool = True,
+    elsewhere: CallsElsewhere | None = None,
 ) -> Prepared:
     """Plan a study and bind what it names, and report everything that is wrong with either.
 
@@ -120,6 +122,7 @@ def prepare(
         problem_registry: Problems by id; they come before those the study declares.
         condition_runner: Runs a condition as a whole, without agents and problems.
         isolate_random: Whether runs have global random generators of their own.
+        elsewhere: Has calls of models made by another process, where this one is a worker.
     """
     plan, errors = planned_or_errors(study, conditions, standalone=condition_runner is not None)
     if condition_runner is not None:
@@ -131,6 +134,7 @@ def prepare(
             agents=agent_bindings or {},
             problems=problem_registry or {},
             isolate_random=isolate_random,
+            elsewhere=elsewhere,
         )
 
     subscribers, unheard = bind_subscribers(study)

@@ -53,6 +53,15 @@ _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
 
 
+def _calls_after(last: Attempt | None, number: int) -> CallCounts:
+    """Begin the counts of an attempt, which goes on where one was that was lost."""
+    if last is None:
+        return CallCounts(number)
+
+    is_lost = last.error is not None and last.error.kind == _LOST
+    return last.ctx.calls.of_lost_attempt() if is_lost else last.ctx.calls.of_another_attempt()
+
+
 class Lifecycle:
     """Does jobs for the scheduler: makes the run, tries it, says what happened.
 
@@ -166,7 +175,7 @@ class Lifecycle:
             started_order=self.tally.started,
             limiters=self._limiters,
             models=self._bindings.models,
-            calls=failed.ctx.calls.of_another_attempt() if failed else CallCounts(number),
+            calls=_calls_after(failed, number),
             on_observe=self._on_observe,
         )
         evaluator_timeout_s = self.execution.evaluator_timeout_s or None
