@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TextIO, cast
 
 import anyio
 import typer
@@ -99,35 +99,28 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
         "show_progress": request.show_progress,
         "output_dir": target.output_dir,
     }
-    if request.concurrency is not None:
-        options["concurrency"] = request.concurrency
-
-    if request.timeout_s is not None:
-        options["timeout_s"] = request.timeout_s
-
+    given: dict[str, Any] = {name: getattr(request, name) for name in _AS_GIVEN}
+    options |= cast("RunnerOptions", {k: v for k, v in given.items() if v is not None})
     if request.retries is not None:
         attempts = {"attempts": request.retries + 1}
         options["retry"] = study.execution.retry.model_copy(update=attempts)
 
-    if request.max_failures is not None:
-        options["max_failures"] = request.max_failures
-
-    if request.stop_alike is not None:
-        options["stop_alike"] = request.stop_alike
-
     if request.fail_fast:
         options["fail_fast"] = True
 
-    if request.report is not None:
-        options["report"] = request.report
-
-    if request.control is not None:
-        options["control"] = request.control
-
-    if request.workers is not None:
-        options["workers"] = request.workers
-
     return runner_that_reports_later(study, options)
+
+
+_AS_GIVEN = (
+    "concurrency",
+    "timeout_s",
+    "max_failures",
+    "stop_alike",
+    "report",
+    "control",
+    "workers",
+)
+"""What a request says under the runner's own names, where it says it."""
 
 
 class _Session:
