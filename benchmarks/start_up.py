@@ -29,9 +29,11 @@ PROCESSES = {
     "import penstock": ("-c", "import penstock"),
     "import penstock, and what runs studies": ("-c", USED),
     "penstock --help": ("-c", MAIN, "--help"),
+    "penstock status": ("-c", MAIN, "status", "done"),
     "penstock run, until its agent is called": ("-c", MAIN, "run", "study.yaml"),
 }
-TARGETS = {"import penstock": 1.3, "penstock --help": 1.3}
+DONE = ("-c", MAIN, "run", "done.yaml", "--no-report")
+TARGETS = {"import penstock": 1.3, "penstock --help": 1.3, "penstock status": 1.6}
 
 STUDY = """
 study_id: start
@@ -45,6 +47,10 @@ import os
 
 async def agent(ctx):
     os._exit(0)
+
+
+async def answering(ctx):
+    return "done"
 """
 
 
@@ -57,6 +63,9 @@ def measure(rounds: int) -> Iterator[Figure]:
     with TemporaryDirectory() as folder:
         Path(folder, "study.yaml").write_text(STUDY)
         Path(folder, "agents.py").write_text(AGENT)
+        done = STUDY.replace(":agent", ":answering") + "output_dir: done\n"
+        Path(folder, "done.yaml").write_text(done)
+        subprocess.run([sys.executable, *DONE], check=True, cwd=folder, capture_output=True)
         for name in PROCESSES:
             cpu_ms(name, folder)  # compiles what it imports
 

@@ -12,7 +12,7 @@ import orjson
 
 from penstock._base.fact import EMPTY, Fact, unchecked
 from penstock._base.json import decode, encode
-from penstock.planning.plan import RunSpec
+from penstock.planning.run_spec import RunSpec
 from penstock.study.identity import answer_event_id
 
 __all__ = [

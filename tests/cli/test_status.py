@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,16 @@ def test_status_shows_where_a_study_stands(folder: StudyFolder, cli: Any) -> Non
     (status,) = json_lines(cli("status", folder.results, "--json").stdout)
     assert (status["event"], status["planned"], status["failed"]) == ("status", 40, 20)
     assert status["failures"][0]["runs"] == 20
+
+
+def test_a_look_at_a_store_imports_neither_what_runs_studies_nor_what_declares_them() -> None:
+    code = (
+        "import sys, penstock.cli.standing, penstock.cli.target\n"
+        "heavy = ('numpy', 'ruamel', 'penstock.runner', 'penstock.study.model', 'aiosqlite')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("command", ["status", "export"])

@@ -6,16 +6,15 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 from penstock.errors import BindingError, PenstockError, StoreError
-from penstock.store.ownership import study_file_of
 from penstock.store.reader import StoreReader
-from penstock.study.files import load_study
-from penstock.study.model import Study
-from penstock.study.references import load_reference
+
+if TYPE_CHECKING:  # imported where a study is read: a look at a directory reads none
+    from penstock.study.model import Study
 
 __all__ = ["Target", "find_directory", "find_study", "find_target"]
 
@@ -147,6 +146,9 @@ def _default() -> Path:
 
 
 def _from_file(path: Path, output_dir: Path | None) -> Study:
+    from penstock.store.ownership import study_file_of
+    from penstock.study.files import load_study
+
     folder = path.absolute().parent
     is_kept = path.name == _DEFAULT.name and (folder / _STORE).is_file()
     original = study_file_of(folder) if is_kept else None
@@ -161,6 +163,8 @@ def _from_file(path: Path, output_dir: Path | None) -> Study:
 
 
 def _from_python(file_ref: str, attribute: str) -> Study:
+    from penstock.study.model import Study
+
     folder, name = Path.cwd(), file_ref
     if file_ref.endswith(".py"):
         path = Path(file_ref).absolute()
@@ -180,6 +184,8 @@ def _from_python(file_ref: str, attribute: str) -> Study:
 
 
 def _called(ref: str, folder: Path) -> Any:
+    from penstock.study.references import load_reference
+
     try:
         with redirect_stdout(sys.stderr):  # what a module prints is not for machines
             found = load_reference(ref, folder)

@@ -13,10 +13,11 @@ from functools import partial
 from itertools import accumulate
 from typing import Any, NamedTuple, overload
 
-from penstock._base.fact import Fact, unchecked
+from penstock._base.fact import unchecked
 from penstock.designs import build_design
 from penstock.errors import ValidationError
 from penstock.planning.plan_html import plan_html
+from penstock.planning.run_spec import RunSpec
 from penstock.study.conditions import Condition
 from penstock.study.identity import paired_seed, run_id, run_seed
 from penstock.study.model import Study
@@ -33,46 +34,6 @@ before its first session."""
 
 AGENT_FACTORS = ("agent_id", "agent", "agent_spec")
 PROBLEM_FACTORS = ("problem_id", "problem")
-
-
-class RunSpec(Fact):
-    """One planned run: condition x agent x problem x replicate.
-
-    Args:
-        position: Its place in the plan, from 0.
-        replicate: Which repetition, from 1.
-        seed: The run's own seed, in [0, 2**31 - 1).
-        condition_fingerprint: The condition's assignments as canonical JSON.
-    """
-
-    position: int
-    run_id: str
-    study_id: str
-    condition_id: str
-    problem_id: str
-    agent_id: str
-    replicate: int
-    seed: int
-    condition_fingerprint: str = ""
-
-    @property
-    def agent_spec_ref(self) -> str | None:
-        """The agent's name in the study; None where a condition runner does the run."""
-        return self.agent_id or None
-
-    @property
-    def problem_spec_ref(self) -> str | None:
-        """The problem's name in the study; None where a condition runner does the run."""
-        return self.problem_id or None
-
-    @property
-    def execution_metadata(self) -> dict[str, Any]:
-        """What the run is made of, as a mapping."""
-        return {
-            "agent_id": self.agent_spec_ref,
-            "problem_id": self.problem_spec_ref,
-            "condition_fingerprint": self.condition_fingerprint,
-        }
 
 
 _planned = unchecked(RunSpec)

@@ -12,7 +12,7 @@ from penstock._base.json import decode, encode
 from penstock._base.secrets import without_secrets
 from penstock.errors import UnstableValueError
 from penstock.planning.plan import Plan
-from penstock.store.primary_outcomes import FOLLOWS
+from penstock.store.schema import FOLLOWS
 from penstock.study.chat import spelled_out
 from penstock.study.conditions import Condition
 from penstock.study.identity import hash_identifier, stable_json_dumps

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from penstock._base.json import decode
-from penstock.planning.plan import RunSpec
+from penstock.planning.run_spec import RunSpec
 from penstock.results import (
     Evaluation,
     Observation,

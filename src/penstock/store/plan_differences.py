@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock._base.fact import Fact
-from penstock.store.primary_outcomes import FOLLOWS
 from penstock.store.reader import StoreReader
+from penstock.store.schema import FOLLOWS
 
 __all__ = ["PlanDifference", "ProblemOverlap", "plan_differences", "problem_overlap"]
 

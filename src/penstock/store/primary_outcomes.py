@@ -16,12 +16,10 @@ from penstock.results import OWN_OUTCOME, Evaluation
 from penstock.running.gathered import PRIMARY, primary_outcome, primary_rule
 from penstock.store.facts import score_of
 from penstock.store.rows import cell_of
+from penstock.store.schema import FOLLOWS
 from penstock.study.hypotheses import Outcome
 
-__all__ = ["FOLLOWS", "follow_outcomes", "remake_outcomes"]
-
-FOLLOWS = "primary_outcome_follows"
-"""The mark in a stored definition that provenance tells agents' own outcomes from computed ones."""
+__all__ = ["follow_outcomes", "remake_outcomes"]
 
 _ATTEMPTS = "SELECT id, run_id, metrics, provenance FROM attempt ORDER BY id"
 _SCORES = """

@@ -9,23 +9,23 @@ from contextlib import closing, contextmanager
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from penstock._base.atomic_files import set_aside
 from penstock._base.json import decode
 from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
-from penstock.planning.fingerprint import fingerprint_of
-from penstock.planning.plan import Plan
 from penstock.results import RunResult
 from penstock.store.facts import result_from_row
 from penstock.store.layout import show_our_views
-from penstock.store.primary_outcomes import FOLLOWS
 from penstock.store.read_only import open_read_only
-from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, UNFINISHED
+from penstock.store.schema import APPLICATION_ID, FOLLOWS, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
-from penstock.study.conditions import Condition
-from penstock.study.model import Study
+
+if TYPE_CHECKING:  # half of what a look at a store would import
+    from penstock.planning.plan import Plan
+    from penstock.study.conditions import Condition
+    from penstock.study.model import Study
 
 __all__ = ["StoreReader", "holds_plan", "is_begun"]
 
@@ -136,6 +136,8 @@ class StoreReader:
         Raises:
             ValueError: some of it only Python knows.
         """
+        from penstock.study.model import Study  # noqa: PLC0415 - see above
+
         stored = self.definition()
         definition = {name: value for name, value in stored.items() if name in Study.model_fields}
         return Study.kept({**definition, "problems": [decode(each) for each in self.problems()]})
@@ -177,6 +179,8 @@ class StoreReader:
 
     def conditions(self) -> Iterator[Condition]:
         """Yield the conditions of the current plan in design order, inadmissible ones included."""
+        from penstock.study.conditions import Condition  # noqa: PLC0415 - see above
+
         for row in self.rows("SELECT * FROM conditions"):
             metadata = decode(row["assignment_meta_json"])
             yield Condition(
@@ -294,6 +298,8 @@ class StoreReader:
 
 def holds_plan(directory: Path, plan: Plan) -> bool:
     """Return whether a session of exactly this plan was begun in a directory."""
+    from penstock.planning.fingerprint import fingerprint_of  # noqa: PLC0415 - see above
+
     try:
         with StoreReader(directory) as store:
             return list(store.table("SELECT fingerprint FROM study")) == [(fingerprint_of(plan),)]

@@ -31,6 +31,7 @@ __all__ = [
     "APPLICATION_ID",
     "EVALUATION_COLUMNS",
     "EVENT_COLUMNS",
+    "FOLLOWS",
     "OF_BEFORE",
     "RESULT_INDEX",
     "RUN_COLUMNS",
@@ -82,6 +83,9 @@ _OBSERVED = ", ".join(
 )
 
 RESULT_INDEX = "CREATE UNIQUE INDEX result_by_position ON attempt (position) WHERE final;"
+FOLLOWS = "primary_outcome_follows"
+"""The mark in a stored definition that provenance tells agents' own outcomes from computed ones."""
+
 UNFINISHED = "(NOT final OR status <> 'success')"
 """Attempts that a later session has to look at; in these words, or SQLite uses no index."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from penstock._base.extras import load_extra
-from penstock.planning.plan import Plan
 from penstock.store.reader import StoreReader
+
+if TYPE_CHECKING:  # `status` needs none of it
+    from penstock.planning.plan import Plan
 
 __all__ = ["RuleChange", "judging_cost_usd", "lacking_scores", "rule_changes"]
 
