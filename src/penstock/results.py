@@ -38,12 +38,14 @@ __all__ = [
 JUDGE_AMOUNTS = frozenset(
     {
         "judge_cost_usd",
+        "judge_known_cost_usd",
         "judge_input_tokens",
         "judge_output_tokens",
         "judge_provider_s",
         "judge_queued_s",
         "judge_uncounted_cost_usd",
         "judge_uncounted_tokens",
+        "judge_unknown_endings",
     }
 )
 """Metrics of what judges took to score an answer, kept apart from what the agent took."""

@@ -11,7 +11,14 @@ from typing import Any
 
 from penstock._base.fact import Fact
 
-__all__ = ["EndpointNow", "Failure", "SessionSummary", "Spent", "StudySummary"]
+__all__ = [
+    "EndpointNow",
+    "Failure",
+    "SessionSummary",
+    "Spent",
+    "StudySummary",
+    "endings_in_words",
+]
 
 
 class Spent(Fact):
@@ -35,6 +42,17 @@ class Spent(Fact):
         )
 
 
+def endings_in_words(unknown_endings: float) -> str:
+    """Say how many answers ended in a word that is not known; nothing where none did."""
+    if not unknown_endings:
+        return ""
+
+    return (
+        f"{unknown_endings:,} answers ended in a word that is not known, and may not be whole "
+        "(`finish_reason` in the view `calls`)"
+    )
+
+
 class _Account(Fact):
     """What attempts cost, their agents and their judges told apart.
 
@@ -46,6 +64,8 @@ class _Account(Fact):
             in US dollars; nobody counted, and ``cost_usd`` leaves it out.
         uncounted_tokens: The same in tokens.
         unpriced: Attempts whose cost is not known.
+        unknown_endings: Answers that ended in a word that is not known, and were kept: nobody can
+            say whether they are whole.
     """
 
     attempts: int = 0
@@ -54,6 +74,7 @@ class _Account(Fact):
     uncounted_cost_usd: float = 0.0
     uncounted_tokens: int | float = 0
     unpriced: int = 0
+    unknown_endings: int | float = 0
 
     @property
     def cost_usd(self) -> float:

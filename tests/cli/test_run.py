@@ -56,6 +56,7 @@ def test_machines_read_launch_and_done_and_nothing_else_on_stdout(folder: StudyF
         "uncounted_cost_usd": 0.0,
         "uncounted_tokens": 0,
         "unpriced": 0,
+        "unknown_endings": 0,
         "stopped_because": None,
         "output_dir": str(folder.results),
     }

@@ -71,6 +71,7 @@ class Standing(Record):
         uncounted_cost_usd: What calls that broke off may have cost at most beside that.
         uncounted_tokens: The same in tokens.
         unpriced: Attempts whose cost is not known.
+        unknown_endings: Answers that ended in a word that is not known.
         stopped_because: Why the last session ended early, if it did.
         session: What the last session did, in the words of `done`.
         sessions: How often the study was launched.
@@ -101,6 +102,7 @@ class Standing(Record):
     uncounted_cost_usd: float
     uncounted_tokens: int | float
     unpriced: int
+    unknown_endings: int | float
     stopped_because: str | None
     session: SessionSummary
     sessions: int

@@ -85,6 +85,7 @@ class Done(Record):
         uncounted_cost_usd: What calls that broke off may have cost at most beside that.
         uncounted_tokens: The same in tokens.
         unpriced: Attempts whose cost is not known.
+        unknown_endings: Answers that ended in a word that is not known.
         lost_calls: Calls that may have been paid for and have no result.
         stopped_because: Why the study was stopped before its end, if it was: `limit` where a
             pilot is over, `selection` where the chosen runs are made, else a sentence.
@@ -110,6 +111,7 @@ class Done(Record):
     uncounted_cost_usd: float
     uncounted_tokens: int | float
     unpriced: int
+    unknown_endings: int | float
     lost_calls: int
     stopped_because: str | None
     session: SessionSummary
@@ -131,6 +133,7 @@ NUMBERS = (
     "uncounted_cost_usd",
     "uncounted_tokens",
     "unpriced",
+    "unknown_endings",
     "lost_calls",
     "stopped_because",
     "session",

@@ -29,7 +29,7 @@ from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
 from penstock.store.refused import RefusedLately, refused_in_last_session
 from penstock.store.score_accounts import rule_changes
-from penstock.summary import StudySummary
+from penstock.summary import StudySummary, endings_in_words
 
 if TYPE_CHECKING:
     from penstock.page.conclusion import Conclusion
@@ -229,6 +229,7 @@ class _Session:
             f"runs: {_counts(summary)}",
             f"results: {self._runner.output_dir}",
         )
+        say(*filter(None, [endings_in_words(summary.session.unknown_endings)]))
         with suppress(StoreError), StoreReader(self._runner.output_dir) as store:
             say(*map(str, rule_changes(store)))
 

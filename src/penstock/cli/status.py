@@ -69,6 +69,8 @@ def _cost(found: Standing) -> str:
 
 
 def _tell(found: Standing) -> None:
+    from penstock.summary import endings_in_words
+
     session = found.last_session
     done = ", ".join(
         f"{getattr(found, name):,} {name}"
@@ -84,6 +86,9 @@ def _tell(found: Standing) -> None:
     )
     if found.lost_calls:
         say(f"{counted(found.lost_calls, 'call')} may have been paid for without a result")
+
+    if found.unknown_endings:
+        say(endings_in_words(found.unknown_endings))
 
     if found.not_scored:
         by = ", ".join(f"{count:,} by {name!r}" for name, count in found.not_scored.items())

@@ -34,7 +34,8 @@ class Sender:
     Recorded are ``input_tokens``, ``output_tokens``, ``cost_usd``, ``provider_s`` and
     ``queued_s``, each with a prefix where one is given, also where the call fails. Where they are
     not 0, ``cached_input_tokens``, ``reasoning_tokens``, ``refusals``, ``refused_s`` and
-    ``prompts_cut`` are too. ``cost_usd`` is None where the model's price is not known.
+    ``prompts_cut`` are too. ``cost_usd`` is None where the price of a model is not known; what is
+    known is ``known_cost_usd`` then.
 
     Args:
         endpoints: What the study shares.
@@ -172,8 +173,8 @@ class Sender:
             ctx,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
-            cost_usd=cost_usd,
         )
+        self._record_cost(ctx, cost_usd)
         for name in ("cached_input_tokens", "reasoning_tokens"):
             if tokens := getattr(usage, name):
                 self._record(ctx, **{name: tokens})
@@ -225,11 +226,23 @@ class Sender:
                 finish_reason=completion.finish_reason,
             )
 
-    def _record(self, ctx: RunContext, **metrics: float | None) -> None:
-        for name, value in metrics.items():
-            full = self._prefix + name
-            is_unknown = full in ctx.metrics and ctx.metrics[full] is None
-            ctx.record(**{full: None if is_unknown else value})  # what is not known stays so
+    def _record(self, ctx: RunContext, **metrics: float) -> None:
+        ctx.record(**{self._prefix + name: value for name, value in metrics.items()})
+
+    def _record_cost(self, ctx: RunContext, cost_usd: float | None) -> None:
+        """Record what a call cost; where that of one is not known, the run's is not either.
+
+        What is known of it stays beside it, for it was spent.
+        """
+        name = f"{self._prefix}cost_usd"
+        before = ctx.metrics.get(name, 0.0)
+        if before is not None and cost_usd is not None:
+            ctx.record(**{name: cost_usd})
+            return
+
+        ctx.record(**{name: None})
+        if known_usd := (before or 0.0) + (cost_usd or 0.0):
+            self._record(ctx, known_cost_usd=known_usd)
 
 
 _BILLED = ("input_tokens", "output_tokens", "uncounted_tokens", "replayed_calls")

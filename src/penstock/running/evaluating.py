@@ -62,5 +62,8 @@ async def score_by(
 def _recorded_usd(ctx: RunContext) -> float:
     """Add up what a run has recorded as cost, as far as it is numbers."""
     metrics = ctx.metrics if isinstance(ctx.metrics, Mapping) else {}  # an agent may replace it
-    recorded = (metrics.get(name) for name in ("cost_usd", "judge_cost_usd"))
+    recorded = (metrics.get(name) for name in _COSTS)
     return sum(each for each in recorded if isinstance(each, (int, float)) and isfinite(each))
+
+
+_COSTS = ("cost_usd", "known_cost_usd", "judge_cost_usd", "judge_known_cost_usd")

@@ -64,6 +64,8 @@ async def rescore(
         before, now = metrics.get(name, 0), recorded[name]
         is_known = before is not None and now is not None
         metrics[name] = before + now if is_known else None  # a price may not be known
+        if known_usd := 0 if is_known else (before or 0) + (now or 0):
+            metrics[_KNOWN] = metrics.get(_KNOWN, 0) + known_usd
 
     kept = Gathered({**recorded, **metrics})
     return earlier.model_copy(
@@ -79,6 +81,9 @@ async def rescore(
             "is_rescored": True,
         }
     )
+
+
+_KNOWN = "judge_known_cost_usd"
 
 
 def _kept_word(earlier: RunResult) -> RunError | None:

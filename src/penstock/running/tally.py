@@ -42,6 +42,7 @@ class Tally:
     uncounted_cost_usd: float = 0.0
     uncounted_tokens: int | float = 0
     unpriced: int = 0
+    unknown_endings: int | float = 0
     gained: Counter[RunStatus] = field(default_factory=Counter)
     """By how much the whole study's counts of runs have changed in this session."""
 
@@ -169,6 +170,7 @@ class Tally:
             "uncounted_cost_usd": opening.uncounted_cost_usd + session.uncounted_cost_usd,
             "uncounted_tokens": opening.uncounted_tokens + session.uncounted_tokens,
             "unpriced": opening.unpriced + session.unpriced,
+            "unknown_endings": opening.unknown_endings + session.unknown_endings,
             "succeeded": opening.succeeded + self.gained[RunStatus.SUCCESS],
             "failed": opening.failed + self.gained[RunStatus.FAILED],
             "skipped": opening.skipped + self.gained[RunStatus.SKIPPED],
@@ -182,17 +184,21 @@ COUNTED = tuple(each.name for each in fields(Tally) if each.name not in ("openin
 _AMOUNTS = {
     "agent": (
         ("cost_usd", "agent_cost_usd"),
+        ("known_cost_usd", "agent_cost_usd"),
         ("input_tokens", "agent_input_tokens"),
         ("output_tokens", "agent_output_tokens"),
         ("uncounted_cost_usd", "uncounted_cost_usd"),
         ("uncounted_tokens", "uncounted_tokens"),
+        ("unknown_endings", "unknown_endings"),
     ),
     "judge": (
         ("judge_cost_usd", "judge_cost_usd"),
+        ("judge_known_cost_usd", "judge_cost_usd"),
         ("judge_input_tokens", "judge_input_tokens"),
         ("judge_output_tokens", "judge_output_tokens"),
         ("judge_uncounted_cost_usd", "uncounted_cost_usd"),
         ("judge_uncounted_tokens", "uncounted_tokens"),
+        ("judge_unknown_endings", "unknown_endings"),
     ),
 }
 """Metrics of a run, and which sum each goes into."""

@@ -117,7 +117,10 @@ def _spent(row: Mapping[str, Any], who: str) -> Spent:
 
 def _sums(accounts: Iterable[SessionSummary]) -> dict[str, Any]:
     """Add sessions up in their order, as a session adds itself to those before it."""
-    names = ("attempts", "agents", "judges", "uncounted_cost_usd", "uncounted_tokens", "unpriced")
+    names = (
+        *("attempts", "agents", "judges", "uncounted_cost_usd", "uncounted_tokens", "unpriced"),
+        "unknown_endings",
+    )
     sums: dict[str, Any] = {}
     for account in accounts:
         for name in names:

@@ -15,7 +15,7 @@ from penstock._base.atomic_files import files_aside, set_aside
 from penstock.store.announced import ANNOUNCED_TABLES
 from penstock.store.call_tables import CALL_TABLES
 from penstock.store.directory import sync_directory
-from penstock.store.schema import OF_BEFORE, TABLES, UNTOLD
+from penstock.store.schema import OF_BEFORE, SESSION_TABLE, TABLES, UNTOLD
 from penstock.store.views import VIEWS
 
 __all__ = ["migrate", "shown_as_today"]
@@ -38,9 +38,7 @@ def _tables(layout: int, old: str) -> dict[str, str]:
     same = {name: f"SELECT * FROM {old}{name}" for name in _UNCHANGED}  # noqa: S608 - our own names
     return {
         **same,
-        "session": f"SELECT * FROM {old}session"  # noqa: S608 - our own names
-        if layout >= _TELLS_ENDS
-        else _sessions(layout, old),
+        "session": _told_sessions(old) if layout >= _TELLS_ENDS else _sessions(layout, old),
         "problem": f"""
             SELECT position + 1 AS id, position, problem_id, definition
             FROM {old}problem""",  # noqa: S608 - our own names
@@ -60,6 +58,11 @@ def _tables(layout: int, old: str) -> dict[str, str]:
                    notes_json
             FROM {old}evaluation""",  # noqa: S608 - our own names
     }
+
+
+def _told_sessions(old: str) -> str:
+    """Read sessions that did not count answers which ended in a word that is not known."""
+    return f"SELECT *, 0 AS unknown_endings FROM {old}session"  # noqa: S608 - our own names
 
 
 def _end(column: str, layout: int, before: str = "NULL") -> str:
@@ -127,7 +130,8 @@ def _sessions(layout: int, old: str) -> str:
                iif(ending LIKE 'stopped: %', substr(ending, 10), NULL) AS stopped_because,
                coalesce(ending LIKE 'stopped: budget.%', 0) AS is_out_of_budget,
                pid, host, version, planned, NULL AS study_file, 0 AS restored,
-               {started} AS started, {counts}, 0 AS rescored, {amounts}, {uncounted}, 0 AS unpriced
+               {started} AS started, {counts}, 0 AS rescored, {amounts}, {uncounted}, 0 AS unpriced,
+               0 AS unknown_endings
         FROM {old}session AS session LEFT JOIN (
             SELECT session_id, count(*) AS attempts,
                    sum(final AND status = 'success') AS succeeded,
@@ -146,8 +150,10 @@ def shown_as_today(layout: int) -> str:
     Args:
         layout: The layout of the store that is open.
     """
-    tables = {**_tables(layout, "main."), **_NEW} if layout < _KEEPS_CALLS else {}
-    missing = _ADDED if tables == {} else f"{CALL_TABLES}{_ADDED}"
+    tables, missing = {"session": _told_sessions("main.")}, _ADDED
+    if layout < _KEEPS_CALLS:
+        tables, missing = {**_tables(layout, "main."), **_NEW}, f"{CALL_TABLES}{_ADDED}"
+
     made = [f"CREATE TEMP VIEW {name} AS {query};" for name, query in tables.items()]
     made.append(missing.replace("CREATE TABLE", "CREATE TEMP TABLE"))  # of nothing
     views = [view.replace("CREATE VIEW", "CREATE TEMP VIEW") for view in VIEWS]
@@ -186,11 +192,13 @@ def migrate(path: Path, layout: int, wanted: int) -> Path:
 def _steps(store: sqlite3.Connection, layout: int) -> Iterator[str]:
     """Write every table anew: the views and indexes of then make room for those of today.
 
-    The fifth layout only lacks tables, so that nothing of it is written anew.
+    The fifth layout only lacks tables, and a count of its sessions: nothing else is written anew.
     """
     if layout >= _KEEPS_CALLS:
         views = store.execute("SELECT name FROM sqlite_master WHERE type = 'view'")
         yield from (f"DROP VIEW {name};" for (name,) in views)
+        yield f"ALTER TABLE session RENAME TO old_session; {SESSION_TABLE}"
+        yield f"INSERT INTO session {_told_sessions('old_')}; DROP TABLE old_session;"
         yield _ADDED
         yield from VIEWS
         return

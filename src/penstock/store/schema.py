@@ -36,6 +36,7 @@ __all__ = [
     "RESULT_INDEX",
     "RUN_COLUMNS",
     "SCHEMA_VERSION",
+    "SESSION_TABLE",
     "TABLES",
     "UNFINISHED",
     "UNFINISHED_INDEX",
@@ -94,14 +95,7 @@ CREATE INDEX unfinished_by_position ON attempt (position, final, status, number,
 WHERE {UNFINISHED};
 """
 
-TABLES = f"""
-CREATE TABLE study (
-    study_id TEXT NOT NULL,
-    created_at TEXT NOT NULL,
-    definition TEXT NOT NULL,       -- the study as JSON
-    fingerprint TEXT NOT NULL       -- of the plan that `attempt.position` counts in
-);
-
+SESSION_TABLE = """
 CREATE TABLE session (
     id INTEGER PRIMARY KEY,
     started_at TEXT NOT NULL,
@@ -131,9 +125,20 @@ CREATE TABLE session (
     judge_output_tokens INTEGER NOT NULL DEFAULT 0,
     uncounted_cost_usd REAL NOT NULL DEFAULT 0,  -- worst cases of calls that broke off
     uncounted_tokens INTEGER NOT NULL DEFAULT 0,
-    unpriced INTEGER NOT NULL DEFAULT 0    -- attempts whose cost is not known
+    unpriced INTEGER NOT NULL DEFAULT 0,   -- attempts whose cost is not known
+    unknown_endings INTEGER NOT NULL DEFAULT 0    -- answers that ended in a word nobody knows
+);
+"""
+
+TABLES = f"""
+CREATE TABLE study (
+    study_id TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    definition TEXT NOT NULL,       -- the study as JSON
+    fingerprint TEXT NOT NULL       -- of the plan that `attempt.position` counts in
 );
 
+{SESSION_TABLE}
 CREATE TABLE condition (
     position INTEGER PRIMARY KEY,
     condition_id TEXT NOT NULL,

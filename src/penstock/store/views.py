@@ -125,7 +125,7 @@ SELECT id AS session_id, started_at, ended_at, ending, stopped_because, host, pi
        agent_output_tokens + judge_output_tokens AS output_tokens,
        agent_cost_usd, agent_input_tokens, agent_output_tokens,
        judge_cost_usd, judge_input_tokens, judge_output_tokens,
-       uncounted_cost_usd, uncounted_tokens, unpriced
+       uncounted_cost_usd, uncounted_tokens, unpriced, unknown_endings
 FROM session ORDER BY id;
 """
 
