@@ -12,7 +12,7 @@ from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Task
 
-__all__ = ["Leased", "Worker"]
+__all__ = ["Leased", "Worker", "made_by"]
 
 
 @dataclass(slots=True, eq=False)
@@ -77,3 +77,9 @@ class Worker:
         """Say something soon, with whatever else is said until then."""
         self.outbox.append(message)
         self.has_mail.set()
+
+
+def made_by(worker: Worker, result: RunResult) -> RunResult:
+    """Return a result that says who has made it."""
+    provenance = {**result.provenance, "worker": worker.name}
+    return result.model_copy(update={"provenance": provenance})

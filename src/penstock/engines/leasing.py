@@ -21,7 +21,7 @@ from penstock.engines.acknowledging import Acknowledging
 from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Batch, Engine, Joined, Lost
-from penstock.engines.leased import Leased, Worker
+from penstock.engines.leased import Leased, Worker, made_by
 from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Observed, Revoke
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StudyCancelled, WorkerLostError
@@ -198,6 +198,7 @@ class Leasing:
         _log().warning("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
         for leased in leases:
             is_culprit = self._suspicions.is_culprit(leased.position)
+            leased.attempt.ctx.provenance["worker"] = worker.name
             leased.lost = WorkerLostError(worker.name, lost.why, is_culprit=is_culprit)
             if not self._answering.lose(leased):
                 leased.is_over.set()
@@ -220,9 +221,9 @@ class Leasing:
             elif isinstance(message, Observed):
                 leased.attempt.ctx.take(message.observation)
             elif isinstance(message, Answered):
-                leased.answered = message.result
+                leased.answered = made_by(worker, message.result)
                 if leased.task.on_answer is not None:
-                    leased.task.on_answer(message.result)
+                    leased.task.on_answer(leased.answered)
             else:
                 ended.append((message.result.run_id, message.result.attempt))
                 self._end(worker, leased, message)
@@ -241,8 +242,8 @@ class Leasing:
             leased.lost = WorkerLostError(worker.name, "it had heard nothing of the driver")
             return
 
-        provenance = {**ended.result.provenance, "worker": worker.name}
-        leased.result = ended.result.model_copy(update={"provenance": provenance})
+        is_made_here = leased.task.earlier is None
+        leased.result = made_by(worker, ended.result) if is_made_here else ended.result
 
     def _note_late(self, worker: str, message: FromWorker) -> None:
         if isinstance(message, Ended):

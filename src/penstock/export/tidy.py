@@ -29,6 +29,7 @@ _AFTER = (
     "finish_reason",
     "seed",
     "error_info",
+    "worker",
 )
 
 

@@ -54,7 +54,8 @@ SELECT study.study_id, condition_id, run_id, problem_id,
        'manifest.json' AS manifest_path,
        error_kind || ': ' || error_message AS error_info,
        position, planned_order, started_order, number AS attempts, outputs, metrics,
-       {_PROVENANCE} ->> '$.finish_reason' AS finish_reason
+       {_PROVENANCE} ->> '$.finish_reason' AS finish_reason,
+       {_PROVENANCE} ->> '$.worker' AS worker
 FROM attempt, study WHERE {_FINAL} ORDER BY position;
 """  # noqa: S608 - our own names
 
@@ -111,7 +112,8 @@ SELECT run_id, number AS attempt, final, session_id, started_at, ended_at, laten
        {_PROVENANCE} ->> '$.system_fingerprint' AS system_fingerprint,
        {_PROVENANCE} ->> '$.request_id' AS request_id,
        {_PROVENANCE} ->> '$.is_cached' AS is_cached,
-       error_kind, error_message, error_stage, error_retryable
+       error_kind, error_message, error_stage, error_retryable,
+       {_PROVENANCE} ->> '$.worker' AS worker
 FROM attempt ORDER BY id;
 """  # noqa: S608 - our own names
 

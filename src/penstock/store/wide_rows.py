@@ -25,8 +25,8 @@ _IN_COLUMNS = frozenset(
 )
 """Metrics that are columns of ``runs.csv`` as well."""
 
-_COLUMNS = (*RUN_COLUMNS, "finish_reason")
-"""The columns of ``runs.csv``, whose readers know them by heart, and one more."""
+_COLUMNS = (*RUN_COLUMNS, "finish_reason", "worker")
+"""The columns of ``runs.csv``, whose readers know them by heart, and two more."""
 
 _RUNS = f"""
 SELECT runs.position, {", ".join(f"runs.{name}" for name in _COLUMNS)},
