@@ -66,3 +66,14 @@ def test_a_covariate_that_nothing_of_the_study_has_is_named(tmp_path: Path) -> N
 
     assert "covariate 'rigth'" in doubt
     assert doubt.endswith("record it; did you mean 'right'?")
+
+
+def test_levels_that_look_like_numbers_and_are_texts_are_told_once(tmp_path: Path) -> None:
+    tone = ps.Factor(name="tone", levels=("plain", "polite"))
+    rate = ps.Factor(name="lr", levels=("1e-3", "0x10", "007", "1.5"))
+    kept = ps.Factor(name="id", levels=("1e-3", "1e-4"), dtype="str")
+
+    (doubt,) = doubts(tmp_path, factors=(tone, rate, kept))
+
+    assert doubt.startswith("These levels are texts")
+    assert "'1e-3', '0x10' of factor 'lr'. To make" in doubt

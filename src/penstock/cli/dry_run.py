@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from penstock.cli.forecasts import forecast_lines, forecasts_of
+from penstock.cli.foretelling import tell_doubts, tell_rounding
 from penstock.cli.output import counted, emit, errors_told, say
 from penstock.cli.readiness import is_in_use, standing_in_words
-from penstock.cli.session import RunRequest, done_line, launched, runner_of, tell_rounding
+from penstock.cli.session import RunRequest, done_line, launched, runner_of
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_target
 from penstock.planning.plan import Plan
@@ -54,6 +55,7 @@ def dry_run(named: str | None, request: RunRequest) -> None:
             f"{words}: {target.output_dir}" if words else f"results would go to {target.output_dir}"
         )
         not_made = made.translate(bytes([1, *bytes(255)]))
+        tell_doubts(runner, kept=kept.kept)
         say(*kept.warnings, *kept.notes)
         if forecasts := forecasts_of(plan, kept._replace(done=not_made)):
             say(*forecast_lines(forecasts, is_rest=not_made.count(1) > 0))

@@ -13,6 +13,7 @@ import typer
 
 from penstock.cli.beside import page_beside
 from penstock.cli.exit_codes import ExitCode
+from penstock.cli.foretelling import tell_doubts, tell_rounding
 from penstock.cli.logs import show_logs
 from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
 from penstock.cli.records import NUMBERS, Done, Launched
@@ -21,7 +22,7 @@ from penstock.cli.target import Target, find_target
 from penstock.errors import StoreError
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
-from penstock.planning.selection import Selection, choose
+from penstock.planning.selection import Selection
 from penstock.run import runner_that_reports_later
 from penstock.runner import StudyRunner
 from penstock.running.interrupts import run_interruptibly
@@ -34,7 +35,7 @@ from penstock.summary import StudySummary, endings_in_words
 if TYPE_CHECKING:
     from penstock.page.conclusion import Conclusion
 
-__all__ = ["RunRequest", "done_line", "launched", "run", "runner_of", "tell_rounding"]
+__all__ = ["RunRequest", "done_line", "launched", "run", "runner_of"]
 
 
 class RunRequest(NamedTuple):
@@ -72,16 +73,6 @@ def run(named: str | None, request: RunRequest) -> None:
             code = session.run()
 
         raise typer.Exit(code)
-
-
-def tell_rounding(runner: StudyRunner, only: Selection) -> None:
-    """Print where a limit was rounded up, and why."""
-    limit, chosen = only.limit, choose(runner.plan, only).count(1) if only.limit else 0
-    if limit is not None and chosen > limit:
-        say(
-            f"--limit {limit:,} takes {chosen:,} runs, so that the last block is whole: one "
-            "problem and replicate under every condition"
-        )
 
 
 def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
@@ -163,6 +154,7 @@ class _Session:
                 "killed or cancelled; what has none is run again"
             )
 
+        tell_doubts(self._runner, kept=event.restored)
         say(*event.warnings, *event.notes)
         if self._request.json:
             line = launched(

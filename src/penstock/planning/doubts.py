@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from penstock._base.suggestions import did_you_mean
 from penstock.planning.plan import Plan
 from penstock.study.hypotheses import AnalysisPlan, HypothesisKind
+from penstock.study.level_ranges import is_text_by_yaml
 from penstock.study.model import Study
 
 __all__ = ["study_doubts"]
@@ -37,7 +38,32 @@ def study_doubts(study: Study, plan: Plan) -> Iterator[str]:
 
         yield from _unknown_covariates(study, each)
 
+    yield from _texts_like_numbers(study)
     yield from _too_few(study, plan)
+
+
+def _texts_like_numbers(study: Study) -> Iterator[str]:
+    """Name, once, the levels that a file keeps as texts although they look like numbers."""
+    found = {
+        factor.name: [
+            each.value
+            for each in factor.levels
+            if isinstance(each.value, str) and is_text_by_yaml(each.value)
+        ]
+        for factor in study.factors
+        if factor.dtype is None
+    }
+    told = [
+        f"{', '.join(map(repr, values))} of factor '{name}'"
+        for name, values in found.items()
+        if values
+    ]
+    if told:
+        yield (
+            f"These levels are texts, though they look like numbers: {'; '.join(told)}. To make "
+            "them numbers, say `dtype: float` (or int) of the factor; to keep them as texts, "
+            "`dtype: str`."
+        )
 
 
 _OF_A_RUN = ("latency_s", "cost_usd", "input_tokens", "output_tokens", "started_order", "replicate")

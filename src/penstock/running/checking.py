@@ -19,7 +19,7 @@ from penstock.running.binding import Bindings, bind, bind_standalone, bind_subsc
 from penstock.study.conditions import Condition
 from penstock.study.model import Study
 
-__all__ = ["CheckReport", "Prepared", "check", "prepare"]
+__all__ = ["CheckReport", "Prepared", "check", "doubts_of", "prepare"]
 
 
 class CheckReport(Fact):
@@ -103,6 +103,11 @@ def check(
     return prepared.report.model_copy(update={"done": count_done(prepared.plan)})
 
 
+def doubts_of(study: Study, plan: Plan, bindings: Bindings) -> tuple[str, ...]:
+    """Return what a study can be run with and probably does not mean, a sentence each."""
+    return (*study_doubts(study, plan), *bindings.doubts)
+
+
 def prepare(
     study: Study,
     *,
@@ -141,7 +146,7 @@ def prepare(
     report = CheckReport(
         study_id=study.study_id,
         errors=tuple(dict.fromkeys([*errors, *unbound, *unheard])),  # planning finds some twice
-        warnings=(*([] if plan is None else study_doubts(study, plan)), *bindings.doubts),
+        warnings=tuple(bindings.doubts) if plan is None else doubts_of(study, plan, bindings),
         planned=0 if plan is None else len(plan),
     )
     return Prepared(report, plan, bindings._replace(subscribers=subscribers))

@@ -11,6 +11,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from penstock._base.fact import EMPTY, Declaration, JsonMapping, JsonValue, Name, Text
 from penstock._base.frozen import frozen_json
+from penstock.study.level_ranges import spelled_out
 
 __all__ = ["Block", "Constraint", "ConstraintSeverity", "Factor", "FactorKind", "Level"]
 
@@ -70,7 +71,15 @@ class Level(Declaration):
 
 
 class Factor(Declaration):
-    """A variable of the design, with the levels it can take."""
+    """A variable of the design, with the levels it can take.
+
+    Args:
+        levels: Its levels; or a range, ``{"from": 0, "to": 1, "steps": 5}``, with ``"log": True``
+            for steps of equal ratio.
+        dtype: What its levels are: ``float`` and ``int`` are held, and take texts such as 1e-3,
+            0x10 and 1_000 for the numbers that they write.
+        default: The value of a factor without levels.
+    """
 
     name: Name
     description: Text = ""
@@ -79,6 +88,14 @@ class Factor(Declaration):
     dtype: Text | None = None
     default: JsonValue = None
     metadata: JsonMapping = EMPTY
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping) or data.get("levels") is None:
+            return data
+
+        return {**data, "levels": spelled_out(data["levels"], data.get("dtype"))}
 
     @model_validator(mode="after")
     def _has_distinct_levels(self) -> Self:
@@ -94,10 +111,7 @@ class Factor(Declaration):
 
         if wrong := [each for each in self.values() if not _is_of(self.dtype, each)]:
             told = ", ".join(map(repr, wrong))
-            raise ValueError(
-                f"Factor '{self.name}' has dtype {self.dtype}, which {told} is not; a file reads "
-                "1e-3, 0x10 and 1_000 as text: write 0.001, 16 and 1000."
-            )
+            raise ValueError(f"Factor '{self.name}' has dtype {self.dtype}, which {told} is not.")
 
         return self
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import pydantic
 from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
+from penstock._base.byte_order_marks import decoded
 from penstock._base.parsing import read_json
 from penstock._base.pydantic_errors import sentences_of
 from penstock.errors import StudyFileError
@@ -168,11 +169,13 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise StudyFileError(path, ["Study file must end with .yaml/.yml or .json."])
 
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = decoded(path.read_bytes())
         payload = read_json(text) if path.suffix.lower() == ".json" else _Yaml().load(text)
         _refuse_bombs(payload)
     except OSError as error:
         raise StudyFileError(path, [f"cannot be read: {error.strerror}"]) from error
+    except DuplicateKeyError as error:
+        raise StudyFileError(path, [_said_twice(error)]) from error
     except YAMLError as error:
         raise StudyFileError(path, [f"is not YAML: {' '.join(str(error).split())}"]) from error
     except ValueError as error:
@@ -184,6 +187,18 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise StudyFileError(path, ["holds no study: its top must be a mapping (`study_id: ...`)"])
 
     return payload
+
+
+_SAID_TWICE = re.compile(r'found duplicate key "(.+?)" with value .*original value', re.DOTALL)
+
+
+def _said_twice(error: DuplicateKeyError) -> str:
+    """Say which key stands twice in a mapping, and where."""
+    named = _SAID_TWICE.search(str(error))
+    mark = error.problem_mark
+    where = f" stands a second time in line {mark.line + 1}" if mark is not None else ""
+    key = f"`{named[1]}`" if named else "one of its keys"
+    return f"is not YAML: duplicate key: {key}{where}; keep one of them"
 
 
 _MOST_VALUES = 10_000_000

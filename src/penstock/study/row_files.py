@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from penstock._base.byte_order_marks import MARK_BYTES, encoding_of
 from penstock._base.extras import load_extra
 from penstock._base.parsing import RowError, csv_rows, json_items, json_rows
 
-__all__ = ["KINDS", "read_rows"]
+__all__ = ["KINDS", "UNSAID", "read_rows"]
+
+UNSAID = "utf-8-sig"
+"""The encoding that stands where none is said."""
 
 KINDS = (".jsonl", ".csv", ".tsv", ".json", ".parquet")
 """What the name of a file of rows ends with; ``.gz`` may follow, but for Parquet."""
@@ -24,7 +28,7 @@ _SPLIT = re.compile(r"(?P<split>.+?)(?:-\d+-of-\d+)?")
 def read_rows(
     path: Path,
     delimiter: str | None = None,
-    encoding: str = "utf-8-sig",
+    encoding: str = UNSAID,
     split: str | None = None,
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """Read the rows of a file, or of the files of a folder, each with its line or its number.
@@ -34,7 +38,7 @@ def read_rows(
             data-set hubs lay one out.
         delimiter: What stands between the cells of a ``.csv`` file; a comma where not given, in a
             ``.tsv`` file a tab.
-        encoding: How its text is written.
+        encoding: How its text is written; where `UNSAID`, by its byte order mark, else as UTF-8.
         split: Which files of a folder: those whose name, or whose folder's name, begins so.
 
     Raises:
@@ -66,7 +70,7 @@ def read_rows(
             else:
                 yield from json_rows(file) if kind == ".jsonl" else json_items(file)
     except UnicodeError as error:
-        name = "UTF-8" if encoding == "utf-8-sig" else encoding
+        name = "UTF-8" if encoding == UNSAID else encoding
         raise ValueError(
             f"{path} is not {name}: {error}; say how it is written (`encoding: cp1252`, or "
             "utf-16), or save it as UTF-8"
@@ -85,6 +89,10 @@ def _kind(path: Path) -> str | None:
 @contextmanager
 def _opened(path: Path, encoding: str) -> Iterator[TextIO]:
     opened = gzip.open if path.suffix.lower() == ".gz" else open
+    if encoding == UNSAID:
+        with opened(path, "rb") as file:
+            encoding = encoding_of(file.read(MARK_BYTES)) or encoding
+
     with opened(path, "rt", encoding=encoding, newline="") as file:
         yield file
 
