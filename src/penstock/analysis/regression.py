@@ -23,6 +23,9 @@ __all__ = ["ClusteredError", "CovariateEffect", "Regression", "regress"]
 _SINGULAR = 1e-10
 """Eigenvalues below it are 0: a problem's residuals add up to nothing."""
 
+_PERFECT = 1e-20
+"""The share of the outcome's variance that rounding leaves where nothing else is left."""
+
 _ROUNDING = 1e-12
 """What is left of a covariate that is the same in every run of a problem, less its mean."""
 
@@ -88,7 +91,8 @@ def regress(
             covariate that effects and problems hold fixed already.
 
     Returns:
-        An entry for each effect; none where the effects cannot be told apart, or nothing varies.
+        An entry for each effect; none where the effects cannot be told apart, nothing varies, or
+        nothing is left to estimate an error from.
     """
     groups = _centred(sample, list(effects.values()), covariates)
     if len(groups) <= 1:
@@ -108,18 +112,23 @@ def regress(
     bread = np.asarray(np.linalg.inv(sum(x.T @ x for x, _ in scaled)), dtype=np.float64)
     coefficients = bread @ sum(x.T @ y for x, y in scaled)
     fitted = [(x, y - x @ coefficients) for x, y in scaled]
+    if sum(float((rest**2).sum()) for _, rest in fitted) <= _PERFECT * residual_scale:
+        return {}
+
     beside = {
         covariates.names[at]: _covariate_effect(
-            _cr2(place, fitted, bread, float(coefficients[place])),
-            float(coefficients[place]),
-            float(scales[place]),
+            error, float(coefficients[place]), float(scales[place])
         )
         for place, at in enumerate(kept, start=len(effects))
+        if (error := _cr2(place, fitted, bread, float(coefficients[place]))) is not None
     }
     found = {}
     for at, name in enumerate(effects):
         coefficient = float(coefficients[at])
         cr2 = _cr2(at, fitted, bread, coefficient)
+        if cr2 is None:
+            continue
+
         found[name] = Regression(
             coefficient=coefficient,
             n_problems=len(groups),
@@ -178,8 +187,12 @@ def _cr1(
 
 def _cr2(
     at: int, fitted: list[tuple[Floats, Floats]], bread: Floats, coefficient: float
-) -> ClusteredError:
-    """Adjust the residuals of each problem for how much they were fitted to."""
+) -> ClusteredError | None:
+    """Adjust the residuals of each problem for how much they were fitted to.
+
+    None where a single problem tells of the coefficient, or problems agree to the last digit: there
+    is no error to estimate.
+    """
     loads = []
     variance = 0.0
     for x, residual in fitted:
@@ -196,8 +209,12 @@ def _cr2(
         rows = len(load)
         products[place, place] += float(load @ load) - float(load.sum()) ** 2 / rows
 
-    df = float(np.trace(products)) ** 2 / float((products**2).sum())
-    return _error(coefficient, variance, df)
+    trace, own = float(np.trace(products)), float(bread[at, at])
+    squares = sum(float((residual**2).sum()) for _, residual in fitted)
+    if trace <= _SINGULAR * own or variance <= _PERFECT * own * squares:
+        return None
+
+    return _error(coefficient, variance, trace**2 / float((products**2).sum()))
 
 
 def _inverse_root(matrix: Floats) -> Floats:
@@ -210,5 +227,4 @@ def _inverse_root(matrix: Floats) -> Floats:
 
 def _error(coefficient: float, variance: float, df: float) -> ClusteredError:
     se = float(np.sqrt(variance))
-    p = t_two_sided(coefficient / se, df) if se > 0 else 1.0
-    return ClusteredError(se=se, df=df, p=p)
+    return ClusteredError(se=se, df=df, p=t_two_sided(coefficient / se, df))
