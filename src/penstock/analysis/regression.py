@@ -9,6 +9,8 @@ dummies, which makes errors too wide by up to the square root of two.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from penstock._base.fact import EMPTY, Fact
@@ -95,56 +97,76 @@ def regress(
         nothing is left to estimate an error from.
     """
     groups = _centred(sample, list(effects.values()), covariates)
-    if len(groups) <= 1:
+    fit = _least_squares(groups, len(effects)) if len(groups) > 1 else None
+    if fit is None:
         return {}
 
-    stacked = np.concatenate([x for x, _ in groups])
-    codes, measured = stacked[:, : len(effects)], stacked[:, len(effects) :]
-    residual_scale = float(sum((y**2).sum() for _, y in groups))
-    if np.linalg.matrix_rank(codes.T @ codes) < len(effects) or residual_scale <= 0:
-        return {}
+    beside = {}
+    for at, column in enumerate(fit.kept, start=len(effects)):
+        scale = float(fit.scales[at])
+        if (error := _cr2(at, fit)) is not None:
+            own = error.model_copy(update={"se": error.se / scale})
+            effect = CovariateEffect(coefficient=fit.coefficient(at) / scale, error=own)
+            beside[covariates.names[column]] = effect
 
-    kept = independent(codes, measured)
-    chosen = [*range(len(effects)), *(len(effects) + at for at in kept)]
-    scales = np.sqrt((stacked[:, chosen] ** 2).mean(axis=0))
-    scales[: len(effects)] = 1.0  # theirs are alike, and what is fitted stays what it was
-    scaled = [(x[:, chosen] / scales, y) for x, y in groups]
-    bread = np.asarray(np.linalg.inv(sum(x.T @ x for x, _ in scaled)), dtype=np.float64)
-    coefficients = bread @ sum(x.T @ y for x, y in scaled)
-    fitted = [(x, y - x @ coefficients) for x, y in scaled]
-    if sum(float((rest**2).sum()) for _, rest in fitted) <= _PERFECT * residual_scale:
-        return {}
-
-    beside = {
-        covariates.names[at]: _covariate_effect(
-            error, float(coefficients[place]), float(scales[place])
-        )
-        for place, at in enumerate(kept, start=len(effects))
-        if (error := _cr2(place, fitted, bread, float(coefficients[place]))) is not None
-    }
     found = {}
     for at, name in enumerate(effects):
-        coefficient = float(coefficients[at])
-        cr2 = _cr2(at, fitted, bread, coefficient)
-        if cr2 is None:
-            continue
-
-        found[name] = Regression(
-            coefficient=coefficient,
-            n_problems=len(groups),
-            n_runs=len(stacked),
-            cr1=_cr1(at, fitted, bread, coefficient),
-            cr2=cr2,
-            interval=interval_of(coefficient, cr2.se, cr2.df),
-            covariates=beside,
-        )
+        cr2 = _cr2(at, fit)
+        if cr2 is not None:
+            found[name] = Regression(
+                coefficient=fit.coefficient(at),
+                n_problems=len(groups),
+                n_runs=sum(len(rest) for _, rest in fit.groups),
+                cr1=_cr1(at, fit),
+                cr2=cr2,
+                interval=interval_of(fit.coefficient(at), cr2.se, cr2.df),
+                covariates=beside,
+            )
 
     return found
 
 
-def _covariate_effect(error: ClusteredError, coefficient: float, scale: float) -> CovariateEffect:
-    own = error.model_copy(update={"se": error.se / scale})
-    return CovariateEffect(coefficient=coefficient / scale, error=own)
+class _Fit(NamedTuple):
+    """A regression that was fitted."""
+
+    coefficients: Floats
+    bread: Floats
+    """The inverse of the columns' squares and products."""
+
+    groups: list[tuple[Floats, Floats]]
+    """The columns and residuals of each problem."""
+
+    scales: Floats
+    """What each column was divided by."""
+
+    kept: list[int]
+    """Which covariates are among the columns, after the effects."""
+
+    def coefficient(self, at: int) -> float:
+        """Return the coefficient of one column."""
+        return float(self.coefficients[at])
+
+
+def _least_squares(groups: list[tuple[Floats, Floats]], effects: int) -> _Fit | None:
+    """Fit the columns of all problems; None where effects are alike or nothing is left over."""
+    stacked = np.concatenate([x for x, _ in groups])
+    codes, measured = stacked[:, :effects], stacked[:, effects:]
+    squares = float(sum((y**2).sum() for _, y in groups))
+    if np.linalg.matrix_rank(codes.T @ codes) < effects or squares <= 0:
+        return None
+
+    kept = independent(codes, measured)
+    chosen = [*range(effects), *(effects + at for at in kept)]
+    scales = np.sqrt((stacked[:, chosen] ** 2).mean(axis=0))
+    scales[:effects] = 1.0  # theirs are alike, and what is fitted stays what it was
+    scaled = [(x[:, chosen] / scales, y) for x, y in groups]
+    bread = np.asarray(np.linalg.inv(sum(x.T @ x for x, _ in scaled)), dtype=np.float64)
+    coefficients = bread @ sum(x.T @ y for x, y in scaled)
+    fitted = [(x, y - x @ coefficients) for x, y in scaled]
+    if sum(float((rest**2).sum()) for _, rest in fitted) <= _PERFECT * squares:
+        return None
+
+    return _Fit(coefficients, bread, fitted, scales, kept)
 
 
 def _centred(
@@ -176,18 +198,14 @@ def _centred(
     return groups
 
 
-def _cr1(
-    at: int, fitted: list[tuple[Floats, Floats]], bread: Floats, coefficient: float
-) -> ClusteredError:
-    scores = np.array([x.T @ residual for x, residual in fitted])
-    variance = (bread @ (scores.T @ scores) @ bread)[at, at]
-    count = len(fitted)
-    return _error(coefficient, float(variance) * count / (count - 1), count - 1)
+def _cr1(at: int, fit: _Fit) -> ClusteredError:
+    scores = np.array([x.T @ residual for x, residual in fit.groups])
+    variance = (fit.bread @ (scores.T @ scores) @ fit.bread)[at, at]
+    count = len(fit.groups)
+    return _error(fit.coefficient(at), float(variance) * count / (count - 1), count - 1)
 
 
-def _cr2(
-    at: int, fitted: list[tuple[Floats, Floats]], bread: Floats, coefficient: float
-) -> ClusteredError | None:
+def _cr2(at: int, fit: _Fit) -> ClusteredError | None:
     """Adjust the residuals of each problem for how much they were fitted to.
 
     None where a single problem tells of the coefficient, or problems agree to the last digit: there
@@ -195,26 +213,26 @@ def _cr2(
     """
     loads = []
     variance = 0.0
-    for x, residual in fitted:
+    for x, residual in fit.groups:
         rows = len(residual)
-        kept = np.eye(rows) - 1 / rows - x @ bread @ x.T
-        load = _inverse_root(kept) @ x @ bread[:, at]
+        kept = np.eye(rows) - 1 / rows - x @ fit.bread @ x.T
+        load = _inverse_root(kept) @ x @ fit.bread[:, at]
         variance += float(load @ residual) ** 2
         loads.append(load)
 
     # Satterthwaite: the variance's own mean and variance where runs are independent and alike.
-    projected = np.array([x.T @ load for (x, _), load in zip(fitted, loads, strict=True)])
-    products = -projected @ bread @ projected.T
+    projected = np.array([x.T @ load for (x, _), load in zip(fit.groups, loads, strict=True)])
+    products = -projected @ fit.bread @ projected.T
     for place, load in enumerate(loads):
         rows = len(load)
         products[place, place] += float(load @ load) - float(load.sum()) ** 2 / rows
 
-    trace, own = float(np.trace(products)), float(bread[at, at])
-    squares = sum(float((residual**2).sum()) for _, residual in fitted)
+    trace, own = float(np.trace(products)), float(fit.bread[at, at])
+    squares = sum(float((residual**2).sum()) for _, residual in fit.groups)
     if trace <= _SINGULAR * own or variance <= _PERFECT * own * squares:
         return None
 
-    return _error(coefficient, variance, trace**2 / float((products**2).sum()))
+    return _error(fit.coefficient(at), variance, trace**2 / float((products**2).sum()))
 
 
 def _inverse_root(matrix: Floats) -> Floats:
