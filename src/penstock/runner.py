@@ -32,6 +32,7 @@ from penstock.running.lifecycle import Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.scheduler import Orders, Scheduler
 from penstock.running.watchdog.stalls import Stalls
+from penstock.store.actions import this_user
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
 from penstock.store.reader import holds_plan
@@ -115,6 +116,7 @@ class StudyRunner(Hooks):
             orders=orders,
             grace_s=execution.grace_s,
             on_abandoned=self._lifecycle.abandon,
+            on_recalled=self._lifecycle.recall,
         )
         self._parallelism = Parallelism(wanted, self._scheduler, self._announce)
         self._stalls = Stalls(
@@ -157,6 +159,31 @@ class StudyRunner(Hooks):
     def concurrency(self, limit: int) -> None:
         self._parallelism.hold_at(limit)
         self.steering.note_concurrency(self._scheduler.limit)
+
+    async def pause(self, *, now: bool = False, reason: str = "") -> None:
+        """Start no run, and try none again, until `resume`; what is in flight ends.
+
+        Args:
+            now: Whether what is in flight is cancelled. Its runs have not failed: they are made
+                again after the pause, and what they have cost until now is kept and counted.
+            reason: Why; it is kept with who did it and when.
+
+        Raises:
+            StoreError: it is done, and cannot be kept.
+        """
+        await self.steering.pause(who=this_user(), reason=reason, now=now)
+
+    async def resume(self, *, reason: str = "") -> None:
+        """Go on after a pause.
+
+        Raises:
+            StoreError: it is done, and cannot be kept.
+        """
+        await self.steering.resume(who=this_user(), reason=reason)
+
+    def recall(self) -> None:
+        """Cancel what is in flight; its runs are made again in this session. For `pause`."""
+        self._scheduler.recall()
 
     def stop(self, reason: str = "stopped by the host") -> None:
         """Start no more runs; those in flight end, and everything is saved and exported."""

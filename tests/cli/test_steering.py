@@ -69,6 +69,42 @@ def kept(results: Path) -> list[tuple[str, str]]:
         return [(each.what, each.reason) for each in actions(store)]
 
 
+def test_what_is_in_flight_is_cancelled_at_once_where_a_person_says_so(
+    tmp_path: Path, cli: Any
+) -> None:
+    study = Elsewhere(tmp_path, concurrency=1)
+    begun: list[int] = []
+
+    async def agent(ctx: ps.RunContext) -> str:
+        begun.append(ctx.attempt)
+        study.begun.set()
+        if len(begun) == 1:
+            await anyio.sleep_forever()
+
+        return "42"
+
+    runner = ps.StudyRunner(
+        make_study(),
+        agent_bindings={"agent-a": agent},
+        output_dir=tmp_path,
+        show_progress=False,
+        control=True,
+        concurrency=1,
+    )
+    study.runner = runner
+    with study.running():
+        while read_address(tmp_path) is None:
+            pass
+
+        paused = cli("pause", tmp_path, "--now", "--reason", "the bill")
+        assert paused.exit_code == 0
+        assert f"penstock resume {tmp_path}" in paused.stderr
+        assert cli("resume", tmp_path).exit_code == 0
+
+    assert begun == [1, 2, 1]
+    assert kept(tmp_path) == [("pause now", "the bill"), ("resume", "")]
+
+
 def test_a_study_is_paused_until_nothing_is_in_flight_and_then_goes_on(
     tmp_path: Path, cli: Any
 ) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import anyio
 
 import penstock as ps
+from penstock.replay import adeliver
 from penstock.study.policies import RunBudget
 
 WEBHOOK = Path(__file__).parents[2] / "docs" / "examples" / "webhook.py"
@@ -54,6 +56,8 @@ def session(webhook: ModuleType, results: Path, runs: int) -> None:
         concurrency=3,
     )
     anyio.run(runner.run)
+    named = partial(adeliver, results, webhook.webhook, ["RunFinished"], name="webhook")
+    anyio.run(named)  # what a study that ends does not wait for
 
 
 def main(results: Path, runs: int) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from penstock.cli.arguments import JsonOption, ReasonOption, TargetArgument
 from penstock.cli.output import errors_told, say
 
@@ -10,7 +14,16 @@ __all__ = ["pause"]
 
 @errors_told()
 def pause(
-    study: TargetArgument = None, *, reason: ReasonOption = "", json: JsonOption = False
+    study: TargetArgument = None,
+    *,
+    now: Annotated[
+        bool,
+        typer.Option(
+            "--now", help="Cancel the runs in flight too; they are made again after the pause."
+        ),
+    ] = False,
+    reason: ReasonOption = "",
+    json: JsonOption = False,
 ) -> None:
     """Hold a study that runs: no run is started; returns when nothing is in flight any more."""
     from penstock.cli.steered import act, leave_alone
@@ -19,7 +32,7 @@ def pause(
 
     directory = find_directory(study)
     try:
-        done = act(directory, "pause", reason=reason, json=json)
+        done = act(directory, "pause", reason=reason, json=json, now=now)
     except NothingRunsError as error:
         leave_alone(directory, error)
 

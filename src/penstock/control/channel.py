@@ -227,7 +227,7 @@ class Channel:
         try:
             match request.do:
                 case "pause":
-                    await steering.pause(**said)
+                    await steering.pause(**said, now=request.now)
                 case "resume":
                     await steering.resume(**said)
                 case "stop":

@@ -60,7 +60,7 @@ class Request(Fact):
         do: What.
         who: Who asks.
         reason: Why.
-        now: With ``stop``: cancel what is in flight.
+        now: With ``stop`` and ``pause``: cancel what is in flight.
         for_good: With ``stop``: nobody means to make the runs that are left.
         values: With ``set``: name in the study file -> value.
     """

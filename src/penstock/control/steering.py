@@ -38,6 +38,10 @@ class Steered(Protocol):
         """Stop, and cancel what is in flight."""
         ...
 
+    def recall(self) -> None:
+        """Cancel what is in flight, to be made again."""
+        ...
+
 
 class Steering:
     """Acts on one study while it runs; each action has a name and a reason.
@@ -79,19 +83,27 @@ class Steering:
         execution = self.settings.execution.model_copy(update={"concurrency": limit})
         self.settings = self.settings._replace(execution=execution)
 
-    async def pause(self, *, who: str, reason: str = "") -> None:
+    async def pause(self, *, who: str, reason: str = "", now: bool = False) -> None:
         """Start no run, and try none again, until `resume`; what is in flight ends.
 
         Args:
             who: Who does it.
             reason: Why, in their words.
+            now: Whether runs in flight are cancelled; they are made again after the pause. A study
+                that is paused can be paused again so.
 
         Raises:
             StoreError: it is done, and cannot be kept.
         """
+        is_news = self._go_on is None
         if self._go_on is None:
             self._go_on = anyio.Event()
-            await self._keep("pause", who, reason)
+
+        if now:
+            self._runner.recall()
+
+        if is_news or now:
+            await self._keep("pause now" if now else "pause", who, reason)
 
     async def resume(self, *, who: str, reason: str = "") -> None:
         """Go on after a pause.

@@ -13,7 +13,7 @@
     │   ├─ RunObserved(observation)
     │   ├─ RunAnswered(result)            its answer is there; what may take long begins to score it
     │   ├─ RunRetried(result, wait_s)     this attempt failed; another follows after wait_s
-    │   ├─ RunCancelled(result)           this attempt was given up; the run is made next time
+    │   ├─ RunCancelled(result)           this attempt was given up; the run is made again
     │   │   └─ RunAbandoned               it ignored its cancellation and was left behind
     │   └─ RunFinished(result)            a result exists
     │       ├─ RunSucceeded
@@ -112,8 +112,8 @@ class ActionTaken(StudyEvent):
 
     Args:
         who: Who did.
-        what: ``pause``, ``resume``, ``stop``, ``stop now``, ``stop for good``, ``unblind``, or
-            ``set`` and what was set, as in ``set execution.concurrency``.
+        what: ``pause``, ``pause now``, ``resume``, ``stop``, ``stop now``, ``stop for good``,
+            ``unblind``, or ``set`` and what was set, as in ``set execution.concurrency``.
         old: What was set was this before.
         new: It is this from now on.
         reason: Why, in their words; empty where they did not say.
@@ -201,7 +201,7 @@ class RunCancelled(RunEvent):
     """An attempt was given up, for the study was cancelled or its agent raised `StopStudy`.
 
     Its run has no result, and is made in the next session; at once, where it was given up because
-    the worker that made it is gone (`WorkerLostError`).
+    the worker that made it is gone (`WorkerLostError`), and after the pause that has cancelled it.
 
     Args:
         result: What it had recorded and cost until then, which is kept; None where it had only

@@ -61,6 +61,7 @@ class Attempt:
 
     Attributes:
         is_interrupted: Whether a person pressed Ctrl-C during a step of the agent or an evaluator.
+        is_recalled: Whether it is cancelled and its run made again in this session.
     """
 
     __slots__ = (
@@ -81,6 +82,7 @@ class Attempt:
         "evaluations",
         "evaluator_timeout_s",
         "is_interrupted",
+        "is_recalled",
         "scored",
         "status",
     )
@@ -98,7 +100,7 @@ class Attempt:
         self.error: RunError | None = None
         self.evaluations: tuple[Evaluation, ...] = ()
         self.scored: tuple[Scored, ...] = ()
-        self.is_interrupted = False
+        self.is_interrupted = self.is_recalled = False
         self._orders = orders or Orders()
         self._outcomes = outcomes
         self.evaluator_timeout_s = evaluator_timeout_s
@@ -168,7 +170,7 @@ class Attempt:
     async def score(self, evaluators: Sequence[BoundEvaluator]) -> None:
         """Score the answer; where the study is cancelled, that is left to the next session."""
         self._stage = RunStage.EVALUATOR
-        if self._orders.cancelled:
+        if self._orders.cancelled or self.is_recalled:
             self.fail(StudyCancelled())
             return
 
@@ -198,7 +200,7 @@ class Attempt:
 
         error = failures.stop_in(error)
         is_at_work = self._stage is RunStage.EVALUATOR or not self._has_answered
-        if self._orders.cancelled and is_at_work:
+        if (self._orders.cancelled or self.is_recalled) and is_at_work:
             # Whatever was raised: clients turn a cancellation into an error of their own.
             error = failures.cancelled_by(error)
             self.status = RunStatus.FAILED if self._has_answered else RunStatus.CANCELLED

@@ -11,7 +11,7 @@ import anyio
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock.agents.call_counts import CallCounts
 from penstock.agents.context import RunContext
-from penstock.errors import WorkerLostError
+from penstock.errors import StudyCancelled, WorkerLostError
 from penstock.events.announcer import Announcer
 from penstock.events.tree import (
     RunAbandoned,
@@ -30,6 +30,7 @@ from penstock.running.alike import AlikeWatch, Asked
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Attempts, AttemptsHere, Task
 from penstock.running.binding import Bindings
+from penstock.running.failures import NOT_SCORED
 from penstock.running.job import Job
 from penstock.running.outcomes import OutcomeWatch
 from penstock.running.retry import next_wait_s
@@ -46,8 +47,6 @@ _FINISHED = {
     RunStatus.SKIPPED: RunSkipped,
 }
 
-
-_LOST = WorkerLostError.__name__
 
 _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
@@ -143,8 +142,11 @@ class Lifecycle:
         if job.attempt is not attempt:
             return None
 
+        if attempt.is_recalled and _is_cut_in_scoring(result):
+            result = result.model_copy(update={"status": RunStatus.SCORING, "error": NOT_SCORED})
+
         if result.status is RunStatus.SCORING:
-            return self._score_elsewhere(job, result)
+            return self._score_later(job, result)
 
         return self._settle(job, attempt, result)
 
@@ -157,6 +159,11 @@ class Lifecycle:
         attempt, job.attempt = job.attempt, None
         if attempt is not None:
             self._settle(job, attempt, attempt.cut_off(), cancelled=RunAbandoned)
+
+    def recall(self, job: Job) -> None:
+        """Note that the attempt at a run is about to be cancelled, and the run to be made again."""
+        if job.attempt is not None:
+            job.attempt.is_recalled = True
 
     def _begin(self, job: Job, spec: RunSpec) -> Attempt:
         failed = job.attempt
@@ -203,8 +210,8 @@ class Lifecycle:
 
         return result
 
-    def _score_elsewhere(self, job: Job, answered: RunResult) -> float | None:
-        """Score the answer of an attempt again whose worker was lost while it was scored."""
+    def _score_later(self, job: Job, answered: RunResult) -> float | None:
+        """Score an answer again that was recalled, or lost its worker, in the midst of it."""
         if job.answered is None:
             self.tally.count_answer(answered)
 
@@ -229,7 +236,7 @@ class Lifecycle:
 
         if result.status is RunStatus.CANCELLED:
             self._alike.note(result.spec, None)
-            is_lost = result.error is not None and result.error.kind == _LOST
+            is_lost = attempt.is_recalled or _is_of(result, WorkerLostError)
             job.lost += is_lost
             self._give_up(job, attempt, result, cancelled, is_lost=is_lost)
             return 0.0 if is_lost and not self._orders.stopped else None
@@ -305,3 +312,12 @@ class Lifecycle:
         """Announce what was observed and is not yet announced, before the end of its run."""
         for observation in ctx.unannounced(observed):
             self._announce(RunObserved, run_id=observation.run_id, observation=observation)
+
+
+def _is_of(result: RunResult, kind: type[Exception]) -> bool:
+    return result.error is not None and result.error.kind == kind.__name__
+
+
+def _is_cut_in_scoring(result: RunResult) -> bool:
+    """Return whether an attempt was cancelled when its answer was there."""
+    return result.status is RunStatus.FAILED and _is_of(result, StudyCancelled)

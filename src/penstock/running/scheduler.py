@@ -58,6 +58,7 @@ class Scheduler(Generic[Job]):
         grace_s: After how many seconds jobs that ignore their cancellation are abandoned: `run`
             returns without them.
         on_abandoned: Called with each job that is abandoned.
+        on_recalled: Called with each job that is recalled, before it is cancelled.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Scheduler(Generic[Job]):
         orders: Orders | None = None,
         grace_s: float = math.inf,
         on_abandoned: Callable[[Job], None] = lambda _: None,
+        on_recalled: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self.orders = orders or Orders()
         self.abandoned: list[Job] = []
@@ -77,6 +79,7 @@ class Scheduler(Generic[Job]):
         self._gate = gate
         self.grace_s = grace_s
         self._on_abandoned = on_abandoned
+        self._on_recalled = on_recalled
         self._tasks: dict[asyncio.Task[float | None], Job] = {}
         self._starting: Job | None = None
         self._waiting: list[tuple[float, int, Job]] = []
@@ -131,6 +134,12 @@ class Scheduler(Generic[Job]):
 
         if self._tasks:
             self._limit_grace()
+
+    def recall(self) -> None:
+        """Cancel what is in flight; whoever does it tells whether it is tried again."""
+        for task, job in list(self._tasks.items()):
+            self._on_recalled(job)
+            task.cancel()
 
     def _limit_grace(self) -> None:
         if self._grace_over is None and self.grace_s < math.inf:

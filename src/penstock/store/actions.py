@@ -62,8 +62,9 @@ class Action(NamedTuple):
 
     who: str
     what: str
-    """``pause``, ``resume``, ``stop``, ``stop now``, ``stop for good``, ``unblind``, or ``set`` and
-    the name of a value, or ``declare`` and that of what the study declares otherwise."""
+    """``pause``, ``pause now``, ``resume``, ``stop``, ``stop now``, ``stop for good``,
+    ``unblind``, or ``set`` and the name of a value, or ``declare`` and that of what the study
+    declares otherwise."""
 
     old: str | None
     """What a value was, as JSON; None where no value was set."""
@@ -104,7 +105,12 @@ class Action(NamedTuple):
             name = self.what.removeprefix(f"{SET} ")
             return f"{name} set from {self.old} to {self.new}"
 
-        said = {"pause": "Paused", "resume": "Resumed", END: "Ended for good"}
+        said = {
+            "pause": "Paused",
+            "pause now": "Paused at once",
+            "resume": "Resumed",
+            END: "Ended for good",
+        }
         return said.get(self.what) or self.what.replace("stop", "Stopped").replace(
             "purge", "Purged of"
         )
