@@ -53,12 +53,13 @@ _OF_WAITING = frozenset({"queued_s"})
 
 
 def _calls_after(last: Attempt | None, number: int) -> CallCounts:
-    """Begin the counts of an attempt, which goes on where one was that was lost."""
+    """Begin the counts of an attempt, which goes on where one was that was lost or recalled."""
     if last is None:
         return CallCounts(number)
 
-    is_lost = last.error is not None and last.error.kind == _LOST
-    return last.ctx.calls.of_lost_attempt() if is_lost else last.ctx.calls.of_another_attempt()
+    is_lost = last.error is not None and last.error.kind == WorkerLostError.__name__
+    is_cut = is_lost or last.is_recalled
+    return last.ctx.calls.of_lost_attempt() if is_cut else last.ctx.calls.of_another_attempt()
 
 
 class Lifecycle:
