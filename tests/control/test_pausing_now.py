@@ -30,7 +30,7 @@ async def landed(runner: ps.StudyRunner) -> None:
 def attempts(directory: Path) -> list[tuple[str, int]]:
     with StoreReader(directory) as store:
         query = "SELECT status, count(*) FROM attempt GROUP BY status ORDER BY status"
-        return [tuple(row) for row in store.table(query)]  # type: ignore[misc]
+        return [tuple(row) for row in store.table(query)]
 
 
 async def test_what_is_in_flight_is_cancelled_and_made_again_after_the_pause(
