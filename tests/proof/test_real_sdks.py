@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from aiohttp import web
 import penstock as ps
 from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
 from tests.models.loopback import answers, http_server
-from tests.models.studies import rows
+from tests.models.studies import chat, chat_study, rows
 from tests.models.test_conversing import provider
 from tests.models.test_run_model import a_study, run
 
@@ -288,3 +289,37 @@ async def test_the_sdk_of_anthropic_understands_the_simulated_provider() -> None
     assert called.content[0].input == {"a": 1}
     assert overloaded.value.status_code == 529
     assert (refused.stop_reason, refused.stop_details.category) == ("refusal", "bio")
+
+
+# --- servers of tools --------------------------------------------------------------------------
+
+OFFICIAL = '''
+from mcp.server import MCPServer
+
+server = MCPServer("numbers")
+
+@server.tool()
+def double(number: int) -> int:
+    """Double a number."""
+    return 2 * number
+
+server.run()
+'''
+
+
+async def test_a_declared_agent_calls_the_tools_of_a_server_made_with_the_official_sdk(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "official.py").write_text(OFFICIAL)
+    tools = [{"mcp": {"command": [sys.executable, "official.py"]}}]
+    asked: list[Any] = []
+    async with http_server(provider(ASK, "8", asked=asked)) as url:
+        study = chat_study(tmp_path, chat(url, tools=tools), factors=())
+        (result,) = await run(study)
+
+    assert result.error is None
+    assert result.outputs == {"text": "8", "outcome": "answered", "turns": 2}
+    told = asked[0]["tools"][0]["function"]
+    assert (told["name"], told["description"]) == ("double", "Double a number.")
+    assert told["parameters"]["properties"]["number"]["type"] == "integer"
+    assert asked[1]["messages"][-1]["content"] == "8"

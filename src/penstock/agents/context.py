@@ -54,6 +54,7 @@ class RunContext:
     __slots__ = (
         "_announced",
         "_deadline",
+        "_endings",
         "_is_over",
         "_limiters",
         "_lock",
@@ -116,6 +117,7 @@ class RunContext:
         self._waits = 0
         self._waits_since = 0.0
         self._is_over = False
+        self._endings: list[Callable[[], None]] = []
 
     @property
     def seed(self) -> int:
@@ -165,11 +167,10 @@ class RunContext:
         try:
             return self._limiters[name]
         except KeyError:
-            known = ", ".join(self._limiters) or "none"
+            known = f"(known: {', '.join(self._limiters) or 'none'})"
             raise BindingError(
-                f"no limit is named {name!r} (known: {known}); "
-                f"declare `execution: {{limiters: {{{name}: 10}}}}` in the study, or pass "
-                f"limiters={{{name!r}: 10}} to the runner"
+                f"no limit is named {name!r} {known}; declare `execution: {{limiters: "
+                f"{{{name}: 10}}}}` in the study, or pass limiters={{{name!r}: 10}} to the runner"
             ) from None
 
     def model(self, name: str) -> ModelInHand:
@@ -310,6 +311,13 @@ class RunContext:
         """End the attempt: an agent that is left behind reports nothing from now on."""
         with self._lock:
             self._is_over = True
+
+        for act in self._endings:
+            act()
+
+    def at_end(self, act: Callable[[], None]) -> None:
+        """Have something done when the attempt ends."""
+        self._endings.append(act)
 
     @property
     def is_over(self) -> bool:

@@ -81,7 +81,7 @@ class Clients:
             return base_url  # a provider that needs no address
 
         try:
-            return http_address(self._filled("base_url", base_url))
+            return http_address(self.filled("base_url", base_url))
         except ValueError as error:
             raise ValidationError([f"base_url: {base_url}: {error}"]) from None
 
@@ -146,7 +146,7 @@ class Clients:
         self, options: ChatOptions, limits: EndpointLimits, address: str
     ) -> tuple[Client, str, str | None]:
         source, name = self._source(options), options.api_key_env
-        ca_file = options.ca_file and self._filled("ca_file", options.ca_file)
+        ca_file = options.ca_file and self.filled("ca_file", options.ca_file)
         key = None if name is None else self._keys.find(name)
         speaks = AnthropicChatModel if options.provider == ANTHROPIC else OpenAIChatModel
         client = speaks(
@@ -157,7 +157,7 @@ class Clients:
             key_header=options.api_key_header,
             headers=self._all_filled("headers", options.headers),
             query=self._all_filled("query", options.query),
-            proxy=options.proxy and self._filled("proxy", options.proxy),
+            proxy=options.proxy and self.filled("proxy", options.proxy),
             ca_file=ca_file and str(self._study.resolve(ca_file)),
             verify_tls=options.verify_tls,
             **_way(options, limits),
@@ -166,15 +166,15 @@ class Clients:
 
     def _source(self, options: ChatOptions) -> KeySource | None:
         if options.api_key_file is not None:
-            path = self._filled("api_key_file", options.api_key_file)
+            path = self.filled("api_key_file", options.api_key_file)
             return FileKey(self._study.resolve(path))
 
         return CommandKey(options.api_key_command) if options.api_key_command else None
 
     def _all_filled(self, field: str, texts: Mapping[str, str]) -> dict[str, str]:
-        return {name: self._filled(f"{field}.{name}", text) for name, text in texts.items()}
+        return {name: self.filled(f"{field}.{name}", text) for name, text in texts.items()}
 
-    def _filled(self, field: str, text: str) -> str:
+    def filled(self, field: str, text: str) -> str:
         """Put in what the environment, or the ``.env`` file, holds for ``${NAME}``."""
         return _VARIABLE.sub(lambda found: self._keys.find(found[1], field), text)
 

@@ -16,6 +16,7 @@ from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
 from penstock.models.conversation import Conversation, Outcome, ToolUse
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import ContentFilteredError, ModelError, RefusalError
+from penstock.models.tool_servers import ToolServerError
 from penstock.models.tools import Tool
 from penstock.results import ObservationLevel
 
@@ -111,6 +112,7 @@ async def _call_all(
 
     Raises:
         SkipRun, StopStudy: a tool ended the run.
+        ToolServerError: the server of a tool ended.
     """
     made: dict[int, ToolUse] = {}
     endings: list[BaseException] = []
@@ -119,7 +121,7 @@ async def _call_all(
         begun, is_error = perf_counter(), False
         try:
             result = await _tool(tools, call).call(call, ctx)
-        except (SkipRun, StopStudy) as ending:
+        except (SkipRun, StopStudy, ToolServerError) as ending:
             endings.append(ending)
             return
         except Exception as error:  # noqa: BLE001 - whatever a tool raises, the model is told

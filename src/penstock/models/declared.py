@@ -27,13 +27,15 @@ from penstock.models.requests import Requests
 from penstock.models.run_model import RunModel
 from penstock.models.session import Session
 from penstock.models.tool_agent import ToolAgent
-from penstock.models.tools import tools_of
+from penstock.models.tools import GivenTool
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
 from penstock.study.conditions import Condition
+from penstock.study.fingerprints import code_fingerprint
 from penstock.study.model import Study
 from penstock.study.model_options import ANTHROPIC
 from penstock.study.problem import Problem
+from penstock.study.tool_server import McpServer, ToolSource
 from penstock.summary import EndpointNow
 
 __all__ = ["DeclaredModels"]
@@ -77,14 +79,14 @@ class DeclaredModels:
         self._keyless: list[str] = []
 
     def agent(
-        self, name: str, options: ChatOptions, tools: Sequence[Callable[..., Any]] = ()
+        self, name: str, options: ChatOptions, tools: Sequence[GivenTool | ToolSource] = ()
     ) -> ChatAgent:
         """Make a chat agent.
 
         Args:
             name: The agent's name.
             options: What the study declares.
-            tools: The functions that its model may call.
+            tools: The functions that its model may call, and the servers that have some.
 
         Raises:
             ValidationError: it cannot be called as declared.
@@ -92,9 +94,22 @@ class DeclaredModels:
         """
         asking = self.declare(f"agent {name!r}", options, agent_id=name)
         if tools:
-            return ToolAgent(asking, tools_of(tools), options.max_turns)
+            servers = self._endpoints.tool_servers
+            given = [each.mcp if isinstance(each, ToolSource) else each for each in tools]
+            for each in given:
+                if isinstance(each, McpServer):
+                    servers.check(each)
+
+            return ToolAgent(asking, given, servers, options.max_turns)
 
         return ChatAgent(asking)
+
+    def fingerprint(self, tool: GivenTool | ToolSource) -> str:
+        """Return what tells the code of a tool, or of a server of tools, from what it was."""
+        if isinstance(tool, ToolSource):
+            return self._endpoints.tool_servers.fingerprint(tool.mcp)
+
+        return code_fingerprint(tool, self._study.base_dir)
 
     def in_hand(self, name: str) -> Callable[[RunContext], RunModel]:
         """Make what gives a run the model that the study declares by a name.
@@ -104,7 +119,7 @@ class DeclaredModels:
         """
         asking = self._made(f"model {name!r}", ChatOptions(model=name))
         self._declared.append(_Declared(asking.requests, None, EMPTY, is_in_hand=True))
-        return partial(RunModel, name, asking)
+        return partial(RunModel, name, asking, self._endpoints.tool_servers)
 
     def declare(
         self,

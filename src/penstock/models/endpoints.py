@@ -25,6 +25,7 @@ from penstock.models.images import ImageFiles
 from penstock.models.kept_calls import KeptCalls
 from penstock.models.model_errors import UnboundedCallError
 from penstock.models.session import Session
+from penstock.models.tool_servers import ToolServers
 from penstock.study.model import Study
 from penstock.study.settings import Settings
 from penstock.summary import EndpointNow
@@ -42,6 +43,7 @@ class StudyEndpoints:
         prices: What models cost.
         clients: Ask the endpoints.
         images: Reads the images that are asked about.
+        tool_servers: Run while a session does, and give tools to runs.
         stopping: Ends the waits of calls that have not been sent, when the study stops.
         cache: Answers that are kept, where the study asks for it; there while a session runs.
         calls: Keeps the calls of the session.
@@ -51,6 +53,7 @@ class StudyEndpoints:
         self.prices = Prices(study.prices)
         self.clients = Clients(study, self.prices)
         self.images = ImageFiles(study.resolve)
+        self.tool_servers = ToolServers(study.resolve("."), self.clients.filled)
         self.worst_cases = WorstCases(self.prices)
         self.refused_for_s = 0.0
         self.stopping = Stopping()
@@ -145,6 +148,7 @@ class StudyEndpoints:
         self.calls = KeptCalls(session.calls, session.keep_calls)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self.calls.open())
+            await stack.enter_async_context(self.tool_servers.open())
             if study.response_cache is not None:
                 cache = ResponseCache(study.resolve(study.response_cache))
                 self.cache = await stack.enter_async_context(cache)

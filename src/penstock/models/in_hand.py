@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, TypedDict, Unpack
 
 from penstock.models.chat_model import ChatMessage, Completion
 from penstock.models.conversation import Conversation
-from penstock.models.tools import Tool
+from penstock.models.tools import GivenTool
 
 __all__ = ["ChatFields", "Messages", "ModelInHand"]
 
@@ -29,8 +29,9 @@ class ChatFields(TypedDict, total=False):
         logprobs: Whether the log-probabilities of the answer's tokens are wanted.
         json_schema: A JSON schema that the answer must follow.
         stream: Whether the answer is streamed, so that the time to its first token is known.
-        tools: Tools that the model may ask for: functions, or `Tool`; the answer has what it asks
-            for in ``tool_calls``, and `run` is what calls them.
+        tools: Tools that the model may ask for: functions, `Tool`, and for `run` an
+            `McpServer` that has some; the answer has what it asks for in ``tool_calls``,
+            and `run` is what calls them.
         extra: Other fields of the provider's own, beside those that are declared.
     """
 
@@ -44,7 +45,7 @@ class ChatFields(TypedDict, total=False):
     logprobs: bool
     json_schema: Mapping[str, Any] | None
     stream: bool
-    tools: Sequence[Tool | Callable[..., Any]]
+    tools: Sequence[GivenTool]
     extra: Mapping[str, Any]
 
 
@@ -109,7 +110,8 @@ class ModelInHand(Protocol):
             penstock.models.model_errors.ModelError: there is no answer, and the model has not
                 declined.
             penstock.StopStudy: see `chat`.
-            penstock.errors.BindingError: a function cannot be a tool.
+            penstock.errors.BindingError: a function cannot be a tool, or two have one name.
+            penstock.models.tool_servers.ToolServerError: a server of tools does not start, or ends.
         """
         ...
 

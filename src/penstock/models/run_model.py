@@ -23,6 +23,7 @@ from penstock.models.json_answers import JsonAnswers
 from penstock.models.model_errors import MalformedResponseError
 from penstock.models.prompts import scope_of
 from penstock.models.sdk_transport import Library, sdk_transport
+from penstock.models.tool_servers import ToolServers
 from penstock.models.tools import tools_of
 from penstock.models.wire import Declared
 from penstock.study.identity import stable_json_dumps
@@ -36,11 +37,13 @@ class RunModel:
     Args:
         name: The name that the study gives the model.
         asking: What is asked with.
+        servers: Give the tools of servers.
         ctx: The run.
     """
 
-    def __init__(self, name: str, asking: Asking, ctx: RunContext) -> None:
+    def __init__(self, name: str, asking: Asking, servers: ToolServers, ctx: RunContext) -> None:
         self.name = name
+        self._servers = servers
         self._ctx = ctx
         self._template, self._caller = asking.of({})
         self.base_url = _address(self._caller.base_url)
@@ -72,7 +75,7 @@ class RunModel:
         if max_turns < 1:
             raise TypeError(f"max_turns is {max_turns}; the model is asked at least once")
 
-        tools = tools_of(options.get("tools", ()))
+        tools = await self._servers.tools_of(options.get("tools", ()), self._ctx)
         given: ChatFields = {**options, "tools": tuple(tools.values())}
 
         async def ask(history: tuple[ChatMessage, ...]) -> Completion:

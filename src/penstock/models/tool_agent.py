@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from penstock.agents.context import RunContext
@@ -12,7 +12,9 @@ from penstock.models.chat_model import ChatMessage, Completion, CompletionReques
 from penstock.models.conversation import Outcome
 from penstock.models.conversing import converse
 from penstock.models.model_errors import ModelError
-from penstock.models.tools import Tool
+from penstock.models.tool_servers import ToolServers
+from penstock.models.tools import GivenTool, tools_of
+from penstock.study.tool_server import McpServer
 
 __all__ = ["ToolAgent"]
 
@@ -25,22 +27,36 @@ class ToolAgent(ChatAgent):
 
     Args:
         asking: What each run asks with.
-        tools: The tools by name.
+        tools: The tools, and the servers that have some.
+        servers: Give the tools of those.
         max_turns: How often the model is asked at most.
+
+    Raises:
+        BindingError: two tools have one name, or a function cannot be a tool.
     """
 
-    def __init__(self, asking: Asking, tools: Mapping[str, Tool], max_turns: int) -> None:
+    def __init__(
+        self,
+        asking: Asking,
+        tools: Sequence[GivenTool],
+        servers: ToolServers,
+        max_turns: int,
+    ) -> None:
         super().__init__(asking)
-        self._tools = tools
-        self._told = tuple(tool.told for tool in tools.values())
+        self._servers = servers
+        others = [each for each in tools if isinstance(each, McpServer)]
+        functions = tools_of([each for each in tools if not isinstance(each, McpServer)])
+        self._tools: tuple[GivenTool, ...] = (*functions.values(), *others)
         self._max_turns = max_turns
 
     async def _answer(self, ctx: RunContext, asked: Asked, request: CompletionRequest) -> Answer:
         answers: list[Completion] = []
         failures: list[ModelError] = []
+        tools = await self._servers.tools_of(self._tools, ctx)
+        told = tuple(tool.told for tool in tools.values())
 
         async def ask(history: tuple[ChatMessage, ...]) -> Completion:
-            turn = request.model_copy(update={"messages": history, "tools": self._told})
+            turn = request.model_copy(update={"messages": history, "tools": told})
             try:
                 completion = await asked.caller.complete(ctx, turn)
             except ModelError as error:
@@ -51,7 +67,7 @@ class ToolAgent(ChatAgent):
             answers.append(completion)
             return completion
 
-        talk = await converse(ctx, ask, request.messages, self._tools, self._max_turns)
+        talk = await converse(ctx, ask, request.messages, tools, self._max_turns)
         if failures:  # the model declined: that is told as it is of an agent without tools
             raise failures[0]
 

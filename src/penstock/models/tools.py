@@ -19,8 +19,9 @@ from penstock._base.pydantic_errors import in_one_sentence
 from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
 from penstock.models.chat_model import ToolCall
+from penstock.study.tool_server import McpServer
 
-__all__ = ["Tool", "tools_of"]
+__all__ = ["GivenTool", "McpServer", "Tool", "tools_of"]
 
 _CONTEXT = "ctx"
 """A parameter of this name is given the run, and is not told to the model."""
@@ -126,7 +127,11 @@ class Tool:
             raise ValueError(in_one_sentence(error)) from None
 
 
-def tools_of(given: Sequence[Tool | Callable[..., Any]]) -> dict[str, Tool]:
+GivenTool = Tool | McpServer | Callable[..., Any]
+"""What an agent may give as a tool, or as a source of tools."""
+
+
+def tools_of(given: Sequence[GivenTool]) -> dict[str, Tool]:
     """Return tools by their names.
 
     Raises:
@@ -134,6 +139,9 @@ def tools_of(given: Sequence[Tool | Callable[..., Any]]) -> dict[str, Tool]:
     """
     tools: dict[str, Tool] = {}
     for each in given:
+        if isinstance(each, McpServer):
+            raise BindingError(f"{each}: only `run` asks a server for its tools; give it to that")
+
         tool = each if isinstance(each, Tool) else Tool.of(each)
         if tool.name in tools:
             raise BindingError(f"two tools are called {tool.name!r}; give one another name")

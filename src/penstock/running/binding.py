@@ -32,7 +32,7 @@ from penstock.running.lookup import find_agent, find_problem, find_subscriber, l
 from penstock.running.outcomes import outcome_errors
 from penstock.study.chat import ChatOptions, JudgeOptions
 from penstock.study.declarations import declared_chats
-from penstock.study.fingerprints import agent_fingerprint, code_fingerprint
+from penstock.study.fingerprints import agent_fingerprint
 from penstock.study.model import Study
 from penstock.study.problem import Problem
 
@@ -226,7 +226,7 @@ def _bind_agents(
     if models is not None:  # else why they cannot be bound is told already
         tools = _gather(chats, lambda name: _tools(study, name, chats[name]), errors)
         sources |= {
-            name: "+".join(code_fingerprint(each, study.base_dir) for each in functions)
+            name: "+".join(map(models.fingerprint, functions))
             for name, functions in tools.items()
             if functions
         }
@@ -236,7 +236,7 @@ def _bind_agents(
 
 
 def _tools(study: Study, name: str, options: ChatOptions) -> tuple[Any, ...]:
-    """Load the functions that the model of a chat agent may call."""
+    """Load the functions that the model of a chat agent may call, and give the servers."""
     return tuple(load_named(study, "a tool of agent", name, each) for each in options.tools)
 
 

@@ -27,6 +27,7 @@ from penstock.study.model_options import OF_THE_ENDPOINT, ModelOptions
 from penstock.study.references import is_reference
 from penstock.study.request_fields import is_template, refuse_templates, texts_in
 from penstock.study.scoring import compiled
+from penstock.study.tool_server import McpServer, ToolSource
 
 __all__ = ["ChatOptions", "JudgeOptions", "Model", "choices", "names_in", "spelled_out"]
 
@@ -60,6 +61,10 @@ class Model(ModelOptions):
 
 def _listed(given: Any) -> Any:
     return (given,) if isinstance(given, str) else given
+
+
+def _as_source(given: Any) -> Any:
+    return ToolSource(mcp=given) if isinstance(given, McpServer) else given
 
 
 Images = Annotated[tuple[Name, ...], BeforeValidator(_listed)]
@@ -120,7 +125,8 @@ class ChatOptions(ModelOptions):
         messages: The conversation after the system prompt, in place of ``prompt``: examples to
             follow, turns that were, and the beginning of the answer where the last one is the
             assistant's.
-        tools: Functions that the model may call, each as ``module:attr`` or ``file.py:attr``.
+        tools: Functions that the model may call, each as ``module:attr`` or ``file.py:attr``, and
+            servers of tools, each as ``{mcp: {command: [...]}}``.
         max_turns: How often a model that calls tools is asked at most in a run.
         json_schema: A JSON schema that the answer must follow; the answer's fields are outputs.
         on_truncated: Whether an answer cut at ``max_tokens`` fails or is kept.
@@ -133,7 +139,7 @@ class ChatOptions(ModelOptions):
     prompt: Text = _BRIEF
     image: Images = ()
     messages: tuple[MessageOptions, ...] = ()
-    tools: tuple[Name, ...] = ()
+    tools: tuple[Annotated[Name | ToolSource, BeforeValidator(_as_source)], ...] = ()
     max_turns: PositiveWhole = 8
     json_schema: JsonMapping | None = None
     on_truncated: Literal["fail", "keep"] = "keep"
@@ -141,9 +147,9 @@ class ChatOptions(ModelOptions):
 
     @field_validator("tools")
     @classmethod
-    def _are_references(cls, tools: tuple[str, ...]) -> tuple[str, ...]:
+    def _are_references(cls, tools: tuple[str | ToolSource, ...]) -> Any:
         for tool in tools:
-            if not is_reference(tool):
+            if isinstance(tool, str) and not is_reference(tool):
                 raise ValueError(f"{tool!r} is not a reference; write `file.py:name`")
 
         return tools

@@ -1,0 +1,300 @@
+"""Tools of servers that speak the Model Context Protocol, each a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+import penstock as ps
+from penstock.models.tool_servers import ToolServers
+from penstock.models.tools import McpServer
+from penstock.study.tool_server import ToolSource
+from tests.models.loopback import http_server
+from tests.models.studies import chat, chat_study, rows
+from tests.models.test_conversing import Turn, provider
+from tests.models.test_run_model import a_study, run
+
+pytestmark = pytest.mark.anyio
+
+BY_HAND = """
+import json, os, sys
+
+if "refuse" in sys.argv:
+    sys.exit("no license for this machine")
+
+if "sleep" in sys.argv:
+    sys.stdin.read()
+
+asked_before = 0
+TOOLS = [
+    {"name": name, "description": f"To {name}.", "inputSchema": {"type": "object"}}
+    for name in ("count", "fail", "die", "token", "show", "pid")
+]
+
+def page(params):
+    if params.get("cursor"):
+        return {"tools": TOOLS[3:]}
+    return {"tools": TOOLS[:3], "nextCursor": "3"}
+
+def call(name):
+    global asked_before
+    asked_before += 1
+    if name == "die":
+        os._exit(3)
+    if name == "show":
+        return [{"type": "image", "mimeType": "image/png", "data": "abcd"}], False
+    text = {"count": asked_before, "token": os.environ.get("TOKEN"), "pid": os.getpid()}.get(name)
+    return [{"type": "text", "text": str(text)}], name == "fail"
+
+for line in sys.stdin:
+    asked = json.loads(line)
+    params = asked.get("params") or {}
+    answer = {"jsonrpc": "2.0", "id": asked.get("id")}
+    if "id" not in asked:
+        continue
+    if asked["method"] == "initialize":
+        answer["result"] = {
+            "protocolVersion": params["protocolVersion"],
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "by hand", "version": "1"},
+        }
+    elif asked["method"] == "tools/list":
+        answer["result"] = page(params)
+    elif asked["method"] == "tools/call":
+        content, is_error = call(params["name"])
+        answer["result"] = {"content": content, "isError": is_error}
+    else:
+        answer["error"] = {"code": -32601, "message": "Method not found"}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> dict[str, Any]:
+    """A server of tools beside a study, as it is declared."""
+    (tmp_path / "server.py").write_text(BY_HAND)
+    return {"command": [sys.executable, "server.py"], "timeout_s": 30}
+
+
+def asks(*names: str) -> Turn:
+    return [(name, {}) for name in names]
+
+
+async def answered(
+    tmp_path: Path, tools: list[Any], *turns: Turn, replicates: int = 1, **fields: Any
+) -> tuple[list[ps.RunResult], list[Any], ps.Study]:
+    """What declared agents say that have such tools, and what their model was asked."""
+    asked: list[Any] = []
+    async with http_server(provider(*turns, asked=asked)) as url:
+        agent = chat(url, tools=tools)
+        study = chat_study(tmp_path, agent, factors=(), replicates=replicates, **fields)
+        results = list(await run(study, concurrency=1))
+
+    return results, asked, study
+
+
+async def by_hand(
+    tmp_path: Path, given: list[Any], *turns: Turn, **options: Any
+) -> tuple[ps.RunResult, list[Any]]:
+    """What an agent in Python makes of such tools."""
+    asked: list[Any] = []
+
+    async def agent(ctx: ps.RunContext) -> dict[str, Any]:
+        talk = await ctx.model("small").run("Go", tools=given)
+        return {"results": [use.result for use in talk.tool_uses], "text": talk.text}
+
+    async with http_server(provider(*turns, asked=asked)) as url:
+        (result,) = await run(a_study(tmp_path, agent, url, **options))
+
+    return result, asked
+
+
+async def test_a_declared_agent_calls_the_tools_of_a_server(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    (result,), asked, study = await answered(tmp_path, [{"mcp": server}], asks("count"), "one")
+
+    assert result.error is None
+    assert result.outputs == {"text": "one", "outcome": "answered", "turns": 2}
+    told = asked[0]["tools"][0]["function"]
+    assert told == {"name": "count", "description": "To count.", "parameters": {"type": "object"}}
+    assert asked[1]["messages"][-1]["content"] == "1"
+    (event,) = rows(study, "SELECT * FROM events WHERE event_type = 'tool_call'")
+    assert (event["tool_name"], event["text"]) == ("count", "1")
+
+
+async def test_functions_and_servers_give_tools_together_and_processes_end_with_the_study(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    async def local() -> str:
+        return "here"
+
+    given = [local, McpServer(**server)]
+    turn = asks("local", "pid", "token", "show", "fail", "count")
+    result, asked = await by_hand(tmp_path, given, turn, "done")
+
+    here, pid, token, shown, failed, count = result.outputs["results"]
+    assert (here, token, shown) == ("here", "None", "[image image/png]")
+    assert (failed, count) == ("ToolFailedError: None", "5")
+    assert [each["function"]["name"] for each in asked[0]["tools"]] == [
+        *("local", "count", "fail", "die", "token", "show", "pid")
+    ]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+@pytest.mark.parametrize(("session", "counts"), [("run", "1 2 1 2"), ("study", "1 2 3 4")])
+async def test_a_run_has_a_server_of_its_own_or_shares_one(
+    tmp_path: Path, server: dict[str, Any], session: str, counts: str
+) -> None:
+    tools = [{"mcp": {**server, "session": session}}]
+    turns = (asks("count"), asks("count"), "done")
+    results, _, study = await answered(tmp_path, tools, *turns, replicates=2)
+
+    assert [result.error for result in results] == [None, None]
+    events = rows(study, "SELECT text FROM events WHERE event_type = 'tool_call'")
+    assert " ".join(each["text"] for each in events) == counts
+
+
+async def test_a_server_that_dies_fails_the_attempt_and_the_next_one_has_another(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    tools = [{"mcp": {**server, "session": "study"}}]
+    execution = {"retry": {"attempts": 2, "wait_s": 0.0}}
+    (result,), asked, study = await answered(
+        tmp_path, tools, asks("die"), "never", execution=execution
+    )
+
+    assert result.error is not None
+    assert (result.error.kind, result.error.retryable) == ("ToolServerError", True)
+    assert "ended while its tool 'die' was called" in result.error.message
+    assert len(rows(study, "SELECT 1 FROM attempts")) == len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "timeout_s", "said"),
+    [
+        ("refuse", 30, "did not start: .*it wrote: no license for this machine"),
+        ("sleep", 0.2, "did not start"),
+    ],
+)
+async def test_a_server_that_does_not_start_fails_the_run_and_says_what_it_wrote(
+    tmp_path: Path, server: dict[str, Any], argument: str, timeout_s: float, said: str
+) -> None:
+    command = [*server["command"], argument]
+    given = McpServer(command=command, timeout_s=timeout_s)
+    result, asked = await by_hand(tmp_path, [given], "never")
+
+    assert result.error is not None
+    assert (result.error.kind, asked) == ("ToolServerError", [])
+    assert re.search(f"the tool server .* {said}", result.error.message)
+
+
+async def test_only_the_tools_that_are_chosen_are_told(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    given = McpServer(**server, tools=("pid", "count"))
+    _, asked = await by_hand(tmp_path, [given], "done")
+    assert [each["function"]["name"] for each in asked[0]["tools"]] == ["pid", "count"]
+
+    missing = McpServer(**server, tools=("search",))
+    result, _ = await by_hand(tmp_path, [missing], "never", output_dir="missing")
+    assert result.error is not None
+    assert result.error.message.endswith(
+        "has no tool 'search' (tools: count, fail, die, token, show, pid)"
+    )
+
+
+async def test_a_variable_that_the_environment_knows_is_given_to_a_server_alone(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    (tmp_path / ".env").write_text("SEARCH_TOKEN=s3cr3t")
+    given = McpServer(**server, env={"TOKEN": "${SEARCH_TOKEN}"})
+    result, _ = await by_hand(tmp_path, [given], asks("token"), "done")
+
+    assert result.outputs["results"] == ["s3cr3t"]
+
+
+async def test_only_a_conversation_asks_a_server(tmp_path: Path, server: dict[str, Any]) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        await ctx.model("small").chat("Go", tools=[McpServer(**server)])
+        return "never"
+
+    (result,) = await run(a_study(tmp_path, agent))
+
+    assert result.error is not None
+    assert "only `run` asks a server for its tools" in result.error.message
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"command": ["no-such-command"]}, "there is no command 'no-such-command'"),
+        ({"command": []}, "command"),
+        ({"env": {"TOKEN": "${NO_SUCH_VARIABLE}"}}, r"no env\.TOKEN: NO_SUCH_VARIABLE is set"),
+        ({"env": {"API_KEY": "abc"}}, "API_KEY holds a key"),
+        ({"session": "attempt"}, "session"),
+    ],
+)
+def test_a_server_that_cannot_be_started_is_told_before_anything_runs(
+    tmp_path: Path, server: dict[str, Any], fields: dict[str, Any], said: str
+) -> None:
+    tools = [{"mcp": {**server, **fields}}]
+    with pytest.raises(ps.ValidationError, match=said):
+        ps.StudyRunner(chat_study(tmp_path, chat("http://127.0.0.1:9/v1", tools=tools)))
+
+
+def test_without_the_extra_the_error_names_it(
+    tmp_path: Path, server: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = importlib.util.find_spec
+    hidden = lambda name: None if name == "mcp" else found(name)  # noqa: E731
+    monkeypatch.setattr("penstock.models.tool_servers.find_spec", hidden)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    with pytest.raises(ps.ValidationError, match=r"needs mcp, .*pip install 'penstock\[mcp\]'"):
+        ToolServers(tmp_path, lambda _, text: text).check(McpServer(**server))
+
+
+def test_a_server_is_told_from_one_with_other_code(tmp_path: Path, server: dict[str, Any]) -> None:
+    servers = ToolServers(tmp_path, lambda _, text: text)
+    before = servers.fingerprint(McpServer(**server))
+    assert servers.fingerprint(McpServer(**server)) == before
+
+    (tmp_path / "server.py").write_text(BY_HAND + "\n")
+    assert servers.fingerprint(McpServer(**server)) != before
+
+
+def test_a_server_is_written_out_as_it_was_declared(tmp_path: Path, server: dict[str, Any]) -> None:
+    given = [{"mcp": server}, McpServer(**server, session="study"), "tools.py:f"]
+    study = chat_study(tmp_path, chat("http://127.0.0.1:9/v1", tools=given))
+    written = study.to_dict()["agents"]["gpt"]["chat"]["tools"]
+
+    assert written == [{"mcp": server}, {"mcp": {**server, "session": "study"}}, "tools.py:f"]
+    assert ps.Study(**study.to_dict()).agents == study.agents
+    assert isinstance(ps.Study(**study.to_dict()).agents["gpt"].options.tools[0], ToolSource)
+
+
+async def test_a_server_ends_with_a_run_that_is_cancelled(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        talk = await ctx.model("small").run("Go", tools=[McpServer(**server)])
+        pids.append(int(talk.tool_uses[0].result))
+        runner.cancel()
+        await anyio.sleep_forever()
+        return "never"
+
+    pids: list[int] = []
+    async with http_server(provider(asks("pid"), "done", asked=[])) as url:
+        runner = ps.StudyRunner(a_study(tmp_path, agent, url))
+        await runner.run()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
