@@ -59,6 +59,7 @@ def _planned(ready: Readiness, made: Plan, pilot: Path | None) -> Planned:
     from penstock.cli.forecasts import forecasts_of
     from penstock.cli.outlooks import outlook_of
     from penstock.cli.plan_records import Planned, PlannedCondition
+    from penstock.store.declaration_rows import question_of
 
     agents: Counter[str] = Counter()
     problems: Counter[str] = Counter()
@@ -87,6 +88,7 @@ def _planned(ready: Readiness, made: Plan, pilot: Path | None) -> Planned:
         inadmissible=len(made.conditions) - len(made.cells),
         agents=agents,
         problems=problems,
+        problem_hashes={each.problem_id: question_of(each) for each in made.study.problems},
         run_order=made.study.run_order,
         first_runs=tuple(spec.model_dump(mode="json") for spec in islice(made, _FIRST_RUNS)),
         chat_models=whole,

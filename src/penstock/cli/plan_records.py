@@ -41,6 +41,8 @@ class Planned(Record):
         inadmissible: Conditions that constraints leave out.
         agents: Runs of each agent.
         problems: Runs of each problem.
+        problem_hashes: The hash of what each declared problem holds: where it differs from that
+            of a plan before, answers were made to another problem.
         run_order: The order in which runs are started.
         first_runs: The first runs of the plan, as they are kept.
         chat_models: What chat agents and judges use in the whole plan: see below.
@@ -63,6 +65,7 @@ class Planned(Record):
     inadmissible: int
     agents: Mapping[str, int]
     problems: Mapping[str, int]
+    problem_hashes: Mapping[str, str]
     run_order: str
     first_runs: tuple[Mapping[str, Any], ...]
     chat_models: tuple[Forecast, ...]

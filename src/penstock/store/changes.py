@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from penstock._base.json import encode
 from penstock.errors import ForeignDirectoryError
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
@@ -21,6 +22,10 @@ from penstock.study.chat import ChatOptions
 from penstock.study.model_options import OF_THE_CALL
 
 __all__ = ["accept_payloads", "edited_agents", "refuse_changes", "refuse_older_copy"]
+
+_MOST_PROBLEMS = 10
+_MOST_SHOWN = 60
+"""So many changed problems are named, and so many characters of what each was."""
 
 
 def refuse_changes(
@@ -56,9 +61,12 @@ def refuse_changes(
         )
 
     refuse_purged(connection, directory, plan.problems())
+    problems = [*_changed_problems(connection, bindings, rescore=rescore)]
+    more = len(problems) - _MOST_PROBLEMS
     changed = [
         *_changed_agents(connection, plan),
-        *_changed_problems(connection, bindings, rescore=rescore),
+        *problems[:_MOST_PROBLEMS],
+        *([f"and {more:,} more problems"] if more > 0 else []),
     ]
     if changed:
         raise ForeignDirectoryError(
@@ -172,9 +180,28 @@ def _changed_problems(
     connection: sqlite3.Connection, bindings: Bindings, *, rescore: bool
 ) -> Iterator[str]:
     for other in other_problems(connection, bindings):
-        fields = _different(_asked(other.before, rescore), _asked(other.now, rescore))
-        if told := ", ".join(fields):
-            yield f"problem {other.name!r} has another {told} ({other.results} results)"
+        before, now = _asked(other.before, rescore), _asked(other.now, rescore)
+        if fields := [*_different(before, now)]:
+            was = "; ".join(_was_and_is("", {f: before.get(f) for f in fields}, now))
+            yield (
+                f"problem {other.name!r} has another {', '.join(fields)} ({other.results} results)"
+                f": {was}"
+            )
+
+
+def _was_and_is(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each field that differs by its place, with what it was and what it is."""
+    for name in before if not path else dict.fromkeys((*before, *now)):
+        own, old, new = f"{path}{name}", before.get(name), now.get(name)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            yield from _was_and_is(f"{own}.", old, new)
+        elif old != new:
+            yield f"{own} was {_shortly(old)} and is {_shortly(new)}"
+
+
+def _shortly(value: Any) -> str:
+    written = "nothing" if value is None else encode(value)
+    return written if len(written) <= _MOST_SHOWN else f"{written[: _MOST_SHOWN - 1]}…"
 
 
 def _asked(problem: Mapping[str, Any], rescore: bool) -> Mapping[str, Any]:  # noqa: FBT001

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from penstock._base.json import decode
@@ -69,9 +70,16 @@ def redeclared_problems(connection: sqlite3.Connection, bindings: Bindings) -> I
 
 def other_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Other]:
     """Yield the problems that kept results answer and that are declared otherwise now."""
-    for each in redeclared_problems(connection, bindings):
-        if results := _count(connection, "problem_made", each.row):
-            yield Other(each.name, decode(each.before), decode(each.now), results)
+    changed = redeclared_problems(connection, bindings)
+    first = next(changed, None)
+    if first is None:
+        return
+
+    query = f"SELECT problem_made, count(*) FROM attempt WHERE {_KEPT} GROUP BY 1"  # noqa: S608
+    results = dict(connection.execute(query).fetchall())
+    for each in chain([first], changed):
+        if each.row in results:
+            yield Other(each.name, decode(each.before), decode(each.now), results[each.row])
 
 
 def other_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[Other]:
