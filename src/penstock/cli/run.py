@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -81,6 +81,17 @@ def run(
             help="Have the runs made by N worker processes on this machine (needs penstock[dask]).",
         ),
     ] = None,
+    engine: Annotated[
+        Literal["dask"] | None,
+        typer.Option(
+            help="Have the runs made by the other processes of a job (srun, mpirun, an indexed "
+            "job), or by the cluster at --address."
+        ),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="TLS", help="The scheduler of a Dask cluster: tls://host:port."),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(min=0.001, metavar="S", help="Seconds an agent may take in one attempt."),
@@ -133,6 +144,12 @@ def run(
     if fresh and rescore:
         raise typer.BadParameter("--fresh keeps no answers that --rescore could score; give one")
 
+    if engine and workers:
+        raise typer.BadParameter("--workers are of this machine, and --engine of others; give one")
+
+    if address and not engine:
+        raise typer.BadParameter("--address needs --engine dask")
+
     request = session.RunRequest(
         output_dir=output_dir,
         only=Selection(
@@ -146,6 +163,8 @@ def run(
         retry_failed=retry_failed,
         concurrency=concurrency,
         workers=workers,
+        engine=engine,
+        address=address,
         timeout_s=timeout,
         retries=retries,
         fail_fast=fail_fast,

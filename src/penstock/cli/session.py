@@ -59,6 +59,8 @@ class RunRequest(NamedTuple):
     control: bool | None = None
     page: bool = False
     workers: int | None = None
+    engine: Literal["dask"] | None = None
+    address: str | None = None
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -90,7 +92,7 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
         "show_progress": request.show_progress,
         "output_dir": target.output_dir,
     }
-    given: dict[str, Any] = {name: getattr(request, name) for name in _AS_GIVEN}
+    given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
     options |= cast("RunnerOptions", {k: v for k, v in given.items() if v is not None})
     if request.retries is not None:
         attempts = {"attempts": request.retries + 1}
@@ -99,18 +101,15 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
     if request.fail_fast:
         options["fail_fast"] = True
 
+    if request.engine is not None:
+        from penstock.cli.ranks import engine_at
+
+        options["engine"] = engine_at(request.address, target.output_dir)
+
     return runner_that_reports_later(study, options)
 
 
-_AS_GIVEN = (
-    "concurrency",
-    "timeout_s",
-    "max_failures",
-    "stop_alike",
-    "report",
-    "control",
-    "workers",
-)
+_SAME = ("concurrency", "timeout_s", "max_failures", "stop_alike", "report", "control", "workers")
 """What a request says under the runner's own names, where it says it."""
 
 

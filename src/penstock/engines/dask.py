@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from math import inf
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from penstock._base.loop import OwnTask
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Arrival, Batch, Joined, Lost
 from penstock.engines.messages import ToWorker, read_from_worker, written
+from penstock.engines.ranks import leave_word, take_word_back
 from penstock.errors import EngineError, ValidationError
 
 __all__ = ["DaskEngine"]
@@ -43,12 +45,16 @@ class DaskEngine:
     Args:
         cluster: The address of a scheduler (``tls://...``), or a ``distributed.Client`` of it.
         workers: How many worker processes are started on this machine, where no cluster is given.
+        rendezvous: A file in which the other processes of a job find the cluster that is made, by
+            which it can be reached from other machines (see `penstock.engines.ranks`).
 
     Raises:
         ValidationError: the extra is not installed, or the address is not one of TLS.
     """
 
-    def __init__(self, cluster: Any = None, *, workers: int = 0) -> None:
+    def __init__(
+        self, cluster: Any = None, *, workers: int = 0, rendezvous: Path | None = None
+    ) -> None:
         self._distributed = load_extra("distributed", extra="dask", what="an engine on Dask")
         if isinstance(cluster, str) and not cluster.startswith("tls://"):
             raise ValidationError(
@@ -58,6 +64,7 @@ class DaskEngine:
 
         self._given = cluster
         self._workers = workers
+        self._rendezvous = rendezvous
         self._session = uuid4().hex
         self._own: Any = None
         self._names: dict[str, str] = {}
@@ -98,6 +105,8 @@ class DaskEngine:
 
         if self._own is not None:
             self._own.start_workers(self._workers, self._arrivals.send_nowait)
+            if self._rendezvous is not None:
+                leave_word(self._rendezvous, self._own.credentials())
 
     async def _begin(self) -> Any:
         """Have every worker taught what it is to do; return those that are there."""
@@ -112,7 +121,8 @@ class DaskEngine:
             module = load_extra(
                 "penstock.engines.dask_cluster", extra="dask", what="an engine on Dask"
             )
-            self._own = await module.OwnCluster.make()
+            host = "127.0.0.1" if self._rendezvous is None else None
+            self._own = await module.OwnCluster.make(host)
             return self._own.address, self._own.security
 
         if isinstance(self._given, str):
@@ -163,6 +173,9 @@ class DaskEngine:
             await self._client.close()
 
         await self._pool.close()
+        if self._rendezvous is not None:
+            take_word_back(self._rendezvous)
+
         if self._own is not None:
             await self._own.aclose()
 

@@ -18,7 +18,7 @@ from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
 from penstock.errors import EngineError
 
-__all__ = ["OwnCluster", "credentials", "security_of"]
+__all__ = ["OwnCluster", "security_of"]
 
 _Security: Any = Security  # it has no types of its own
 _LOGGER = logging.getLogger("distributed")
@@ -54,11 +54,11 @@ class OwnCluster:
         self._log_level = log_level
 
     @classmethod
-    async def make(cls, host: str = "127.0.0.1") -> Self:
+    async def make(cls, host: str | None) -> Self:
         """Start a scheduler.
 
         Args:
-            host: The address that it listens on.
+            host: The address that it listens on; None for all, so that other machines reach it.
 
         Raises:
             EngineError: it cannot be started.
@@ -72,9 +72,18 @@ class OwnCluster:
             )
         except (ImportError, OSError, RuntimeError) as error:
             _LOGGER.setLevel(level)
-            raise EngineError(f"a scheduler cannot be started on {host}: {error}") from error
+            raise EngineError(f"a scheduler cannot be started: {error}") from error
 
         return cls(scheduler, security, level)
+
+    def credentials(self) -> dict[str, str]:
+        """Return what a worker needs to join: for nobody else's eyes."""
+        return {
+            "address": self.address,
+            "certificate": self.security.tls_ca_file,
+            "key": self.security.tls_scheduler_key,
+            "path": os.pathsep.join(sys.path),
+        }
 
     def start_workers(self, count: int, tell: Callable[[EngineError], None]) -> None:
         """Start worker processes, and start another for each that ends.
@@ -113,7 +122,7 @@ class OwnCluster:
         )
         if process.stdin is not None:
             with process.stdin as stdin, suppress(OSError):
-                stdin.write(json.dumps(credentials(self.address, self.security)).encode())
+                stdin.write(json.dumps(self.credentials()).encode())
 
         return process
 
@@ -135,16 +144,6 @@ class OwnCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def credentials(address: str, security: Any) -> dict[str, str]:
-    """Return what a worker needs to join: for nobody else's eyes."""
-    return {
-        "address": address,
-        "certificate": security.tls_ca_file,
-        "key": security.tls_scheduler_key,
-        "path": os.pathsep.join(sys.path),
-    }
 
 
 def security_of(told: dict[str, str]) -> Any:

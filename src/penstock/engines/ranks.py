@@ -1,0 +1,57 @@
+"""The processes of one job that each run the same command: the first drives, the others work.
+
+A launcher (``srun``, ``mpirun``, ``torchrun``, an indexed job of Kubernetes) tells each its rank in
+the environment. The first one leaves where it can be reached, and the certificate of the job, in a
+file that all of them see and nobody else may read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["FILE", "leave_word", "rank_in", "read_word", "take_word_back"]
+
+FILE = ".workers.json"
+"""Where the first process leaves word, in the output directory."""
+
+_VARIABLES = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "RANK", "JOB_COMPLETION_INDEX")
+
+
+def rank_in(environment: Mapping[str, str]) -> int | None:
+    """Return which process of a job this is, from 0; None where it is part of none."""
+    for name in _VARIABLES:
+        if environment.get(name, "").isdecimal():
+            return int(environment[name])
+
+    return None
+
+
+def leave_word(file: Path, told: Mapping[str, str]) -> None:
+    """Write what workers need to join, for nobody else's eyes."""
+    aside = file.with_name(f"{file.name}.new")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as written:  # noqa: PTH123 - not by its name
+        json.dump(dict(told), written)
+
+    aside.replace(file)
+
+
+def read_word(file: Path) -> dict[str, str] | None:
+    """Read what workers need to join; None where nobody has left word yet."""
+    try:
+        told: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+    return told
+
+
+def take_word_back(file: Path) -> None:
+    """Delete the file: nobody is to join any more."""
+    with suppress(OSError):
+        file.unlink()
