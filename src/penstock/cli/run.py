@@ -138,17 +138,15 @@ def run(
     from penstock.cli import session
     from penstock.planning.selection import Selection
 
-    if fail_fast and max_failures:
-        raise typer.BadParameter("--fail-fast means --max-failures 0; give one of them")
-
-    if fresh and rescore:
-        raise typer.BadParameter("--fresh keeps no answers that --rescore could score; give one")
-
-    if engine and workers:
-        raise typer.BadParameter("--workers are of this machine, and --engine of others; give one")
-
-    if address and not engine:
-        raise typer.BadParameter("--address needs --engine dask")
+    at_odds = {
+        "--fail-fast means --max-failures 0; give one of them": fail_fast and max_failures,
+        "--fresh keeps no answers that --rescore could score; give one": fresh and rescore,
+        "--workers are of this machine, and --engine of others; give one": engine and workers,
+        "--address needs --engine dask": address and not engine,
+    }
+    for said, is_so in at_odds.items():
+        if is_so:
+            raise typer.BadParameter(said)
 
     request = session.RunRequest(
         output_dir=output_dir,
