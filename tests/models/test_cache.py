@@ -114,6 +114,7 @@ OTHER_REQUESTS = [
         {"stream": True},
         {"tools": ({"type": "function"},)},
         {"extra": {"top_k": 4}},
+        {"is_embedding": True},
     )
 ]
 OTHERS = [

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from penstock._base.fact import EMPTY, Fact
+from penstock.study.model_options import NOT_EXTRA
 
 __all__ = [
     "ChatMessage",
@@ -134,8 +135,8 @@ class CompletionRequest(Fact):
     messages: tuple[ChatMessage, ...]
     temperature: float | None = None
     top_p: float | None = None
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_completion_tokens: Annotated[int, Field(gt=0)] | None = None
     reasoning_effort: str | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
@@ -146,13 +147,28 @@ class CompletionRequest(Fact):
     extra: Mapping[str, Any] = EMPTY
     is_embedding: bool = False
 
+    @field_validator("extra")
+    @classmethod
+    def _changes_no_worst_case(cls, extra: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in NOT_EXTRA.keys() & extra.keys():
+            if extra[name] is not None and not (name in _ANSWERS and extra[name] == 1):
+                raise ValueError(f"{name!r} is not extra: {NOT_EXTRA[name]}")
+
+        return extra
+
     @property
     def most_output_tokens(self) -> int | None:
         """The most tokens of an answer, under whichever name it is sent; None for no bound."""
         if self.is_embedding:
             return 0
 
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        if self.max_tokens is None or self.max_completion_tokens is None:
+            return self.max_completion_tokens or self.max_tokens
+
+        return max(self.max_tokens, self.max_completion_tokens)  # providers heed one of them
+
+
+_ANSWERS = ("n", "best_of")
 
 
 class Usage(Fact):

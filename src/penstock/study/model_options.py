@@ -28,6 +28,7 @@ from penstock.study.spending import EndpointLimits, Price
 __all__ = [
     "ANTHROPIC",
     "BUILT_IN_PROVIDERS",
+    "NOT_EXTRA",
     "OF_HTTP",
     "OF_THE_CALL",
     "OF_THE_ENDPOINT",
@@ -169,8 +170,8 @@ class ModelOptions(Declaration):
     def _extra_is_extra(cls, extra: Mapping[str, Any]) -> Mapping[str, Any]:
         refuse_keys(extra)
         for name in extra:
-            if name in _NOT_EXTRA:
-                raise ValueError(f"{name!r} is not extra: {_NOT_EXTRA[name]}")
+            if name in NOT_EXTRA:
+                raise ValueError(f"{name!r} is not extra: {NOT_EXTRA[name]}")
 
         return extra
 
@@ -247,7 +248,7 @@ OF_HTTP = (
 """What is done by penstock's own client alone."""
 
 _OPTION = "it is an option of its own"
-_NOT_EXTRA = {
+NOT_EXTRA = {
     **dict.fromkeys(
         (
             "model",

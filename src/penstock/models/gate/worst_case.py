@@ -42,6 +42,8 @@ class _Excess(NamedTuple):
     input_factor: float = 1.0
     output_tokens: int = 0
     cost_factor: float = 1.0
+    cost_usd: float = 0.0
+    """What a call was billed that was to cost nothing."""
 
 
 _NO_EXCESS = _Excess()
@@ -83,7 +85,7 @@ class WorstCases:
         return Expected(
             asked,
             answered,
-            None if cost_usd is None else cost_usd * excess.cost_factor,
+            None if cost_usd is None else max(cost_usd * excess.cost_factor, excess.cost_usd),
             estimated,
         )
 
@@ -113,11 +115,14 @@ class WorstCases:
             max(before.input_factor, factor),
             max(before.output_tokens, beyond),
             before.cost_factor,
+            before.cost_usd,
         )
-        if cost_usd is not None and expected.cost_usd:
+        if cost_usd and (before.cost_usd or expected.cost_usd == 0):  # no factor of 0 is more
+            after = after._replace(cost_usd=max(before.cost_usd, cost_usd))
+        elif cost_usd is not None and expected.cost_usd:
             is_counted = usage.tokens <= expected.tokens  # else more tokens are why
             dearer = cost_usd / expected.cost_usd if is_counted else 1.0
             after = after._replace(cost_factor=before.cost_factor * max(1.0, dearer))
 
         self._excess[key] = after
-        return usage.tokens > expected.tokens or after.cost_factor > before.cost_factor
+        return usage.tokens > expected.tokens or after[2:] > before[2:]

@@ -25,6 +25,9 @@ __all__ = ["counted_in", "usage_of"]
 _MOST_TOKENS = 10**8
 """No model takes or writes as much; a larger number is not a count."""
 
+_MOST_USD = 10_000.0
+"""No call costs as much; a larger number is not a charge."""
+
 _NO_COUNTS: Mapping[str, Any] = {}
 
 
@@ -136,7 +139,8 @@ def _cost_usd(said: Mapping[str, Any], header_cost: str | None) -> float | None:
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
 
-    return _amount(header_cost if cost is None else cost)
+    charged_usd = _amount(header_cost if cost is None else cost)
+    return charged_usd if charged_usd is not None and charged_usd < _MOST_USD else None
 
 
 def _count(said: Mapping[str, Any], *names: str) -> int | None:
