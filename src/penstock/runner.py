@@ -33,6 +33,7 @@ from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.scheduler import Orders, Scheduler
 from penstock.running.watchdog.stalls import Stalls
 from penstock.store.actions import this_user
+from penstock.store.directory import resolved_directory
 from penstock.store.lock import move_aside
 from penstock.store.opening import open_store
 from penstock.store.reader import holds_plan
@@ -68,7 +69,8 @@ class StudyRunner(Hooks):
     def __init__(self, study: Study, **options: Unpack[RunnerOptions]) -> None:
         refuse_unknown_options(options)
         given: RunnerOptions = {**HOST_DEFAULTS, **options}
-        output_dir = study.resolve(given["output_dir"] or study.output_dir or ".").resolve()
+        where = study.resolve(given["output_dir"] or study.output_dir or ".")
+        output_dir = resolved_directory(where)
         super().__init__(study, output_dir)
         self.execution = execution = effective_execution(study, options)
         self.plan, self.bindings = prepare(

@@ -76,6 +76,11 @@ def test_the_evaluator_of_a_problem_may_have_texts_among_its_numbers() -> None:
         ({"a": 1, "b": [1]}, r"b is \[1\]"),
         ({"metric_name": "m", "metric_value": Fraction(1, 2)}, r"its value is Fraction\(1, 2\)"),
         ({"metric_name": "m", "metric_value": 1, "length": 7}, "a row has no length"),
+        ({1: 2}, "1 is not the name of a metric"),
+        ({"": 2}, "'' is not the name of a metric"),
+        ([1, 2], "mine has several scores"),
+        ({"M": 1, "m": 2}, "m has several scores"),
+        ([{"a": 1}, {"a": 2}], "a has several scores"),
     ],
 )
 def test_what_cannot_be_stored_beside_a_number_is_refused(returned: Any, where: str) -> None:
@@ -122,6 +127,12 @@ def test_a_sequence_gives_the_rows_of_each_of_its_items() -> None:
     own = Evaluation(run_id="somebody else's", metric_name="own", metric_value=1)
 
     assert scores([{"a": 1}, ({"b": 2.0}, None), own]) == {"a": 1, "b": 2.0, "own": 1}
+
+
+def test_one_metric_may_have_a_score_at_each_level() -> None:
+    rows = [{"metric_name": "m", "value": 1, "aggregation_level": each} for each in ("run", "step")]
+    assert [row.aggregation_level for row in MINE.rows(rows, "run-1")] == ["run", "step"]
+    assert len([*CONTRACT.rows([1, 2], "run-1")]) == 2
 
 
 def test_a_row_made_elsewhere_is_given_the_id_of_this_run() -> None:

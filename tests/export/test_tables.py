@@ -11,6 +11,7 @@ import pytest
 import penstock as ps
 from penstock.export.artifacts import export_artifacts
 from penstock.export.tables import quote_formulas, write_csv, write_twins
+from penstock.store.ownership import ARTIFACTS
 
 HEADER = ("one", "other")
 
@@ -117,3 +118,27 @@ def test_a_copy_for_spreadsheets_quotes_the_names_of_columns_and_leaves_other_ta
     assert header[-2:] == ["'=HYPERLINK(1)", "tone"]
     assert [row[-2] for row in rows] == ["'=HYPERLINK(1)", "-1", "plain"]
     assert (copy / "mine.csv").read_text() == "=mine\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        *((f"{sign}1+1", True) for sign in "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"),
+        ("=", True),
+        ("-", True),
+        ("-5", False),
+        ("+.5e3", False),
+        (" =1", False),
+        ("'=1", False),
+    ],
+)
+def test_a_text_that_a_spreadsheet_could_run_is_quoted(
+    tmp_path: Path, text: str, quoted: bool
+) -> None:
+    for name in (each for each in ARTIFACTS if each.endswith(".csv")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_csv(tmp_path / name, ("text",), [(text,)])
+
+    quote_formulas(tmp_path)
+    with (tmp_path / "runs.csv").open(newline="", encoding="utf-8") as file:
+        assert [*csv.reader(file)][1:] == [[f"'{text}" if quoted else text]]

@@ -67,6 +67,33 @@ def test_a_sound_study_has_no_errors() -> None:
             {"factors": [{"name": "x", "levels": [{"name": n, "value": 1} for n in "ab"]}]},
             "Factor 'x' has two levels of the value 1.",
         ),
+        *(
+            (
+                {"factors": [Factor(name="x", levels=levels)]},
+                f"Factor 'x' has two levels of the value {told}.",
+            )
+            for levels, told in (
+                ([1, 1.0], "1 or 1.0"),
+                ([True, 1], "true or 1"),
+                ([0, -0.0, "a"], "0 or -0.0"),
+                ([False, 0], "false or 0"),
+            )
+        ),
+        *(
+            (
+                {"evaluators": {name: "regex"}},
+                f"The name {name!r} is empty, or begins or ends with a space; it heads a column.",
+            )
+            for name in ("", " ", "score ", "\u3000score")
+        ),
+        (
+            {"evaluators": {"a\nb": "regex"}},
+            "The name 'a\\nb' holds a control character; names are plain text.",
+        ),
+        (
+            {"blocks": [Block(name="b ", levels=["n"])]},
+            "The name 'b ' is empty, or begins or ends with a space; it heads a column.",
+        ),
         (
             {"blocks": [Block(name="b", levels=["n", "n"])]},
             "Block 'b' has two levels of the value \"n\".",

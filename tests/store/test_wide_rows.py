@@ -122,3 +122,25 @@ async def test_why_an_answer_ended_is_a_column_of_rows_and_of_the_tidy_table(
 
     assert [row["finish_reason"] for row in results.to_rows()] == ["model_length"] * 2
     assert [row["finish_reason"] for row in tidy] == ["model_length"] * 2
+
+
+def test_names_that_differ_in_case_alone_are_two_columns_for_sql_too(tmp_path: Path) -> None:
+    results = run(
+        tmp_path,
+        factors=(factor("Words", "warm"),),
+        evaluators={"asked": lambda answer: {"WORDS": 7, "Status": 1}},
+    )
+    (row,) = results.to_rows()
+    known = {name: row[name] for name in ("Words", "asked.WORDS", "metric_words", "asked.Status")}
+    assert known == {"Words": "warm", "asked.WORDS": 7, "metric_words": 3, "asked.Status": 1}
+    assert len({name.casefold() for name in row}) == len(row)
+
+
+@pytest.mark.parametrize("outcome", [True, False, 2**70])
+def test_a_primary_outcome_that_sql_has_as_text_keeps_its_type(
+    tmp_path: Path, outcome: Any
+) -> None:
+    results = run(tmp_path, evaluators={"right": lambda answer: outcome})
+    (row,) = results.to_rows()
+    assert row["primary_outcome"] is outcome or row["primary_outcome"] == outcome
+    assert type(row["primary_outcome"]) is type(outcome)

@@ -44,6 +44,15 @@ def test_columns_have_the_names_of_a_problems_fields_where_none_are_given(tmp_pa
     assert problem.payload == {}
 
 
+def test_a_column_called_expected_beside_the_declared_one_is_not_hidden(tmp_path: Path) -> None:
+    text = "problem_id,brief,answer,expected\np,b,4,5\n"
+    with pytest.raises(ValueError, match="line 2: the column answer is declared as what is exp"):
+        read(tmp_path, "q.csv", text, expected="answer")
+
+    (problem,) = read(tmp_path, "q.csv", text, expected="expected")
+    assert problem.payload == {"answer": "4", "expected": "5"}
+
+
 def test_a_row_with_a_mapping_as_payload_is_a_problem_as_it_stands(tmp_path: Path) -> None:
     row = {"problem_id": "p", "payload": {"expected": 1}, "metadata": {"m": 1}}
     (problem,) = read(tmp_path, "q.jsonl", json.dumps(row))

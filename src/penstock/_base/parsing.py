@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
+from math import isinf
 from typing import Any, TextIO
 
 __all__ = ["RowError", "csv_rows", "json_items", "json_rows", "read_json"]
@@ -94,7 +95,7 @@ def json_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
             continue
 
         try:
-            row = json.loads(text, object_pairs_hook=_mapping, parse_constant=_refuse_constant)
+            row = _STRICT.decode(text)
         except ValueError as error:
             raise RowError(line, f"not JSON: {error}") from error
         except RecursionError:
@@ -113,7 +114,7 @@ def json_items(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:
         RowError: it is not JSON, or holds something else.
     """
     try:
-        found = json.load(file, object_pairs_hook=_mapping, parse_constant=_refuse_constant)
+        found = _STRICT.decode(file.read())
     except json.JSONDecodeError as error:
         hint = "; several objects, a line each, are a .jsonl file" if "Extra" in error.msg else ""
         raise RowError(error.lineno, f"not JSON: {error}{hint}") from error
@@ -157,3 +158,32 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON; write null, or a text")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if isinf(number):
+        raise ValueError(f"{digits} is larger than any number that is kept; write it as a text")
+
+    return number
+
+
+_MOST_DIGITS = 4000
+"""Python reads no longer ones; so many digits are rather a text."""
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        said = f"a whole number of {len(digits):,} digits is too long"
+        raise ValueError(f"{said}; write it as a text")
+
+    return int(digits)
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_mapping,
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_whole,
+)
+"""Of files that people or programs wrote: what could not be kept as it stands is an error."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from penstock.errors import BindingError, PenstockError, StoreError
+from penstock.store.directory import resolved_directory
 from penstock.store.reader import StoreReader
 
 if TYPE_CHECKING:  # imported where a study is read: a look at a directory reads none
@@ -46,11 +47,12 @@ def find_target(named: str | None, output_dir: Path | None = None) -> Target:
     directory = _results(named)
     if directory is not None:
         study = _from_file(_file_of(directory), directory)
-        return Target(study, (output_dir or directory).resolve())
+        return Target(study, resolved_directory(output_dir or directory))
 
     study = find_study(named, output_dir)
     own = study.resolve(study.output_dir or ".")
-    return Target(study, (own if output_dir is None else output_dir.absolute()).resolve())
+    where = own if output_dir is None else output_dir.absolute()
+    return Target(study, resolved_directory(where))
 
 
 def find_directory(named: str | None) -> Path:

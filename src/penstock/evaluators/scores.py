@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
@@ -27,12 +28,21 @@ class ScoreReader(NamedTuple):
     metric_name: str
     drops_texts: bool = False
 
-    def rows(self, scores: Any, run_id: str) -> Iterator[Evaluation]:
+    def rows(self, scores: Any, run_id: str) -> list[Evaluation]:
         """Make the rows of what was returned for a run (see `penstock.evaluators.port.Scores`).
 
         Raises:
-            BindingError: a part of it cannot be stored as a score.
+            BindingError: a part of it cannot be stored as a score, or two scores have one name.
         """
+        rows = [*self._rows(scores, run_id)]
+        if len(rows) > 1 and not self.drops_texts:
+            names = Counter((row.metric_name.casefold(), row.aggregation_level) for row in rows)
+            if twice := [metric for (metric, _), count in names.items() if count > 1]:
+                raise self._refusal(scores, f"{', '.join(twice)} has several scores")
+
+        return rows
+
+    def _rows(self, scores: Any, run_id: str) -> Iterator[Evaluation]:
         if scores is None:
             return
 
@@ -40,7 +50,7 @@ class ScoreReader(NamedTuple):
             yield scores.model_copy(update={"run_id": run_id})
         elif isinstance(scores, (list, tuple)):
             for score in scores:
-                yield from self.rows(score, run_id)
+                yield from self._rows(score, run_id)
         elif (number := _number(scores)) is not None:
             yield self._row(run_id, self.metric_name, number)
         else:
@@ -54,6 +64,9 @@ class ScoreReader(NamedTuple):
         for metric, value in scores.items():
             if metric == "higher_is_better":
                 continue
+
+            if not isinstance(metric, str) or not metric.strip():
+                raise self._refusal(scores, f"{metric!r} is not the name of a metric")
 
             number = _number(value)
             if number is not None or (value is None and not self.drops_texts):

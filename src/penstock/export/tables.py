@@ -124,7 +124,8 @@ def _replaced(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-_SIGNS = tuple("=+-@\t\r")
+_SIGNS = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
+"""How a formula begins, or what a program may drop before one; wide ones are read in Asia."""
 
 
 def quote_formulas(folder: Path) -> None:

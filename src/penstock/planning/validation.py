@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from penstock.designs.registry import center_errors
 from penstock.errors import ValidationError
@@ -96,12 +97,24 @@ def _duplicates(study: Study) -> Iterator[str]:
             yield f"Duplicate {kind} name detected: '{name}'."
 
     for factor in study.factors:
-        for value in _repeated(stable_json_dumps(value) for value in factor.values()):
+        for value in _equal_values(factor.values()):
             yield f"Factor '{factor.name}' has two levels of the value {value}."
 
     for block in study.blocks:
-        for value in _repeated(stable_json_dumps(value) for value in block.levels):
+        for value in _equal_values(block.levels):
             yield f"Block '{block.name}' has two levels of the value {value}."
+
+
+def _equal_values(values: Iterable[Any]) -> Iterator[str]:
+    """List values that are there twice; tables do not tell 1, 1.0 and true apart."""
+    alike: dict[Any, list[str]] = {}
+    for value in values:
+        written = stable_json_dumps(value)
+        alike.setdefault(value if isinstance(value, (int, float)) else written, []).append(written)
+
+    for found in alike.values():
+        if len(found) > 1:
+            yield " or ".join(dict.fromkeys(found))
 
 
 def _name_clashes(study: Study) -> Iterator[str]:
@@ -143,9 +156,15 @@ def _unready(study: Study, *, standalone: bool) -> Iterator[str]:
             "choose another name, or say `output_dir:`."
         )
 
-    for name in (study.study_id, *study.problem_ids, *study.agent_specs):
+    varied = (*(each.name for each in study.factors), *(each.name for each in study.blocks))
+    columns = (*varied, *study.evaluators)
+    for name in (study.study_id, *study.problem_ids, *study.agent_specs, *columns):
         if re.search(r"[\x00-\x1f\x7f]", name):
             yield f"The name {name!r} holds a control character; names are plain text."
+
+    for name in columns:
+        if name != name.strip() or not name:
+            yield f"The name {name!r} is empty, or begins or ends with a space; it heads a column."
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -10,11 +10,41 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["OpenFiles", "make_directory", "results_below", "sync_directory"]
+from penstock.errors import StoreError
+
+__all__ = [
+    "OpenFiles",
+    "make_directory",
+    "resolved_directory",
+    "results_below",
+    "sync_directory",
+]
 
 _STORE = "study.sqlite"
 _DEEPEST = 4
 """How many folders below the one that is named results are looked for."""
+
+
+def resolved_directory(path: Path) -> Path:
+    """Return the directory that a path leads to, its links followed; it need not be there yet.
+
+    Raises:
+        StoreError: its links lead back to themselves, or a file is in its place.
+    """
+    try:
+        directory = path.resolve()
+        there = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
+        is_directory = there.is_dir()
+    except (OSError, RuntimeError) as error:  # a RuntimeError until Python 3.13
+        raise StoreError(f"{path} cannot be followed: {error}; name another directory") from error
+
+    if not is_directory:
+        raise StoreError(
+            f"{there} is not a directory, and results go into one; name another (output_dir, "
+            "--output-dir)"
+        )
+
+    return directory
 
 
 def make_directory(directory: Path) -> None:

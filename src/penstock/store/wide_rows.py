@@ -2,8 +2,8 @@
 
 A factor or block keeps its name; a built-in column that has the same one is ``run_<name>``. A score
 has the name of its metric, ``<evaluator>.<metric>`` where that is taken or several evaluators give
-it. What an agent recorded has its name, ``metric_<name>`` where that is taken. The rule stands here
-alone.
+it. What an agent recorded has its name, ``metric_<name>`` where that is taken. Names are compared
+as SQL does, which does not tell ``Tone`` from ``tone``. The rule stands here alone.
 """
 
 from __future__ import annotations
@@ -61,14 +61,9 @@ class Names(NamedTuple):
 
     @property
     def taken(self) -> set[str]:
-        """All of them."""
-        return {
-            *self.factors,
-            *self.blocks,
-            *self.columns.values(),
-            self.answer,
-            *self.scores.values(),
-        }
+        """All of them, in lower case."""
+        names = (*self.factors, *self.blocks, *self.columns.values(), self.answer)
+        return {name.casefold() for name in (*names, *self.scores.values())}
 
 
 def names_in(store: StoreReader) -> Names:
@@ -95,14 +90,15 @@ def wide_rows(store: StoreReader, names: Names | None = None) -> Iterator[dict[s
     taken = names.taken
     scores = scores_in_order(store)
     for row in store.rows(_RUNS):
-        given = scores(row["position"])
+        given, metrics = scores(row["position"]), decode(row["metrics"])
         yield {
             **{name: row[column] for column, name in names.columns.items()},
+            **_typed_outcome(names, metrics),
             **decode(row["blocks"]),
             **decode(row["factors"]),
             names.answer: text_of(decode(row["outputs"])),
             **{names.scores[each]: score for each, score in given.items()},
-            **_recorded(decode(row["metrics"]), taken),
+            **_recorded(metrics, taken),
         }
 
 
@@ -131,18 +127,24 @@ def scores_in_order(store: StoreReader) -> Callable[[int], dict[tuple[str, str],
 
 def _names_of_scores(store: StoreReader, taken: set[str]) -> Mapping[tuple[str, str], str]:
     given = [(str(evaluator), str(metric)) for evaluator, metric in store.table(_NAMES)]
-    several = [metric for _, metric in given]
+    several = [metric.casefold() for _, metric in given]
     return {
         (evaluator, metric): f"{evaluator}.{metric}"
-        if metric in taken or several.count(metric) > 1
+        if metric.casefold() in taken or several.count(metric.casefold()) > 1
         else metric
         for evaluator, metric in given
     }
 
 
+def _typed_outcome(names: Names, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the primary outcome where it is a flag or a large number, which SQL has as text."""
+    outcome = metrics.get("primary_outcome")
+    return {names.columns["primary_outcome"]: outcome} if isinstance(outcome, (bool, int)) else {}
+
+
 def _recorded(metrics: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
     return {
-        f"metric_{name}" if name in taken else name: value
+        f"metric_{name}" if name.casefold() in taken else name: value
         for name, value in metrics.items()
         if name not in _IN_COLUMNS
     }

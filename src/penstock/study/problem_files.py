@@ -133,6 +133,12 @@ def _problem(row: dict[str, Any], line: int, source: ProblemFile) -> Problem:
     used = {id_column, source.brief, source.family or "family", source.expected}
     payload = {name: value for name, value in row.items() if name not in used}
     if source.expected is not None:
+        if "expected" in payload:
+            raise ValueError(
+                f"the column {source.expected} is declared as what is expected, and there is a "
+                "column expected beside it, which it would hide; rename one of them"
+            )
+
         payload["expected"] = _value(row, source.expected)
 
     if source.decimal == ",":
