@@ -154,6 +154,7 @@ def test_a_study_is_watched_and_steered_from_a_page_that_finds_its_server_again(
         saying(page, "#counts", "100 of 400 runs have ended")
         saying(page, "#failures-more", "TimeoutError")
         saying(page, "#matrix-said", "5 runs have failed")
+        page.locator("#newest-part").scroll_into_view_if_needed()
         page.wait_for_function("() => document.querySelectorAll('#newest li').length === 8")
 
         page.fill("#reason", "the night rate")

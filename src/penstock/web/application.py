@@ -237,7 +237,7 @@ class Application:
         except PenstockError as error:
             return _json({"errors": [str(error)]}, status=409)
 
-        await study.look_anew()
+        study.look_anew()
         return _json({"errors": list(reply.errors)}, status=409 if reply.errors else 200)
 
 

@@ -82,10 +82,9 @@ class LiveStudy:
 
         return self._view
 
-    async def look_anew(self) -> LiveView:
-        """Return where the study stands now: something was done to it."""
+    def look_anew(self) -> None:
+        """Have whoever looks next look anew: something was done to the study."""
         self._looked_at = -EVERY_S
-        return await self.look()
 
     async def _look(self) -> LiveView:
         note = ""

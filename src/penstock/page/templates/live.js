@@ -32,14 +32,23 @@ function path(values, most, closed) {
 }
 function drawLines() {
   const [limit, flight] = $("over-flight").children;
+  $("over-time").closest("figure").hidden = !now.over_time.length;
   const most = Math.max(1, ...flights.flat().filter((value) => value !== null));
   limit.setAttribute("d", path(flights.map((each) => each[1] ?? 0), most, false));
   flight.setAttribute("d", path(flights.map((each) => each[0]), most, true));
   put("over-flight-said", now.limit === null ? "" : `· at most ${many(now.limit)} at once`);
-  const ended = now.over_time;
+  // The last stretch has not ended while runs do.
+  const ended = now.is_running && now.over_time.length > 2 ? now.over_time.slice(0, -1) : now.over_time;
   $("over-time").firstElementChild.setAttribute("d", path(ended, Math.max(1, ...ended), true));
   put("over-time-said", ended.length ? `· every ${took(now.step_s)}, at most ${many(Math.max(...ended))}` : "");
 }
+
+// What is scrolled out of sight is not drawn; it is when it comes back.
+const unseen = new Set();
+const whenSeen = (place, draw) => new IntersectionObserver((entries) => {
+  if (!entries.at(-1).isIntersecting) unseen.add(place.id);
+  else if (unseen.delete(place.id)) draw();
+}).observe(place);
 
 // The matrix is drawn by itself: thousands of cells change at once, and each is one rectangle.
 const filling = $("filling");
@@ -95,6 +104,7 @@ if (data.rows.length && columns > 0) {
       return label;
     }));
   }
+  whenSeen(filling, layMatrix);
   new ResizeObserver(layMatrix).observe(filling.parentElement);
   new MutationObserver(layMatrix).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", layMatrix);
@@ -121,6 +131,7 @@ function showNumbers() {
   $("lost").style.setProperty("width", share(now.failed));
   $("progress").setAttribute("aria-valuemax", now.planned);
   $("progress").setAttribute("aria-valuenow", done);
+  for (const id of ["left", "flight", "over-flight"]) $(id).closest("li, figure").hidden = !now.is_running;
   put("left", now.left_s ? took(now.left_s.likely) : "–");
   put("left-more", now.left_s ? `${between(now.left_s, took)} · ${now.rate_per_s.toPrecision(3)} runs a second` : "");
   put("flight", now.in_flight === null ? "–" : many(now.in_flight));
@@ -166,6 +177,7 @@ function showNewest() {
     return row;
   }));
 }
+whenSeen($("newest-part"), showNewest);
 function note(text) {
   $("notice").hidden = !text;
   put("notice", text);
@@ -184,11 +196,11 @@ function show(changed) {
   const has = (...names) => !changed || names.some((name) => name in changed);
   showNumbers();
   if (has("endpoints")) showEndpoints();
-  if (has("newest", "is_blind")) showNewest();
+  if (has("newest", "is_blind") && !unseen.has("newest-part")) showNewest();
   if (has("note")) note(shown(now.note));
   if (acts.length) showButtons();
   if (has("is_blind")) $("to-report").hidden = now.is_blind || data.hasReport || !now.succeeded;
-  if (!changed) { layMatrix(); sayMatrix(); }
+  if (!changed) { layMatrix(); sayMatrix(); drawLines(); }
   runsChanged();
 }
 
@@ -213,7 +225,7 @@ function hear(message, changed) {
       for (let at = 0; at < pairs.length; at += 2) now[name][pairs[at]] = pairs[at + 1];
     }
     const touched = new Set(Object.values(cells).flatMap((pairs) => pairs.filter((_, at) => at % 2 === 0)));
-    touched.forEach(drawCell);
+    if (!unseen.has("filling")) touched.forEach(drawCell);
     if (touched.size) sayMatrix();
   } else now = message;
   show(changed ? message : null);
