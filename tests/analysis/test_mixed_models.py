@@ -37,7 +37,7 @@ def test_a_mixed_model_of_balanced_data_has_the_error_and_the_df_of_the_paired_t
 
     paired = compare(sample, "x", weights)
     assert (found.coefficient, found.df) == pytest.approx((paired.difference, paired.df))
-    assert found.se == pytest.approx(paired.se, rel=1e-8)
+    assert found.se == pytest.approx(paired.se, rel=1e-6)
 
 
 def unbalanced() -> tuple[list[list[float]], list[list[float]]]:

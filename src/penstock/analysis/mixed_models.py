@@ -10,8 +10,9 @@ Biometrics 53 (1997), 983-997, for errors, degrees of freedom and p.
 
 from __future__ import annotations
 
+from itertools import product
 from math import log, pi, sqrt
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,7 +26,9 @@ from penstock.analysis.sample import Floats, Sample
 
 __all__ = ["MixedModel", "fit_mixed_model"]
 
-_STARTS = ((1.0, 1.0), (0.1, 1.0), (1.0, 0.1), (0.0, 0.0))
+_STARTS = (0.05, 0.3, 1.0, 3.0)
+"""Where the search begins at best, for the root of each variance as a share of replicates'."""
+
 _NOTHING = 1e-12
 """A share of the outcome's variance that is rounding."""
 
@@ -229,22 +232,17 @@ def _most_likely(cells: _Cells, *, tells_cells: bool) -> tuple[float, float]:
         fit = _fit(cells, roots[0] ** 2, roots[1] ** 2 if tells_cells else 0.0)
         return float("inf") if fit is None else fit.deviance
 
-    best: Any = None
-    for start in _STARTS:
-        for _ in range(2):  # a simplex that has collapsed too early is opened again
-            found = optimize.minimize(
-                deviance,
-                start,
-                method="Nelder-Mead",
-                bounds=((0, None), (0, None)),
-                options={"xatol": 1e-10, "fatol": 1e-13, "maxiter": 2000},
-            )
-            start = found.x  # noqa: PLW2901 - where it goes on
+    best = min(product(_STARTS, _STARTS), key=lambda roots: deviance(np.array(roots)))
+    for _ in range(2):  # a simplex that has collapsed too early is opened again
+        best = optimize.minimize(
+            deviance,
+            best,
+            method="Nelder-Mead",
+            bounds=((0, None), (0, None)),
+            options={"xatol": 1e-10, "fatol": 1e-13, "maxiter": 2000},
+        ).x
 
-        if best is None or found.fun < best.fun:
-            best = found
-
-    return float(best.x[0]) ** 2, float(best.x[1]) ** 2 if tells_cells else 0.0
+    return float(best[0]) ** 2, float(best[1]) ** 2 if tells_cells else 0.0
 
 
 def _small_sample(
