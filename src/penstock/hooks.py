@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+from penstock._base.logger import find_logger
+from penstock.agents.context import RunContext
 from penstock.errors import BindingError, PenstockError
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus, EventStream, Subscriber
@@ -37,6 +39,7 @@ class Hooks:
         self._announce = Announcer(self.bus, study.study_id)
         self._subscriptions: list[Subscription] = []
         self._durable_names: set[str] = set()
+        self._before_attempts: list[Callable[[RunContext], None]] = []
         self.has_begun = False
 
     def subscribe(
@@ -94,6 +97,28 @@ class Hooks:
             BindingError: it is a coroutine over a stream, or no event has that name.
         """
         return listening(partial(self.subscribe, durable=durable), types)
+
+    def before_attempts(self, function: Callable[[RunContext], None]) -> None:
+        """Have a function called at the beginning of each attempt, in the attempt's own task.
+
+        What it sets of context variables is seen by the agent and by its evaluators. It is called
+        for attempts that this process makes, and must return at once. One that raises is logged.
+
+        Args:
+            function: Called with the attempt.
+        """
+        if self.has_begun:
+            raise PenstockError("the study has begun; say it before")
+
+        self._before_attempts.append(function)
+
+    def _enter(self, ctx: RunContext) -> None:
+        for function in self._before_attempts:
+            try:
+                function(ctx)
+            except Exception as error:  # noqa: BLE001 - the attempt is made all the same
+                said = f"{type(error).__name__}: {error}"
+                find_logger()[0].warning("attempt.not_entered", run_id=ctx.spec.run_id, error=said)
 
     def watch(
         self, *types: type[Event] | str, size: int = 1024

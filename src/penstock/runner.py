@@ -220,6 +220,7 @@ class StudyRunner(Hooks):
             raise PenstockError("this runner has run; make another, it will go on from there")
 
         self.has_begun = True
+        self._lifecycle.enter = self._enter if self._before_attempts else None
         try:
             await finish_before_cancelling(self._run, self._ending.wind_down)
         finally:

@@ -79,6 +79,7 @@ class Lifecycle:
 
     Attributes:
         execution: How jobs are done from now on; may be set.
+        enter: Called with each attempt in its own task; may be set.
         held_back: Evaluators that do not score kept answers in this session, for it may cost.
     """
 
@@ -116,6 +117,7 @@ class Lifecycle:
         self._watch = OutcomeWatch(plan.study.outcomes, plan.study.evaluators)
         self._on_observe = self._observed  # bound once, not for every run
         self._on_answer = self._say_answered
+        self.enter: Callable[[RunContext], None] | None = None
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
 
@@ -129,6 +131,9 @@ class Lifecycle:
             return None
 
         attempt = job.attempt = self._begin(job, spec)
+        if self.enter is not None:
+            self.enter(attempt.ctx)
+
         if job.answered is not None:
             result = await self._rescored(job, attempt, job.answered)
         elif job.recall is not None:
