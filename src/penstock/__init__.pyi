@@ -38,7 +38,6 @@ from .study.model import Study
 from .study.policies import DesignSpec, SeedPolicy
 from .study.problem import Problem
 from .study_result import StudyResult
-from .subscribers.telemetry import Telemetry
 from .summary import StudySummary
 
 __all__ = [
@@ -77,7 +76,6 @@ __all__ = [
     "StudyResult",
     "StudyRunner",
     "StudySummary",
-    "Telemetry",
     "ValidationError",
     "agent",
     "areplay",
