@@ -7,9 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import penstock as ps
+from penstock.export.artifacts import export_artifacts
 from tests.builders import make_study
 from tests.command_line import json_lines
 
@@ -174,9 +176,26 @@ def test_an_export_has_the_calls_in_plan_order(results: Path) -> None:
     assert begun == [run_of(results, "a")] * 3 + [run_of(results, "b")] * 2
 
 
+def test_calls_are_written_as_parquet_too_with_their_types(results: Path, tmp_path: Path) -> None:
+    export_artifacts(results, tmp_path, parquet=True)
+    read = pq.read_table(tmp_path / "calls.parquet")
+
+    header, *_ = (results / "calls.csv").read_text(encoding="utf-8").split("\n")
+    assert read.column_names == header.strip().split(",")
+    begun = [each[:16] for each in read.column("run_id").to_pylist()]
+    assert begun == [run_of(results, "a")] * 3 + [run_of(results, "b")] * 2
+    first = read.to_pylist()[0]
+    assert (first["number"], first["is_cached"], first["cost_usd"]) == (1, False, 0.0)
+    assert (first["answer"], first["evaluator_id"], type(first["input_tokens"])) == ("7", None, int)
+    assert first["started_at"].tzinfo is not None
+    assert first["provider_s"] >= 0
+
+
 def test_a_study_without_chat_models_has_no_file_of_calls(tmp_path: Path) -> None:
     study = make_study(base_dir=tmp_path, output_dir="results")
     ps.run_study(study, agent_bindings={"agent-a": lambda: "42"}, show_progress=False)
 
     assert (tmp_path / "results" / "runs.csv").exists()
-    assert not (tmp_path / "results" / "calls.csv").exists()
+    export_artifacts(tmp_path / "results", tmp_path / "parquet", parquet=True)
+    assert (tmp_path / "parquet" / "runs.parquet").exists()
+    assert not [*tmp_path.rglob("calls.*")]

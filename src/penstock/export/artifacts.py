@@ -16,7 +16,7 @@ from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
 from penstock.export.call_table import has_calls, write_calls
 from penstock.export.condition_rows import write_conditions
-from penstock.export.parquet import PARQUET_FILES, load_parquet, write_parquet
+from penstock.export.parquet import CALLS_FILE, PARQUET_FILES, load_parquet, write_parquet
 from penstock.export.tables import write_csv, write_json, write_lines, write_text
 from penstock.export.tidy import tidy_table
 from penstock.results import timestamp
@@ -63,8 +63,7 @@ def export_artifacts(
     make_directory(to)
     with StoreReader(directory) as store, store.snapshot():
         is_own = to.samefile(directory)
-        calls = (CALLS,) if has_calls(store) and not is_foreign(to, CALLS) else ()
-        names = [*_names(to, sqlite=sqlite and not is_own, parquet=parquet), *calls]
+        names = _names(to, store, sqlite=sqlite and not is_own, parquet=parquet)
         claim_files(to, store.study_id, names, is_own=is_own)
         if is_own:
             _remove_unfinished(to)
@@ -78,7 +77,7 @@ def export_artifacts(
         write_conditions(to / "conditions.csv", store)
         analysable = Analysable(store)
         write_tables(to, analysable)
-        if calls:
+        if CALLS in names:
             write_calls(to, store)
 
         manifest = _manifest(store, analysable.models)
@@ -104,9 +103,16 @@ def export_artifacts(
 _NOT_OURS = "a file of that name is there, and is not penstock's"
 
 
-def _names(to: Path, *, sqlite: bool, parquet: bool) -> list[str]:
-    optional = [*(PARQUET_FILES if parquet else ()), *(("study.sqlite",) if sqlite else ())]
-    return [*ARTIFACTS, *(() if is_foreign(to, TIDY) else (TIDY,)), *optional]
+def _names(to: Path, store: StoreReader, *, sqlite: bool, parquet: bool) -> list[str]:
+    """List the files that are written."""
+    has_some = has_calls(store)
+    tables = [(TIDY, True), (CALLS, has_some)]
+    columnar = [(name, parquet and (has_some or name != CALLS_FILE)) for name in PARQUET_FILES]
+    return [
+        *ARTIFACTS,
+        *(name for name, is_wanted in tables if is_wanted and not is_foreign(to, name)),
+        *(name for name, is_wanted in [*columnar, ("study.sqlite", sqlite)] if is_wanted),
+    ]
 
 
 def _remove_unfinished(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""``calls.csv``: every call of a chat model, with what was said last and what was answered.
+"""The table of calls: every call of a chat model, with what was said last and what was answered.
 
 A conversation of twenty turns is not written twenty times: what was asked is told by its last
 message. All of it is in the view ``calls`` of the store, and `penstock show` prints it.
@@ -14,7 +14,7 @@ from penstock.export.tables import write_csv
 from penstock.store.ownership import CALLS
 from penstock.store.reader import StoreReader
 
-__all__ = ["CALLS_IN_ORDER", "CALL_COLUMNS", "has_calls", "write_calls"]
+__all__ = ["CALLS_IN_ORDER", "CALL_COLUMNS", "CALL_KINDS", "call_rows", "has_calls", "write_calls"]
 
 CALL_COLUMNS = (
     "run_id",
@@ -56,6 +56,15 @@ CALL_COLUMNS = (
 )
 """The columns of ``calls.csv``."""
 
+CALL_KINDS = {
+    **dict.fromkeys(("session_id", "attempt", "number", "seed", "http_status"), "int64"),
+    **{name: "int64" for name in CALL_COLUMNS if name.endswith("_tokens")},
+    **dict.fromkeys(("cost_usd", "queued_s", "provider_s", "first_token_s"), "double"),
+    **{name: "flag" for name in CALL_COLUMNS if name.startswith("is_")},
+    "started_at": "moment",
+}
+"""What is not text in ``calls.parquet``."""
+
 _ENDED = "SELECT run_id FROM attempt WHERE final AND position IS NOT NULL ORDER BY position"
 CALLS_IN_ORDER = f"""(
 SELECT calls.* FROM ({_ENDED}) AS ended CROSS JOIN calls ON calls.run_id = ended.run_id
@@ -72,8 +81,9 @@ def has_calls(store: StoreReader) -> bool:
 
 def write_calls(folder: Path, store: StoreReader) -> None:
     """Write ``calls.csv`` into a folder."""
-    write_csv(folder / CALLS, CALL_COLUMNS, _rows(store))
+    write_csv(folder / CALLS, CALL_COLUMNS, call_rows(store))
 
 
-def _rows(store: StoreReader) -> Iterator[tuple[Any, ...]]:
+def call_rows(store: StoreReader) -> Iterator[tuple[Any, ...]]:
+    """Yield the cells of each call, in the order of the columns."""
     return store.table(f"SELECT {', '.join(CALL_COLUMNS)} FROM {CALLS_IN_ORDER}")  # noqa: S608

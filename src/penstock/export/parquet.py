@@ -23,6 +23,7 @@ from penstock._base.atomic_files import set_aside
 from penstock._base.extras import load_extra
 from penstock._base.json import encode
 from penstock._base.text import readable
+from penstock.export.call_table import CALL_COLUMNS, CALL_KINDS, call_rows, has_calls
 from penstock.export.condition_rows import CONDITION_COLUMNS, condition_table
 from penstock.export.tidy import tidy_table
 from penstock.results import timestamp
@@ -31,10 +32,14 @@ from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.store.views import EVENTS_IN_ORDER
 from penstock.store.wide_rows import names_in
 
-__all__ = ["PARQUET_FILES", "is_broken", "load_parquet", "write_parquet"]
+__all__ = ["CALLS_FILE", "PARQUET_FILES", "is_broken", "load_parquet", "write_parquet"]
 
-PARQUET_FILES = tuple(
-    f"{name}.parquet" for name in ("conditions", "runs", "events", "evaluations", "results")
+CALLS_FILE = "calls.parquet"
+"""What is written only where there are calls of chat models."""
+
+PARQUET_FILES = (
+    *(f"{name}.parquet" for name in ("conditions", "runs", "events", "evaluations", "results")),
+    CALLS_FILE,
 )
 
 _TABLES = {
@@ -134,6 +139,10 @@ def write_parquet(to: Path, store: StoreReader) -> None:
         rows_of = EVENTS_IN_ORDER if table == "events" else table
         rows = store.table(f"SELECT {', '.join(names)} FROM {rows_of}")  # noqa: S608 - our own names
         _write(to / f"{table}.parquet", kinds, rows)
+
+    if has_calls(store):
+        kinds = {name: CALL_KINDS.get(name, "string") for name in CALL_COLUMNS}
+        _write(to / CALLS_FILE, kinds, call_rows(store))
 
 
 def _kind(store: StoreReader, name: str) -> str:
@@ -243,6 +252,10 @@ def _as_they_are(cells: Sequence[Any]) -> Sequence[Any]:
     return cells
 
 
+def _flags(cells: Sequence[Any]) -> Sequence[bool | None]:
+    return [None if cell is None else bool(cell) for cell in cells]
+
+
 def _texts(cells: Sequence[Any]) -> Sequence[str | None]:
     return [None if cell is None else str(cell) for cell in cells]
 
@@ -300,6 +313,7 @@ def _no_moments(cells: Sequence[str]) -> Sequence[str | None]:
 _CELLS: Mapping[str, tuple[tuple[str, str, Callable[[Sequence[Any]], Sequence[Any]]], ...]] = {
     "bool": (("", "bool", _as_they_are),),
     "double": (("", "double", _as_they_are),),
+    "flag": (("", "bool", _flags),),
     "int64": (("", "int64", _as_they_are),),
     "json": (("", "string", _json_texts),),
     "moment": (("", "moment", _moments),),
