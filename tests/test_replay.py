@@ -84,7 +84,7 @@ def test_what_cannot_be_told_is_refused(results: Path, tmp_path: Path) -> None:
     with pytest.raises(BindingError, match="does not say what it takes"):
         ps.replay(results, vague)
 
-    with pytest.raises(BindingError, match="LimitChanged is said once and not kept"):
+    with pytest.raises(BindingError, match="LimitChanged is announced once and not kept"):
         ps.replay(results, print, types=[LimitChanged])
 
     with pytest.raises(StoreError, match="holds no study"):

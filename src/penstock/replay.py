@@ -26,7 +26,7 @@ async def areplay(
     *subscribers: Callable[[Any], Any],
     types: Iterable[type[Event] | str] = (),
 ) -> None:
-    """Tell code again what was announced in a study and saved; the study may be running.
+    """Replay to code what was announced in a study and saved; the study may be running.
 
     In the order in which it was saved: `StudyStarted`, `RunStarted`, `RunObserved`, `RunRetried`,
     `RunCancelled`, `RunFinished`, `RunsSaved`, `StudyFinished` and `ActionTaken`, over all
@@ -61,7 +61,7 @@ def replay(
     *subscribers: Callable[[Any], Any],
     types: Iterable[type[Event] | str] = (),
 ) -> None:
-    """Tell code again what was announced in a study; the arguments are those of `areplay`.
+    """Replay to code what was announced in a study; the arguments are those of `areplay`.
 
     Raises:
         RunningLoopError: an event loop is running here; ``await areplay(...)`` instead.
@@ -73,7 +73,7 @@ def replay(
 async def adeliver(
     directory: Path, subscriber: Subscriber, types: Iterable[type[Event] | str], *, name: str
 ) -> tuple[int, int]:
-    """Have a durable subscriber hear what it has not heard yet, of a study that nobody runs.
+    """Deliver to a durable subscriber what it has not heard yet, of a study that nobody runs.
 
     Args:
         directory: The study's output directory, which is held meanwhile.

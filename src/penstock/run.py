@@ -121,7 +121,7 @@ def _report(runner: StudyRunner) -> None:
 def resume_study(
     study: Study, *, include_sqlite: bool = False, **options: Unpack[RunnerOptions]
 ) -> StudyResult:
-    """Go on with a study: the same as `run_study`, which always goes on from where it stands."""
+    """Resume a study: the same as `run_study`, which always goes on from where it stands."""
     return run_study(study, include_sqlite=include_sqlite, **options)
 
 

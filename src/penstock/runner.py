@@ -176,7 +176,7 @@ class StudyRunner(Hooks):
         await self.steering.pause(who=this_user(), reason=reason, now=now)
 
     async def resume(self, *, reason: str = "") -> None:
-        """Go on after a pause.
+        """Resume after a pause.
 
         Raises:
             StoreError: it is done, and cannot be kept.

@@ -175,7 +175,7 @@ class StudyResult(Sequence[RunResult]):
         )
 
     def _finding(self) -> list[str]:
-        """Say what came of the study in three lines, or why nothing is said."""
+        """Describe what came of the study in three lines, or why nothing is said."""
         if not self._length:
             return ["no run has a result yet"]
 

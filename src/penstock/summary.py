@@ -43,7 +43,7 @@ class Spent(Fact):
 
 
 def endings_in_words(unknown_endings: float) -> str:
-    """Say how many answers ended in a word that is not known; nothing where none did."""
+    """Describe how many answers ended in a word that is not known; empty where none did."""
     if not unknown_endings:
         return ""
 
@@ -136,7 +136,7 @@ class SessionSummary(_Account):
 
     @classmethod
     def counts(cls) -> list[str]:
-        """Name the fields that are numbers: all but what agents and judges cost."""
+        """List the fields that are numbers: all but what agents and judges cost."""
         return [name for name in cls.model_fields if name not in ("agents", "judges")]
 
     @property

@@ -95,7 +95,7 @@ def small_study(**fields: Any) -> Study:
 def check_agent(
     agent: Any, study: Study | None = None, *, is_repeatable: bool = True
 ) -> list[RunResult]:
-    """Let an agent answer every run of a study, one by one and again all at once.
+    """Run an agent on every run of a study, one by one and again all at once.
 
     Args:
         agent: A function, an object, or what else a study can name as one; it stands for all
@@ -226,7 +226,7 @@ def check_design(design: Design | RowsFunction, study: Study | None = None) -> l
 
 
 def check_subscriber(subscriber: Subscriber, study: Study | None = None) -> list[Event]:
-    """Let a subscriber hear a study from its start to its end, and return what there was to hear.
+    """Run a subscriber on a study from its start to its end, and return the events there were.
 
     Args:
         subscriber: The coroutine function.

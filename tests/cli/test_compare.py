@@ -45,7 +45,7 @@ def test_fail_on_worse_is_refused_where_nobody_says_what_worse_is(tmp_path: Path
     told = cli("compare", old, new, "--fail-on", "worse")
 
     assert told.exit_code == 3
-    assert "nobody says which way the outcome 'score' is better" in told.stderr
+    assert "it is not declared which way the outcome 'score' is better" in told.stderr
     assert cli("compare", old, new, "--fail-on", "worse", "--better", "higher").exit_code == 13
 
 

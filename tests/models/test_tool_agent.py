@@ -119,5 +119,5 @@ def test_tools_that_cannot_be_called_are_told_before_anything_runs(
 
 def test_a_judge_calls_no_tools(tmp_path: Path) -> None:
     judge = {"base_url": "http://127.0.0.1:9/v1", "model": "m", "prompt": "?", "tools": ["a.py:b"]}
-    with pytest.raises(ps.ValidationError, match="tools: a judge calls none"):
+    with pytest.raises(ps.ValidationError, match="tools: a judge has no tools"):
         chat_study(tmp_path, chat("http://127.0.0.1:9/v1"), evaluators={"g": {"judge": judge}})

@@ -238,7 +238,7 @@ def test_files_that_are_no_store_of_ours_are_refused(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
 
-    with pytest.raises(StoreError, match="SQLite file of something else"):
+    with pytest.raises(StoreError, match="SQLite file of another program"):
         StoreReader(tmp_path)
 
 

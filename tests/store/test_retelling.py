@@ -350,7 +350,9 @@ async def test_many_attempts_of_an_older_store_are_told_once_each(tmp_path: Path
 
 
 def test_what_is_not_kept_is_refused_with_what_is() -> None:
-    with pytest.raises(BindingError, match=r"LimitChanged is said once and not kept.*RunSucceeded"):
+    with pytest.raises(
+        BindingError, match=r"LimitChanged is announced once and not kept.*RunSucceeded"
+    ):
         kept_types([LimitChanged])
 
     assert kept_types(["RunFinished"]) == (ps.RunSucceeded, ps.RunFailed, RunSkipped)

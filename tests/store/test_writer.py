@@ -402,7 +402,7 @@ async def test_an_sqlite_file_of_something_else_is_refused_and_untouched(tmp_pat
     foreign(tmp_path / "study.sqlite")
     before = (tmp_path / "study.sqlite").read_bytes()
 
-    with pytest.raises(ForeignDirectoryError, match="is an SQLite file of something else"):
+    with pytest.raises(ForeignDirectoryError, match="is an SQLite file of another program"):
         await session(tmp_path, make_plan())
 
     assert (tmp_path / "study.sqlite").read_bytes() == before

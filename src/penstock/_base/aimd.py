@@ -260,6 +260,6 @@ class Pause:
         return is_longer
 
     def relax(self, admitted_at: float) -> None:
-        """Note that a request succeeded: the next unstated pause is short again."""
+        """Record that a request succeeded: the next unstated pause is short again."""
         if admitted_at >= self.until:
             self._unstated_s = _FIRST_PAUSE_S

@@ -47,7 +47,7 @@ def set_aside(path: Path) -> Iterator[Path]:
 
 
 def share_as_folder(path: Path) -> None:
-    """Let others do no more with a file than with the folder that it is in.
+    """Restrict a file's permissions to those of the folder that it is in.
 
     Whoever keeps a folder to themselves means what is in it too, also once it is moved or packed.
     Where a system has no such rights, or the file is another's, nothing is changed.
@@ -60,7 +60,7 @@ def share_as_folder(path: Path) -> None:
 
 
 def link_file(path: Path, original: Path) -> None:
-    """Give a file a second name, or a copy where the file system has no links.
+    """Link a file under a second name, or copy it where the file system has no links.
 
     Raises:
         OSError: the copy cannot be written.

@@ -210,7 +210,7 @@ def was_asked_to_cancel() -> bool:
 
 
 async def take_back_cancellations() -> None:
-    """Leave the current task as if nobody had cancelled it; what is pending takes no effect.
+    """Clear every cancellation of the current task; one that is pending takes no effect.
 
     Only for whoever owns the task and did not order the cancellation.
     """
@@ -289,13 +289,13 @@ def call_soon_from_threads() -> Callable[..., None]:
 
 
 def call_later(delay_s: float, function: Callable[..., None], *args: Any) -> None:
-    """Have the running event loop call something after so many seconds."""
+    """Schedule a call in the running event loop after so many seconds."""
     asyncio.get_running_loop().call_later(delay_s, function, *args)
 
 
 @contextmanager
 def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> Iterator[None]:
-    """Have something called after so many seconds, unless the block is left before."""
+    """Schedule a call after so many seconds; leaving the block first cancels it."""
     alarm = asyncio.get_running_loop().call_later(delay_s, function, *args)
     try:
         yield

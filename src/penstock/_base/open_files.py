@@ -22,7 +22,7 @@ _WANTED = (65_536, 10_240)
 
 
 def raise_file_limit() -> None:
-    """Let this process have as many files open as the system allows it, and 65,536 at most.
+    """Raise this process's limit on open files to what the system allows, 65,536 at most.
 
     Only for a process that is there for it: a host may select() among its files, which bears no
     more than 1,024.

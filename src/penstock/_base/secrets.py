@@ -99,15 +99,15 @@ class Redactor:
         self._bodies = [form.encode() for form in self._answers]
 
     def text(self, text: str) -> str:
-        """Take the key out of what a server says of itself: an error, an id, a header."""
+        """Remove the key from what a server says of itself: an error, an id, a header."""
         return _without(self._texts, text)
 
     def answer(self, text: str) -> str:
-        """Take the key out of an answer."""
+        """Remove the key from an answer."""
         return _without(self._answers, text)
 
     def body(self, body: bytes) -> bytes:
-        """Take the key out of a body of JSON, also where escapes in it hide the key."""
+        """Remove the key from a JSON body, also where escapes in it hide the key."""
         if self._may_hold(body):
             for form in self._bodies:
                 body = _without_needless_escapes(body).replace(form, REDACTED.encode())
@@ -115,7 +115,7 @@ class Redactor:
         return body
 
     def payload(self, payload: Any, body: bytes) -> tuple[Any, bool]:
-        """Take the key out of every text of a payload; say whether it was in one.
+        """Remove the key from every text of a payload; return whether it was in one.
 
         Args:
             payload: The JSON of a body, already read.

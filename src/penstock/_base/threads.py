@@ -101,7 +101,7 @@ class _Call(Generic[Result]):
             self._raised = error
 
     def end(self) -> None:
-        """Note that the call has ended; in the thread."""
+        """Record, in the thread, that the call has ended."""
         self._call_soon(self.ended.set)
 
     def outcome(self) -> Result:

@@ -53,7 +53,7 @@ Refuse = Callable[[OutputError], None]
 
 
 def as_agent_result(answer: Any, refuse: Refuse = _raise) -> AgentResult:
-    """Bring what an agent returned to one form.
+    """Convert what an agent returned to an `AgentResult`.
 
     Text becomes ``{"text": ...}``. A mapping that has any of the fields of `AgentResult` is read
     as one; any other mapping is the outputs. An object with ``success``, ``output`` and

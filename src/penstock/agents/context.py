@@ -287,7 +287,7 @@ class RunContext:
             self._on_observe(self)
 
     def take(self, observation: Observation) -> None:
-        """Take over an observation that was made of this run elsewhere."""
+        """Add an observation of this run that was made elsewhere."""
         with self._lock:
             if self._is_over:
                 return
@@ -316,7 +316,7 @@ class RunContext:
             act()
 
     def at_end(self, act: Callable[[], None]) -> None:
-        """Have something done when the attempt ends."""
+        """Register a function that is called when the attempt ends."""
         self._endings.append(act)
 
     @property

@@ -248,7 +248,7 @@ def _built_per_run(
 
 
 def _check_class(name: str, target: type) -> None:
-    """See that an instance can be made of nothing, and called: before any run makes one."""
+    """Check, before any run, that a class can be instantiated without arguments and called."""
     needed = [
         p.name
         for p in _parameters(name, target)

@@ -31,7 +31,7 @@ class ThreadDraws:
 
     @contextmanager
     def watched(self, name: str, ctx: RunContext) -> Iterator[None]:
-        """Look at the states before and after a block that waits for a call in a thread.
+        """Compare the states before and after a block that waits for a call in a thread.
 
         Args:
             name: The agent whose call it is.
@@ -52,7 +52,7 @@ class ThreadDraws:
             self._at_work += Counter()  # without those that are no longer at work
 
     def _say(self, names: Sequence[str], ctx: RunContext) -> None:
-        """Name the agent that drew, or those among which one did."""
+        """Report the agent that drew, or those among which one did."""
         if not self._said.isdisjoint(names):
             return
 

@@ -50,5 +50,5 @@ class Turn:
         return self._lock.acquire(blocking=False)
 
     def give_back(self) -> None:
-        """Let another thread take it."""
+        """Release the turn to another thread."""
         self._lock.release()

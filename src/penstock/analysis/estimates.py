@@ -234,7 +234,7 @@ def _shares(scored: Sequence[Run], texts: Sequence[str]) -> dict[str, float]:
 
 
 def shares_told(shares: Mapping[str, float]) -> str:
-    """Say which texts are the most frequent, such as ``no 40 %, yes 60 %``."""
+    """Describe which texts are the most frequent, such as ``no 40 %, yes 60 %``."""
     frequent = sorted(shares, key=lambda text: -shares[text])[:_MOST_TEXTS]
     told = [f"{text} {shares[text]:.0%}".replace("%", " %") for text in shares if text in frequent]
     left = len(shares) - len(told)

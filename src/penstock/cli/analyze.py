@@ -125,7 +125,7 @@ def _rows(outcome: OutcomeAnalysis) -> Sequence[tuple[str, ...]]:
 
 
 def _missing(outcome: OutcomeAnalysis) -> Iterator[str]:
-    """Tell which runs have no value, and what other values in their place would change."""
+    """List which runs have no value, and what other values in their place would change."""
     if all(each.scored == each.planned for each in outcome.flow):
         return
 

@@ -112,8 +112,8 @@ def _fail_on_worse(found: StudiesCompared) -> None:
     compared = [each.outcomes[found.primary] for each in found.others]
     if any(each.better is None for each in compared):
         raise PenstockError(
-            f"--fail-on worse: nobody says which way the outcome {found.primary!r} is better; "
-            "give --better, or declare `better: higher` or `better: lower` with the outcome"
+            f"--fail-on worse: it is not declared which way the outcome {found.primary!r} is "
+            "better; give --better, or declare `better: higher` or `better: lower` with the outcome"
         )
 
     unknown = [each for each in compared if each.contrast.p is None]
@@ -128,7 +128,7 @@ def _fail_on_worse(found: StudiesCompared) -> None:
 
 def _told(found: StudiesCompared) -> Iterator[str]:
     ended = f"{found.ended:,} of {found.planned:,} runs"
-    yield f"{found.first} ({found.study_id}, {ended}) is what the others are held against"
+    yield f"{found.first} ({found.study_id}, {ended}) is what the others are compared with"
     for each in found.others:
         yield f"{each.name} ({each.study_id}): {each.ended:,} of {each.planned:,} runs"
         yield from _plan_told(each, found.first)

@@ -38,7 +38,7 @@ def deliver(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Tell a durable subscriber what it has not heard yet of a study that nobody runs."""
+    """Deliver to a durable subscriber what it has not heard yet of a study that nobody runs."""
     from functools import partial
     from pathlib import Path
 

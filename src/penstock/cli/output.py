@@ -159,7 +159,7 @@ def errors_told() -> Iterator[None]:
 
 
 def _advice(error: Exception) -> Iterator[str]:
-    """Say what to do where the system's own words do not."""
+    """Return what to do where the system's own message does not say it."""
     lack = lack_of_files() if getattr(error, "errno", None) == EMFILE else None
     if lack is not None:
         yield lack

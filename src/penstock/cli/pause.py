@@ -25,7 +25,7 @@ def pause(
     reason: ReasonOption = "",
     json: JsonOption = False,
 ) -> None:
-    """Hold a study that runs: no run is started; returns when nothing is in flight any more."""
+    """Pause a running study: no run is started; returns when nothing is in flight any more."""
     from penstock.cli.steered import act, leave_alone
     from penstock.cli.target import find_directory
     from penstock.control.connection import NothingRunsError

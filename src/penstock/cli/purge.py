@@ -37,7 +37,7 @@ def purge(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Take prompts and answers out of a study for good; counts, costs and scores stay."""
+    """Delete a study's prompts and answers for good; counts, costs and scores stay."""
     from penstock.cli.directory_records import PurgedStudy
     from penstock.cli.target import find_directory
     from penstock.export.purging import purge_study

@@ -192,7 +192,7 @@ class _Session:
         say(message)
 
     def _leave(self, message: str) -> NoReturn:
-        """Leave from within a signal's handler; the store is safe at any moment."""
+        """Exit from within a signal handler; the store is safe at any moment."""
         say(message)
         self.done()
         os._exit(ExitCode.INTERRUPTED)

@@ -22,7 +22,7 @@ __all__ = ["act", "leave_alone", "who_runs_it"]
 
 
 def act(directory: Path, do: str, *, reason: str = "", json: bool, **said: Any) -> Snapshot:
-    """Have the process that runs a study do something, and return where the study stands then.
+    """Send an action to the process that runs a study, and return where the study stands then.
 
     After a pause that is when nothing is in flight any more, after a stop when the session has
     ended.
@@ -85,7 +85,7 @@ async def _settled(client: Client, last: Snapshot) -> Snapshot:
 
 
 def leave_alone(directory: Path, error: NothingRunsError) -> NoReturn:
-    """Say that nothing runs, and what goes on; exit with the code that says so.
+    """Report that nothing runs, and which command goes on; exit with the code that says so.
 
     Raises:
         typer.Exit: always.
@@ -95,7 +95,7 @@ def leave_alone(directory: Path, error: NothingRunsError) -> NoReturn:
 
 
 def who_runs_it(directory: Path) -> list[str]:
-    """Say how a study stands that no process runs, and which command goes on with it."""
+    """Describe where a study that no process runs stands, and which command goes on with it."""
     try:
         with StoreReader(directory) as store, store.snapshot():
             ledger, file = read_ledger(store), store.study_file()

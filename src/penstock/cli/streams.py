@@ -54,7 +54,7 @@ class Outlet(io.BufferedIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Take all of the data, and write what can be written now."""
+        """Accept all of the data, and write what can be written now."""
         with self._lock:
             if not self._is_gone and len(self._pending) < _KEPT_BYTES:
                 self._pending += data
@@ -64,7 +64,7 @@ class Outlet(io.BufferedIOBase):
         return len(data)
 
     def drain(self, patience_s: float = _PATIENCE_S) -> None:
-        """Hand over what is left, as long as the reader takes some within ``patience_s``."""
+        """Write what is left, as long as the reader takes some within ``patience_s``."""
         with self._lock:
             self._push(patience_s)
 
@@ -112,7 +112,7 @@ class ToStderr(io.TextIOBase):
 
 @contextmanager
 def patient_streams() -> Iterator[TextIO]:
-    """Let stdout and stderr hold nothing up inside the block; gives what machines read.
+    """Make stdout and stderr never block inside the block; yield the one that machines read.
 
     Whatever is printed inside the block, by an agent for instance, goes to stderr: on stdout it
     would be taken for part of the protocol.

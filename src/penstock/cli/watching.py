@@ -140,7 +140,7 @@ class Watching:
                 await anyio.sleep(_READ_S)
 
     def _tell(self, error: Exception) -> None:
-        """Say that no process runs it, and what was saved; once for each that has gone."""
+        """Report that no process runs it, and what was saved; once for each that has gone."""
         if self._is_told:
             return
 

@@ -116,7 +116,7 @@ def compose_metrics(
     latency_s: float,
     cost_usd: float,
 ) -> dict[str, Any]:
-    """Put a run's metrics together; the primary outcome is the agent's, else the first score."""
+    """Combine a run's metrics; the primary outcome is the agent's, else the first score."""
     metrics = {
         **agent_metrics,
         **derive_process_metrics(observations),

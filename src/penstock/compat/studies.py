@@ -96,7 +96,7 @@ def run_study(
 def resume_study(
     study: Study, *, include_sqlite: bool = False, **options: Unpack[RunnerOptions]
 ) -> Results:
-    """Go on with a study: the same as `run_study`, which always goes on from where it stands."""
+    """Resume a study: the same as `run_study`, which always goes on from where it stands."""
     return run_study(study, include_sqlite=include_sqlite, **options)
 
 

@@ -73,7 +73,7 @@ class Candidate(NamedTuple):
         aside.replace(folder / _FILE)
 
     def remove(self, directory: Path) -> None:
-        """Take away what was made, and nothing else; what has gone by itself is no matter."""
+        """Remove what was made, and nothing else; what is gone already is ignored."""
         own = directory / CONTROL
         for file in (self.socket, own / f"{_FILE}.new", own / _FILE):
             with suppress(OSError):

@@ -160,12 +160,12 @@ class Channel:
         self._is_over, self._unwatched = anyio.Event(), anyio.Event()
 
     def note(self, event: object) -> None:
-        """Note what happened."""
+        """Record what happened."""
         if isinstance(event, LoopStalled):
             self._stalls, self._culprit = self._stalls + 1, event.culprit
 
     async def accept(self, listener: SocketListener) -> None:
-        """Answer whoever comes, until this is cancelled."""
+        """Serve every client, until this is cancelled."""
         async with anyio.create_task_group() as clients:
             while True:
                 try:
@@ -176,7 +176,7 @@ class Channel:
                     clients.start_soon(self._greet, client)
 
     async def say_end(self) -> None:
-        """Tell those who watch that the session has ended."""
+        """Notify those who watch that the session has ended."""
         self._is_over.set()
         if self._watchers:
             with anyio.move_on_after(_FAREWELL_S):
@@ -199,7 +199,7 @@ class Channel:
                 self._clients -= 1
 
     async def serve(self, client: ByteStream) -> None:
-        """Answer one client, until it goes or says what nobody understands."""
+        """Serve one client, until it disconnects or sends what cannot be understood."""
         study_id = self._runner.study.study_id
         await _send(client, Hello(study_id=study_id, pid=os.getpid()))
         lines = BufferedByteReceiveStream(client)
@@ -222,7 +222,7 @@ class Channel:
             await anyio.sleep(_PACE_S)
 
     async def answer(self, request: Request) -> Reply:
-        """Do what a request says, and return where the study stands then, or what is wrong."""
+        """Execute a request, and return where the study stands then, or what is wrong."""
         steering, said = self._runner.steering, {"who": request.who, "reason": request.reason}
         try:
             match request.do:

@@ -50,7 +50,7 @@ class LostStudyError(PenstockError):
 
 @asynccontextmanager
 async def connect(directory: Path) -> AsyncIterator[Client]:
-    """Reach the process that runs a study, inside the block.
+    """Connect to the process that runs a study, inside the block.
 
     Args:
         directory: The study's output directory.
@@ -114,7 +114,7 @@ class Client:
         self._lines = BufferedByteReceiveStream(stream)
 
     async def hear_hello(self) -> Hello:
-        """Hear who answers.
+        """Receive the greeting that says who answers.
 
         Raises:
             UnreachableStudyError: nobody does, or in another protocol.
@@ -123,7 +123,7 @@ class Client:
             hello = Hello.model_validate_json(await self._hear(_PATIENCE_S))
         except (LostStudyError, TimeoutError, pydantic.ValidationError) as error:
             raise UnreachableStudyError(
-                "a process runs the study, and does not answer: it has other clients enough, its "
+                "a process runs the study, and does not answer: it has too many clients, its "
                 "event loop stands still, or another version of penstock runs it"
             ) from error
 
@@ -136,7 +136,7 @@ class Client:
         return hello
 
     async def ask(self, do: str, **said: Any) -> Snapshot:
-        """Have something done, and return where the study stands then.
+        """Send an action, and return where the study stands then.
 
         Args:
             do: What: see `Request`.
@@ -159,7 +159,7 @@ class Client:
         return reply.snapshot
 
     async def watch(self) -> AsyncIterator[Snapshot]:
-        """Give where the study stands, now and whenever that changes, until the session ends.
+        """Yield where the study stands, now and whenever that changes, until the session ends.
 
         Raises:
             LostStudyError: the process has gone.

@@ -74,12 +74,12 @@ class Steering:
         return None if self._go_on is None else self._go_on.wait()
 
     def follow(self, act: Callable[[Settings], None]) -> None:
-        """Have something called with the settings, at once and whenever they are set."""
+        """Call a function with the settings, at once and whenever they are set."""
         self._followers.append(act)
         act(self.settings)
 
     def note_concurrency(self, limit: int) -> None:
-        """Note how many runs may be in flight now: the host has set it."""
+        """Record how many runs may be in flight now: the host has set it."""
         execution = self.settings.execution.model_copy(update={"concurrency": limit})
         self.settings = self.settings._replace(execution=execution)
 
@@ -106,7 +106,7 @@ class Steering:
             await self._keep("pause now" if now else "pause", who, reason)
 
     async def resume(self, *, who: str, reason: str = "") -> None:
-        """Go on after a pause.
+        """Resume after a pause.
 
         Args:
             who: Who does it.

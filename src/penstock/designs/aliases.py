@@ -83,7 +83,7 @@ def resolution_of(columns: Mapping[str, Sequence[float]]) -> int | None:
 
 
 def _has_partial_word(matrix: _Matrix, length: int) -> bool:
-    """Whether a product of so many columns, three or four, does not sum to zero."""
+    """Return whether a product of so many columns, three or four, does not sum to zero."""
     factors = range(matrix.shape[1])
     pairs = list(itertools.combinations(factors, 2))
     products = np.array([matrix[:, i] * matrix[:, j] for i, j in pairs])

@@ -81,7 +81,7 @@ class Design:
     needs: str = ""
 
     def sees_to(self, spec: DesignSpec, name: str) -> bool:
-        """Whether `finish` has to do what a study asks for under a name."""
+        """Return whether `finish` has to do what a study asks for under a name."""
         return name in self.honours - self.own and bool(getattr(spec, name))
 
 
@@ -91,7 +91,7 @@ def finish(
     design: Design,
     rows: Iterable[DesignRow | Mapping[str, Any]],
 ) -> list[DesignRow]:
-    """Do with a design's rows what the study asks for and the kind honours.
+    """Apply to a design's rows what the study asks for and the kind honours.
 
     Args:
         study: Whose blocks and seed they are.
@@ -121,7 +121,7 @@ def refuse_too_many(spec: DesignSpec, rows: int) -> None:
 def _checked(
     study: Study, spec: DesignSpec, rows: Iterable[DesignRow | Mapping[str, Any]]
 ) -> list[DesignRow]:
-    """Hold rows that are plain mappings to the study's factors."""
+    """Check rows that are plain mappings against the study's factors."""
     names = [factor.name for factor in study.factors]
     metadata = {"design_kind": str(spec.kind)}
     made: list[DesignRow] = []

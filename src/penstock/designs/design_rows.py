@@ -33,7 +33,7 @@ _Row = TypeVar("_Row")
 
 
 def is_number(value: Any) -> bool:
-    """Whether a level can be averaged: a number that is neither true nor false, nor too large."""
+    """Return whether a level can be averaged: a number that is not a flag, nor too large."""
     is_numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     return is_numeric and not (isinstance(value, int) and abs(value) > sys.float_info.max)
 

@@ -201,7 +201,7 @@ def _unused_fields(spec: DesignSpec, design: Design) -> Iterator[str]:
         if getattr(spec, name) != getattr(default, name):
             yield (
                 f"DesignSpec.{name} has no meaning for {spec.kind}: "
-                f"its rows are what they are; leave {name} out."
+                f"its rows are fixed; leave {name} out."
             )
 
 

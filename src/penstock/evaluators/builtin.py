@@ -173,7 +173,7 @@ def _likewise(ids: Sequence[str]) -> str:
 
 
 def _verify(declared: EvaluatorDeclaration, rule: _Rule, problem: Problem) -> None:
-    """See that a problem's expected answers can be compared with, by scoring them and nothing.
+    """Check that a problem's expected answers can be compared with, by scoring them and nothing.
 
     Raises:
         ExpectedError: they cannot.
@@ -199,7 +199,7 @@ def _verify(declared: EvaluatorDeclaration, rule: _Rule, problem: Problem) -> No
 
 
 def pattern_doubts(name: str, declared: EvaluatorDeclaration) -> Iterator[str]:
-    """Say of a pattern that matches an empty answer that it makes every answer right."""
+    """Warn of a pattern that matches an empty answer, which makes every answer right."""
     pattern = declared.regex and declared.regex.pattern
     with suppress(TimeoutError):
         if pattern and has_empty_match(pattern):

@@ -38,7 +38,7 @@ def choice_check(options: ChoiceOptions, problem: Problem) -> Callable[[Any], bo
 
 
 def _labelled(given: Any, options: ChoiceOptions) -> dict[str, str]:
-    """Bring options to a mapping from label to text."""
+    """Convert options to a mapping from label to text."""
     if given is None:
         return {}
 

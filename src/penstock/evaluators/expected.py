@@ -101,7 +101,7 @@ _NAMES = ("text", "result", "value", "output", "final_output")
 
 
 def single_value(answer: Any) -> Any:
-    """Bring an answer to one plain value: text, number, flag, or else a mapping or list.
+    """Convert an answer to one plain value: text, number, flag, or else a mapping or list.
 
     An enum is its value; a dataclass or model is the mapping of its fields. A mapping is the
     value of its only field, or of the first of ``text``, ``result``, ``value``, ``output`` and

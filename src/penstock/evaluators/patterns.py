@@ -82,7 +82,7 @@ def regex_check(options: RegexOptions, problem: Problem) -> PatternCheck:
 
 
 def has_empty_match(pattern: str) -> bool:
-    """Tell whether an empty answer has a match of a pattern.
+    """Return whether a pattern matches an empty answer.
 
     Raises:
         TimeoutError: that takes too long to find out.

@@ -86,7 +86,7 @@ class FieldsAnswer(dict[str, Any]):
 
 
 def answer_key(outputs: Mapping[str, Any]) -> str | None:
-    """Name the output that is the answer; None where it is the one value, or all outputs."""
+    """Return the name of the output that is the answer; None for the one value, or all outputs."""
     key = next((key for key in ANSWER_KEYS if key in outputs), None)
     return "text" if key is None and isinstance(outputs.get("text"), str) else key
 

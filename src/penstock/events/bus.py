@@ -71,7 +71,7 @@ class EventStream:
         self.close()
 
     async def batch(self, max_size: int = 256, *, linger_s: float = 0.0) -> list[Event]:
-        """Take what has arrived, waiting for at least one event; empty when the stream has ended.
+        """Return what has arrived, waiting for at least one event; empty when the stream has ended.
 
         Args:
             max_size: How many events at most, 1 or more.
@@ -96,7 +96,7 @@ class EventStream:
         return list(self._events)
 
     def close(self) -> None:
-        """Take no more events; what has arrived can still be read."""
+        """Stop receiving events; what has arrived can still be read."""
         self._closed = True
         self._bus._forget(self)  # noqa: SLF001 - a stream and its bus are one thing
         self._arrived.set()
@@ -208,13 +208,13 @@ class EventBus:
         return bool(self._route(kind) if route is None else route)
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every stream that is open for it; never waits and never fails."""
+        """Deliver an event to every stream that is open for it; never waits and never fails."""
         kind = type(event)
         for put in self._routes.get(kind) or self._route(kind):
             put(event)
 
     def laggard(self) -> EventStream | None:
-        """Name a lossless stream that is too far behind, if there is one."""
+        """Return the name of a lossless stream that is too far behind, if there is one."""
         return self._behind
 
     async def ready(self) -> None:

@@ -44,7 +44,7 @@ class FetchedStream(EventStream):
         return event
 
     async def batch(self, max_size: int = 256, *, linger_s: float = 0.0) -> list[Event]:
-        """Take what there is, as `EventStream.batch` does; what was taken before is done with."""
+        """Return what there is, as `EventStream.batch` does; the batch before is done with."""
         await self._acknowledge_given()
         events = await super().batch(max_size, linger_s=linger_s)
         self._given = events[-1].seq if events else None

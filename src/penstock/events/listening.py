@@ -147,7 +147,7 @@ def one_by_one(function: Callable[[Any], Any]) -> Subscriber:
 
 
 def _takes(function: Any) -> Literal["event", "stream"] | None:
-    """Tell what a function wants to be called with; None where it does not say.
+    """Return what a function wants to be called with; None where it does not say.
 
     Raises:
         BindingError: it cannot be called with one argument.

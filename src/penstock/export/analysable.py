@@ -127,7 +127,7 @@ class Analysable:
         return self._store.table(f"SELECT {', '.join(columns)}, {is_kept} FROM {table}")  # noqa: S608
 
     def _shared_metrics(self) -> set[str]:
-        """Name the metrics of several evaluators: look at all scores, then at those that count."""
+        """Return the metrics of several evaluators: of all scores, then of those that count."""
         several = (
             "SELECT metric_name FROM {} GROUP BY metric_name "
             "HAVING min(evaluator_id) <> max(evaluator_id)"

@@ -78,7 +78,7 @@ def bundle_results(
 
 
 def missing_from_bundle(directory: Path, *, texts: bool = True) -> str | None:
-    """Say what a bundle of a directory cannot hold; None where it holds all.
+    """Return what a bundle of a directory cannot hold; None where it holds all.
 
     Args:
         directory: The output directory.

@@ -126,7 +126,7 @@ _STAMPS = frozenset({"generated_at", "provenance"})
 
 
 def examine_artifacts(directory: Path) -> Iterator[Finding]:
-    """Hold the files of a directory against those that its store would give; nothing is changed.
+    """Compare the files of a directory with those that its store would give; nothing is changed.
 
     Where the last session was killed, its files were not written, and that is not a fault.
 

@@ -228,7 +228,7 @@ _EXACT = 2**53
 
 
 def _level_kind(level: Any) -> str:
-    """Name the kind of cell that holds a level; nothing where it is null."""
+    """Return the kind of cell that holds a level; None where it is null."""
     kind = {bool: "bool", float: "double", int: "int64", str: "text"}.get(type(level), "json")
     if kind == "int64" and abs(level) > _EXACT:
         return "large int64" if -(2**63) <= level < 2**63 else "json"
@@ -237,7 +237,7 @@ def _level_kind(level: Any) -> str:
 
 
 def _shared_kind(found: set[str]) -> str:
-    """Name the kind of cell that holds every level of a factor: JSON where no one type does."""
+    """Return the kind of cell that holds every level of a factor: JSON where no one type does."""
     kinds = found - {""}
     if len(kinds) <= 1:
         return next(iter(kinds), "text").removeprefix("large ")

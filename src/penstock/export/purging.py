@@ -80,7 +80,7 @@ def purge_study(directory: Path, wanted: Wanted, *, aside: bool = False) -> Purg
 
 
 def _that_is_there(place: Path, wanted: Wanted, directory: Path) -> Wanted:
-    """Leave out problems that only other directories of the study hold."""
+    """Omit problems that only other directories of the study hold."""
     if place == directory:
         return wanted
 

@@ -195,7 +195,7 @@ def _indistinct(made: Plan) -> Iterator[str]:
 
 
 def _shared_seeds(agents: Sequence[str], problems: Sequence[str]) -> Iterator[str]:
-    """A seed is made from ``agent:problem``, which colons in the names make ambiguous."""
+    """List names whose colons make two runs share a seed, which is made from ``agent:problem``."""
     for agent, other in _prefixes(agents):
         rest = agent.removeprefix(f"{other}:")
         for problem in problems if other in agents else ():

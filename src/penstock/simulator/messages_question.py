@@ -9,7 +9,7 @@ __all__ = ["chat_fields_of"]
 
 
 def chat_fields_of(fields: dict[str, Any]) -> dict[str, Any]:
-    """Give a request the form of chat completions; all that it says counts in what tells it apart.
+    """Convert a request to chat completions; all that it says counts in what tells it apart.
 
     Raises:
         ValueError: it is not such a request; the sentence says why.

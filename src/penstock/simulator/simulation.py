@@ -236,7 +236,7 @@ class Simulation:
         return DIALECTS["anthropic"] if arrival.is_messages else self._dialect
 
     def _of_cache(self, question: Question) -> dict[str, int]:
-        """Tell how much of a prompt is written to the cache, or comes from there."""
+        """Return how much of a prompt is written to the cache, or comes from there."""
         if not question.cached:
             return {}
 

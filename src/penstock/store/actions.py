@@ -144,7 +144,7 @@ def actions(store: StoreReader) -> list[Action]:
 def keep_action(
     directory: Path, *, who: str, what: str, reason: str, old: Any = None, new: Any = None
 ) -> Action:
-    """Keep what is done to a study; when this returns it survives a crash.
+    """Save an action on a study; when this returns it survives a crash.
 
     Args:
         directory: The study's output directory; the study may be running.
@@ -208,7 +208,7 @@ WHERE session_id = (SELECT max(id) FROM session WHERE id < ?) ORDER BY id
 def notes_of_actions(
     connection: sqlite3.Connection, session_id: int, declared: Settings
 ) -> Iterator[str]:
-    """Say what the session before was told that this one does not go by.
+    """Describe what the session before was told that this one does not go by.
 
     Args:
         connection: The store, which a session has begun.

@@ -57,7 +57,7 @@ def make_directory(directory: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Have the names in a directory on the disk: files that were made in it or renamed into place.
+    """Sync the names in a directory to the disk: files that were made in it or renamed into place.
 
     Where a system cannot, as Windows, or the directory is another's, it is left to the system. A
     disk that fails says so when the results themselves are synced.

@@ -19,7 +19,7 @@ __all__ = ["Finding", "examine_store"]
 
 
 def examine_store(directory: Path) -> Iterator[Finding]:
-    """Look at the store of a directory, which may be in use; nothing is changed.
+    """Examine the store of a directory, which may be in use; nothing is changed.
 
     Raises:
         StoreError: there is no store that can be read at all.

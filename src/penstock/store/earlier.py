@@ -96,7 +96,7 @@ def _is_finished(row: Any, result: RunResult) -> bool:
 
 
 def _listed(attempt_id: int, row: Any, result: RunResult) -> Listed:
-    """Say how an attempt ended, as far as can be known."""
+    """Describe how an attempt ended, as far as can be known."""
     how = _HOW.get(result.status) or ("finished" if row["final"] else "retried")
     said = 1 << BEFORE_BITS if how == "answered" else None
     return Listed(attempt_id, how, said)

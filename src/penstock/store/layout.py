@@ -43,7 +43,7 @@ def forged_tables(views: Iterable[str]) -> list[str]:
 
 
 def show_our_views(connection: sqlite3.Connection, layout: int) -> None:
-    """Have a connection read a store through views of today's layout, whatever stands in it.
+    """Make a connection read a store through views of today's layout, whatever stands in it.
 
     Args:
         connection: The open store; nothing is written to its file.

@@ -124,7 +124,7 @@ def _answers(connection: sqlite3.Connection, calls: _Calls) -> dict[tuple[str, i
 def _ending(
     connection: sqlite3.Connection, run_id: str, at: _At, calls: _Calls
 ) -> Literal["cut off", "passing", "refused", "by itself"]:
-    """Tell how an attempt has ended.
+    """Return how an attempt ended.
 
     One that has no end was cut off, as its session was killed; so was one that was cancelled.
     """

@@ -27,7 +27,7 @@ _GLANCE_S = 0.2
 
 @contextmanager
 def hold_directory(directory: Path) -> Iterator[None]:
-    """Hold a study's directory; nobody else can run a study in it meanwhile.
+    """Lock a study's directory; nobody else can run a study in it meanwhile.
 
     Raises:
         DirectoryInUseError: it is held; the error names the holder's process and host.
@@ -73,7 +73,7 @@ def is_held(directory: Path) -> bool:
 def _is_locked(path: Path) -> bool:
     """Return whether a file that one may only read is locked."""
     if sys.platform == "win32":
-        raise PermissionError(f"one may not look who holds {path}")
+        raise PermissionError(f"this user may not see who holds {path}")
 
     import fcntl  # noqa: PLC0415 - POSIX alone has it
 

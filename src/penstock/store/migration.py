@@ -161,7 +161,7 @@ def shown_as_today(layout: int) -> str:
 
 
 def migrate(path: Path, layout: int, wanted: int) -> Path:
-    """Bring a store to a newer layout in one transaction, and keep a copy of it as it was.
+    """Migrate a store to a newer layout in one transaction, and keep a copy of it as it was.
 
     Args:
         path: The store; nobody else writes it.

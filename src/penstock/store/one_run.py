@@ -64,7 +64,9 @@ def find_run(store: StoreReader, named: str) -> str:
         raise StoreError(f"{store.directory} holds no attempt at a run {named!r}")
 
     if len(found) > 1:
-        raise StoreError(f"{named!r} may be any of {', '.join(found)}, or others; write more of it")
+        raise StoreError(
+            f"{named!r} may be any of {', '.join(found)}, or others; write more of the id"
+        )
 
     return str(found[0])
 

@@ -123,7 +123,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
 
     if tables and application_id != APPLICATION_ID:
         raise ForeignDirectoryError(
-            f"{path} is an SQLite file of something else; run in another directory (output_dir)"
+            f"{path} is an SQLite file of another program; run in another directory (output_dir)"
         )
 
     if schema_version > SCHEMA_VERSION:

@@ -130,7 +130,7 @@ def claim_files(
     is_own: bool = True,
     study_file: Path | None = None,
 ) -> None:
-    """See that files may be written in a directory, and record that they are ours.
+    """Check that files may be written in a directory, and record that they are ours.
 
     Args:
         directory: The directory; it exists.

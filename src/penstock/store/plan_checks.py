@@ -31,7 +31,7 @@ _JSON = ("outputs", "metrics", "provenance", "trace_refs")
 
 
 def examine_schema(store: StoreReader) -> Iterator[Finding]:
-    """Hold the tables, views and indexes of a store against those of its layout."""
+    """Compare the tables, views and indexes of a store with those of its layout."""
     if store.layout != SCHEMA_VERSION:
         return  # it is shown through views that stand nowhere
 
@@ -47,7 +47,7 @@ def examine_schema(store: StoreReader) -> Iterator[Finding]:
 
 
 def examine_plan(store: StoreReader) -> Iterator[Finding]:
-    """Hold every condition against its id, and every result against the plan."""
+    """Check every condition against its id, and every result against the plan."""
     yield from _conditions(store)
     yield from _unreadable(store)
     try:
@@ -100,7 +100,7 @@ def _conditions(store: StoreReader) -> Iterator[Finding]:
 
 
 def _unreadable(store: StoreReader) -> Iterator[Finding]:
-    """Look for texts that are no JSON; a NaN is none to SQLite, and is to us."""
+    """Find texts that are not JSON; a NaN is not to SQLite, and is to us."""
     for column in _JSON:
         query = f"SELECT run_id, {column} FROM attempt WHERE NOT json_valid({column})"  # noqa: S608
         wrong = [run_id for run_id, text in store.table(query) if not _is_json(text)]

@@ -66,7 +66,7 @@ class PurgedRows(NamedTuple):
 
 
 def purge_store(directory: Path, wanted: Wanted) -> PurgedRows:
-    """Take texts out of the store of a directory, and write it anew.
+    """Remove texts from the store of a directory, and write it anew.
 
     Args:
         directory: The study's output directory; its caller holds it.

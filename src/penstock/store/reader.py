@@ -82,7 +82,7 @@ class StoreReader:
 
         if application_id != APPLICATION_ID:
             self.close()
-            raise StoreError(f"{path} is an SQLite file of something else")
+            raise StoreError(f"{path} is an SQLite file of another program")
 
         if schema_version > SCHEMA_VERSION:
             self.close()
@@ -165,7 +165,7 @@ class StoreReader:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """See the store as it is now, whatever is written meanwhile."""
+        """Read the store as it is now, whatever is written meanwhile."""
         self._connection.execute("BEGIN")
         try:
             yield
@@ -207,13 +207,13 @@ class StoreReader:
         return int(planned)
 
     def count(self) -> int:
-        """How many runs of the plan have a result."""
+        """Count the runs of the plan that have a result."""
         query = "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL"
         (count,) = self._connection.execute(query).fetchone()
         return int(count)
 
     def status_counts(self) -> dict[str, int]:
-        """How many runs of the plan ended in which way."""
+        """Count the runs of the plan by how they ended."""
         counts: dict[str, int] = dict(
             self.table(
                 "SELECT status, count(*) FROM attempt WHERE final AND position IS NOT NULL "  # noqa: S608

@@ -118,7 +118,7 @@ def keep_redeclared(connection: sqlite3.Connection, changes: Sequence[Action]) -
 
 
 def changes_told(changes: Sequence[Action]) -> Iterator[str]:
-    """Say what is declared otherwise now, in one sentence."""
+    """Describe what is declared otherwise now, in one sentence."""
     if changes:
         more = f"; and {len(changes) - _MOST_TOLD:,} more" if len(changes) > _MOST_TOLD else ""
         told = "; ".join(each.said for each in changes[:_MOST_TOLD])

@@ -75,7 +75,7 @@ class Refused(NamedTuple):
     and of judges. They are made, and what they ask is compared."""
 
     def told(self) -> Iterator[str]:
-        """Say how many are asked again, and how many are not."""
+        """Describe how many are asked again, and how many are not."""
         total, also = len(self.same), f"{self.changed:,} whose request has changed"
         everyone = total + self.changed + self.remembered
         if self.is_asked_again and everyone > self.changed:

@@ -73,7 +73,7 @@ class Restored(NamedTuple):
         recall: Callable[[int], Awaitable[RunResult]],
         note_call: Callable[[int], None],
     ) -> Iterator[Job]:
-        """Give what a session does of a plan.
+        """Return what a session does of a plan.
 
         Args:
             order: The positions of the plan in the order in which they are started.
@@ -307,7 +307,7 @@ def _other_seeds(directory: Path) -> ForeignDirectoryError:
 
 
 def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
-    """Give attempts new positions in one pass over the file, front to back."""
+    """Move attempts to new positions in one pass over the file, front to back."""
     if not moved:
         return
 

@@ -208,7 +208,7 @@ _NO_FAILURE = (None,) * 8
 
 
 def _answer_id(result: RunResult) -> str | None:
-    """Name the event that is the answer, where there is one and SQL can read its text."""
+    """Return the id of the event that is the answer, where SQL can read its text."""
     return None if _is_hard_to_read(result.outputs_json) else _answer_event_id(result)
 
 

@@ -63,7 +63,7 @@ def evaluation_rows(
 
 
 def _type(value: Any) -> str | None:
-    """Name the type of a value that SQLite does not keep as it is."""
+    """Return the type of a value that SQLite does not keep as it is."""
     if isinstance(value, bool):
         return "bool"
 

@@ -72,7 +72,7 @@ def kept_types(given: Iterable[type[Event] | str]) -> tuple[type[Event], ...]:
         if not any(issubclass(each, kind) for each in KEPT):
             names = ", ".join(each.__name__ for each in KEPT)
             raise BindingError(
-                f"{kind.__name__} is said once and not kept, so nobody can hear it later; what "
+                f"{kind.__name__} is announced once and not kept, so it cannot be replayed; what "
                 f"is kept is {names}"
             )
 
@@ -80,7 +80,7 @@ def kept_types(given: Iterable[type[Event] | str]) -> tuple[type[Event], ...]:
 
 
 def steps_of(listed: Listed, result: RunResult, *, saved_at: datetime) -> Iterator[Step]:
-    """Give what was said of an attempt, in the order in which it was.
+    """Return what was said of an attempt, in the order in which it was.
 
     Args:
         listed: How it was saved.

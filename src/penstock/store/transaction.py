@@ -20,7 +20,7 @@ Statement = tuple[str, Sequence[Sequence[Any]]]
 
 
 def transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:
-    """Do all of it in one transaction, or none.
+    """Execute all of it in one transaction, or none.
 
     Args:
         connection: A connection that begins no transactions by itself.
@@ -42,7 +42,7 @@ def _transact_as_it_is(connection: sqlite3.Connection, statements: Sequence[Stat
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Do all that is done inside in one transaction, or none of it.
+    """Run what is done inside as one transaction: all of it or none.
 
     Args:
         connection: A connection that begins no transactions by itself.

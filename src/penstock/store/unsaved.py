@@ -25,7 +25,7 @@ WHERE id = ?
 
 
 def noted(connection: sqlite3.Connection, path: Path) -> list[Statement]:
-    """Note what the last session had begun and may have spent, should it have been killed.
+    """Record what the last session had begun and may have spent, should it have been killed.
 
     Args:
         connection: The store.

@@ -279,7 +279,7 @@ class JudgeOptions(ChatOptions):
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if self.tools:
-            raise ValueError("tools: a judge calls none; let an evaluator in Python do it")
+            raise ValueError("tools: a judge has no tools; use an evaluator in Python")
 
         if self.pattern is not None and self.field is not None:
             raise ValueError("say `field` or `pattern`, not both")

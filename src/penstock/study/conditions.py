@@ -165,7 +165,7 @@ def make_conditions(study: Study | None, rows: Iterable[DesignRow]) -> list[Cond
 
 
 def _counted(condition: Condition) -> Condition:
-    """Note in the metadata that a condition is replicated, so that the artifacts tell."""
+    """Record in the metadata that a condition is replicated, so that the artifacts say it."""
     if condition.replicates == 1:
         return condition
 

@@ -25,7 +25,7 @@ _SHOWN_LENGTH = 200
 
 
 def _arithmetic(symbol: str, operation: Callable[..., Any]) -> Callable[..., Any]:
-    """Keep an operation to numbers: ``'a' * 10`` and ``'%9d' % 1`` could fill the memory."""
+    """Restrict an operation to numbers: ``'a' * 10`` and ``'%9d' % 1`` could fill the memory."""
 
     def apply(*operands: Any) -> Any:
         for operand in operands:

@@ -33,7 +33,14 @@ class ConstraintSeverity(StrEnum):
 
 
 class Level(Declaration):
-    """One value a factor can take; in a file, a bare value is a level named by it."""
+    """One value a factor can take; in a file, a bare value is a level named by it.
+
+    Args:
+        name: The level's name, unique in its factor.
+        value: What an agent gets: any value with a stable JSON form, unique in its factor.
+        label: What it is called where results are shown; its name where not given.
+        metadata: ``is_baseline`` and ``role`` mark it in ``conditions.csv``; anything else is kept.
+    """
 
     name: Name
     value: JsonValue
@@ -74,6 +81,10 @@ class Factor(Declaration):
     """A variable of the design, with the levels it can take.
 
     Args:
+        name: The factor's name; ``condition[name]`` is its value.
+        description: What it is, in words.
+        kind: What role it plays in the design; for readers.
+        metadata: Anything else, for readers.
         levels: Its levels; or a range, ``{"from": 0, "to": 1, "steps": 5}``, with ``"log": True``
             for steps of equal ratio.
         dtype: What its levels are: ``float`` and ``int`` are held, and take texts such as 1e-3,
@@ -130,7 +141,13 @@ def _is_of(dtype: str | None, value: Any) -> bool:
 
 
 class Block(Declaration):
-    """A variable that groups runs and is crossed with every condition."""
+    """A variable that groups runs and is crossed with every condition.
+
+    Args:
+        name: The block's name; ``condition[name]`` is its value.
+        levels: Its values, at least one, each once.
+        metadata: Anything else, for readers.
+    """
 
     name: Name
     levels: tuple[JsonValue, ...]
@@ -149,9 +166,14 @@ class Block(Declaration):
 class Constraint(Declaration):
     """A rule over factors and blocks; a condition that breaks it gets no runs.
 
-    ``expression`` is a Boolean expression over the names of factors and blocks; ``callable_ref``
-    names a function ``module:attr`` called with both mappings. Where both are given both must
-    hold. Severity ``warning`` notes the message and lets the condition run.
+    Where both an expression and a function are given, both must hold.
+
+    Args:
+        constraint_id: The constraint's name.
+        description: What it demands, in words.
+        expression: A Boolean expression over the names of factors and blocks.
+        callable_ref: A function, ``module:attr``, that takes both mappings and returns a flag.
+        severity: ``error`` excludes the condition; ``warning`` records a message and lets it run.
     """
 
     constraint_id: Name

@@ -193,7 +193,7 @@ _SAID_TWICE = re.compile(r'found duplicate key "(.+?)" with value .*original val
 
 
 def _said_twice(error: DuplicateKeyError) -> str:
-    """Say which key stands twice in a mapping, and where."""
+    """Describe which key stands twice in a mapping, and where."""
     named = _SAID_TWICE.search(str(error))
     mark = error.problem_mark
     where = f" stands a second time in line {mark.line + 1}" if mark is not None else ""

@@ -92,6 +92,15 @@ class Outcome(Declaration):
     """What is measured: a column of a result table, and how it is aggregated.
 
     Args:
+        name: What hypotheses and plans call it.
+        source_table: ``evaluations`` for a score, or ``runs``.
+        column: The metric of an evaluator, or a column or recorded metric of runs.
+        aggregation: How runs are summed up, such as ``mean``.
+        primary: Whether it is the outcome that ``primary_outcome`` holds; one is at most.
+        derivation: How it is derived, in words; kept for readers.
+        expected_type: What its values are, such as ``float``; kept for readers.
+        missing_data_policy: What is done about missing values, in words; kept for readers.
+        description: What it means.
         better: Which way is better, ``higher`` or ``lower``: what counts as worse in a comparison
             of studies, and what a failed run counts as at worst. None where neither is.
         unit: What its numbers are counted in, such as ``points`` or ``s``; empty where in nothing.
@@ -122,7 +131,23 @@ class Outcome(Declaration):
 
 
 class Hypothesis(Declaration):
-    """A claim made before the study runs."""
+    """A claim made before the study runs.
+
+    Args:
+        hypothesis_id: What analysis plans call it.
+        label: A short title.
+        statement: The claim, in words.
+        kind: What sort of claim it is.
+        independent_vars: The factors that are claimed to have an effect.
+        dependent_vars: The outcomes that they are claimed to act on.
+        moderators: What is claimed to change the size of the effect.
+        mediators: What the effect is claimed to work through.
+        contrast: The two levels that are compared; those of the variables where not given.
+        direction: Which way ``left - right`` is claimed to point.
+        minimum_effect_of_interest: The smallest difference that matters, in the outcome's units;
+            an equivalence is tested against it, and power is forecast for it.
+        notes: Anything else, for readers.
+    """
 
     hypothesis_id: Name
     label: Name
@@ -169,6 +194,15 @@ class AnalysisPlan(Declaration):
     """Which tests will be run on which hypotheses, decided before the data are seen.
 
     Args:
+        analysis_plan_id: The plan's name.
+        hypothesis_ids: The hypotheses that it tests, at least one; adjusted for each other.
+        tests: The families of tests, at least one.
+        outcomes: The outcomes that it looks at; those of its hypotheses where not given.
+        covariates: What the estimates are adjusted for.
+        filters: Which runs it leaves out; kept for readers.
+        plots: The figures that are planned; kept for readers.
+        export_tables: The tables that are planned; kept for readers.
+        notes: Anything else, for readers.
         multiple_comparison_policy: How hypotheses are adjusted for each other: ``holm``,
             ``bonferroni``, ``fdr_bh``, ``dunnett`` (levels of one factor with one control), or
             ``none``, which means that they are not. None where the plan says nothing: then by Holm.

@@ -39,7 +39,7 @@ def stable_json_dumps(value: Any) -> str:
 
 
 def hash_identifier(prefix: str, payload: Any) -> str:
-    """Name a payload by the first 48 bits of the SHA-256 of its canonical JSON."""
+    """Return an id of a payload: the first 48 bits of the SHA-256 of its canonical JSON."""
     return _named(prefix, stable_json_dumps(payload))
 
 
@@ -49,14 +49,14 @@ def assignment_fingerprint(factors: Mapping[str, Any], blocks: Mapping[str, Any]
 
 
 def condition_id(fingerprint: str) -> str:
-    """Name a condition by its fingerprint, and by nothing else."""
+    """Return the id of a condition, made from its fingerprint and nothing else."""
     return _named("cond", fingerprint)
 
 
 def run_id(
     study_id: str, condition_id: str, replicate: int, agent_id: str | None, problem_id: str | None
 ) -> str:
-    """Name one planned run; ``replicate`` counts from 1.
+    """Return the id of one planned run; ``replicate`` counts from 1.
 
     The canonical JSON is written by hand here because a plan names millions of runs; a property
     test holds it to `hash_identifier`.
@@ -109,7 +109,7 @@ def paired_seed(
 
 
 def answer_event_id(run_id: str) -> str:
-    """Name the event of a run that is its answer."""
+    """Return the id of the event of a run that is its answer."""
     return _named("evt", f'{{"index":0,"run_id":{quote(run_id)}}}')
 
 

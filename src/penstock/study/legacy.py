@@ -20,7 +20,7 @@ def drop_legacy_keys(payload: dict[str, Any]) -> list[str]:
 
 
 def drop_schema_version(payload: dict[str, Any]) -> list[str]:
-    """Take the version of a study's schema out of it, and list what is wrong with it."""
+    """Remove the schema version from a study's payload, and list what is wrong with it."""
     version = payload.pop("schema_version", None)
     if version is None or str(version).startswith("0."):
         return []

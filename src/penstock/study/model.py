@@ -32,7 +32,7 @@ SCHEMA_VERSION = "0.2.0"
 
 
 def _named_list(data: Any) -> Any:
-    """Let a list name itself: ``[exact]`` is ``{exact: exact}``, a function has its own name."""
+    """Convert a list to a mapping: ``[exact]`` is ``{exact: exact}``; a function names itself."""
     if not isinstance(data, (list, tuple)):
         return data
 
@@ -121,7 +121,7 @@ class Study(Declaration):
     @model_validator(mode="before")
     @classmethod
     def _is_of_a_known_schema(cls, data: Any) -> Any:
-        """Let ``Study(**study.to_dict())`` be the same study."""
+        """Check the schema version, so that ``Study(**study.to_dict())`` is the same study."""
         if not isinstance(data, Mapping) or "schema_version" not in data:
             return data
 

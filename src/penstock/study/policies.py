@@ -125,7 +125,7 @@ class DesignSpec(Declaration):
 
 
 def _is_elsewhere(kind: str) -> bool:
-    """Whether a design that is not built in has this name; it is not imported."""
+    """Return whether a design that is not built in has this name; it is not imported."""
     return is_reference(kind) or kind in entry_point_names(DESIGN_GROUP)
 
 
@@ -168,7 +168,13 @@ class SeedStrategy(StrEnum):
 
 
 class SeedPolicy(Declaration):
-    """How each run gets its own seed; all three fields enter the hash."""
+    """How each run gets its own seed; all three fields enter the hash.
+
+    Args:
+        base_seed: The study's seed.
+        strategy: What else a seed is made from.
+        per_run_offset: A number that only enters the hash, as studies of older tools have it.
+    """
 
     base_seed: Whole = 0
     strategy: SeedStrategy = SeedStrategy.CONDITION_REPLICATE

@@ -19,7 +19,7 @@ __all__ = ["is_reference", "load_reference", "reference_to"]
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text is written as a reference; nothing is imported."""
+    """Return whether a text is written as a reference; nothing is imported."""
     # Python writes functions that were made inside others with `<locals>` in their names.
     return re.fullmatch(r"[^:]+:[A-Za-z_<][\w.<>]*", text) is not None
 
@@ -116,7 +116,7 @@ _SOURCE = "__penstock_source__"
 
 @contextmanager
 def _importing_beside(folder: Path) -> Iterator[None]:
-    """Let a file import what lies beside it, as from the command line.
+    """Allow a file to import what lies beside it, as from the command line.
 
     Where the folder is not on the path anyway, what is imported from it is forgotten afterwards:
     in another study's folder the same name is another module.

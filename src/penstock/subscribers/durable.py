@@ -102,7 +102,7 @@ def _names_of(function: Subscriber) -> tuple[str, str]:
 
 
 async def _tell_of_more(stream: EventStream, delivery: Delivery, scope: anyio.CancelScope) -> None:
-    """Say whenever there may be more to read; soon after the end, cut the reader off."""
+    """Signal whenever there may be more to read; soon after the end, cut the reader off."""
     async for _ in stream:
         delivery.note_more()
 

@@ -210,7 +210,7 @@ def _opening(event: StudyStarted) -> StudySummary:
 
 
 def display(out: TextIO) -> AbstractContextManager[Callable[[Board], None]]:
-    """Give a function that shows a board: a live line on a terminal, else a line now and then."""
+    """Yield a function that shows a board: a live line on a terminal, else a line now and then."""
     return _terminal(out) if out.isatty() else _plain(out)
 
 
