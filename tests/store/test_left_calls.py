@@ -155,10 +155,11 @@ async def test_an_agent_that_goes_on_after_a_refusal_is_told_it_again(tmp_path: 
         study = a_study(tmp_path, agent, url)
         await run(study)
         provider.asked_since()
-        await run(study)
+        again, _ = await run(study, max_failures=0)
 
     assert provider.asked_since() == {"a cake": 1}
     assert lately(study) == (0, 0), "it failed of something else"
+    assert "max_failures=0" in str(again.stopped_because), "so it counts"
 
 
 def judged(tmp_path: Path, url: str, prompt: str) -> ps.Study:

@@ -27,7 +27,7 @@ class CallCounts:
         left: Answers that an attempt had which was cut off, by request and number among equal
             ones; None while nobody has looked for them.
         refused: Requests that earlier sessions were refused for good, and how.
-        refused_before: How many calls were not made because of that.
+        refused_before: How many calls were not made because of that, since the last answer.
         has_failed_in_passing: Whether the agent's last call failed in a way that passes by itself.
     """
 

@@ -100,6 +100,7 @@ class Caller:
             await calls.keep(ctx, made(digest, error.completion, _error_of(error)))
             raise
 
+        ctx.calls.refused_before = 0  # what its attempt may still fail of is another thing
         await calls.keep(ctx, made(digest, completion, None))
         return completion
 
