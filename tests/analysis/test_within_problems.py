@@ -40,6 +40,26 @@ def drawn(scales: list[float], replicates: int = 6) -> list[list[list[float]]]:
     ]
 
 
+def test_sides_that_are_equal_differ_by_nothing_and_not_by_what_rounding_leaves() -> None:
+    third = 1 / 3
+    one = [[0.1, 0.4], [0.2, 0.9]]
+    cells = [one, one, one]
+    runs = [
+        Run(arm, f"p{at}", replicate, "success", value)
+        for arm, problems in enumerate([*cells, *cells])
+        for at, cell in enumerate(problems)
+        for replicate, value in enumerate(cell)
+    ]
+    arms = [Arm(name, {"tone": name}, (name,)) for name in "abcdef"]
+    sample = Sample(arms, ["p0", "p1"], runs, is_of_these_problems=True)
+
+    found = estimate_within_problems(
+        sample, {0: third, 3: -third, 1: third, 4: -third, 5: -third, 2: third}
+    )
+
+    assert found.value == 0.0
+
+
 def test_problems_that_are_strata_of_one_scale_add_their_variances() -> None:
     cells = drawn([1.0, 1.0])
     found = estimate_within_problems(sample_of(cells), DIFFERENCE)

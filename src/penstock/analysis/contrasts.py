@@ -27,7 +27,7 @@ from penstock.analysis.other_tests import (
     welch,
 )
 from penstock.analysis.power import PairedPower, paired_power
-from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample, Weights
+from penstock.analysis.sample import WITHIN_PROBLEMS, Floats, Sample, Weights, weighted
 from penstock.analysis.sign_flips import counted_sign_flips, sign_flips
 from penstock.analysis.sources import rows_sql
 from penstock.analysis.unpaired_contrasts import compare_replicates, compare_unpaired
@@ -46,9 +46,6 @@ __all__ = [
 
 FEW_PROBLEMS = 30
 """Below so many problems sign flips decide, which need no normal distribution."""
-
-_ROUNDING = 1e-14
-"""What sums of so many parts of a value are off by."""
 
 
 class Contrast(Fact):
@@ -182,7 +179,7 @@ def compare(
         return Contrast(**identity, **compare_within_problems(sample, weights, delta))
 
     means = np.array([sample.means(arm) for arm in weights])
-    differences = _differences(means, weights)
+    differences = weighted(np.array([*weights.values()]), means)
     shared = ~np.isnan(differences)
     left, right = (_side(means, weights, sign) for sign in (1, -1))
     unpaired = welch(*(side[~np.isnan(side)] for side in (left, right)))
@@ -202,14 +199,6 @@ def compare(
 
     found["p"], found["test"] = _deciding(found)
     return Contrast(**identity, **found, welch=unpaired, how=_how(found))
-
-
-def _differences(means: Floats, weights: Weights) -> Floats:
-    """Return each problem's difference, where rounding alone leaves one that is 0."""
-    shares = np.array(list(weights.values()))
-    differences: Floats = shares @ means
-    differences[np.abs(differences) <= _ROUNDING * (np.abs(shares) @ np.abs(means))] = 0.0
-    return differences
 
 
 def _side(means: Floats, weights: Weights, sign: int) -> Floats:

@@ -10,7 +10,20 @@ import numpy.typing as npt
 
 from penstock._base.fact import EMPTY
 
-__all__ = ["AGENT", "WITHIN_PROBLEMS", "Arm", "Floats", "Run", "Sample", "Weights", "arrange"]
+__all__ = [
+    "AGENT",
+    "WITHIN_PROBLEMS",
+    "Arm",
+    "Floats",
+    "Run",
+    "Sample",
+    "Weights",
+    "arrange",
+    "weighted",
+]
+
+_ROUNDING = 1e-14
+"""What sums of so many parts of a value are off by."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -241,3 +254,15 @@ def arrange(
         value_sql=value_sql,
         compares_agents=len(agents) > 1,
     )
+
+
+def weighted(weights: Floats, means: Floats) -> Floats:
+    """Return a weighted sum for each problem, 0 where rounding alone leaves something of it.
+
+    Args:
+        weights: A weight for each arm, shape (arms,).
+        means: Shape (arms, problems).
+    """
+    sums: Floats = weights @ means
+    sums[np.abs(sums) <= _ROUNDING * (np.abs(weights) @ np.abs(means))] = 0.0
+    return sums

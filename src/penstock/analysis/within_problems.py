@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from penstock.analysis.sample import Floats, Sample, Weights
+from penstock.analysis.sample import Floats, Sample, Weights, weighted
 
 __all__ = ["WithinProblems", "estimate_within_problems"]
 
@@ -62,7 +62,8 @@ def estimate_within_problems(
         return WithinProblems(0, why_not="no problem was scored in every condition compared.")
 
     shares = np.array([*weights.values()])
-    values = np.array([shares @ [cell.mean() for cell in cells] for cells in strata])
+    means = np.array([[cell.mean() for cell in cells] for cells in strata])
+    values = weighted(shares, means.T)
     if any(len(cell) == 1 for cells in strata for cell in cells):
         why = "a problem with one replicate does not say how replicates vary."
         return WithinProblems(len(strata), float(values.mean()), why_not=why)
