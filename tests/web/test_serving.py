@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_the_address_of_a_server_on_all_interfaces_can_be_opened_here(tmp_path: 
 def test_a_study_is_served_beside_whoever_runs_it(tmp_path: Path) -> None:
     results = run_study(tmp_path)
     client = httpx.Client(follow_redirects=True)
-    with client, served_beside(results, control=False) as address:
+    with served_beside(results, control=False) as address, client:
         page = client.get(address)
         again = client.get(str(page.url))
         stranger = httpx.get(str(page.url))
@@ -79,3 +80,22 @@ def test_a_study_is_served_beside_whoever_runs_it(tmp_path: Path) -> None:
     assert stranger.status_code == 401
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
+
+
+def test_connections_that_say_nothing_are_left_and_the_page_answers_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.web.serving._PATIENCE_S", 0.2)
+    with served_beside(tmp_path / "nothing", control=False) as address:
+        port = httpx.URL(address).port
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
+        for each in silent[::2]:
+            each.sendall(b"GET / HTTP/1.1\r\nHost: ")  # and never says the rest
+
+        answer = httpx.get(address)
+        for each in silent:
+            each.settimeout(30)
+            assert each.recv(1) == b""
+            each.close()
+
+    assert answer.status_code == 303

@@ -70,6 +70,7 @@ class Saved:
         self.planned = 0
         self._session: tuple[Any, ...] = ()
         self.mark: object = None
+        self._counts_only = False
         self._read_at = self._newest_at = -_LOOK_S
 
     def read(self, *, counts_only: bool) -> None:
@@ -79,7 +80,7 @@ class Saved:
             counts_only: Whether the process that runs the study says what it came to so far.
         """
         mark, now = _mark_of(self.directory), monotonic()
-        has_changed = mark != self.mark or self.counts.is_behind
+        has_changed = mark != self.mark or self.counts.is_behind or counts_only != self._counts_only
         if not has_changed and now - self._read_at < _LOOK_S:
             return
 
@@ -90,7 +91,7 @@ class Saved:
             self.why_not = str(error)
         else:
             self.why_not = ""
-            self.mark, self._read_at = mark, now
+            self.mark, self._read_at, self._counts_only = mark, now, counts_only
 
     def _read(self, store: StoreReader, *, counts_only: bool) -> None:
         session = next(store.table(_SESSION), None)

@@ -12,8 +12,10 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from penstock.errors import ValidationError
 from penstock.web.application import app
@@ -25,6 +27,9 @@ PORT = 8765
 """Where it is served unless that is taken."""
 
 _FAREWELL_S = 1
+_PATIENCE_S = 10.0
+"""A connection on which no request came for so long is left."""
+
 _LAST_LOOK_S = 3.0
 """A page that is open when a study ends may ask so long for what came of it."""
 
@@ -68,6 +73,7 @@ def open_server(
     application = app(directories, control=control, hosts=_hosts_of(host), token=token)
     config = uvicorn.Config(
         application,
+        http=_Impatient,
         log_level="warning",
         access_log=False,
         lifespan="off",
@@ -80,6 +86,19 @@ def open_server(
     server = uvicorn.Server(config)
     application.is_over = lambda: server.should_exit
     return server, f"http://{name}:{port}/?token={token}"
+
+
+class _Impatient(H11Protocol):
+    """Speaks HTTP, and leaves connections on which nobody asks for anything."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self.loop.call_later(_PATIENCE_S, self._leave_silent)
+
+    def _leave_silent(self) -> None:
+        if vars(self)["cycle"] is None:  # no request has come whole
+            self.transport.close()
 
 
 @contextmanager
