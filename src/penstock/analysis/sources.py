@@ -33,7 +33,7 @@ def value_sql(outcome: Outcome) -> str:
     column = outcome.column
     if outcome.source_table == "evaluations":
         named = f"e.run_id = runs.run_id AND e.metric_name = {_text(column)}"
-        return f"(SELECT metric_value FROM evaluations AS e WHERE {named} LIMIT 1)"  # noqa: S608
+        return f"(SELECT metric_value FROM evaluations AS e\n        WHERE {named} LIMIT 1)"  # noqa: S608
 
     if column in _COLUMNS:
         return column
@@ -66,7 +66,8 @@ def rows_sql(sample: Sample, weights: Mapping[int, float]) -> str:
     )
     return (
         f"WITH side({names}, condition, weight) AS (\n  VALUES {values})\n"
-        f"SELECT run_id, condition, weight, problem_id, replicate, {sample.value_sql} AS value\n"
+        "SELECT run_id, condition, weight, problem_id, replicate,\n"
+        f"       {sample.value_sql} AS value\n"
         f"FROM runs JOIN side USING ({names})\n"
         "WHERE status = 'success' ORDER BY position"
     )

@@ -18,7 +18,7 @@ import jinja2
 from markupsafe import Markup
 
 from penstock.page.figures import forest_figure, matrix_figure, time_figure
-from penstock.page.sentences import difference_told, value_told
+from penstock.page.sentences import difference_told, money_told, value_told
 from penstock.page.verdict_figures import interval_axis, interval_figure, shared_domain
 from penstock.page.view import ReportView
 
@@ -173,6 +173,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters["shown"] = _shown
     environment.globals["value_told"] = value_told
+    environment.globals["money_told"] = money_told
     environment.globals["difference_told"] = difference_told
     return environment
 

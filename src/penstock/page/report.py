@@ -17,6 +17,7 @@ from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
 from penstock.page.late_claims import late_claims
 from penstock.page.methods import methods_of
+from penstock.page.prompt_rows import prompt_rows
 from penstock.page.render import render
 from penstock.page.run_table import Texts, run_table
 from penstock.page.sections import (
@@ -32,6 +33,7 @@ from penstock.page.sentences import (
     conditions_finding,
     flow_finding,
     matrix_finding,
+    money_told,
     time_finding,
     winners_finding,
 )
@@ -116,7 +118,11 @@ def report_view(
         problems=sample.problems,
         **({} if is_withheld else _by_condition(readings, sample, found)),
         **_flow(sample, planned, found),
-        design=(*_design(study, sample, store), *measured_rows(analysis)),
+        design=(
+            *_design(study, sample, store),
+            *prompt_rows(store, readings.places(sample), sample),
+            *measured_rows(analysis),
+        ),
         methods=methods_of(study, sample, analysis),
         runs=run_table(
             store,
@@ -137,7 +143,9 @@ def _by_condition(
     """Return the sections that say what conditions came to, each with its finding."""
     is_share = sample.is_binary
     conditions = conditions_of(sample, found, costs_of(readings, sample))
-    matrix, time = matrix_of(sample), tuple(time_points(readings, sample))
+    better = None if found is None else found.better
+    matrix = matrix_of(sample, is_lower_better=better == "lower")
+    time = tuple(time_points(readings, sample))
     return {
         "conditions": conditions,
         "conditions_finding": conditions_finding(conditions, is_share=is_share, unit=sample.unit),
@@ -146,7 +154,7 @@ def _by_condition(
         "winners_finding": "" if found is None else winners_finding(found.winners),
         "bounds": () if found is None else tuple(bounds_rows(found)),
         "matrix": matrix,
-        "matrix_finding": matrix_finding(matrix, is_share=is_share),
+        "matrix_finding": matrix_finding(matrix, is_share=is_share, better=better),
         "time": time,
         "time_finding": time_finding(time, is_share=is_share),
     }
@@ -170,7 +178,11 @@ def _facts(store: StoreReader, study: Study, sample: Sample, readings: Readings)
     runs = f"{ended:,} runs" if ended == planned else f"{ended:,} of {planned:,} runs"
     shape = f"{len(sample.arms):,} conditions \u00d7 {len(sample.problems):,} problems"
     replicates = study.replicates
-    money = "" if (cost := readings.cost_usd()) is None or cost == 0 else f" ${cost:,.2f}."
+    money = (
+        ""
+        if (cost := readings.cost_usd()) is None or cost == 0
+        else f" {money_told(cost, decimals=2)}."
+    )
     ended_at = readings.ended_at()
     date = f" Last run ended {ended_at[:10]}." if ended_at else ""
     each = "1 replicate" if replicates == 1 else f"{replicates:,} replicates"

@@ -20,6 +20,7 @@ __all__ = [
     "conditions_of",
     "costs_of",
     "flow_rows",
+    "label_of",
     "matrix_of",
     "measured_rows",
     "time_points",
@@ -149,7 +150,7 @@ def _covariate_told(covariate: Covariate) -> str:
     return " · ".join(filter(None, parts)) or "a number of each run"
 
 
-def matrix_of(sample: Sample) -> Matrix:
+def matrix_of(sample: Sample, *, is_lower_better: bool = False) -> Matrix:
     """Return the mean of each problem under each condition, the hardest problem first."""
     if sample.texts or not len(sample.values()):
         return Matrix()
@@ -166,7 +167,7 @@ def matrix_of(sample: Sample) -> Matrix:
     known = ~np.isnan(table)
     sums = np.where(known, table, 0).sum(axis=0)
     ease = np.where(known.any(axis=0), sums / np.maximum(known.sum(axis=0), 1), -np.inf)
-    order = np.argsort(ease, kind="stable")
+    order = np.argsort(-ease if is_lower_better else ease, kind="stable")
     place = {problem: at for at, problem in enumerate(sample.problems)}
     failed = np.zeros(table.shape, dtype=int)
     for run in sample.runs:

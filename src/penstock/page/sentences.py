@@ -21,6 +21,7 @@ __all__ = [
     "interval_told",
     "is_share_of",
     "matrix_finding",
+    "money_told",
     "p_told",
     "sentence_of",
     "time_finding",
@@ -39,6 +40,15 @@ def value_told(value: float | None, *, is_share: bool) -> str:
         return "\u2013"
 
     return f"{100 * value:.1f} %" if is_share else f"{value:.4g}"
+
+
+def money_told(value: float | None, *, decimals: int = 4) -> str:
+    """Write US dollars with so many decimals, or as many more as show two digits of a small sum."""
+    if value is None:
+        return "\u2013"
+
+    needed = 1 - floor(log10(abs(value))) if value else 0
+    return f"${value:,.{min(max(decimals, needed), 9)}f}"
 
 
 def difference_told(
@@ -264,17 +274,20 @@ def flow_finding(rows: Sequence[FlowRow], planned: int, found: OutcomeAnalysis |
     return told
 
 
-def matrix_finding(matrix: Matrix, *, is_share: bool) -> str:
-    """Write which problems are hardest and easiest."""
+def matrix_finding(matrix: Matrix, *, is_share: bool, better: str | None = None) -> str:
+    """Write which problems are hardest and easiest, and what the colours of the figure mean."""
     if len(matrix.problems) <= 1:
         return ""
 
     means = [[row[at] for row in matrix.values if row[at] is not None] for at in (0, -1)]
     hard, easy = (sum(each) / len(each) if each else None for each in means)  # type: ignore[arg-type]
+    order = "From hard to easy" if is_share or better else "From low to high"
+    failed = "; a mark at the bottom of a cell: runs failed" if any(map(any, matrix.failed)) else ""
     return (
-        f"From hard to easy: {matrix.problems[0]} "
+        f"{order}: {matrix.problems[0]} "
         f"({value_told(hard, is_share=is_share)}) to {matrix.problems[-1]} "
-        f"({value_told(easy, is_share=is_share)})."
+        f"({value_told(easy, is_share=is_share)}). The stronger its colour, the higher a cell"
+        f"{failed}."
     )
 
 

@@ -37,6 +37,7 @@ def _declared(result: HypothesisResult, analysis: Analysis, delta: float | None)
     contrast, outcome = result.contrast, analysis.outcomes[result.outcome]
     return Verdict(
         name=result.hypothesis_id,
+        claim=result.statement,
         word=result.verdict,
         sentence=sentence_of(result, outcome),
         how=how_of(result, analysis),

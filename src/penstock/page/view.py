@@ -26,6 +26,7 @@ class Verdict(Fact):
 
     Args:
         name: Its id, or the name of the comparison.
+        claim: What was claimed; empty where nobody declared it.
         word: The verdict.
         sentence: What was found, in words.
         how: The method, the adjustment, and the numbers of problems and runs.
@@ -39,6 +40,7 @@ class Verdict(Fact):
     """
 
     name: str
+    claim: str = ""
     word: str
     sentence: str
     how: str

@@ -1,0 +1,57 @@
+"""Prompts as they were sent: what the first run of each condition was asked, from kept calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from penstock.analysis.sample import Sample
+from penstock.page.run_details import run_details
+from penstock.page.sections import label_of
+from penstock.page.view import DesignRow
+from penstock.store.reader import StoreReader
+
+__all__ = ["prompt_rows"]
+
+_MOST_CONDITIONS = 24
+_LONGEST = 2_000
+
+_FIRST = """
+SELECT condition_id, agent_id, run_id, min(position) AS first FROM attempt
+WHERE final AND position IS NOT NULL GROUP BY condition_id, agent_id ORDER BY first LIMIT ?
+"""
+_HAS_CALLS = "SELECT 1 FROM call WHERE asked IS NOT NULL LIMIT 1"
+
+
+def prompt_rows(
+    store: StoreReader, places: Mapping[tuple[str, str], int], sample: Sample
+) -> Iterator[DesignRow]:
+    """Yield the messages that the first run of each condition began with.
+
+    Args:
+        store: The study's store.
+        places: Condition id and agent -> the place of the row that stands for both.
+        sample: The runs.
+    """
+    if not any(True for _ in store.table(_HAS_CALLS)):
+        return
+
+    texts: list[str] = []
+
+    def place_of(text: str) -> int:
+        texts.append(text)
+        return len(texts) - 1
+
+    first: dict[int, str] = {}
+    for row in store.rows(_FIRST, (_MOST_CONDITIONS,)):
+        first.setdefault(places[row["condition_id"], row["agent_id"]], row["run_id"])
+
+    details = run_details(store, list(first.values()), place_of, shows_scores=False)
+    for arm, run_id in sorted(first.items()):
+        calls = details.runs.get(run_id, {}).get("calls")
+        if calls:
+            said = [details.messages[place] for place in calls[0][4]]
+            told = "\n".join(
+                f"{details.words[role]}: {texts[text] if text >= 0 else ''}" for role, text in said
+            )
+            cut = f"{told[:_LONGEST]}…" if len(told) > _LONGEST else told
+            yield DesignRow(name=f"Prompt, {label_of(sample.arms[arm].levels)}", value=cut)

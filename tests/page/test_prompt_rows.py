@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import penstock as ps
+from penstock.page.report import report_view
+from penstock.page.sentences import money_told
+from penstock.store.reader import StoreReader
+from tests.page.studies import run_asking_study, run_study
+
+
+def design(results: Path) -> dict[str, str]:
+    with StoreReader(results) as store:
+        return {row.name: row.value for row in report_view(store, store.study()).design}
+
+
+def test_the_design_shows_what_the_first_run_of_each_condition_was_asked(tmp_path: Path) -> None:
+    tones = (ps.Factor(name="tone", levels=("plain", "polite")),)
+
+    shown = design(run_asking_study(tmp_path, factors=tones))
+
+    assert shown["Prompt, plain"] == "system: You add.\nuser: Add 0"
+    assert shown["Prompt, polite"] == "system: You add.\nuser: Add 0"
+
+
+def test_a_study_without_calls_shows_no_prompts(tmp_path: Path) -> None:
+    assert not [name for name in design(run_study(tmp_path)) if name.startswith("Prompt")]
+
+
+def test_a_verdict_says_what_was_claimed_and_a_figure_what_its_colours_mean(
+    tmp_path: Path,
+) -> None:
+    page = (run_study(tmp_path) / "report.html").read_text()
+
+    assert "polite is better" in page
+    assert "The stronger its colour, the higher a cell; a mark at the bottom" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "\u2013"),
+        (0.0, "$0.0000"),
+        (0.0000146, "$0.000015"),
+        (0.02, "$0.0200"),
+        (12.5, "$12.5000"),
+    ],
+)
+def test_a_small_sum_is_not_told_as_nothing(value: float | None, told: str) -> None:
+    assert money_told(value) == told
