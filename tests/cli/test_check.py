@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +155,31 @@ def test_check_plan_a_dry_run_and_a_run_refuse_the_same_in_the_same_words(
 
     assert len(said) == 1
     assert said != {()}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("agents.py:solver", "agents.py:slover", "has no 'slover'; did you mean 'solver'?"),
+        ("problems.csv", "problem.csv", "problem.csv; did you mean 'problems.csv'?"),
+        ("brief: question", "brief: qestion", "no column qestion; columns: id, question, answer"),
+        ("brief: question", "brief: qestion", "did you mean 'question'?"),
+        ("replicates: 5", "replicates: five", "must be a whole number (got 'five')"),
+        ("direction: greater", "direction: greatr", "(got 'greatr'; did you mean 'greater'?)"),
+        ("[method]", "[methods]", "independent variable 'methods'; did you mean 'method'?"),
+        ("hypothesis_ids: [h1]", "hypothesis_ids: [h11]", "'h11'; did you mean 'h1'?"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told_with_what_was_probably_meant(
+    tmp_path: Path, cli: Any, right: str, wrong: str, told: str
+) -> None:
+    assert cli("init", tmp_path / "s", "--template", "paired").exit_code == 0
+    study = tmp_path / "s" / "study.yaml"
+    text = study.read_text()
+    assert right in text
+    study.write_text(text.replace(right, wrong))
+
+    checked = cli("check", study)
+
+    assert checked.exit_code == 3
+    assert told in checked.stderr

@@ -43,7 +43,7 @@ def test_what_is_left_out_tries_once_one_run_at_a_time_and_never_gives_up() -> N
         ({"concurrency": True}, "must be a whole number, or 'auto' (got True)"),
         ({"timeout_s": 0}, "timeout_s: Input should be greater than 0"),
         ({"timeout_s": float("nan")}, "timeout_s: Input should be greater than 0"),
-        ({"timeout_s": "30"}, "timeout_s: Input should be a valid number"),
+        ({"timeout_s": "30"}, "timeout_s: must be a number"),
         ({"max_failures": -1}, "max_failures: Input should be greater than or equal to 0"),
         ({"limiters": {"api": 0}}, "limiters.api: Input should be greater than 0"),
         ({"grace_s": -1}, "grace_s: Input should be greater than or equal to 0"),

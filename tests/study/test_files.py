@@ -356,7 +356,7 @@ def test_problems_may_lie_in_a_file_beside_the_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("problems: {file: none.csv}", "problems: .*No such file.*none.csv"),
+        ("problems: {file: none.csv}", "problems: there is no file .*none.csv"),
         ("problems: {file: q.csv}", r"problems: .*q.csv, line 2: no column problem_id, brief"),
         ("problems: {file: study.yaml}", r"problems: .*must end with .jsonl or .csv"),
         ("problems: {id: x}", r"problems\.file: is required"),

@@ -60,14 +60,14 @@ def test_what_is_left_out_has_the_contracts_defaults() -> None:
             PLAN | {"tests": []},
             "AnalysisPlan.tests must contain at least one test family.",
         ),
-        (Hypothesis, HYPOTHESIS | {"kind": "hunch"}, "Input should be 'effect'"),
-        (Hypothesis, HYPOTHESIS | {"minimum_effect_of_interest": "much"}, "a valid number"),
+        (Hypothesis, HYPOTHESIS | {"kind": "hunch"}, "must be 'effect'"),
+        (Hypothesis, HYPOTHESIS | {"minimum_effect_of_interest": "much"}, "must be a number"),
         (
             Hypothesis,
             HYPOTHESIS | {"independent_vars": "mode"},
             "independent_vars: must be a list",
         ),
-        (Outcome, OUTCOME | {"primary": "true"}, "a valid boolean"),
+        (Outcome, OUTCOME | {"primary": "true"}, "must be true or false"),
     ],
 )
 def test_each_rule_has_its_sentence(

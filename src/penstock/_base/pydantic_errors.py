@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -13,7 +14,14 @@ from penstock._base.suggestions import did_you_mean
 __all__ = ["in_one_sentence", "sentences_of"]
 
 _WORDS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
     "dict_type": "must be a mapping",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
     "mapping_type": "must be a mapping",
     "missing": "is required",
     "model_type": "must be a mapping",
@@ -21,6 +29,9 @@ _WORDS = {
     "tuple_type": "must be a list",
 }
 """What pydantic says in the words of Python, in those of a study file."""
+
+
+_QUOTED = re.compile(r"'([^']*)'")
 
 
 def sentences_of(
@@ -44,7 +55,13 @@ def sentences_of(
             yield f"{place}: {_WORDS.get(kind, detail['msg'].removeprefix('Value error, '))}"
         else:
             got = "a mapping" if isinstance(given, Mapping) else repr(given)
-            yield f"{place}: {_WORDS.get(kind, detail['msg'])} (got {got})"
+            said = _WORDS.get(kind, detail["msg"])
+            if kind in {"enum", "literal_error"}:
+                choices = _QUOTED.findall(detail["msg"])
+                said = said.replace("Input should be", "must be", 1)
+                got += did_you_mean(str(given), choices)
+
+            yield f"{place}: {said} (got {got})"
 
 
 def in_one_sentence(error: pydantic.ValidationError) -> str:

@@ -118,11 +118,7 @@ def report_view(
         problems=sample.problems,
         **({} if is_withheld else _by_condition(readings, sample, found)),
         **_flow(sample, planned, found),
-        design=(
-            *_design(study, sample, store),
-            *prompt_rows(store, readings.places(sample), sample),
-            *measured_rows(analysis),
-        ),
+        design=tuple(_design(study, sample, store, readings, analysis)),
         methods=methods_of(study, sample, analysis),
         runs=run_table(
             store,
@@ -189,7 +185,13 @@ def _facts(store: StoreReader, study: Study, sample: Sample, readings: Readings)
     return f"{runs}: {shape} \u00d7 {each}.{money}{date}"
 
 
-def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[DesignRow]:
+def _design(
+    study: Study,
+    sample: Sample,
+    store: StoreReader,
+    readings: Readings,
+    analysis: Analysis | None,
+) -> Iterable[DesignRow]:
     for name, levels in sample.factors().items():
         yield DesignRow(name=name, value=" · ".join(str(level) for level in levels))
 
@@ -221,6 +223,9 @@ def _design(study: Study, sample: Sample, store: StoreReader) -> Iterable[Design
     provenance = without_secrets(study.provenance_metadata)
     for name, value in provenance.items():
         yield DesignRow(name=str(name), value=str(value))
+
+    yield from prompt_rows(store, readings.places(sample), sample)
+    yield from measured_rows(analysis)
 
 
 def _listed(values: Iterable[str]) -> str:

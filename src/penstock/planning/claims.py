@@ -39,11 +39,12 @@ def claim_errors(study: Study, conditions: Sequence[Condition] | None = None) ->
         label = f"Analysis plan '{each.analysis_plan_id}' references unknown"
         for hypothesis_id in each.hypothesis_ids:
             if hypothesis_id not in hypotheses:
-                yield f"{label} hypothesis '{hypothesis_id}'."
+                hint = did_you_mean(hypothesis_id, hypotheses, ".")
+                yield f"{label} hypothesis '{hypothesis_id}'{hint}"
 
         for outcome in each.outcomes:
             if outcome not in outcomes:
-                yield f"{label} outcome '{outcome}'."
+                yield f"{label} outcome '{outcome}'{did_you_mean(outcome, outcomes, '.')}"
 
 
 class _Names:
@@ -80,12 +81,12 @@ def _unknown_variables(study: Study, hypothesis: Hypothesis) -> Iterator[str]:
     factors = {factor.name for factor in study.factors}
     for variable in hypothesis.independent_vars:
         if variable not in factors:
-            yield f"{label} independent variable '{variable}'."
+            yield f"{label} independent variable '{variable}'{did_you_mean(variable, factors, '.')}"
 
     outcomes = {outcome.name for outcome in study.outcomes}
     for variable in hypothesis.dependent_vars:
         if variable not in outcomes:
-            yield f"{label} dependent variable '{variable}'."
+            yield f"{label} dependent variable '{variable}'{did_you_mean(variable, outcomes, '.')}"
 
 
 def _moderator_errors(names: _Names, hypothesis: Hypothesis) -> Iterator[str]:

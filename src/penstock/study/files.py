@@ -17,6 +17,7 @@ from ruamel.yaml.resolver import VersionedResolver
 from penstock._base.byte_order_marks import decoded
 from penstock._base.parsing import read_json
 from penstock._base.pydantic_errors import sentences_of
+from penstock._base.suggestions import did_you_mean
 from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study
@@ -57,6 +58,9 @@ def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
             payload["problems"] = read_problems(path.parent / find_problems(source), source)
         except pydantic.ValidationError as error:
             errors += sentences_of(error, ProblemFile, "problems")
+            del payload["problems"]
+        except FileNotFoundError as error:
+            errors.append(f"problems: {_no_file(Path(error.filename or source.file))}")
             del payload["problems"]
         except (OSError, ValueError) as error:
             errors.append(f"problems: {error}")
@@ -187,6 +191,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise StudyFileError(path, ["holds no study: its top must be a mapping (`study_id: ...`)"])
 
     return payload
+
+
+def _no_file(path: Path) -> str:
+    """Say that there is no such file, and which one beside it may be meant."""
+    near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"there is no file {path}{did_you_mean(path.name, near)}"
 
 
 _SAID_TWICE = re.compile(r'found duplicate key "(.+?)" with value .*original value', re.DOTALL)

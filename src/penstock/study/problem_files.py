@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from penstock._base.fact import Declaration, Name, Text
+from penstock._base.suggestions import did_you_mean
 from penstock.errors import ValidationError
 from penstock.study.identity import stable_json_dumps
 from penstock.study.paths import path_fault
@@ -175,6 +176,8 @@ def _no_column(missing: Sequence[str], row: Mapping[str, Any], *, wants_id: bool
     for name in missing:
         if (meant := alike.get(name.strip().casefold())) is not None:
             said += f"; did you mean {meant!r}?"
+        else:
+            said += did_you_mean(name, row)
 
     return f"{said} (without ids say `id_from: content`)" if wants_id else said
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from penstock._base.suggestions import did_you_mean
+
 __all__ = ["is_reference", "load_reference", "reference_to"]
 
 
@@ -66,6 +68,7 @@ def load_reference(ref: str, base_dir: Path | None = None) -> Any:
     except AttributeError as error:
         raise AttributeError(
             f"{ref!r}: {module.__file__ or module_ref} has no {attribute!r}"
+            f"{did_you_mean(attribute, _public_names(module))}"
         ) from error
 
 
@@ -136,3 +139,7 @@ def _importing_beside(folder: Path) -> Iterator[None]:
             is_file_of_ours = hasattr(sys.modules[name], _SOURCE)
             if file and not is_file_of_ours and Path(file).is_relative_to(folder):
                 del sys.modules[name]
+
+
+def _public_names(module: ModuleType) -> list[str]:
+    return [name for name in vars(module) if not name.startswith("_")]
