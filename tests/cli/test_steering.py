@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import penstock as ps
+from penstock.cli import watching
 from penstock.cli.watching import Watching
 from penstock.control.address import CAN_LISTEN, read_address
 from penstock.store.actions import actions
@@ -301,3 +304,46 @@ def test_a_process_that_is_killed_while_it_is_watched_is_missed_at_once(
     assert [each["state"] for each in json_lines(shown.out)][-1] == "killed"
     assert "the process that ran the study has gone" in shown.err
     assert f"to go on: penstock run {folder.results}" in shown.err
+
+
+def test_three_who_watch_miss_a_runner_that_is_killed_and_see_the_next_one(
+    folder: StudyFolder, child: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for how_often in ("_LOOK_S", "_READ_S"):
+        monkeypatch.setattr(watching, how_often, 0.01)
+
+    monkeypatch.syspath_prepend(folder.path)
+    monkeypatch.delitem(sys.modules, "sibling", raising=False)
+    watchers = [Watching(folder.results, json=True, waits=True) for _ in range(3)]
+    seen: dict[Watching, list[tuple[str, int | None]]] = {each: [] for each in watchers}
+    codes: list[int] = []
+
+    def emit(self: Watching, _: Any, state: str, pid: int | None = None, *__: Any) -> None:
+        seen[self].append((state, pid))
+
+    async def watch(watcher: Watching) -> None:
+        codes.append(await watcher.run())
+
+    async def until_all_saw(state: str, pid: int | None) -> None:
+        with anyio.fail_after(60):
+            while not all((state, pid) in each for each in seen.values()):
+                await anyio.lowlevel.checkpoint()
+
+    async def main() -> None:
+        async with anyio.create_task_group() as tasks:
+            for watcher in watchers:
+                tasks.start_soon(watch, watcher)
+
+            await until_all_saw("running", child.pid)
+            child.kill()
+            await until_all_saw("killed", None)
+            options: dict[str, Any] = {"control": True, "show_progress": False, "report": False}
+            runner = ps.StudyRunner(ps.load_study(folder.file), **options)
+            tasks.start_soon(runner.run)
+            await until_all_saw("running", os.getpid())
+            (folder.path / "open").touch()
+
+    monkeypatch.setattr(Watching, "_emit", emit)
+    anyio.run(main)
+    assert codes == [0, 0, 0]
+    assert {each[-1] for each in seen.values()} == {("complete", os.getpid())}

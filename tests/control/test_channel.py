@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -251,6 +252,31 @@ async def test_another_users_process_is_not_answered(
     async with listening(results), raw(results) as stream:
         with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
             await stream.receive()
+
+
+CONNECT_AS_NOBODY = """
+import os, socket, sys
+
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+try:
+    socket.socket(socket.AF_UNIX).connect(sys.argv[1])
+except PermissionError:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be somebody else"
+)
+async def test_another_user_cannot_even_connect(results: Path) -> None:
+    async with listening(results):
+        place = results / CONTROL / "socket"
+        command = [sys.executable, "-ISc", CONNECT_AS_NOBODY, str(place)]
+        done = await anyio.run_process(command, check=False)
+
+    assert done.returncode == 7, done.stderr
 
 
 async def test_a_socket_that_cannot_be_made_is_a_warning_and_the_study_goes_on(

@@ -13,6 +13,7 @@ from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import emit, say
 from penstock.cli.steered import who_runs_it
 from penstock.cli.steering_records import Watched
+from penstock.control.address import Address, read_address
 from penstock.control.connection import (
     LostStudyError,
     NothingRunsError,
@@ -78,11 +79,15 @@ class Watching:
                 return ExitCode.COMPLETE
 
     async def _watch_or_read(self) -> None:
-        try:
-            await self._watch()
-        except UnreachableStudyError as error:
-            say(f"{error}; this is what it has saved")
-            await self._read()
+        is_over = False
+        while not is_over:
+            address = read_address(self._directory)
+            try:
+                await self._watch()
+                is_over = True
+            except UnreachableStudyError as error:
+                say(f"{error}; this is what it has saved")
+                is_over = await self._read(address)
 
     async def _watch(self) -> None:
         """Show what the process that runs it says."""
@@ -119,8 +124,13 @@ class Watching:
         )
         show(board)
 
-    async def _read(self) -> None:
-        """Show what is saved of it until its session ends."""
+    async def _read(self, address: Address | None) -> bool:
+        """Show what is saved of it; return whether its session has ended.
+
+        Args:
+            address: Where it could not be reached. One that has just begun says later where it
+                can, and what a killed one has left says nothing of it.
+        """
         board = Board()
         with display(sys.stderr) as show:
             while True:
@@ -135,9 +145,11 @@ class Watching:
                     show(board)
 
                 if is_over:
-                    return
+                    return True
 
                 await anyio.sleep(_READ_S)
+                if read_address(self._directory) != address:
+                    return False
 
     def _tell(self, error: Exception) -> None:
         """Report that no process runs it, and what was saved; once for each that has gone."""
