@@ -20,7 +20,7 @@ from tests.models.studies import chat, chat_study
 DOCS = ROOT / "docs"
 MAKER = runpy.run_path(str(DOCS / "make_options.py"))
 OF_THE_COMMAND = {
-    *{"--dry-run", "--json", "--verbose", "--sqlite"},
+    *{"--dry-run", "--json", "--verbose", "--sqlite", "--page", "--address"},
     *{"--limit", "--problems", "--agent", "--condition", "--problem"},  # of a `Selection`
 }
 """What `penstock run` alone is told: options that are no option of a runner."""

@@ -100,3 +100,18 @@ def test_what_the_table_says_of_a_column_can_be_selected(name: str) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(SCHEMA)
         assert column in {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
+def test_the_pages_send_a_reader_to_files_that_are_there_and_to_every_room() -> None:
+    house = Path(ps.__file__).parent
+    design = PAGE.read_text(encoding="utf-8")
+    contributing = (PAGE.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    files = re.findall(r"`([a-z_]+(?:/[a-z_]+)*\.py)`", design.split("\n## Where to look\n")[1])
+    assert len(files) > 30
+    assert [name for name in files if not (house / name).exists()] == []
+
+    rooms = {each.name for each in house.iterdir() if (each / "__init__.py").exists()}
+    rooms |= {each.stem for each in house.glob("*.py")} - {"__init__"}
+    for page in (design, contributing):
+        table = page.split("| 7 face |")[1].split("\n\n")[0]
+        assert rooms <= set(re.findall(r"`([a-z_]+)/?`", table))

@@ -43,29 +43,17 @@ def csv_rows(file: TextIO, delimiter: str = ",") -> Iterator[tuple[int, dict[str
             it is not CSV.
     """
     limit = csv.field_size_limit(_MOST_CELL_CHARACTERS)
+    before = 0
     try:
-        lines = iter(file)
-        first = next(lines, "")
+        first = next(file, "")
+        lines: Iterator[str] = file
         if said := _SEPARATOR.fullmatch(first):  # as spreadsheet programs begin a file
             delimiter, before = said[1], 1
-        else:
-            lines, before = chain([first] if first else [], lines), 0
+        elif first:
+            lines = chain([first], file)
 
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
-        columns = next(reader, [])
-        while columns and not columns[-1].strip():
-            columns.pop()
-
-        if nameless := [at for at, name in enumerate(columns, start=1) if not name.strip()]:
-            raise RowError(1, f"column {nameless[0]} has no name")
-
-        if len(columns) == 1 and (other := next((o for o in ";\t|" if o in columns[0]), None)):
-            raise RowError(1, f"its columns are separated by {other!r}; say `delimiter: {other!r}`")
-
-        repeated = [repr(name) for name, count in Counter(columns).items() if count > 1]
-        if repeated:
-            raise RowError(1, f"two columns are named {', '.join(repeated)}")
-
+        columns = _columns(next(reader, []))
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
@@ -82,6 +70,21 @@ def csv_rows(file: TextIO, delimiter: str = ",") -> Iterator[tuple[int, dict[str
         raise RowError(before + reader.line_num, f"not CSV: {error}") from error
     finally:
         csv.field_size_limit(limit)  # it belongs to the whole process
+
+
+def _columns(header: list[str]) -> list[str]:
+    """Return the names of columns, without those at the end that have none."""
+    columns = header[: 1 + max((at for at, name in enumerate(header) if name.strip()), default=-1)]
+    if nameless := [at for at, name in enumerate(columns, start=1) if not name.strip()]:
+        raise RowError(1, f"column {nameless[0]} has no name")
+
+    if len(columns) == 1 and (other := next((o for o in ";\t|" if o in columns[0]), None)):
+        raise RowError(1, f"its columns are separated by {other!r}; say `delimiter: {other!r}`")
+
+    if repeated := [repr(name) for name, count in Counter(columns).items() if count > 1]:
+        raise RowError(1, f"two columns are named {', '.join(repeated)}")
+
+    return columns
 
 
 def json_rows(file: TextIO) -> Iterator[tuple[int, dict[str, Any]]]:

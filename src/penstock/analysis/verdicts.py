@@ -208,24 +208,15 @@ def _sentence(
     if p is not None:
         said.append(f"p {_told(p)} ({tests}, {_policy(family)})")
 
-    problems = "1 problem" if contrast.n_problems == 1 else f"{contrast.n_problems:,} problems"
-    if contrast.generalizes_to == "these_problems":
-        problems = f"for these {contrast.n_problems:,} problems and no others"
-
-    if contrast.n_unpaired:
-        problems += f" ({contrast.n_unpaired:,} more were scored on one side only)"
-
-    said.append(problems)
+    said.append(_problems_told(contrast))
     if contrast.is_standardised:
         said.append("in standard deviations of each problem's replicates")
 
     if judged.size is not None:
         said.append(_SIZES[judged.size].format(delta=hypothesis.minimum_effect_of_interest))
 
-    if interval is not None and p is not None and hypothesis.kind not in EQUIVALENCES:
-        excludes = not interval.low <= 0 <= interval.high
-        if excludes != (p <= _ALPHA):
-            said.append("the test and the interval differ here, and the test decides")
+    if hypothesis.kind not in EQUIVALENCES and _differ(interval, p):
+        said.append("the test and the interval differ here, and the test decides")
 
     if missing is not None:
         said.append(_missing_told(contrast, missing))
@@ -234,6 +225,26 @@ def _sentence(
         said.append(family.note)
 
     return ", ".join(said) + "."
+
+
+def _problems_told(contrast: Contrast) -> str:
+    """Describe how many problems a contrast is made from, and which it holds for."""
+    told = "1 problem" if contrast.n_problems == 1 else f"{contrast.n_problems:,} problems"
+    if contrast.generalizes_to == "these_problems":
+        told = f"for these {contrast.n_problems:,} problems and no others"
+
+    if contrast.n_unpaired:
+        told += f" ({contrast.n_unpaired:,} more were scored on one side only)"
+
+    return told
+
+
+def _differ(interval: Interval | None, p: float | None) -> bool:
+    """Return whether an interval holds 0 where the test excludes it, or the other way round."""
+    if interval is None or p is None:
+        return False
+
+    return (interval.low <= 0 <= interval.high) == (p <= _ALPHA)
 
 
 def _missing_told(contrast: Contrast, missing: Missing) -> str:

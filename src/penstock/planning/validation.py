@@ -11,12 +11,12 @@ from typing import Any
 from penstock.designs.registry import center_errors
 from penstock.errors import ValidationError
 from penstock.planning.claims import claim_errors
-from penstock.planning.clashes import metric_clashes
 from penstock.planning.estimability import estimability_errors
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
 from penstock.study.conditions import Condition
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
+from penstock.study.run_columns import EVERY_RUN, RUN_COLUMNS
 
 __all__ = ["declaration_errors", "planned_or_errors", "validate_study"]
 
@@ -75,7 +75,7 @@ def declaration_errors(
         *_duplicates(study),
         *claim_errors(study, conditions),
         *_name_clashes(study),
-        *metric_clashes(study),
+        *_metric_clashes(study),
         *_unready(study, standalone=standalone),
     ]
 
@@ -139,6 +139,37 @@ def _name_clashes(study: Study) -> Iterator[str]:
 
         if column := factors.get(f"block_{block.name}".casefold()):
             yield f"Factor '{column}' has the column of block '{block.name}'; rename it."
+
+
+def _metric_clashes(study: Study) -> Iterator[str]:
+    """List metrics of evaluators, and factors, that have the name of something else; with both.
+
+    Names are compared as SQL does, which does not tell `Tone` from `tone`. A factor or block that
+    is called like a built-in column is not one of them: the column gives way.
+    """
+    varied = [
+        *((f"factor '{each.name}' (factors)", each.name) for each in study.factors),
+        *((f"block '{each.name}' (blocks)", each.name) for each in study.blocks),
+    ]
+    names = {name.casefold() for _, name in varied}
+    known = {name.casefold(): place for place, name in varied}
+    for column in RUN_COLUMNS:
+        if column in names and f"run_{column}" in names:
+            yield (
+                f"{known[f'run_{column}'].capitalize()} has the name that the built-in column "
+                f"'{column}' takes beside {known[column]}; rename one of them."
+            )
+
+    for name in (*RUN_COLUMNS, *EVERY_RUN):
+        known.setdefault(name, f"the built-in column '{name}' of every run")
+
+    for name, evaluator in study.evaluators.items():
+        metric = evaluator.metric_of(name)
+        label = f"Evaluator '{name}' (evaluators)"
+        if (other := known.get(metric.casefold())) is not None:
+            yield f"{label} gives the metric '{metric}', which is also {other}; rename one of them."
+
+        known.setdefault(metric.casefold(), f"the metric of evaluator '{name}' (evaluators)")
 
 
 def _unready(study: Study, *, standalone: bool) -> Iterator[str]:

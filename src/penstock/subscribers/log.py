@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -73,31 +74,53 @@ async def log(stream: EventStream) -> None:
     alike are written once, and at the end how many there were.
     """
     logger, is_host_s = find_logger()
-    said: dict[str, datetime] = {}
-    alike: Counter[tuple[str, str]] = Counter()
+    repeats = _Repeats(keeps_failures=is_host_s)
     async for event in stream:
-        if isinstance(event, RunSucceeded) and event.result.error is None:
+        if repeats.leaves_out(event):
             continue
 
-        if not is_host_s and isinstance(event, (RunFailed, RunRetried, RunSucceeded)):
-            same = (_NAMES[type(event)], str(event.result.error))
-            alike[same] += 1
-            if alike[same] > 1:
-                continue
-
         if isinstance(event, StudyFinished):
-            for (name, error), count in alike.items():
-                if count > 1:
-                    logger.warning(name, study_id=event.study_id, times=count, error=error)
-
-        if isinstance(event, LoopStalled):
-            last = said.get(event.culprit)
-            if last is not None and event.at - last < _SAY_AGAIN_AFTER:
-                continue
-
-            said[event.culprit] = event.at
+            for name, error, count in repeats.failures():
+                logger.warning(name, study_id=event.study_id, times=count, error=error)
 
         _write(logger.bind(study_id=event.study_id), event)
+
+
+class _Repeats:
+    """Which events say what was said before.
+
+    Args:
+        keeps_failures: Whether failures are told each time all the same.
+    """
+
+    def __init__(self, *, keeps_failures: bool) -> None:
+        self._keeps_failures = keeps_failures
+        self._alike: Counter[tuple[str, str]] = Counter()
+        self._stalled: dict[str, datetime] = {}
+
+    def leaves_out(self, event: Event) -> bool:
+        """Return whether an event need not be written, and count it."""
+        if isinstance(event, RunSucceeded) and event.result.error is None:
+            return True
+
+        if isinstance(event, LoopStalled):
+            last = self._stalled.get(event.culprit)
+            if last is not None and event.at - last < _SAY_AGAIN_AFTER:
+                return True
+
+            self._stalled[event.culprit] = event.at
+            return False
+
+        if self._keeps_failures or not isinstance(event, (RunFailed, RunRetried, RunSucceeded)):
+            return False
+
+        same = (_NAMES[type(event)], str(event.result.error))
+        self._alike[same] += 1
+        return self._alike[same] > 1
+
+    def failures(self) -> Iterator[tuple[str, str, int]]:
+        """Yield what failed more than once: the event's name, the error, how often."""
+        yield from ((*same, count) for same, count in self._alike.items() if count > 1)
 
 
 def _write(logger: Any, event: Event) -> None:

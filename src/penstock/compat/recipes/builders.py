@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from penstock.compat.recipes.bundles import BenchmarkBundle, benchmark_bundle
+from penstock.compat.recipes.bundles import BenchmarkBundle, benchmark_bundle, read_data
 from penstock.compat.recipes.config import ComparisonStudyConfig, RecipeStudyConfig
-from penstock.compat.recipes.data_files import read_data
 from penstock.compat.subclasses import Factor, Level, Study
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 from penstock._base.fact import EMPTY, Declaration, JsonMapping, Name, Text
-from penstock.compat.recipes.data_files import read_data
+from penstock.study.files import read_mapping
 
 __all__ = [
     "BenchmarkBundle",
@@ -12,6 +15,7 @@ __all__ = [
     "human_vs_agent_bundle",
     "ideation_bundle",
     "optimization_bundle",
+    "read_data",
 ]
 
 
@@ -49,3 +53,11 @@ def grammar_problem_bundle() -> BenchmarkBundle:
 def human_vs_agent_bundle() -> BenchmarkBundle:
     """Return two teaming sessions for humans alone, with an assistant, and in a hybrid team."""
     return benchmark_bundle("human-vs-agent")
+
+
+_FOLDER = Path(__file__).parent / "data"
+
+
+def read_data(name: str) -> dict[str, Any]:
+    """Read one of the files, anew each time: whoever reads it may change what they get."""
+    return read_mapping(_FOLDER / f"{name}.yaml")
