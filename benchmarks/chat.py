@@ -1,5 +1,8 @@
 """What a chat call costs: penstock's client beside raw aiohttp and the official SDK, in one run.
 
+Beside the client alone stand calls of an agent in a study: through ``ctx.model``, with each way of
+keeping calls, and of the official SDK through ``transport()``.
+
 The server is a process of its own and answers after 200 ms. Rounds of the contenders alternate, so
 that their ratios hold on a noisy machine; a contender that is not installed is said to be missing.
 
@@ -20,14 +23,18 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import anyio
 import orjson
 
+import penstock as ps
 from penstock.models.chat_model import ChatMessage, ChatModel, CompletionRequest
 from penstock.models.openai.client import OpenAIChatModel
+from penstock.study.execution import KeepCalls
+from penstock.study.spending import Price
 
 Call = Callable[[], Awaitable[None]]
 Contender = Callable[[str], AbstractAsyncContextManager[Call]]
@@ -43,10 +50,13 @@ REQUEST = CompletionRequest(
 )
 BODY = {
     "model": REQUEST.model,
-    "messages": [message.model_dump() for message in REQUEST.messages],
+    "messages": [
+        {"role": message.role, "content": message.content} for message in REQUEST.messages
+    ],
     "temperature": REQUEST.temperature,
     "max_tokens": REQUEST.max_tokens,
 }
+_PRICE = Price(input_usd_per_million=1.0, output_usd_per_million=2.0)
 SLOW_CALLS = 500
 """A contender that takes milliseconds a call need not make tens of thousands of them."""
 
@@ -183,9 +193,76 @@ async def _official_sdk(base_url: str, *, backend: str | None = None) -> AsyncIt
         yield call
 
 
-FAST: dict[str, Contender] = {"raw aiohttp": _raw_aiohttp, "penstock": _penstock}
+@asynccontextmanager
+async def _in_a_run(base_url: str, keep_calls: KeepCalls) -> AsyncIterator[Any]:
+    """Give what an agent of a study has of a model, while its run goes on."""
+    is_there, is_over, held = anyio.Event(), anyio.Event(), list[Any]()
+
+    async def agent(ctx: ps.RunContext) -> str:
+        held.append(ctx.model("small"))
+        is_there.set()
+        await is_over.wait()
+        return "done"
+
+    with TemporaryDirectory() as folder:
+        study = ps.Study(
+            study_id="chat",
+            title="Chat",
+            models={
+                "small": ps.Model(
+                    base_url=base_url, model=REQUEST.model, max_tokens=400, price=_PRICE
+                )
+            },
+            agents={"asker": agent},
+            problems=(ps.Problem(problem_id="p", brief="Ask."),),
+            output_dir=Path(folder) / "results",
+        )
+        runner = ps.StudyRunner(study, keep_calls=keep_calls, timeout_s=None)
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.run)
+            await is_there.wait()
+            yield held[0]
+            is_over.set()
+
+
+@asynccontextmanager
+async def _through_ctx_model(base_url: str, *, keep_calls: KeepCalls) -> AsyncIterator[Call]:
+    async with _in_a_run(base_url, keep_calls) as model:
+
+        async def call() -> None:
+            answer = await model.chat(REQUEST.messages, temperature=REQUEST.temperature)
+            assert answer.text
+
+        yield call
+
+
+@asynccontextmanager
+async def _sdk_through_transport(base_url: str) -> AsyncIterator[Call]:
+    openai, httpx2 = import_module("openai"), import_module("httpx2")
+
+    async def call() -> None:
+        answer = await client.chat.completions.create(**BODY)
+        assert answer.choices[0].message.content
+
+    async with _in_a_run(base_url, "none") as model:
+        http = httpx2.AsyncClient(transport=model.transport())
+        async with openai.AsyncOpenAI(
+            base_url=model.base_url, api_key="-", max_retries=0, http_client=http
+        ) as client:
+            yield call
+
+
+FAST: dict[str, Contender] = {
+    "raw aiohttp": _raw_aiohttp,
+    "penstock": _penstock,
+    **{
+        f"ctx.model, keep_calls: {way}": partial(_through_ctx_model, keep_calls=way)
+        for way in ("none", "usage", "full")
+    },
+}
 OPTIONAL: dict[str, tuple[str, Contender]] = {
     "openai SDK": ("openai", _official_sdk),
+    "openai SDK, transport()": ("openai", _sdk_through_transport),
     "openai SDK on aiohttp": (
         "openai",
         partial(_official_sdk, backend="DefaultAioHttpClient"),

@@ -10,6 +10,7 @@ import pytest
 
 import penstock as ps
 from penstock.planning.selection import Selection
+from tests.cli.test_show import PIXEL
 from tests.command_line import StudyFolder, json_lines
 from tests.models.loopback import answers, http_server
 from tests.models.studies import chat, chat_study
@@ -78,3 +79,26 @@ async def test_what_is_shown_is_what_the_provider_then_receives(tmp_path: Path, 
     assert call["forecast"]["high_usd"] > call["forecast"]["low_usd"] > 0
     assert "system: Be " in said.stderr
     assert "(a judge: the answer, which there is not yet, is left empty)" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("", "[image data:image/png;base64,... (67 bytes)]\n    What is 6 x 7?"),
+        ("/messages", "[image image/png]\n    What is 6 x 7?"),
+    ],
+)
+def test_an_image_is_described_in_whichever_format_it_is_sent(
+    tmp_path: Path, cli: Any, path: str, said: str
+) -> None:
+    agent = chat(f"http://127.0.0.1:9/v1{path}", image=f"data:image/png;base64,{PIXEL}")
+    file = tmp_path / "study.json"
+    file.write_text(json.dumps(chat_study(tmp_path, agent).to_dict()))
+
+    shown = cli("preview", file)
+    (preview,) = json_lines(cli("preview", file, "--json").stdout)
+
+    assert f"user: {said}" in shown.stderr
+    assert PIXEL not in shown.stderr
+    assert PIXEL not in json.dumps(preview["calls"])
+    assert ("system" in preview["calls"][0]["body"]) is False

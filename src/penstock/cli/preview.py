@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.contents import content_in_words
 from penstock.cli.output import emit, errors_told, say
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _sent(call: PreviewedCall) -> Iterator[str]:
 
     yield f"{call.forecast.who} sends to {call.base_url}, model {call.body['model']}:"
     for message in call.body["messages"]:
-        first, *more = str(message["content"]).splitlines() or [""]
+        first, *more = content_in_words(message["content"]).splitlines() or [""]
         yield f"  {message['role']}: {first}"
         yield from (f"    {line}" for line in more)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.arguments import JsonOption, TargetArgument
+from penstock.cli.contents import content_in_words
 from penstock.cli.output import counted, emit, errors_told, in_one_line, listed, say
 
 if TYPE_CHECKING:
@@ -235,30 +236,12 @@ def _call_line(call: Any) -> str:
 
 
 def _message(role: str, content: Any, tool_calls: Any = ()) -> Iterator[str]:
-    first, *more = _in_words(content).splitlines() or [""]
+    first, *more = content_in_words(content).splitlines() or [""]
     yield f"  {role}: {first}"
     yield from (f"    {line}" for line in more)
     for each in tool_calls or ():
         function = each["function"]
         yield f"    calls {function['name']}({function['arguments']})"
-
-
-def _in_words(content: Any) -> str:
-    """Write a content; an image is only described."""
-    if not isinstance(content, list):
-        return content if isinstance(content, str) else repr(content or "")
-
-    return "\n".join(map(_part_in_words, content))
-
-
-def _part_in_words(part: dict[str, Any]) -> str:
-    if part["type"] == "text":
-        return str(part["text"])
-
-    if "image_url" in part:
-        return f"[image {part['image_url']['url']}]"
-
-    return f"[image {part['media_type']}, {part['bytes']:,} bytes]"
 
 
 def _shared(before: list[Any], messages: list[Any]) -> int:

@@ -11,12 +11,16 @@ The extra ``penstock[models]`` installs what they need.
     run_model          a model in the hands of an agent in Python; in_hand: what it can do
     calls              one call: given again, from the cache, or sent; sender: budget, gate,
                        accounts; cache: answers for all; kept_calls: every call, durable
-    conversing         a conversation with tools, to its end; tools: functions that are such
-    sdk_transport      SDKs behind the gate; wire: what they ask and are answered
+    conversing         a conversation with tools, to its end; tools: functions that are such;
+                       tool_servers: processes that have some
+    images             what messages show, read and counted
+    sdk_transport      SDKs behind the gate; wire: what the formats that they speak have in common;
+                       chat_wire, responses_wire, messages_wire, embeddings_wire: each of them
     endpoints          what a study's models share; clients: how they are asked; keys: where keys
                        come from; simulated: a provider within the session
     gate/              who may call next, how fast, for how much money
-    openai/            endpoints that speak OpenAI's chat completions
+    openai/            endpoints that speak OpenAI's chat completions, and what is common to all
+    anthropic/         endpoints that speak Anthropic's messages
     any_provider       endpoints that do not, through another library
     forecast           what a plan will be asked, and may cost
 """

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
+from penstock.models.anthropic.message_body import message_body_of
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.prices import Prices
@@ -20,6 +21,7 @@ from penstock.models.tokens import prompt_tokens
 from penstock.planning.plan import Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
 from penstock.study.model import Study
+from penstock.study.model_options import ANTHROPIC, ModelOptions
 
 __all__ = ["Forecast", "PlannedCall", "forecasts", "judging_cost_usd", "planned_calls"]
 
@@ -93,7 +95,7 @@ def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
         request = template.fill_in(scope, spec.seed)
         yield PlannedCall(
             endpoints.clients.locate(template.options, request.model),
-            _without_data(json.loads(body_of(request))),
+            _without_data(json.loads(_body_of(template.options, request))),
             is_judge,
             _forecast(plan, requests, endpoints, [position], is_judge=is_judge),
         )
@@ -148,8 +150,15 @@ def judging_cost_usd(plan: Plan, name: str, judge: ChatOptions) -> float | None:
     return None if cost_usd is None or not found.calls else cost_usd / found.calls
 
 
+def _body_of(options: ModelOptions, request: CompletionRequest) -> bytes:
+    return message_body_of(request) if options.provider == ANTHROPIC else body_of(request)
+
+
 def _without_data(value: Any) -> Any:
     """Put what it is in place of the data of an image."""
+    if isinstance(value, dict) and value.get("type") == "base64":
+        return {**value, "data": f"... ({len(value['data']) * 3 // 4:,} bytes)"}
+
     if isinstance(value, dict):
         return {name: _without_data(each) for name, each in value.items()}
 
