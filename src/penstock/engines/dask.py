@@ -139,7 +139,7 @@ class DaskEngine:
             yield arrival
 
     async def send(self, worker: str, messages: Sequence[ToWorker]) -> None:
-        """Say something to a worker; one that cannot be reached is lost."""
+        """Send a message to a worker; one that cannot be reached is lost."""
         attended = self._attending.get(worker)
         if attended is None:
             return
@@ -205,7 +205,7 @@ class DaskEngine:
         attended.task = OwnTask(self._attend(name, attended), name=name)
 
     async def _attend(self, name: str, attended: _Attended) -> None:
-        """Tell a worker how to begin, and hear what it says until it is lost."""
+        """Send a worker what it begins with, and receive what it sends until it is lost."""
         try:
             with anyio.fail_after(self._boot.lease_s * 4):
                 begun = await self._pool(attended.address).penstock_boot(

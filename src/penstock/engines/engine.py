@@ -77,7 +77,7 @@ class Engine(Protocol):
         ...
 
     async def send(self, worker: str, messages: Sequence[ToWorker]) -> None:
-        """Say something to a worker; to one that is lost nothing is said."""
+        """Send messages to a worker; to one that is lost nothing is sent."""
         ...
 
     def saved(self, worker: str, seq: int) -> None:

@@ -74,7 +74,7 @@ class Worker:
     is_lost: bool = False
 
     def say(self, message: ToWorker) -> None:
-        """Say something soon, with whatever else is said until then."""
+        """Send a message soon, with whatever else is sent until then."""
         self.outbox.append(message)
         self.has_mail.set()
 

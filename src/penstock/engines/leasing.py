@@ -251,7 +251,7 @@ class Leasing:
             _log().warning("worker.late_result", worker=worker, run_id=message.result.run_id)
 
     def _place(self) -> None:
-        """Give those that wait to workers, first come first served."""
+        """Assign those that wait to workers, first come first served."""
         while self._waiting and (worker := self._worker_for(self._waiting[0])) is not None:
             leased = self._waiting.popleft()
             leased.worker = worker

@@ -103,7 +103,7 @@ class LocalEngine:
                 self.hosts[name].hear()
 
     async def send(self, worker: str, messages: Sequence[ToWorker]) -> None:
-        """Say something to a worker."""
+        """Send messages to a worker."""
         if worker in self.hosts and worker not in self._cut_off:
             self.hosts[worker].receive(read_to_worker(written(messages)))
 

@@ -43,7 +43,7 @@ def _read(body: Mapping[str, Any], declared: Declared) -> CompletionRequest:
 
 
 def _choice(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Say which tool is to be called as chat completions have it."""
+    """Return which tool is to be called, in the form of chat completions."""
     choice = body.get("tool_choice")
     if not isinstance(choice, Mapping):
         return {}

@@ -68,7 +68,7 @@ class Asked(NamedTuple):
         return frozenset().union(*known) if len(known) == len(found) else None
 
     def names(self, name: str) -> bool:
-        """Tell whether its requests name anything of what is in scope under a name."""
+        """Return whether its requests name anything of what is in scope under a name."""
         return self.reads(name) != frozenset()
 
 

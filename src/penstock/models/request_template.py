@@ -105,7 +105,7 @@ class RequestTemplate:
                 yield field, str(error)
 
     def texts(self) -> Iterator[tuple[str, Template]]:
-        """Give every text that is filled in for a run, with the field that it stands in."""
+        """Yield every text that is filled in for a run, with the field that it stands in."""
         yield from self._templates.items()
 
     def fill_in(self, scope: Mapping[str, Any], seed: int) -> CompletionRequest:

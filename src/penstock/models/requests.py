@@ -79,7 +79,7 @@ class Requests:
             raise PromptError(f"{name!r} is not a model of this study (models: {known})") from None
 
     def texts(self) -> Iterator[tuple[str, Template]]:
-        """Give every text that is filled in for a run, with the field that it stands in."""
+        """Yield every text that is filled in for a run, with the field that it stands in."""
         if self._choice is not None:
             yield "model", self._choice
 

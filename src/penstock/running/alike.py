@@ -110,7 +110,7 @@ class AlikeWatch:
         self._under_way: dict[str, Asked] = {}
 
     def lets_begin(self, spec: RunSpec) -> bool:
-        """Tell whether a run, or another attempt at it, is to be made."""
+        """Return whether a run, or another attempt at it, is to be made."""
         if not self._first:
             return True
 
@@ -153,7 +153,7 @@ class AlikeWatch:
             course.last = result
 
     def conclude(self) -> None:
-        """Say, when no run is left to begin, whether nobody's could be made."""
+        """Stop for good, when no run is left to begin, where no agent's runs could be made."""
         if self._courses and all(course.is_left for course in self._courses.values()):
             self._stop_for_good(self._why_nobody())
 

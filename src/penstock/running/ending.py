@@ -87,7 +87,7 @@ class Ending:
         self.stop(reason)
 
     def leave(self, asked: Asked, reason: str) -> None:
-        """Say that the other runs of an agent and model are left to a later session."""
+        """Announce that the other runs of an agent and model are left to a later session."""
         self.left_because.append(reason)
         self._announce(RunsLeft, agent_id=asked.agent_id, model=asked.model, reason=reason)
 

@@ -157,7 +157,7 @@ class Lifecycle:
         return self._settle(job, attempt, result)
 
     def conclude(self) -> None:
-        """Say what can be said only when no run is left to begin."""
+        """Announce what is known only when no run is left to begin."""
         self._alike.conclude()
 
     def abandon(self, job: Job) -> None:

@@ -194,7 +194,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
 
 def _no_file(path: Path) -> str:
-    """Say that there is no such file, and which one beside it may be meant."""
+    """Describe that there is no such file, and which one beside it may be meant."""
     near = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
     return f"there is no file {path}{did_you_mean(path.name, near)}"
 

@@ -244,7 +244,7 @@ class Application:
 async def _told(
     study: LiveStudy, is_over: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[bytes]:
-    """Say where a study stands: a snapshot, then what has changed, as server-sent events."""
+    """Stream where a study stands: a snapshot, then what has changed, as server-sent events."""
     known: dict[str, Any] | None = None
     silence_s = 0.0
     while not is_over():

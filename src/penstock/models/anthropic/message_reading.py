@@ -26,7 +26,7 @@ _EVENTS = frozenset(
 
 
 def chat_completion_in(payload: Any) -> Any:
-    """Give a message the form of a chat completion; what is not one is left as it is."""
+    """Convert a message to a chat completion; what is not one is left as it is."""
     if not isinstance(payload, Mapping) or not isinstance(payload.get("content"), list):
         return payload
 

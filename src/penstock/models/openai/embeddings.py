@@ -22,7 +22,7 @@ def _body_of(request: CompletionRequest) -> bytes:
 
 
 def _completion_in(payload: Any) -> Any:
-    """Give vectors the form of a chat completion; what holds none is left as it is."""
+    """Convert vectors to a chat completion; what holds none is left as it is."""
     data = payload.get("data") if isinstance(payload, Mapping) else None
     if not isinstance(data, list) or not all(isinstance(each, Mapping) for each in data):
         return payload
