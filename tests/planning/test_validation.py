@@ -74,9 +74,8 @@ def test_a_sound_study_has_no_errors() -> None:
             )
             for levels, told in (
                 ([1, 1.0], "1 or 1.0"),
-                ([True, 1], "true or 1"),
                 ([0, -0.0, "a"], "0 or -0.0"),
-                ([False, 0], "false or 0"),
+                ([10**20, 1e20], "100000000000000000000 or 1e+20"),
             )
         ),
         *(
@@ -148,6 +147,10 @@ def test_a_sound_study_has_no_errors() -> None:
 )
 def test_each_fault_has_its_sentence_and_is_told_alone(fields: dict[str, Any], error: str) -> None:
     assert errors_of(**fields) == [error]
+
+
+def test_a_flag_and_a_number_are_two_levels() -> None:
+    assert errors_of(factors=[Factor(name="x", levels=[True, 1, False, 0])]) == []
 
 
 def test_a_study_without_agents_and_problems_is_one_of_a_condition_runner() -> None:

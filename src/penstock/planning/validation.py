@@ -106,11 +106,12 @@ def _duplicates(study: Study) -> Iterator[str]:
 
 
 def _equal_values(values: Iterable[Any]) -> Iterator[str]:
-    """List values that are there twice; tables do not tell 1, 1.0 and true apart."""
+    """List values that are there twice; who reads a table does not tell 1 and 1.0 apart."""
     alike: dict[Any, list[str]] = {}
     for value in values:
         written = stable_json_dumps(value)
-        alike.setdefault(value if isinstance(value, (int, float)) else written, []).append(written)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        alike.setdefault(value if is_number else written, []).append(written)
 
     for found in alike.values():
         if len(found) > 1:
