@@ -33,7 +33,7 @@ ANSWER_CHARACTERS = 2_000
 BATCH = 1_000
 
 Agent = Callable[[ps.RunContext], Any]
-_DETAILS = ("observation", "evaluation")
+_DETAILS = ("observation", "evaluation", "scored")
 
 
 async def answer(ctx: ps.RunContext) -> str:

@@ -36,12 +36,20 @@ def main() -> None:
         bound_s = _until_the_first_run_s(store, runs + LEFT, budget)
         longer_s = _until_the_first_run_s(store, runs + 2 * LEFT)
 
+    with TemporaryDirectory() as folder:
+        store = Path(folder) / "store"
+        fill_store_in_child(store, runs)
+        written_s, nothing_s = (_until_it_returns_s(store, runs) for _ in range(2))
+
     figures = [
         Figure("runs done", runs, "runs"),
         Figure("by hand", by_hand_s, "s"),
         Figure("the same plan", same_s, "s", at_most=5),
         Figure("the same plan, and a budget", bound_s, "s", at_most=5),
         Figure("a plan with another replicate", longer_s, "s"),
+        Figure("all done, files are written", written_s, "s"),
+        Figure("nothing to do", nothing_s, "s"),
+        Figure("nothing to do : by hand", nothing_s / by_hand_s, "x", at_most=3),
         Figure("the same plan : by hand", same_s / by_hand_s, "x", at_most=3),
         Figure("the same plan, and a budget : by hand", bound_s / by_hand_s, "x", at_most=3),
     ]
@@ -73,6 +81,13 @@ def _until_the_first_run_s(store: Path, runs: int, budget: Budget | None = None)
     runner = make_runner(store, runs=runs, agent=agent, budget=budget)
     anyio.run(runner.run)
     return began_at[0] - called_at
+
+
+def _until_it_returns_s(store: Path, runs: int) -> float:
+    called_at = process_time()
+    summary = anyio.run(make_runner(store, runs=runs).run)
+    assert summary.remaining == 0
+    return process_time() - called_at
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import socket
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from penstock.export.condition_rows import write_conditions
 from penstock.export.parquet import CALLS_FILE, PARQUET_FILES, load_parquet, write_parquet
 from penstock.export.tables import write_csv, write_json, write_lines, write_text
 from penstock.export.tidy import tidy_table
+from penstock.export.up_to_date import are_up_to_date, forget_files, made_from, note_files
 from penstock.results import timestamp
 from penstock.store.directory import make_directory, sync_directory
 from penstock.store.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
@@ -32,7 +34,12 @@ __all__ = ["export_artifacts"]
 
 
 def export_artifacts(
-    directory: Path, to: Path | None = None, *, sqlite: bool = False, parquet: bool = False
+    directory: Path,
+    to: Path | None = None,
+    *,
+    sqlite: bool = False,
+    parquet: bool = False,
+    is_forced: bool = True,
 ) -> Path:
     """Write the files of a study from the store in its directory.
 
@@ -46,6 +53,7 @@ def export_artifacts(
         to: Where the files go; the same directory where not given.
         sqlite: Whether a copy of ``study.sqlite`` goes there too.
         parquet: Whether the tables are written as Parquet too (see `penstock.export.parquet`).
+        is_forced: Whether files are written that are up to date (see `penstock.export.up_to_date`).
 
     Returns:
         Where the files are.
@@ -64,40 +72,51 @@ def export_artifacts(
     with StoreReader(directory) as store, store.snapshot():
         is_own = to.samefile(directory)
         names = _names(to, store, sqlite=sqlite and not is_own, parquet=parquet)
+        mark = made_from(store, {**_captured_provenance(), "captured_at": None}) if is_own else ""
+        if not is_forced and are_up_to_date(to, mark, names):
+            return to
+
         claim_files(to, store.study_id, names, is_own=is_own)
+        forget_files(to)
         if is_own:
             _remove_unfinished(to)
 
-        write_text(to / "study.yaml", _study_yaml(store))
-        write_lines(to / "problems.jsonl", store.problems())
-        write_json(to / "hypotheses.json", store.definition()["hypotheses"])
-        plans = with_older_defaults(store.definition())["analysis_plans"]
-        write_json(to / "analysis_plan.json", plans)
-        write_json(to / "design.json", _design(store))
-        write_conditions(to / "conditions.csv", store)
-        analysable = Analysable(store)
-        write_tables(to, analysable)
-        if CALLS in names:
-            write_calls(to, store)
-
-        manifest = _manifest(store, analysable.models)
-        write_json(to / "manifest.json", manifest)
-        write_analysis(to / "analysis", store, analysable, manifest)
-        if TIDY in names:
-            write_csv(to / TIDY, *tidy_table(store, names_in(store)))
-        else:
-            logger, _ = find_logger()
-            logger.warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
-
+        _write_files(to, store, names)
         if parquet:
             write_parquet(to, store)
 
         if "study.sqlite" in names:
             store.copy_to(to / "study.sqlite")
 
+    if is_own:
+        note_files(to, mark, names)
+
     sync_directory(to / "analysis")
     sync_directory(to)
     return to
+
+
+def _write_files(to: Path, store: StoreReader, names: Collection[str]) -> None:
+    write_text(to / "study.yaml", _study_yaml(store))
+    write_lines(to / "problems.jsonl", store.problems())
+    write_json(to / "hypotheses.json", store.definition()["hypotheses"])
+    plans = with_older_defaults(store.definition())["analysis_plans"]
+    write_json(to / "analysis_plan.json", plans)
+    write_json(to / "design.json", _design(store))
+    write_conditions(to / "conditions.csv", store)
+    analysable = Analysable(store)
+    write_tables(to, analysable)
+    if CALLS in names:
+        write_calls(to, store)
+
+    manifest = _manifest(store, analysable.models)
+    write_json(to / "manifest.json", manifest)
+    write_analysis(to / "analysis", store, analysable, manifest)
+    if TIDY in names:
+        write_csv(to / TIDY, *tidy_table(store, names_in(store)))
+    else:
+        logger, _ = find_logger()
+        logger.warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
 
 
 _NOT_OURS = "a file of that name is there, and is not penstock's"

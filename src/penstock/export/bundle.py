@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from penstock._base.atomic_files import set_aside
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
+from penstock.store.directory import EXPORTED
 from penstock.store.lock import LOCK_NAME, hold_directory
 from penstock.store.ownership import study_file_of
 from penstock.store.purged import Wanted, purge_store
@@ -149,5 +150,6 @@ def _is_bundle(path: Path, name: str) -> bool:
 def _packed(directory: Path, leave_out: set[Path]) -> Iterator[Path]:
     yield directory
     for path in sorted(directory.rglob("*")):
-        if path.absolute() not in leave_out and path != directory / LOCK_NAME:
+        is_of_here = path in (directory / LOCK_NAME, directory / EXPORTED)
+        if path.absolute() not in leave_out and not is_of_here:
             yield path

@@ -13,12 +13,16 @@ from pathlib import Path
 from penstock.errors import StoreError
 
 __all__ = [
+    "EXPORTED",
     "OpenFiles",
     "make_directory",
     "resolved_directory",
     "results_below",
     "sync_directory",
 ]
+
+EXPORTED = ".exported"
+"""The file that says what files were made from: see `penstock.export.up_to_date`."""
 
 _STORE = "study.sqlite"
 _DEEPEST = 4

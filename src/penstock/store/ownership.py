@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from penstock._base.atomic_files import files_aside, set_aside
 from penstock.errors import ForeignDirectoryError
-from penstock.store.directory import sync_directory
+from penstock.store.directory import EXPORTED, sync_directory
 from penstock.store.starts import FILE as STARTS
 
 __all__ = [
@@ -62,7 +62,7 @@ _STORE = frozenset({"study.sqlite", *(f"study.sqlite-{end}" for end in ("wal", "
 CONTROL = ".control"
 """The folder in which a study that runs says where it can be reached."""
 
-_OURS = frozenset({*_STORE, ".lock", STARTS, RECORD, CONTROL})
+_OURS = frozenset({*_STORE, ".lock", STARTS, RECORD, CONTROL, EXPORTED})
 _OF_A_SYSTEM = frozenset(
     {".DS_Store", ".gitignore", ".gitkeep", "Thumbs.db", "desktop.ini", "lost+found"}
 )

@@ -17,7 +17,7 @@ EVENTS = (StudyFinished,)
 
 
 def export(directory: Path) -> Subscriber:
-    """Make the subscriber that writes the files of a study once, at its end.
+    """Make the subscriber that writes the files of a study at its end, if they are not up to date.
 
     Args:
         directory: The study's output directory.
@@ -25,6 +25,7 @@ def export(directory: Path) -> Subscriber:
 
     async def subscriber(stream: EventStream) -> None:
         while await undisturbed(stream.batch):
-            await call_in_thread(partial(export_artifacts, directory), name="penstock-export")
+            write = partial(export_artifacts, directory, is_forced=False)
+            await call_in_thread(write, name="penstock-export")
 
     return subscriber
