@@ -4,7 +4,7 @@ BIN := .venv/bin
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test coverage lint docs faults deliveries bills loops hosts clients older-suite notebook simulations soak bench clean
+.PHONY: demo test coverage lint docs faults deliveries bills loops hosts workers clients older-suite notebook simulations soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -54,6 +54,10 @@ loops: .venv/installed
 # Runs a thousand random studies in random hosts on each kind of event loop.
 hosts: .venv/installed
 	PENSTOCK_HOSTS=1000 $(BIN)/python -m pytest -n auto tests/random_host
+
+# Kills a hundred workers of a study and twenty drivers, and measures what workers cost and gain.
+workers: .venv/installed
+	$(BIN)/python benchmarks/workers.py
 
 # Asks the simulated provider with clients that others wrote, which are installed apart, and runs
 # their SDKs inside agents: 85 MB that take longer to import than a room's tests to run.

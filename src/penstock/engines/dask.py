@@ -24,8 +24,10 @@ from penstock.errors import EngineError, ValidationError
 
 __all__ = ["DaskEngine"]
 
-_RECONNECT_S = 2
-"""How long a worker is tried to be reached again whose connection broke, in seconds."""
+_CONNECT_S = 10
+_TRY_AGAIN_S = 0.2
+_LOADS_WITHIN = 4
+"""A worker has so many times the length of a lease to load the study."""
 
 _LEAVE_S = 2.0
 _NO_CERTIFICATE = (
@@ -88,7 +90,7 @@ class DaskEngine:
         )
         core = load_extra("distributed.core", extra="dask", what="an engine on Dask")
         self._pool = core.ConnectionPool(
-            limit=_MOST_CONNECTIONS, connection_args=arguments, timeout=_RECONNECT_S
+            limit=_MOST_CONNECTIONS, connection_args=arguments, timeout=_CONNECT_S
         )
         await self._pool.start()
         self._client = self._distributed.Client(
@@ -145,10 +147,9 @@ class DaskEngine:
             return
 
         try:
-            said = {"session": self._session, "data": written(messages)}
-            is_heard = await self._pool(attended.address).penstock_send(**said)
-        except OSError as error:
-            self._lose(worker, f"nothing can be said to it: {error}")
+            is_heard = await self._call(attended, "penstock_send", data=written(messages))
+        except TimeoutError:
+            self._lose(worker, f"nothing could be said to it for {self._boot.lease_s:g} s")
         else:
             if not is_heard:
                 self._lose(worker, "it has begun anew")
@@ -183,8 +184,8 @@ class DaskEngine:
         self._arrived.close()
 
     async def _let_go(self, worker: str) -> None:
-        with suppress(OSError):
-            await self._pool(self._attending[worker].address).penstock_leave(session=self._session)
+        with suppress(TimeoutError):
+            await self._call(self._attending[worker], "penstock_leave")
 
     def _note(self, event: tuple[float, dict[str, Any]]) -> None:
         """Note what the scheduler says of workers."""
@@ -206,49 +207,45 @@ class DaskEngine:
 
     async def _attend(self, name: str, attended: _Attended) -> None:
         """Send a worker what it begins with, and receive what it sends until it is lost."""
+        lease_s, after = self._boot.lease_s, 0
         try:
-            with anyio.fail_after(self._boot.lease_s * 4):
-                begun = await self._pool(attended.address).penstock_boot(
-                    session=self._session, boot=self._boot.model_dump_json()
-                )
-        except (OSError, TimeoutError) as error:
-            self._lose(name, f"it cannot be told how to begin: {error}")
-            return
-
-        self._arrivals.send_nowait(Joined(name, begun["capacity"], begun["refusal"]))
-        after, has_failed = 0, False
-        while True:
-            try:
-                batches = await self._news(attended, after)
-            except TimeoutError:
-                self._lose(name, f"it did not answer for {self._boot.lease_s:g} s")
-                return
-            except OSError as error:
-                if has_failed:
-                    self._lose(name, f"its connection broke: {error}")
+            told, patience_s = self._boot.model_dump_json(), _LOADS_WITHIN * lease_s
+            begun = await self._call(attended, "penstock_boot", patience_s, boot=told)
+            self._arrivals.send_nowait(Joined(name, begun["capacity"], begun["refusal"]))
+            while True:
+                saved, attended.saved = attended.saved, []
+                hold_s = lease_s / _POLLS_A_LEASE
+                said: dict[str, Any] = {"after": after, "saved": saved, "hold_s": hold_s}
+                batches = await self._call(attended, "penstock_poll", **said)
+                if batches is None:
+                    self._lose(name, "it has begun anew")
                     return
 
-                has_failed = True
-                continue
+                for seq, data in batches:
+                    after = seq
+                    self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
+        except TimeoutError:
+            self._lose(name, "it did not answer in time")
 
-            if batches is None:
-                self._lose(name, "it has begun anew")
-                return
+    async def _call(
+        self, attended: _Attended, name: str, within_s: float | None = None, **said: Any
+    ) -> Any:
+        """Call a worker, and again where its connection breaks: what is said twice does no harm.
 
-            has_failed = False
-            for seq, data in batches:
-                after = seq
-                self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
+        That its process has ended is heard from the scheduler.
 
-    async def _news(self, attended: _Attended, after: int) -> list[tuple[int, bytes]] | None:
-        saved, attended.saved = attended.saved, []
-        lease_s = self._boot.lease_s
-        with anyio.fail_after(lease_s):
-            news: list[tuple[int, bytes]] | None = await self._pool(attended.address).penstock_poll(
-                session=self._session, after=after, saved=saved, hold_s=lease_s / _POLLS_A_LEASE
-            )
+        Raises:
+            TimeoutError: it has not answered in time, which is that of a lease if not given.
+        """
+        with anyio.fail_after(within_s or self._boot.lease_s):
+            while attended.address in self._names:
+                try:
+                    worker = self._pool(attended.address)
+                    return await getattr(worker, name)(session=self._session, **said)
+                except OSError:
+                    await anyio.sleep(_TRY_AGAIN_S)
 
-        return news
+        raise TimeoutError  # it is lost already
 
     def _lose(self, name: str, why: str) -> None:
         attended = self._attending.pop(name, None)

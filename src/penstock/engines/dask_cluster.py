@@ -110,6 +110,9 @@ class OwnCluster:
                     tell(EngineError(said))
                     return
 
+                if process.stdin is not None:
+                    process.stdin.close()
+
                 self._processes[place] = self._start_worker()
 
     def _start_worker(self) -> subprocess.Popen[bytes]:
@@ -120,9 +123,10 @@ class OwnCluster:
             stdout=sys.stderr.fileno() if hasattr(sys.stderr, "fileno") else None,
             start_new_session=True,
         )
-        if process.stdin is not None:
-            with process.stdin as stdin, suppress(OSError):
-                stdin.write(json.dumps(self.credentials()).encode())
+        if process.stdin is not None:  # it stays open: where it ends, so does the worker
+            with suppress(OSError):
+                process.stdin.write(json.dumps(self.credentials()).encode() + b"\n")
+                process.stdin.flush()
 
         return process
 
@@ -139,6 +143,10 @@ class OwnCluster:
 
     def _wait_for_processes(self) -> None:
         for process in self._processes:
+            if process.stdin is not None:
+                with suppress(OSError):
+                    process.stdin.close()
+
             try:
                 process.wait(_END_S)
             except subprocess.TimeoutExpired:

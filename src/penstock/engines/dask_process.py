@@ -1,6 +1,6 @@
 """A worker process: ``python -m penstock.engines.dask_process``, told on stdin whom to join.
 
-It ends when its scheduler does, or cannot be reached any more.
+It ends when its stdin does, for then its driver has, and when its scheduler lets it go.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from math import inf
 from pathlib import Path
+from threading import Thread
 from typing import Any, Never
 
 import anyio
@@ -92,9 +93,15 @@ def leave(code: int) -> Never:
     os._exit(code)
 
 
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
 def main() -> None:
-    """Work for the process that has started this one."""
-    told = json.loads(sys.stdin.buffer.read())
+    """Work for the process that has started this one, and end when it does."""
+    told = json.loads(sys.stdin.buffer.readline())
+    Thread(target=_end_with_stdin, name="penstock-driver", daemon=True).start()
     sys.path[:] = [*dict.fromkeys([*sys.path, *told["path"].split(os.pathsep)])]
     code = 1
     try:

@@ -67,6 +67,7 @@ class AgentHost:
         self._leases: dict[int, _Leased] = {}
         self._outbox: list[FromWorker] = []
         self._seq = 0
+        self._last = 0
         self.unsaved: dict[int, Sequence[FromWorker]] = {}
         self._thread, self._call_soon = get_ident(), call_soon_from_threads()
         self._heard_at = anyio.current_time()
@@ -119,6 +120,10 @@ class AgentHost:
         call_later(self._boot.lease_s / 4, self._watch)
 
     def _begin(self, lease: Lease) -> None:
+        if lease.lease <= self._last:  # said twice, for a connection broke; numbers only grow
+            return
+
+        self._last = lease.lease
         spec, orders = self._plan.at(lease.position), Orders()
         ctx = RunContext(
             spec,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 import anyio
 
@@ -72,6 +73,13 @@ class Worker:
     outbox: list[ToWorker] = field(default_factory=list)
     has_mail: anyio.Event = field(default_factory=anyio.Event)
     is_lost: bool = False
+    most: float = inf
+    """How many it may make at once beside those of its runs that are suspected."""
+
+    @property
+    def room(self) -> float:
+        """How many more attempts it may make now."""
+        return min(self.capacity, self.most) - len(self.leases)
 
     def say(self, message: ToWorker) -> None:
         """Send a message soon, with whatever else is sent until then."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import count
+from math import inf
 from typing import Any
 
 import anyio
@@ -102,9 +103,7 @@ class Leasing:
 
     def gate(self) -> Awaitable[None] | None:
         """Return None where a worker has room for an attempt, else what to wait for."""
-        if not self._waiting and any(
-            len(worker.leases) < worker.capacity for worker in self._workers.values()
-        ):
+        if not self._waiting and any(worker.room > 0 for worker in self._workers.values()):
             return None
 
         self._has_changed = anyio.Event()
@@ -185,6 +184,7 @@ class Leasing:
             said, worker.outbox = worker.outbox, []
             if said:
                 await self._engine.send(worker.name, said)
+                await anyio.sleep(self._boot.flush_s)  # what is said meanwhile goes together
 
     def _lose(self, lost: Lost) -> None:
         worker = self._workers.pop(lost.worker, None)
@@ -235,6 +235,10 @@ class Leasing:
     def _end(self, worker: Worker, leased: Leased, ended: Ended) -> None:
         del worker.leases[leased.number]
         self._suspicions.clear(leased.position)
+        if worker.most < inf:
+            positions = (each.position for each in worker.leases.values())
+            worker.most = self._suspicions.least(positions)
+
         leased.attempt.is_interrupted = ended.is_interrupted
         leased.is_over.set()
         error = ended.result.error
@@ -256,21 +260,20 @@ class Leasing:
             leased = self._waiting.popleft()
             leased.worker = worker
             worker.leases[leased.number] = leased
+            worker.most = min(worker.most, self._suspicions.most_beside(leased.position))
             worker.say(leased.terms())
 
         self._has_changed.set()
 
     def _worker_for(self, leased: Leased) -> Worker | None:
         most = self._suspicions.most_beside(leased.position)
-        with_room = [
-            worker
-            for worker in self._workers.values()
-            if len(worker.leases) < min(most, worker.capacity, self._bound(worker))
-        ]
-        return min(with_room, key=lambda worker: len(worker.leases), default=None)
+        found, fewest = None, most
+        for worker in self._workers.values():
+            in_flight = len(worker.leases)
+            if in_flight < fewest and worker.room > 0:
+                found, fewest = worker, in_flight
 
-    def _bound(self, worker: Worker) -> float:
-        return self._suspicions.least(leased.position for leased in worker.leases.values())
+        return found
 
     def _revoke(self, leased: Leased) -> None:
         """Cancel an attempt; one that nobody makes yet is over."""

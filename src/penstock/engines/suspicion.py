@@ -37,9 +37,6 @@ class Suspicions:
 
     def least(self, positions: Iterable[int]) -> float:
         """Return how many runs may be in flight in a worker where all of these are."""
-        if not self._suspects:
-            return inf
-
         return min(map(self.most_beside, positions), default=inf)
 
     def note_end(self, positions: Collection[int]) -> None:
