@@ -16,7 +16,7 @@ from pathlib import Path
 from figures import read, show
 
 LAST = Path(__file__).with_name("last.json")
-QUICK = ("start_up", "bus", "stalls", "flight", "overhead")
+QUICK = ("start_up", "bus", "stalls", "flight", "overhead", "steering")
 LONG = ("memory", "scaling", "export", "resume", "report_page")
 
 
