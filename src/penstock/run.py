@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from functools import partial
 from typing import Unpack
 
 import anyio
 
-from penstock._base.loop import refuse_running_loop
+from penstock._base.loop import has_loop
 from penstock._base.open_files import raise_file_limit
 from penstock.events.tree import StudyStarted
 from penstock.options import RunnerOptions
 from penstock.runner import StudyRunner
+from penstock.running.beside import run_beside
 from penstock.running.interrupts import run_interruptibly
 from penstock.study.model import Study
 from penstock.study_result import StudyResult
@@ -74,20 +76,41 @@ def run_study(
     has ended and raises ``KeyboardInterrupt`` in whatever code runs, also where that blocks the
     event loop. Run it again to go on.
 
-    Raises:
-        RunningLoopError: an event loop is running here; ``await arun_study(...)`` instead.
+    Where an event loop runs already, as in a cell of a notebook, the study runs in a thread with a
+    loop of its own, and that loop waits; an application that embeds studies awaits `arun_study`.
     """
-    refuse_running_loop("arun_study(...)")
-    runner, wants_report = runner_that_reports_later(study, options)
-    runner.on(StudyStarted)(_warn)
-    if not dry_run:
-        if anyio.run(partial(run_interruptibly, runner)):
-            raise KeyboardInterrupt
+    if has_loop() and not dry_run:
+        (runner, wants_report), is_interrupted = _beside(study, options)
+    else:
+        runner, wants_report = runner_that_reports_later(study, options)
+        runner.on(StudyStarted)(_warn)
+        is_interrupted = not dry_run and anyio.run(partial(run_interruptibly, runner))
 
-        if wants_report:
-            _report(runner)
+    if is_interrupted:
+        raise KeyboardInterrupt
+
+    if wants_report and not dry_run:
+        _report(runner)
 
     return StudyResult(runner.output_dir, runner.summary, dry_run=dry_run)
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+
+
+def _beside(study: Study, options: RunnerOptions) -> tuple[tuple[StudyRunner, bool], bool]:
+    """Run a study in a thread of its own; return what `run_study` needs of it."""
+    wants: list[bool] = []
+
+    def make() -> StudyRunner:
+        runner, wants_report = runner_that_reports_later(study, options)
+        runner.on(StudyStarted)(_warn)
+        wants.append(wants_report)
+        return runner
+
+    runner, is_interrupted = run_beside(make, _say)
+    return (runner, wants[0]), is_interrupted
 
 
 def runner_that_reports_later(study: Study, options: RunnerOptions) -> tuple[StudyRunner, bool]:

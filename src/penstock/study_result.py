@@ -170,9 +170,9 @@ class StudyResult(Sequence[RunResult]):
         summary = self.summary
         counts = ("planned", "succeeded", "failed", "remaining")
         rows = [[f"{getattr(summary, name):,}" for name in counts]]
-        return html_block(
-            f"results in {self.output_dir}", html_table(counts, rows), lines=self._finding()
-        )
+        kept = summary.session.restored
+        lines = [*([f"{kept:,} kept from before"] if kept else []), *self._finding()]
+        return html_block(f"results in {self.output_dir}", html_table(counts, rows), lines=lines)
 
     def _finding(self) -> list[str]:
         """Describe what came of the study in three lines, or why nothing is said."""
