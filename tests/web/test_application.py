@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 CANARY = 0.7351947
 """A score that nobody could have written by chance."""
 
-CANARY_COST = 0.0481516
+CANARY_COST = 0.048151
 
 
 async def telling(ctx: Any) -> str:
@@ -74,11 +74,12 @@ async def test_while_runs_are_left_no_answer_holds_a_score_or_tells_conditions_a
         ]
 
     assert len(found) == 4 + 30
+    assert found["/studies/results/report"] == "it is withheld until every planned run has ended"
     study = LiveStudy(blind)
     snapshot = (await anext(_told(study))).decode()
     for path, text in {**found, "events": snapshot}.items():
         assert "7351947" not in text, path
-        assert "0481516" not in text, path  # the costs of one run could be an outcome
+        assert "048151" not in text, path  # the costs of one run could be an outcome
 
     assert {row["condition"] for row in rows if row["status"] == "success"} == {""}
     assert {row["condition"] for row in rows if row["status"] == "failed"} <= {"plain", "polite"}
@@ -128,6 +129,17 @@ async def test_runs_are_chosen_by_status_condition_and_problem(
         found = (await client.get(f"/studies/results/rows?{query}")).json()
 
     assert found["total"] == len(found["rows"]) == total
+
+
+async def test_the_report_of_what_is_saved_is_there_where_nothing_is_withheld(
+    results: Path,
+) -> None:
+    async with asking(results) as client:
+        report = await client.get("/studies/results/report")
+
+    assert report.status_code == 200
+    assert "connect-src" not in report.headers["content-security-policy"]
+    assert "Made by penstock" in report.text
 
 
 async def test_hostile_answers_and_titles_are_text(hostile: Path) -> None:

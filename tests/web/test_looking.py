@@ -130,3 +130,25 @@ async def test_a_store_that_is_moved_aside_is_looked_at_anew(tmp_path: Path) -> 
     assert "holds no study" in gone.note
     assert after.state == "stopped: enough"
     assert after.succeeded + after.failed == 30 == sum(after.ended)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("ALTER TABLE session DROP COLUMN unpriced", "cannot be read"),
+        ("DROP TABLE attempt", "cannot be read"),
+        ("DELETE FROM session", "never begun"),
+    ],
+)
+async def test_a_store_that_is_broken_is_said_to_be(change: str, said: str, tmp_path: Path) -> None:
+    results = await anyio.to_thread.run_sync(run_part, tmp_path)
+    with closing(sqlite3.connect(results / "study.sqlite")) as connection, connection:
+        for shown in ("sessions", "runs", "events", "evaluations", "attempts"):
+            connection.execute(f"DROP VIEW {shown}")
+
+        connection.execute(change)
+
+    view = await LiveStudy(results).look()
+
+    assert view.state == "not begun"
+    assert said in view.note or "no such" in view.note

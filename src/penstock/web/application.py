@@ -212,8 +212,14 @@ class Application:
         return _json(await study.ask_store(partial(one_run, saved=study.saved, run_id=run_id)))
 
     async def _report(self, request: Request) -> Response:
-        """Answer with the report of what is saved by now, as ``penstock report`` writes it."""
+        """Answer with the report of what is saved by now, as ``penstock report`` writes it.
+
+        While the study is blind there is none: it tells the condition of each answer, and its cost.
+        """
         study = self._study(request)
+        if (await study.look()).is_blind:
+            raise HTTPException(403, "it is withheld until every planned run has ended")
+
         view = await study.ask_store(_whole_report)
         return _html(render_report(view))
 

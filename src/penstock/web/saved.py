@@ -89,6 +89,8 @@ class Saved:
                 self._read(store, counts_only=counts_only)
         except (StoreError, sqlite3.Error) as error:
             self.why_not = str(error)
+        except Exception as error:  # noqa: BLE001 - said, and other studies are shown all the same
+            self.why_not = f"{self.directory} cannot be read: {type(error).__name__}: {error}"
         else:
             self.why_not = ""
             self.mark, self._read_at, self._counts_only = mark, now, counts_only
