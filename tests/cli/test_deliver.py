@@ -79,7 +79,7 @@ def test_what_was_not_heard_is_told_and_the_place_kept(results: Path, cli: Any) 
         ("hooks.py:nothing", (), "'hooks.py:nothing'"),
         ("hooks.py:vague", (), "does not say what it takes"),
         ("hooks.py:post", ("--event", "RunFinshed"), "RunFinished"),
-        ("hooks.py:post", ("--event", "LimitChanged"), "said once and not kept"),
+        ("hooks.py:post", ("--event", "LimitChanged"), "announced once and not kept"),
     ],
 )
 def test_what_cannot_be_told_is_refused(

@@ -233,7 +233,7 @@ async def test_actions_are_heard_while_the_study_waits(tmp_path: Path) -> None:
 
 def refusals(runner: ps.StudyRunner) -> dict[str, Callable[[], object]]:
     return {
-        "LoopStalled is said once": lambda: runner.on(LoopStalled, durable="a")(print),
+        "LoopStalled is announced once": lambda: runner.on(LoopStalled, durable="a")(print),
         "needs a name": lambda: runner.on(durable=" ")(print),
         "two subscribers are durable as 'b'": lambda: [
             runner.on(durable="b")(print),
