@@ -168,16 +168,22 @@ def _family(
         asked = [each for each in members if each.hypothesis.hypothesis_id in entered]
         with_one_control = _by_dunnett(asked, samples)
         if with_one_control is not None:
-            return Family(**stated, policy=policy, is_declared=True, adjusted=with_one_control)
+            return Family(
+                **stated,
+                policy=policy,
+                is_declared=True,
+                adjusted=with_one_control,
+                note=_unfiltered(plan),
+            )
 
-    note = _why_holm(plan)
+    notes = [_why_holm(plan) if len(entered) > 1 else None, _unfiltered(plan)]
     used = policy if policy in POLICIES else "holm"
     return Family(
         **stated,
         policy=used,
         is_declared=used == policy,
         adjusted=adjusted(entered, used),
-        note=note if len(entered) > 1 else None,
+        note=", ".join(filter(None, notes)) or None,
     )
 
 
@@ -218,6 +224,14 @@ def _why_holm(plan: AnalysisPlan | None) -> str | None:
         return "Dunnett's test is for levels of one factor with one control, so Holm's stands here"
 
     return None
+
+
+def _unfiltered(plan: AnalysisPlan | None) -> str | None:
+    """Return that no run was left out, where a plan declares which to leave out."""
+    if plan is None or not plan.filters:
+        return None
+
+    return "the plan's `filters` are not applied: all runs are analysed"
 
 
 def _alternatives(families: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

@@ -32,7 +32,8 @@ class Family(Fact):
         is_declared: Whether the plan names the policy that is used; else it is Holm's.
         p: Hypothesis -> the p value that entered.
         adjusted: Hypothesis -> the same, adjusted.
-        note: Why another policy than the declared one was used; None where it was.
+        note: Why another policy than the declared one was used, or what else of the plan is not
+            done; None where all is.
         alternatives: Policy and test -> hypothesis -> adjusted p, for who would have chosen others.
     """
 

@@ -36,6 +36,13 @@ def study_doubts(study: Study, plan: Plan) -> Iterator[str]:
                 "dunnett, none), so its hypotheses are adjusted by Holm."
             )
 
+        if each.filters:
+            yield (
+                f"Analysis plan '{each.analysis_plan_id}': its `filters` are kept for readers and "
+                "not applied; select runs in your own analysis of results.csv, or leave problems "
+                "and levels out of the study."
+            )
+
         yield from _unknown_covariates(study, each)
 
     yield from _texts_like_numbers(study)
