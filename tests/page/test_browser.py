@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,21 +11,8 @@ import pytest
 
 from penstock.page.report import write_report
 from penstock.store.reader import StoreReader
+from tests.browsers import Opened, open_page, started_browser
 from tests.page.studies import HOSTILE, run_asking_study, run_study
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or ""
-
-
-class Opened:
-    """A page in a browser, and what it said and asked for."""
-
-    def __init__(self, page: Any) -> None:
-        self.page = page
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
 
 
 @pytest.fixture(scope="module")
@@ -42,29 +27,15 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(report: Path) -> Iterator[Any]:
-    """Start after the study has run: Playwright keeps an event loop in this thread."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("there is no chromium here: install it, or set CHROMIUM to its path")
-
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
+    with started_browser() as found:
+        yield found
 
 
 @pytest.fixture
 def opened(browser: Any, report: Path, request: pytest.FixtureRequest) -> Iterator[Opened]:
-    options = getattr(request, "param", {})
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}} | options)
-    found = Opened(context.new_page())
-    found.page.goto(report.as_uri())
-    found.page.wait_for_selector("html[data-ready=yes]", state="attached")
+    found = open_page(browser, report.as_uri(), **getattr(request, "param", {}))
     yield found
-    context.close()
+    found.page.context.close()
 
 
 def test_the_page_is_drawn_without_a_word_and_without_a_request(opened: Opened) -> None:

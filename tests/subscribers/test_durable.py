@@ -223,7 +223,7 @@ async def test_actions_are_heard_while_the_study_waits(tmp_path: Path) -> None:
                 await runner.steering.pause(who="ada", reason="to see")
                 break
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(240):
             await acted.wait()
 
         await runner.steering.resume(who="ada")

@@ -19,7 +19,9 @@ async def asked(application: Application) -> AsyncIterator[httpx.AsyncClient]:
     """Ask an application as a page of its own does."""
     headers = {"authorization": f"Bearer {application.token}", "origin": BASE}
     transport = httpx.ASGITransport(application)
-    async with httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers) as client:
+    async with httpx.AsyncClient(
+        transport=transport, base_url=BASE, headers=headers, timeout=240
+    ) as client:
         yield client
 
 

@@ -241,7 +241,7 @@ async def test_a_browser_hears_a_snapshot_then_what_has_changed_and_nothing_twic
     study = LiveStudy(tmp_path / "results")
     told = _told(study)
     first = await anext(told)
-    with anyio.fail_after(30):
+    with anyio.fail_after(240):
         async with anyio.create_task_group() as both:
             both.start_soon(partial(anyio.to_thread.run_sync, partial(run_study, tmp_path)))
             heard = [await anext(told)]

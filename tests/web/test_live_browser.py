@@ -15,8 +15,8 @@ from penstock.control.address import CAN_LISTEN
 from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.web.serving import listen, open_server
+from tests.browsers import open_page, started_browser
 from tests.page.studies import HOSTILE, run_study
-from tests.page.test_browser import CHROMIUM, Opened
 
 pytestmark = pytest.mark.skipif(not CAN_LISTEN, reason="needs sockets of one user")
 
@@ -90,18 +90,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def browser(whole: Path) -> Iterator[Any]:
-    """Start after studies have run: Playwright keeps an event loop in this thread."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    if not CHROMIUM:
-        pytest.skip("there is no chromium here: install it, or set CHROMIUM to its path")
-
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
+    with started_browser() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -126,14 +116,6 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         server.end()
 
 
-def opened(browser: Any, address: str, **options: Any) -> Opened:
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 720}} | options)
-    found = Opened(context.new_page())
-    found.page.goto(address)
-    found.page.wait_for_selector("html[data-ready=yes]", state="attached")
-    return found
-
-
 def saying(page: Any, place: str, text: str) -> None:
     page.wait_for_function(
         "([place, text]) => document.querySelector(place).textContent.includes(text)",
@@ -146,7 +128,7 @@ def test_a_study_is_watched_and_steered_from_a_page_that_finds_its_server_again(
 ) -> None:
     with Elsewhere(tmp_path / "r") as study:
         server = serve(study.results)
-        found = opened(browser, server.address)
+        found = open_page(browser, server.address)
         page = found.page
         saying(page, "#state", "Running")
         saying(page, "#flight", "4")
@@ -197,7 +179,7 @@ def test_a_study_is_watched_and_steered_from_a_page_that_finds_its_server_again(
 def test_runs_are_paged_opened_and_chosen_and_none_of_them_runs(
     browser: Any, serve: Callable[[Path], Server], whole: Path
 ) -> None:
-    found = opened(browser, serve(whole).address)
+    found = open_page(browser, serve(whole).address)
     page = found.page
     saying(page, "#count", "48")
     page.select_option("#problem", label="p3")
@@ -230,7 +212,7 @@ def test_runs_are_paged_opened_and_chosen_and_none_of_them_runs(
 def test_it_fits_a_phone_and_a_dark_screen(
     browser: Any, serve: Callable[[Path], Server], whole: Path, options: dict[str, Any]
 ) -> None:
-    found = opened(browser, serve(whole).address, **options)
+    found = open_page(browser, serve(whole).address, **options)
     wide = found.page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
     assert wide <= 0

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 async def seen(study: LiveStudy, state: str, ended: int = 0) -> LiveView:
     """Look until a study is in a state."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(240):
         while True:
             view = await study.look()
             if view.state == state and view.succeeded >= ended:
@@ -50,7 +50,7 @@ async def test_a_process_that_is_killed_is_missed_at_once_and_the_next_one_is_fo
     (folder.path / "open").touch()
     second = folder.start("--no-progress")
     complete = await seen(study, "complete")
-    second.communicate(timeout=60)
+    second.communicate(timeout=240)
     first.communicate()
 
     assert running.can_act

@@ -67,11 +67,11 @@ def test_the_address_of_a_server_on_all_interfaces_can_be_opened_here(tmp_path: 
 
 def test_a_study_is_served_beside_whoever_runs_it(tmp_path: Path) -> None:
     results = run_study(tmp_path)
-    client = httpx.Client(follow_redirects=True)
+    client = httpx.Client(follow_redirects=True, timeout=240)
     with served_beside(results, control=False) as address, client:
         page = client.get(address)
         again = client.get(str(page.url))
-        stranger = httpx.get(str(page.url))
+        stranger = httpx.get(str(page.url), timeout=240)
 
     assert page.status_code == again.status_code == 200
     assert page.url.path == "/studies/results/"
@@ -92,9 +92,9 @@ def test_connections_that_say_nothing_are_left_and_the_page_answers_meanwhile(
         for each in silent[::2]:
             each.sendall(b"GET / HTTP/1.1\r\nHost: ")  # and never says the rest
 
-        answer = httpx.get(address)
+        answer = httpx.get(address, timeout=240)
         for each in silent:
-            each.settimeout(30)
+            each.settimeout(240)
             assert each.recv(1) == b""
             each.close()
 
