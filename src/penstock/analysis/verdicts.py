@@ -60,6 +60,9 @@ class HypothesisResult(Fact):
         size: Against the smallest effect of interest: ``shown`` where the interval lies beyond it,
             ``unsure`` where it excludes 0 and reaches below it, ``null`` where it holds 0.
         p_adjusted: The p value, adjusted for its family.
+        test: The test that it is of: Dunnett's where the family is adjusted by it.
+        interval: The 95 % interval that goes with it: Dunnett's with Dunnett's test.
+        missing: Which runs have no value; empty where all have one.
         sentence: The verdict and the size with their numbers.
     """
 
@@ -71,6 +74,9 @@ class HypothesisResult(Fact):
     verdict: str = "inconclusive"
     size: str | None = None
     p_adjusted: float | None = None
+    test: str | None = None
+    interval: Interval | None = None
+    missing: str = ""
     sentence: str = ""
 
 
@@ -119,14 +125,18 @@ def judge(
     else:
         verdict = _of_effect(hypothesis, contrast, p)
 
+    interval = _interval(contrast, family)
     judged = HypothesisResult(
         **stated,
         contrast=contrast,
         verdict=verdict,
-        size=_size(_interval(contrast, family), hypothesis.minimum_effect_of_interest),
+        size=_size(interval, hypothesis.minimum_effect_of_interest),
         p_adjusted=p,
+        test=_test(hypothesis, contrast, family),
+        interval=interval,
+        missing="" if missing is None else _missing_told(contrast, missing),
     )
-    sentence = _sentence(hypothesis, contrast, family, judged, missing)
+    sentence = _sentence(hypothesis, contrast, family, judged)
     return judged.model_copy(update={"sentence": sentence})
 
 
@@ -171,6 +181,14 @@ def _interval(contrast: Contrast, family: Family) -> Interval | None:
     return contrast.interval
 
 
+def _test(hypothesis: Hypothesis, contrast: Contrast, family: Family) -> str | None:
+    """Return what the p value is of."""
+    if family.policy == "dunnett":
+        return "Dunnett's test"
+
+    return "two one-sided tests" if hypothesis.kind in EQUIVALENCES else contrast.test
+
+
 def _size(interval: Interval | None, delta: float | None) -> str | None:
     if interval is None:
         return None
@@ -196,18 +214,15 @@ def _sentence(
     contrast: Contrast,
     family: Family,
     judged: HypothesisResult,
-    missing: Missing | None,
 ) -> str:
-    interval, p = _interval(contrast, family), judged.p_adjusted
+    interval, p = judged.interval, judged.p_adjusted
     found = f"{contrast.name} = {contrast.difference:.4g}"
     if interval is not None:
         found += f" [{interval.low:.4g}, {interval.high:.4g}]"
 
-    tests = "two one-sided tests" if hypothesis.kind in EQUIVALENCES else contrast.test
-    tests = "Dunnett's test" if family.policy == "dunnett" else tests
     said = [f"{judged.verdict.capitalize()}: {found}"]
     if p is not None:
-        said.append(f"p {_told(p)} ({tests}, {_policy(family)})")
+        said.append(f"p {_told(p)} ({judged.test}, {_policy(family)})")
 
     said.append(_problems_told(contrast))
     if contrast.is_standardised:
@@ -219,8 +234,8 @@ def _sentence(
     if hypothesis.kind not in EQUIVALENCES and _differ(interval, p):
         said.append("the test and the interval differ here, and the test decides")
 
-    if missing is not None:
-        said.append(_missing_told(contrast, missing))
+    if judged.missing:
+        said.append(judged.missing)
 
     if family.note is not None:
         said.append(family.note)

@@ -106,7 +106,8 @@ def sentence_of(result: HypothesisResult | Contrast, outcome: OutcomeAnalysis) -
     is_share = is_share_of(outcome)
     unit = " points" if is_share else f" {outcome.measured_in}".rstrip()
     unit = " standard deviations" if contrast.is_standardised else unit
-    ends = () if contrast.interval is None else (contrast.interval.low, contrast.interval.high)
+    interval = result.interval
+    ends = () if interval is None else (interval.low, interval.high)
     told = difference_told(contrast.difference, is_share=is_share, signed=False, like=ends)
     size = f"{told}{unit}"
     if not isinstance(result, HypothesisResult):
@@ -200,14 +201,19 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
     these = "these " if contrast.generalizes_to == "these_problems" else ""
     is_one = contrast.n_problems == 1
     problems = "one problem" if is_one else f"{these}{contrast.n_problems:,} problems"
-    test = "two one-sided tests" if result.is_equivalence else contrast.test
-    parts = [f"{test} on {problems}"]
+    if contrast.n_unpaired:
+        problems += f" ({contrast.n_unpaired:,} more were scored on one side only)"
+
+    parts = [f"{result.test} on {problems}"]
     if family is not None and len(family.p) > 1:
         is_adjusted = family.policy != "none"
         over = f"{POLICY_NAMES[family.policy]} over {len(family.p)}" if is_adjusted else ""
         parts.append(over or "not adjusted")
 
     parts.append(p_told(result.p_adjusted))
+    if result.missing:
+        parts.append(result.missing)
+
     if contrast.d_z is not None:
         parts.append(f"d = {contrast.d_z:.2f}".replace("-", MINUS))
 

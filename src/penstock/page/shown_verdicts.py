@@ -7,6 +7,7 @@ from typing import Any
 
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
+from penstock.analysis.estimates import Interval
 from penstock.analysis.verdicts import HypothesisResult
 from penstock.page.sentences import effect_how, how_of, is_share_of, sentence_of
 from penstock.page.view import Verdict
@@ -42,7 +43,7 @@ def _declared(result: HypothesisResult, analysis: Analysis, delta: float | None)
         sentence=sentence_of(result, outcome),
         how=how_of(result, analysis),
         delta=delta,
-        **_estimated(contrast, outcome),
+        **_estimated(contrast, result.interval, outcome),
     )
 
 
@@ -56,17 +57,18 @@ def _exploratory(outcome: OutcomeAnalysis) -> Iterable[Verdict]:
             word="exploratory",
             sentence=sentence_of(contrast, outcome),
             how=effect_how(contrast, outcome),
-            **_estimated(contrast, outcome),
+            **_estimated(contrast, contrast.interval, outcome),
         )
 
 
-def _estimated(contrast: Contrast | None, outcome: OutcomeAnalysis) -> dict[str, Any]:
+def _estimated(
+    contrast: Contrast | None, interval: Interval | None, outcome: OutcomeAnalysis
+) -> dict[str, Any]:
     """Return a difference with its interval, its rows, and what it is counted in."""
     measured = _measure(outcome, contrast)
     if contrast is None:
         return measured
 
-    interval = contrast.interval
     return {
         "estimate": contrast.difference,
         "low": None if interval is None else interval.low,
