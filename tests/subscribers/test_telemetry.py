@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +169,27 @@ async def test_attempts_belong_to_their_run_and_say_what_failed(tmp_path: Path) 
     assert run is not None
     assert run.start_time == failed.start_time
     assert run.status.status_code is StatusCode.UNSET
+
+
+async def test_a_tool_that_was_told_of_without_a_time_zone_ended_in_utc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def agent(ctx: ps.RunContext) -> str:
+        said = {"event_type": "tool_call", "level": "tool-call", "tool_name": "double"}
+        ctx.observe_mapping({**said, "timestamp": "2026-01-02T03:04:05"})
+        return "8"
+
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        _, exporter = await traced(make_study(replicates=1), tmp_path, agent)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    tools = named(exporter.get_finished_spans(), "execute_tool double")
+    ended = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert {span.end_time for span in tools} == {round(ended.timestamp()) * 10**9}
 
 
 async def test_spans_of_an_agent_s_own_belong_to_its_attempt(tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ class Sample:
 
 
 def _of_one_kind(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Return runs whose values are numbers or texts: a text among numbers is no value."""
+    """Return runs whose values are numbers or texts: a text among numbers is not a value."""
     if not any(isinstance(run.value, (int, float)) for run in runs):
         return tuple(runs)
 

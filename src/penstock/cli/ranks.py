@@ -28,7 +28,7 @@ def engine_at(address: str | None, output_dir: Path) -> Engine:
 
     Raises:
         ValidationError: the extra is not installed, or the address is not one of TLS.
-        typer.BadParameter: there is no address, and this is no process of a job.
+        typer.BadParameter: there is no address, and this is not a process of a job.
         EngineError: the first process of the job is not found.
     """
     if address is not None:

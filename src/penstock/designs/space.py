@@ -55,7 +55,7 @@ def latin_hypercube(
         strength: 2 spreads pairs of factors too; ``n_samples`` is then the square of a prime.
 
     Raises:
-        ValidationError: bounds that are none, or a sample that does not exist.
+        ValidationError: bounds are not two numbers in order, or there is no such sample.
     """
     errors = list(_sample_errors(n_samples, factors, backend, optimization, strength))
     if errors:

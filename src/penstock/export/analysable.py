@@ -9,7 +9,7 @@ readers that stop at what they cannot read:
 - true and false as 1 and 0, where a number is expected;
 - a level that is null or empty text as ``null`` or ``""``, since an empty cell means no level;
 - a metric of several evaluators as ``evaluator.metric``;
-- an event whose timestamp is no ISO 8601 has that of its run's start;
+- an event whose timestamp is not ISO 8601 has that of its run's start;
 - text that is longer than readers of CSV allow is cut, and says so.
 
 One pass over the store writes the tables of all runs and these: each row stands beside what the

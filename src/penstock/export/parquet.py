@@ -296,7 +296,7 @@ def _moments(cells: Sequence[str]) -> Sequence[datetime | None]:
 
 
 def _moment(text: str) -> datetime | None:
-    """Read a moment; one that does not say where on Earth is none."""
+    """Read a moment; None where it cannot be read or does not say its time zone."""
     try:
         moment = datetime.fromisoformat(text)
         return moment.astimezone(UTC) if moment.tzinfo else None

@@ -117,7 +117,7 @@ class Caller:
         if cache is None:
             return await send(ctx, request)
 
-        if index is None and origin.evaluator_id:  # a function that scores is no agent
+        if index is None and origin.evaluator_id:  # a function that scores is not an agent
             index = f"{origin.evaluator_id}:{before}"
 
         key = cache_key(

@@ -20,7 +20,7 @@ _OF_SENDING = frozenset({"messages", "model", "stream", "stream_options", "n"})
 
 def _read(body: Mapping[str, Any], declared: Declared) -> CompletionRequest:
     if body.get("n") not in (None, 1):
-        raise UnreadableRequestError("n: a call keeps one answer; ask as often as there are to be")
+        raise UnreadableRequestError("n: a call keeps one answer; make a call for each answer")
 
     given = {name: value for name, value in body.items() if name not in _OF_SENDING}
     said = {name: value for name, value in given.items() if name in _OURS}

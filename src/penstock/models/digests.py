@@ -12,8 +12,14 @@ from penstock.models.chat_model import ChatMessage, CompletionRequest
 from penstock.models.images import data_of
 from penstock.models.openai.request_body import message_fields, options_of
 
-__all__ = ["Digests", "content_of", "digest_of", "digest_of_content", "digest_of_message"]
-__all__ += ["kept_message"]
+__all__ = [
+    "Digests",
+    "content_of",
+    "digest_of",
+    "digest_of_content",
+    "digest_of_message",
+    "kept_message",
+]
 
 _MOST_CHARACTERS = 16_000_000
 

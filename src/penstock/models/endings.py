@@ -103,7 +103,7 @@ def ending_of(finish_reason: str | None) -> Ending:
 
 
 def said_word(word: Any) -> str | None:
-    """Read the word of a response; what providers write for none is none."""
+    """Read the word of a response; None for what providers write where there is none."""
     return word if isinstance(word, str) and word.strip().lower() not in _NO_WORDS else None
 
 

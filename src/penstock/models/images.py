@@ -18,8 +18,14 @@ from typing import NamedTuple
 from penstock.errors import RunFault
 from penstock.models.chat_model import ChatMessage, Image
 
-__all__ = ["ImageData", "ImageError", "ImageFiles", "data_of", "image_tokens"]
-__all__ += ["message_with_data"]
+__all__ = [
+    "ImageData",
+    "ImageError",
+    "ImageFiles",
+    "data_of",
+    "image_tokens",
+    "message_with_data",
+]
 
 _MOST_BYTES = 20 * 2**20
 _MOST_HELD_BYTES = 64 * 2**20

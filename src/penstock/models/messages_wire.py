@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock._base.json import decode
+from penstock.models.anthropic.message_reading import SEALED
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest, Image, ToolCall
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import AuthenticationError, ModelError, RateLimitedError
@@ -24,7 +25,6 @@ _OURS = frozenset({"max_tokens", "temperature", "top_p"})
 _READ_HERE = frozenset(
     {"model", "messages", "system", "stop_sequences", "tools", "output_config", "stream"}
 )
-_SEALED = frozenset({"thinking", "redacted_thinking"})
 _CHOICES = {"any": "required", "auto": "auto", "none": "none"}
 
 
@@ -86,13 +86,13 @@ def _messages(body: Mapping[str, Any]) -> Iterator[ChatMessage]:
 
 
 def _of_assistant(parts: Sequence[Mapping[str, Any]]) -> ChatMessage:
-    sealed = [part for part in parts if part.get("type") in _SEALED]
+    sealed = [part for part in parts if part.get("type") in SEALED]
     calls = [
         ToolCall(id=part["id"], name=part["name"], arguments=json.dumps(part["input"]))
         for part in parts
         if part.get("type") == "tool_use"
     ]
-    others = [_part(part) for part in parts if part.get("type") not in {*_SEALED, "tool_use"}]
+    others = [_part(part) for part in parts if part.get("type") not in {*SEALED, "tool_use"}]
     return ChatMessage(
         role="assistant",
         content=others or "",

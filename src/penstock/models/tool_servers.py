@@ -147,7 +147,9 @@ class ToolServers:
 
         command = server.command[0]
         if shutil.which(command) is None and not (self._base_dir / command).is_file():
-            raise ValidationError([f"{server}: there is no command {command!r}"])
+            raise ValidationError(
+                [f"{server}: there is no command {command!r}; install it, or write its path"]
+            )
 
         self._environment(server)
 

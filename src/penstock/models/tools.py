@@ -180,7 +180,7 @@ def _arguments_of(
 
 
 def _field(default: Any) -> Any:
-    """Make the field of an argument; a list or its like is no default of a dataclass."""
+    """Make the field of an argument; a dataclass takes no list, or its like, for a default."""
     if default is inspect.Parameter.empty:
         return field()
 

@@ -18,13 +18,10 @@ def late_claims(store: StoreReader, study: Study) -> Iterator[str]:
         store: The study's store.
         study: The study as it is declared.
     """
+    kept = [each for each in actions(store) if each.ended]
     for hypothesis in study.hypotheses:
         path = f"{DECLARE} hypotheses.{hypothesis.hypothesis_id}"
-        changes = [
-            each
-            for each in actions(store)
-            if each.ended and (each.what == path or each.what.startswith(f"{path}."))
-        ]
+        changes = [each for each in kept if each.what == path or each.what.startswith(f"{path}.")]
         if changes:
             last = changes[-1]
             how = "declared" if last.what == path else "changed"

@@ -70,7 +70,7 @@ class Figure(NamedTuple):
         """Draw the figure into a file, in the format that its name ends with.
 
         Raises:
-            ValueError: it is none that figures are drawn as.
+            ValueError: figures are not drawn in that format.
             ValidationError: the extra ``penstock[figures]`` is not installed.
         """
         path = Path(path)

@@ -210,6 +210,6 @@ def _is_unpriced(metrics: Mapping[str, Any]) -> bool:
 
 
 def amount_of(value: Any) -> int | float:
-    """Read what was recorded as an amount; what is none adds nothing."""
+    """Read what was recorded as an amount; what is not one adds nothing."""
     is_number = isinstance(value, (int, float)) and isfinite(value)
     return value if is_number else 0

@@ -10,8 +10,15 @@ from time import time
 
 from penstock.simulator.draws import Draws
 
-__all__ = ["FAILURES", "TRANSIENT", "WITHOUT_ANSWER", "Fault", "RetryAfterForm", "draw_fault"]
-__all__ += ["retry_after"]
+__all__ = [
+    "FAILURES",
+    "TRANSIENT",
+    "WITHOUT_ANSWER",
+    "Fault",
+    "RetryAfterForm",
+    "draw_fault",
+    "retry_after",
+]
 
 
 class Fault(StrEnum):
@@ -44,7 +51,7 @@ class Fault(StrEnum):
     SLOW_DRIP = "slow_drip"
     """The body comes in small pieces over ``drip_s``."""
     MALFORMED_JSON = "malformed_json"
-    """A whole body that is no JSON."""
+    """A whole body that is not JSON."""
     TRUNCATED_JSON = "truncated_json"
     """A body that ends too early, although the response says that it is whole."""
     EMPTY_ANSWER = "empty_answer"

@@ -2,7 +2,7 @@
 
 Whoever reads a store reads through its views. Where they are not ours they may say anything, or
 never end, so the reader is shown our own in their place; the tables they are made from hold what
-was observed. A table that is none is refused.
+was observed. A store in which a view has the name of a table is refused.
 """
 
 from __future__ import annotations

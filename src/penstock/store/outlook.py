@@ -40,8 +40,8 @@ def outlook(
         retry_failed: Whether what was refused for good is asked again.
 
     Raises:
-        StoreError: a session would be refused here; the error is the same. That another process
-            uses the directory is none: it will end.
+        StoreError: a session would be refused here; the error is the same. It is not raised where
+            another process uses the directory, which will end.
     """
     bindings = declared_problems(plan.study) if bindings is None else bindings
     path = directory / "study.sqlite"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # half of what a look at a store would import
 __all__ = ["StoreReader", "holds_plan", "is_begun"]
 
 _CHUNK = 500
-# Metadata that holds an infinite level is no JSON to SQLite.
+# Metadata that holds an infinite level is not JSON to SQLite.
 _FINGERPRINT = (
     "coalesce(iif(json_valid(metadata), metadata ->> '$.fingerprint', NULL), "
     """'{"blocks":' || blocks || ',"factors":' || factors || '}')"""

@@ -109,17 +109,20 @@ class Retelling:
 
     def _steps_of_row(self, row: sqlite3.Row) -> Sequence[Step]:
         at, told = datetime.fromisoformat(row["at"]), decode(row["told"])
-        match row["what"]:
-            case what if what == BEGINNING:
-                return [Step(StudyStarted, at, _beginning(told))]
-            case what if what == SAVED:
-                return self._steps_of_group(row, at, told)
-            case what if what == END:
-                summary = StudySummary.model_validate(told["summary"])
-                return [Step(StudyFinished, at, {"summary": summary})]
-            case what if what == ACTION:
-                rows = self._store.rows(_ACTION, (told["action"],))
-                return [Step(ActionTaken, at, _action(each)) for each in rows]
+        what = row["what"]
+        if what == BEGINNING:
+            return [Step(StudyStarted, at, _beginning(told))]
+
+        if what == SAVED:
+            return self._steps_of_group(row, at, told)
+
+        if what == END:
+            summary = StudySummary.model_validate(told["summary"])
+            return [Step(StudyFinished, at, {"summary": summary})]
+
+        if what == ACTION:
+            rows = self._store.rows(_ACTION, (told["action"],))
+            return [Step(ActionTaken, at, _action(each)) for each in rows]
 
         return []  # a newer version wrote it
 

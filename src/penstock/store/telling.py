@@ -26,7 +26,7 @@ from penstock.events.tree import (
 from penstock.results import Observation, RunResult, RunStatus, reported_in
 from penstock.store.announced import Listed
 
-__all__ = ["KEPT", "Step", "kept_types", "steps_of"]
+__all__ = ["KEPT", "Step", "kept_types", "moment_of", "steps_of"]
 
 KEPT: tuple[type[Event], ...] = (
     StudyStarted,
@@ -97,7 +97,7 @@ def steps_of(listed: Listed, result: RunResult, *, saved_at: datetime) -> Iterat
     for number in listed.observed(len(reported)):
         observation = reported[number]
         said = {"run_id": run_id, "observation": observation}
-        yield Step(RunObserved, _moment_of(observation, ended_at), said)
+        yield Step(RunObserved, moment_of(observation, ended_at), said)
 
     if listed.how == "answered":
         return
@@ -114,8 +114,13 @@ def steps_of(listed: Listed, result: RunResult, *, saved_at: datetime) -> Iterat
         yield Step(_FINISHED.get(result.status, RunFailed), ended_at, ended)
 
 
-def _moment_of(observation: Observation, otherwise: datetime) -> datetime:
-    """Return when something was reported; who reports may say when in words of its own."""
+def moment_of(observation: Observation, otherwise: datetime) -> datetime:
+    """Return when something was reported; a time without a zone is in UTC.
+
+    Args:
+        observation: What was reported; an agent may write its timestamp in any form.
+        otherwise: What stands for a timestamp that cannot be read.
+    """
     with suppress(ValueError):
         at = datetime.fromisoformat(observation.timestamp)
         return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -76,7 +76,7 @@ class Instruments:
         self._attempts_s.record(result.latency_s, {**self._of_study, **said})
 
     def note_call(self, row: Mapping[str, Any]) -> None:
-        """Measure a call of a chat model: a row of the view ``calls``; one given again is none."""
+        """Measure a call of a chat model, a row of the view ``calls``, unless it is given again."""
         if row["is_cached"] or row["is_replayed"]:
             return
 

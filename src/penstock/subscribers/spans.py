@@ -31,6 +31,7 @@ from opentelemetry.trace import (
 
 from penstock._base.json import decode
 from penstock.results import Observation, ObservationLevel, RunResult, RunStatus, reported_in
+from penstock.store.telling import moment_of
 
 __all__ = ["Trace", "call_attributes", "is_exported", "moment_ns"]
 
@@ -139,17 +140,13 @@ class Trace:
         )
         for number, observation in enumerate(reported_in(result)):
             if observation.level is ObservationLevel.TOOL_CALL and observation.tool_name:
-                yield self._tool(observation, own, number, when[1])
+                yield self._tool(observation, own, number, result.ended_at)
 
     def _tool(
-        self, observation: Observation, parent: SpanContext, number: int, otherwise_ns: int
+        self, observation: Observation, parent: SpanContext, number: int, otherwise: datetime
     ) -> ReadableSpan:
         meta = _mapping(observation.meta_json)
-        try:
-            end_ns = moment_ns(datetime.fromisoformat(observation.timestamp))
-        except ValueError:
-            end_ns = otherwise_ns
-
+        end_ns = moment_ns(moment_of(observation, otherwise))
         taken_s = meta.get("seconds")
         took_ns = round(taken_s * 1e9) if isinstance(taken_s, (int, float)) else 0
         said = {

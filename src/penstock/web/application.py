@@ -298,7 +298,7 @@ def _number(request: Request, name: str) -> int | None:
         return None
 
     if not text.isdecimal() or len(text) > 12:  # noqa: PLR2004 - more than there can be runs
-        raise HTTPException(400, f"{name} is a whole number")
+        raise HTTPException(400, f"{name} must be a whole number")
 
     return int(text)
 

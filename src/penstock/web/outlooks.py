@@ -14,7 +14,7 @@ __all__ = ["cost_of_all", "over_time", "rate_of", "time_left"]
 
 _BLOCKS = 12
 _WINDOW_S = (24, 600)
-"""The rate is that of the last fifth of the session, but of no less and no more than this."""
+"""The rate is that of the last fifth of the session, but of so many seconds at least and most."""
 
 _STRETCHES = 120
 _STEPS_S = (1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)

@@ -55,7 +55,7 @@ class Saved:
         newest: The runs that ended last.
         planned: Runs in the plan.
         mark: What changes whenever the store is written.
-        why_not: Why there is nothing to read, where there is not.
+        why_not: Why nothing can be read; empty where something can.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -8,9 +8,11 @@ from typing import Any
 from penstock._base.json import encode
 from penstock.models.openai.complaints import Complaint, complaint_in
 
-__all__ = ["StreamedMessage", "chat_completion_in", "complaint_in_event"]
+__all__ = ["SEALED", "StreamedMessage", "chat_completion_in", "complaint_in_event"]
 
-_SEALED = frozenset({"thinking", "redacted_thinking"})
+SEALED = frozenset({"thinking", "redacted_thinking"})
+"""The types of the parts that hold reasoning, which only the provider can read."""
+
 _REFUSAL = "refusal"
 _EVENTS = frozenset(
     {
@@ -32,7 +34,7 @@ def chat_completion_in(payload: Any) -> Any:
 
     content = [part for part in payload["content"] if isinstance(part, Mapping)]
     message: dict[str, Any] = {"role": "assistant", "content": list(map(_part, content))}
-    sealed = [part for part in content if part.get("type") in _SEALED]
+    sealed = [part for part in content if part.get("type") in SEALED]
     if sealed:
         message["sealed_reasoning"] = encode(sealed)
 

@@ -14,8 +14,17 @@ from typing import NamedTuple
 
 from penstock.models.openai.complaints import Complaint
 
-__all__ = ["BAD_KEY", "BAD_REQUEST", "FILTERED", "NEVER_FITS", "NO_CREDIT", "OVERLOADED"]
-__all__ += ["RATE", "TOO_LONG", "Words"]
+__all__ = [
+    "BAD_KEY",
+    "BAD_REQUEST",
+    "FILTERED",
+    "NEVER_FITS",
+    "NO_CREDIT",
+    "OVERLOADED",
+    "RATE",
+    "TOO_LONG",
+    "Words",
+]
 
 
 class Words(NamedTuple):

@@ -85,7 +85,7 @@ def completion_of(
     text, reasoning = map(endpoint.hidden.answer, (message.text, message.reasoning))
     said = [message.text, message.reasoning, *(call.arguments for call in message.tool_calls)]
     if request.is_embedding:
-        said = []  # vectors are no tokens
+        said = []  # vectors are not tokens
     cost = head.headers.get(_COST_HEADER)
     completion = Completion(
         text=text,
