@@ -16,6 +16,7 @@ from penstock.engines.boot import Boot
 from penstock.engines.host import AgentHost
 from penstock.engines.messages import FromWorker, read_to_worker, written
 from penstock.errors import message_of
+from penstock.running.garbage import relaxed_gc
 
 __all__ = ["HostThread"]
 
@@ -85,7 +86,9 @@ class HostThread:
         self._ended = anyio.Event()
         self._call_soon = call_soon_from_threads()
         self._is_ready.set()
-        await self._ended.wait()
+        with relaxed_gc():
+            await self._ended.wait()
+
         await leave_tasks_behind(_END_S)
 
     def _end(self) -> None:
