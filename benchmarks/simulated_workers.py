@@ -36,6 +36,7 @@ from penstock.engines.messages import (
     read_to_worker,
     written,
 )
+from penstock.engines.told import told
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus
 from penstock.models.session import Session
@@ -141,7 +142,8 @@ class Simulated:
             metrics={"cost_usd": 0.001, "input_tokens": 100, "output_tokens": 50},
         )
         outbox = self.outboxes.setdefault(worker, [])
-        outbox.append(Ended(lease=lease.lease, result=result))
+        ended = {"run_id": result.run_id, "attempt": result.attempt, "result": told(result)}
+        outbox.append(Ended(lease=lease.lease, **ended))
         if len(outbox) == 1:
             self.loop.call_later(FLUSH_S, self.flush, worker)
 

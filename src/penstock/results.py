@@ -264,8 +264,7 @@ def is_answer(observation: Observation, ended_at: datetime) -> bool:
     """Return whether an event of a run that ended then is its answer, and no agent's own."""
     meta = observation.meta_json
     is_made_here = meta is _OF_AN_ANSWER  # by `answer_of`; what is read from elsewhere equals it
-    is_at_end = is_made_here or observation.timestamp == timestamp(ended_at)
-    return is_at_end and meta == _OF_AN_ANSWER
+    return is_made_here or (meta == _OF_AN_ANSWER and observation.timestamp == timestamp(ended_at))
 
 
 def reported_in(result: RunResult) -> Sequence[Observation]:

@@ -22,6 +22,7 @@ from penstock.engines.messages import (
     Revoke,
     ToWorker,
 )
+from penstock.engines.told import told
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import AttemptsHere, Task
@@ -153,7 +154,7 @@ class AgentHost:
     async def _make(self, lease: Lease, attempt: Attempt) -> None:
         task = Task(
             timeout_s=lease.timeout_s,
-            on_answer=lambda result: self._say(Answered(lease=lease.lease, result=result)),
+            on_answer=lambda result: self._say(Answered(lease=lease.lease, result=told(result))),
             earlier=lease.earlier,
             has_scored=frozenset(lease.has_scored),
         )
@@ -162,8 +163,15 @@ class AgentHost:
     def _end(self, number: int, result: RunResult) -> None:
         attempt = self._leases.pop(number).attempt
         self._calling.end(attempt.ctx)
-        ended = Ended(lease=number, result=result, is_interrupted=attempt.is_interrupted)
-        self._say(ended)
+        self._say(
+            Ended(
+                lease=number,
+                run_id=result.run_id,
+                attempt=result.attempt,
+                result=told(result),
+                is_interrupted=attempt.is_interrupted,
+            )
+        )
 
     def _end_without_result(self, number: int) -> None:
         """End an attempt that was cancelled before its first step."""

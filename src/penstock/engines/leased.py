@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 import anyio
 
 from penstock.engines.messages import Lease, ToWorker
+from penstock.engines.told import result_of
 from penstock.errors import WorkerLostError
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Task
 
-__all__ = ["Leased", "Worker", "made_by"]
+__all__ = ["Leased", "Worker"]
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +49,11 @@ class Leased:
     def position(self) -> int:
         """Which run, by its place in the plan."""
         return self.attempt.ctx.spec.position
+
+    def outcome(self, said: Mapping[str, Any]) -> RunResult:
+        """Return what its worker has told that it came to."""
+        by = self.worker if self.task.earlier is None else None
+        return result_of(said, self.attempt.ctx.spec, None if by is None else by.name)
 
     def terms(self) -> Lease:
         """Return what the worker is told."""
@@ -85,9 +93,3 @@ class Worker:
         """Send a message soon, with whatever else is sent until then."""
         self.outbox.append(message)
         self.has_mail.set()
-
-
-def made_by(worker: Worker, result: RunResult) -> RunResult:
-    """Return a result that says who has made it."""
-    provenance = {**result.provenance, "worker": worker.name}
-    return result.model_copy(update={"provenance": provenance})

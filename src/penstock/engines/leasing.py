@@ -22,7 +22,7 @@ from penstock.engines.acknowledging import Acknowledging
 from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Batch, Engine, Joined, Lost
-from penstock.engines.leased import Leased, Worker, made_by
+from penstock.engines.leased import Leased, Worker
 from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Observed, Revoke
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StudyCancelled, WorkerLostError
@@ -221,11 +221,11 @@ class Leasing:
             elif isinstance(message, Observed):
                 leased.attempt.ctx.take(message.observation)
             elif isinstance(message, Answered):
-                leased.answered = made_by(worker, message.result)
+                leased.answered = leased.outcome(message.result)
                 if leased.task.on_answer is not None:
                     leased.task.on_answer(leased.answered)
             else:
-                ended.append((message.result.run_id, message.result.attempt))
+                ended.append((message.run_id, message.attempt))
                 self._end(worker, leased, message)
 
         self._acknowledging.expect(batch.worker, batch.seq, ended)
@@ -241,18 +241,18 @@ class Leasing:
 
         leased.attempt.is_interrupted = ended.is_interrupted
         leased.is_over.set()
-        error = ended.result.error
+        result = leased.outcome(ended.result)
+        error = result.error
         if error is not None and error.kind == _CANCELLED and not leased.is_revoked:
             leased.lost = WorkerLostError(worker.name, "it had heard nothing of the driver")
             return
 
-        is_made_here = leased.task.earlier is None
-        leased.result = made_by(worker, ended.result) if is_made_here else ended.result
+        leased.result = result
 
     def _note_late(self, worker: str, message: FromWorker) -> None:
         if isinstance(message, Ended):
             self.late += 1
-            _log().warning("worker.late_result", worker=worker, run_id=message.result.run_id)
+            _log().warning("worker.late_result", worker=worker, run_id=message.run_id)
 
     def _place(self) -> None:
         """Assign those that wait to workers, first come first served."""

@@ -81,11 +81,16 @@ class Observed(Fact):
 
 
 class Answered(Fact):
-    """The answer is there, and evaluators that may take long begin."""
+    """The answer is there, and evaluators that may take long begin.
+
+    Args:
+        lease: The number of the lease.
+        result: What there is so far; see `penstock.engines.told`.
+    """
 
     kind: Literal["answered"] = "answered"
     lease: int
-    result: RunResult
+    result: dict[str, Any]
 
 
 class Ended(Fact):
@@ -93,13 +98,17 @@ class Ended(Fact):
 
     Args:
         lease: The number of the lease.
-        result: What came of it.
+        run_id: Which run.
+        attempt: Which try at it, from 1.
+        result: What came of it; see `penstock.engines.told`.
         is_interrupted: See `Attempt`.
     """
 
     kind: Literal["ended"] = "ended"
     lease: int
-    result: RunResult
+    run_id: str
+    attempt: int
+    result: dict[str, Any]
     is_interrupted: bool = False
 
 
@@ -174,11 +183,14 @@ _FROM_WORKER: TypeAdapter[list[FromWorker]] = TypeAdapter(list[FromWorker])
 
 def written(messages: Sequence[Fact]) -> bytes:
     """Write messages as JSON: what is read is what was said, NaN and lone surrogates too."""
-    plain = [message.model_dump() for message in messages]
+    plain = [dict(message) for message in messages]
     return json.dumps(plain, default=_plain, separators=(",", ":")).encode()
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Fact):
+        return value.model_dump()
+
     return value.isoformat() if isinstance(value, datetime) else frozen_json(value)
 
 
