@@ -17,6 +17,7 @@ __all__ = [
     "SessionSummary",
     "Spent",
     "StudySummary",
+    "cost_in_words",
     "endings_in_words",
 ]
 
@@ -51,6 +52,26 @@ def endings_in_words(unknown_endings: float) -> str:
         f"{unknown_endings:,} answers ended in a word that is not known, and may not be whole "
         "(`finish_reason` in the view `calls`)"
     )
+
+
+def cost_in_words(cost_usd: float, uncounted_cost_usd: float, unpriced: int) -> str:
+    """Describe what is known of a cost, and how much is not; empty where nothing was recorded.
+
+    An agent that records no cost may well have one: what is not known is not told as zero.
+
+    Args:
+        cost_usd: What is known, in US dollars.
+        uncounted_cost_usd: What calls that broke off may have cost at most.
+        unpriced: Attempts whose cost is not known.
+    """
+    said = [f"${cost_usd:,.4f}"] if cost_usd else []
+    if uncounted_cost_usd:
+        said.append(f"up to ${uncounted_cost_usd:,.4f} uncounted")
+
+    if unpriced:
+        said.append(f"{unpriced:,} of unknown cost")
+
+    return " + ".join(said)
 
 
 class _Account(Fact):
@@ -100,14 +121,7 @@ class _Account(Fact):
     @property
     def cost_in_words(self) -> str:
         """What is known of the cost, and how much is not; nothing where it is nothing."""
-        said = [f"${self.cost_usd:,.4f}"] if self.cost_usd else []
-        if self.uncounted_cost_usd:
-            said.append(f"up to ${self.uncounted_cost_usd:,.4f} uncounted")
-
-        if self.unpriced:
-            said.append(f"{self.unpriced:,} of unknown cost")
-
-        return " + ".join(said)
+        return cost_in_words(self.cost_usd, self.uncounted_cost_usd, self.unpriced)
 
 
 class SessionSummary(_Account):

@@ -25,6 +25,16 @@ def test_status_shows_where_a_study_stands(folder: StudyFolder, cli: Any) -> Non
     assert status["failures"][0]["runs"] == 20
 
 
+def test_a_cost_that_no_agent_recorded_is_not_shown_as_nothing(
+    folder: StudyFolder, cli: Any
+) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    (line,) = [
+        line for line in cli("status", folder.results).stderr.splitlines() if "attempts:" in line
+    ]
+    assert line == "attempts: 40"
+
+
 def test_a_look_at_a_store_imports_neither_what_runs_studies_nor_what_declares_them() -> None:
     code = (
         "import sys, penstock.cli.standing, penstock.cli.target\n"

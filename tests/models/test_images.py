@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -77,6 +78,10 @@ def test_type_and_size_are_read_from_what_an_image_is(
     assert data_of(url) == (f"image/{kind}", len(image), 640, 480)
 
 
+def test_the_scheme_of_an_address_is_read_in_either_case() -> None:
+    assert ImageFiles().url("HTTPS://example.test/a.png") == "HTTPS://example.test/a.png"
+
+
 def test_the_base64_of_an_image_is_the_image() -> None:
     assert ImageFiles().url(base64.b64encode(png()).decode()) == data(png())
 
@@ -100,6 +105,9 @@ def test_an_image_is_expected_to_take_as_much_as_the_dearest_way_to_count_it() -
         ("empty.png", "is empty; providers take only those"),
         ("huge.png", r"has 20,971,521 bytes; at most 20 MiB are sent"),
         ("folder", "the image .*folder cannot be read: Is a directory"),
+        ("pipe", "the image .*pipe is not a file"),
+        ("", "is an empty text; for none give null"),
+        ("ftp://example.test/a.png", "is neither a path nor an https address"),
         ("data:image/png,abc", "are written as data:image/png;base64"),
         ("data:image/png;base64,!!!!", "are not base64"),
         (data(png(), "gif"), "says 'image/gif' and is 'image/png'"),
@@ -113,6 +121,7 @@ def test_what_is_not_an_image_that_can_be_sent_is_told_before_anything_is_spent(
     (tmp_path / "text.png").write_text("not really")
     (tmp_path / "empty.png").touch()
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "huge.png").open("wb") as file:
         file.write(png())
         file.truncate(20 * 2**20 + 1)

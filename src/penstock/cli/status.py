@@ -58,18 +58,8 @@ def _row(folder: Path, found: Standing) -> tuple[str, ...]:
     )
 
 
-def _cost(found: Standing) -> str:
-    uncounted = f" + up to ${found.uncounted_cost_usd:,.4f} uncounted"
-    unpriced = f" + {found.unpriced:,} of unknown cost"
-    return (
-        f"${found.cost_usd:,.4f}"
-        + (uncounted if found.uncounted_cost_usd else "")
-        + (unpriced if found.unpriced else "")
-    )
-
-
 def _tell(found: Standing) -> None:
-    from penstock.summary import endings_in_words
+    from penstock.summary import cost_in_words, endings_in_words
 
     session = found.last_session
     done = ", ".join(
@@ -77,10 +67,12 @@ def _tell(found: Standing) -> None:
         for name in ("succeeded", "failed", "skipped", "remaining")
     )
     tokens = found.input_tokens + found.output_tokens
+    used = f"{tokens:,} tokens" if tokens else ""
+    cost = cost_in_words(found.cost_usd, found.uncounted_cost_usd, found.unpriced)
     say(
         f"{found.study_id}: {found.title}",
         f"runs: {found.planned:,} planned, {done}",
-        f"attempts: {found.attempts:,}, {tokens:,} tokens, {_cost(found)}",
+        ", ".join(each for each in (f"attempts: {found.attempts:,}", used, cost) if each),
         f"last session (of {found.sessions:,}): {found.state}; process {session.pid} on "
         f"{session.host} since {session.started_at}",
     )

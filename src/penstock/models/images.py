@@ -111,6 +111,12 @@ class ImageFiles:
 
     def _file(self, source: str) -> Path | None:
         """Return the file that a source names; None where the source is the image itself."""
+        if not source.strip():
+            raise ImageError("the image is an empty text; for none give null or an empty list")
+
+        if _OTHER_ADDRESS.match(source):
+            raise ImageError(f"the image {source[:80]!r} is neither a path nor an https address")
+
         is_data = len(source) >= _LEAST_BASE64 and _BASE64.fullmatch(source)
         try:
             path = self._resolve(source)
@@ -131,7 +137,8 @@ class ImageFiles:
         self._held_bytes += len(url)
 
 
-_ADDRESS = re.compile(r"https?://")
+_ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+_OTHER_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+=*\s*")
 _LEAST_BASE64 = 64
 
@@ -193,6 +200,9 @@ def _look_at(path: Path) -> ImageData:
     """
     what = f"the image {path}"
     try:
+        if path.is_fifo() or path.is_char_device():  # to read one may wait for ever
+            raise ImageError(f"{what} is not a file")
+
         with path.open("rb") as file:
             return _described(what, file.read(_HEAD_BYTES), path.stat().st_size)
     except FileNotFoundError:
