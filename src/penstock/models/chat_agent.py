@@ -11,6 +11,7 @@ from penstock.models.asking import Asked, Asking
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.digests import digest_of
 from penstock.models.endings import Ending, ending_of
+from penstock.models.images import ImageFile
 from penstock.models.model_errors import (
     REFUSED_REQUEST,
     MalformedResponseError,
@@ -67,6 +68,21 @@ class ChatAgent:
             return digest_of(caller.place, template.fill_in(scope, spec.seed))
         except PromptError:
             return None
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether any of its runs may show an image."""
+        return any(each.shows_images for each in self._asking.requests.templates.values())
+
+    def images_of(
+        self, spec: RunSpec, problem: Problem, condition: Condition
+    ) -> tuple[ImageFile, ...]:
+        """Return the files of images that a run shows; none where that cannot be told."""
+        scope = scope_of(spec, problem, condition)
+        try:
+            return tuple(self._asking.requests.of(scope).image_files(scope))
+        except PromptError:
+            return ()
 
     async def __call__(self, ctx: RunContext) -> AgentResult:
         """Answer.

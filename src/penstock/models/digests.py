@@ -17,6 +17,7 @@ __all__ = [
     "content_of",
     "digest_of",
     "digest_of_content",
+    "digest_of_image",
     "digest_of_message",
     "kept_message",
 ]
@@ -52,9 +53,17 @@ def _kept_part(part: Mapping[str, Any]) -> Mapping[str, Any]:
     if image is None or data is None:
         return part
 
-    digest = digest_of_content(content_of(image["url"])).hex()
-    told = {"digest": digest, "media_type": data.media_type, "bytes": data.size_bytes}
+    told = {
+        "digest": digest_of_image(image["url"]),
+        "media_type": data.media_type,
+        "bytes": data.size_bytes,
+    }
     return {"type": "image", **{k: v for k, v in image.items() if k != "url"}, **told}
+
+
+def digest_of_image(url: str) -> str:
+    """Hash the data of an image, as kept messages name it."""
+    return digest_of_content(content_of(url)).hex()
 
 
 def digest_of_message(message: ChatMessage) -> bytes:

@@ -12,15 +12,18 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from penstock.errors import RunFault
 from penstock.models.chat_model import ChatMessage, Image
+from penstock.models.image_heads import head_of
 
 __all__ = [
     "ImageData",
     "ImageError",
+    "ImageFile",
     "ImageFiles",
     "data_of",
     "image_tokens",
@@ -50,6 +53,19 @@ class ImageData(NamedTuple):
     size_bytes: int
     width: int = 0
     height: int = 0
+
+
+class ImageFile(NamedTuple):
+    """A file that a prompt shows."""
+
+    source: str
+    """What the prompt says: a path."""
+
+    changed_at_s: float
+    """When it was last written, replaced or renamed, in seconds since 1970."""
+
+    url: Callable[[], str]
+    """Reads its data; see `ImageFiles.url`."""
 
 
 class ImageFiles:
@@ -96,6 +112,21 @@ class ImageFiles:
             self._hold(key, _read(path))
 
         return self._held[key]
+
+    def file(self, source: str) -> ImageFile | None:
+        """Return the file of an image; None where it is an address or data, or is not there."""
+        if _ADDRESS.match(source) or source.startswith("data:"):
+            return None
+
+        try:
+            path = self._file(source)
+            found = None if path is None else path.stat()
+        except (ImageError, OSError):
+            return None
+
+        return (
+            None if found is None else ImageFile(source, found.st_ctime, partial(self.url, source))
+        )
 
     def check(self, source: str) -> None:
         """See that an image can be sent, without reading all of its file.
@@ -249,52 +280,9 @@ def _described(what: str, head: bytes, size_bytes: int) -> ImageData:
         most = f"{_MOST_BYTES // 2**20} MiB"
         raise ImageError(f"{what} has {size_bytes:,} bytes; at most {most} are sent")
 
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ImageData("image/png", size_bytes, _number(head[16:20]), _number(head[20:24]))
-
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return ImageData("image/gif", size_bytes, _low(head[6:8]), _low(head[8:10]))
-
-    if head.startswith(b"\xff\xd8\xff"):
-        return ImageData("image/jpeg", size_bytes, *_of_jpeg(head))
-
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return ImageData("image/webp", size_bytes, *_of_webp(head))
+    found = head_of(head)
+    if found is not None:
+        return ImageData(found.media_type, size_bytes, found.width, found.height)
 
     kind = "is empty" if not size_bytes else "is neither PNG nor JPEG, GIF or WebP"
     raise ImageError(f"{what} {kind}; providers take only those")
-
-
-def _of_jpeg(head: bytes) -> tuple[int, int]:
-    """Find the frame of a JPEG, which says its size: it stands after tables of any length."""
-    at = 2
-    while at + 9 <= len(head) and head[at] == _MARKER:
-        if head[at + 1] in _FRAMES:
-            return _number(head[at + 7 : at + 9]), _number(head[at + 5 : at + 7])
-
-        at += 2 + _number(head[at + 2 : at + 4])
-
-    return 0, 0
-
-
-_MARKER = 0xFF
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-
-
-def _of_webp(head: bytes) -> tuple[int, int]:
-    if head[12:16] == b"VP8X":
-        return 1 + _low(head[24:27]), 1 + _low(head[27:30])
-
-    if head[12:16] == b"VP8L":
-        bits = _low(head[21:25])
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-
-    return _low(head[26:28]) & 0x3FFF, _low(head[28:30]) & 0x3FFF
-
-
-def _number(data: bytes) -> int:
-    return int.from_bytes(data, "big")
-
-
-def _low(data: bytes) -> int:
-    return int.from_bytes(data, "little")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from penstock.errors import ValidationError
 from penstock.models.chat_model import ChatMessage, CompletionRequest, Image
-from penstock.models.images import ImageError, ImageFiles
+from penstock.models.images import ImageError, ImageFile, ImageFiles
 from penstock.models.json_answers import JsonAnswers
 from penstock.models.prompts import PromptError, Template
 from penstock.study.chat import ChatOptions
@@ -77,6 +78,11 @@ class RequestTemplate:
         template = self._templates["model"]
         return template.source.strip() if template.is_fixed else None
 
+    @property
+    def shows_images(self) -> bool:
+        """Whether any run may show an image."""
+        return any(map(_is_image, self._templates))
+
     def model(self, scope: Mapping[str, Any]) -> str:
         """Return the model's name in a run.
 
@@ -103,6 +109,13 @@ class RequestTemplate:
                     self._field(field, scope)
             except (PromptError, ImageError) as error:
                 yield field, str(error)
+
+    def image_files(self, scope: Mapping[str, Any]) -> Iterator[ImageFile]:
+        """Yield the files of images that a run shows; none where that cannot be told."""
+        for field in filter(_is_image, self._templates):
+            with suppress(PromptError):
+                found = map(self.images.file, self._image_sources(field, scope))
+                yield from (each for each in found if each is not None)
 
     def texts(self) -> Iterator[tuple[str, Template]]:
         """Yield every text that is filled in for a run, with the field that it stands in."""

@@ -20,6 +20,7 @@ from penstock.store.origins import declare_origins
 from penstock.store.primary_outcomes import follow_outcomes, remake_outcomes
 from penstock.store.redeclared import changes_told, declared_otherwise, keep_redeclared
 from penstock.store.refused import find_refused
+from penstock.store.replaced_images import replaced_images
 from penstock.store.restored import Restored, adopt, moved_in, restored
 from penstock.store.scorings import declare_scorings, find_scorings
 from penstock.study.model import Study
@@ -86,6 +87,7 @@ def begin_session(
         remake_outcomes(connection, plan.study.outcomes)
 
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed)
+    edited += tuple(replaced_images(connection, plan, bindings))
     left = restored(connection, len(plan), scorings=found, refused=refused)
     session = Session(session_id, origins, found.ids())
     told = notes_of_actions(

@@ -17,6 +17,7 @@ from penstock.store.opening import refuse_lost_store
 from penstock.store.ownership import refuse_foreign
 from penstock.store.reader import StoreReader, is_begun
 from penstock.store.redeclared import changes_told, declared_otherwise
+from penstock.store.replaced_images import replaced_images
 from penstock.store.restored import Restored, would_restore
 
 __all__ = ["outlook"]
@@ -56,7 +57,10 @@ def outlook(
             refuse_changes(store.connection, directory, plan, bindings, rescore=rescore)
             again = {"rescore": rescore, "retry_failed": retry_failed}
             left = would_restore(store.connection, directory, plan, bindings, **again)
-            edited = edited_agents(store.connection, bindings)
+            edited = (
+                *edited_agents(store.connection, bindings),
+                *replaced_images(store.connection, plan, bindings),
+            )
             otherwise = changes_told(declared_otherwise(store.connection, plan, bindings))
             notes = (*left.notes, *otherwise)
             return left._replace(notes=notes, warnings=(*edited, *left.warnings))
