@@ -156,7 +156,6 @@ def _shown(one: OneRun) -> ShownRun:
     )
 
 
-_OF_EVENTS = ("event_type", "text")
 _OF_SCORES = ("evaluator_id", "metric_name", "metric_value")
 _OF_THE_RUN = (
     "run_id",
