@@ -10,6 +10,7 @@ script with exit code 1.
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -28,9 +29,10 @@ from typing import Any
 PENSTOCK = Path(sys.executable).with_name("penstock")
 
 AGENTS = """
-import time
+import random
 
 import anyio
+import numpy
 
 
 async def hand(ctx):
@@ -55,6 +57,13 @@ async def nothing(ctx):
     return "x"
 
 
+async def draws(ctx):
+    ctx.observe("step", "drawing")
+    await anyio.sleep(0.01 * random.random())
+    ctx.record(drawn=random.random())
+    return f"{ctx.rng.integers(10**6)} {random.random()} {numpy.random.random()}"
+
+
 def computes(ctx):
     end = sum(number * number for number in range(1_500_000))
     return str(end)
@@ -70,6 +79,9 @@ replicates: {runs}
 limits: {{"{url}": {{{limits}}}}}
 execution: {{concurrency: {concurrency}, report: false, control: false, stop_alike: 0}}
 """
+
+
+TIMES = ("start_time", "end_time", "latency_s", "timestamp", "run_start_time")
 
 
 class Place:
@@ -96,6 +108,13 @@ class Place:
     def ask(self, query: str) -> list[Any]:
         with closing(sqlite3.connect(self.results / "study.sqlite")) as store:
             return store.execute(query).fetchall()
+
+    def tables(self) -> Iterator[dict[str, str]]:
+        """The rows of the artifacts that are tables, without the moments in them."""
+        for name in ("conditions", "runs", "events", "evaluations"):
+            with (self.results / f"{name}.csv").open(newline="") as file:
+                for row in csv.DictReader(file):
+                    yield {column: row[column] for column in row if column not in TIMES}
 
     def asked(self) -> list[dict[str, Any]]:
         text = self.log.read_text() if self.log.exists() else ""
@@ -319,6 +338,20 @@ def first_run(_: int, __: int) -> dict[str, Any]:
     return _rounded(took)
 
 
+def same_tables(_: int, __: int) -> dict[str, Any]:
+    """The tables of agents that draw from the global generators, however many make the runs."""
+    runs, read = 2000, []
+    for options in ((), ("--workers", "2"), ("--workers", "4")):
+        with place() as study:
+            study.write("draws", runs, concurrency=200)
+            study.start(*options).wait()
+            read.append([*study.tables()])
+
+    here, two, four = read
+    rows = len(here)
+    return {"runs": runs, "rows": rows, "is kept": here == two == four and rows > 2 * runs}
+
+
 def _rounded(numbers: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in numbers.items()}
 
@@ -331,6 +364,7 @@ PARTS: dict[str, Callable[[int, int], dict[str, Any]]] = {
     "cost of a run": cost_of_a_run,
     "rate": rate,
     "first run": first_run,
+    "same tables": same_tables,
 }
 
 
