@@ -71,7 +71,9 @@ class Hooks:
         subscription = subscription_of(subscriber, types, critical=critical)
         if durable is not None:
             if durable in self._durable_names:
-                raise BindingError(f"two subscribers are durable as {durable!r}; name them apart")
+                raise BindingError(
+                    f"two subscribers are durable as {durable!r}; give each its own name"
+                )
 
             self._durable_names.add(durable)
             subscription = delivered(subscription, durable, self.output_dir, self._announce)
@@ -108,7 +110,7 @@ class Hooks:
             function: Called with the attempt.
         """
         if self.has_begun:
-            raise PenstockError("the study has begun; say it before")
+            raise PenstockError("the study has begun; call before_attempts() before run()")
 
         self._before_attempts.append(function)
 

@@ -30,15 +30,16 @@ def test_a_logarithmic_range_has_equal_ratios() -> None:
     [
         ({"form": 0, "to": 1, "steps": 5}, "`form` is not one of them"),
         ({"from": 0, "to": 1}, "`steps` is missing"),
-        ({"from": 0, "to": 1, "steps": 1}, "a whole number of at least 2"),
-        ({"from": 0, "to": 1, "steps": 2.5}, "a whole number of at least 2"),
+        ({"from": 0, "to": 1, "steps": 1}, "a whole number, 2 to 100,000"),
+        ({"from": 0, "to": 1, "steps": 2.5}, "a whole number, 2 to 100,000"),
+        ({"from": 0, "to": 1, "steps": 100_001}, "is 100001; it must be a whole number, 2 to"),
         ({"from": 0, "to": 1, "steps": 3, "log": True}, "lie above 0"),
-        ({"from": 1, "to": 2, "steps": 3, "log": "yes"}, "it is true or false"),
-        ({"from": "low", "to": 1, "steps": 3}, "`from` of levels is 'low'; it is a number"),
+        ({"from": 1, "to": 2, "steps": 3, "log": "yes"}, "it must be true or false"),
+        ({"from": "low", "to": 1, "steps": 3}, "`from` of levels is 'low'; it must be a number"),
         ({"from": 1, "to": 1, "steps": 3}, "duplicate level names"),
     ],
 )
-def test_what_is_no_range_says_what_one_is(said: dict[str, Any], told: str) -> None:
+def test_what_is_not_a_range_says_what_one_is(said: dict[str, Any], told: str) -> None:
     with pytest.raises(ValidationError, match=told):
         values(said)
 

@@ -1,7 +1,7 @@
 """How a study is carried out: how much at once, how long to wait, when to try again or give up.
 
-Nothing here changes what is run or what its ids and seeds are, so a study may be gone on with under
-another execution. What Python or the command line says comes before what is declared here.
+Nothing here changes what is run or what its ids and seeds are, so a study may go on under another
+execution. What Python or the command line says comes before what is declared here.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def spelled_out(levels: Any, dtype: Any) -> Any:
             for numbers.
 
     Raises:
-        ValueError: it is no range.
+        ValueError: a mapping that is not a range.
     """
     if isinstance(levels, Mapping):
         return _range(levels, dtype)
@@ -88,10 +88,11 @@ def _range(said: Mapping[str, Any], dtype: Any) -> list[int | float]:
     first, last, steps = (_number(said, name) for name in ("from", "to", "steps"))
     is_log = said.get("log", False)
     if not isinstance(steps, int) or not 2 <= steps <= _MOST_STEPS:  # noqa: PLR2004
-        raise ValueError(f"`steps` of levels is {steps!r}; it is a whole number of at least 2")
+        bounds = f"2 to {_MOST_STEPS:,}"
+        raise ValueError(f"`steps` of levels is {steps!r}; it must be a whole number, {bounds}")
 
     if not isinstance(is_log, bool):
-        raise ValueError(f"`log` of levels is {is_log!r}; it is true or false")  # noqa: TRY004
+        raise ValueError(f"`log` of levels is {is_log!r}; it must be true or false")  # noqa: TRY004
 
     if is_log and (first <= 0 or last <= 0):
         raise ValueError("levels with `log: true` lie above 0: equal ratios never reach it")
@@ -124,6 +125,6 @@ def _number(said: Mapping[str, Any], name: str) -> int | float:
         return number_of(value)
 
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"`{name}` of levels is {value!r}; it is a number")  # noqa: TRY004
+        raise ValueError(f"`{name}` of levels is {value!r}; it must be a number")  # noqa: TRY004
 
     return value

@@ -36,7 +36,9 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
 
     unknown = [name for name in ("seed", "logprobs") if getattr(request, name)]
     if unknown:
-        raise BadRequestError(f"{' and '.join(unknown)}: Anthropic's messages have none")
+        raise BadRequestError(
+            f"{' and '.join(unknown)}: Anthropic's messages have none; leave it out"
+        )
 
     system = [message.text for message in request.messages if message.role in _SYSTEM]
     others = request.messages[len(system) :]
