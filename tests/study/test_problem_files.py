@@ -98,6 +98,15 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
         read_problems(path, ProblemFile(file="q.csv"))
 
 
+def test_a_file_that_breaks_off_is_told_of_in_the_encoding_that_it_was_read_as(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "q.csv"
+    path.write_bytes("problem_id,brief\n1,what\n".encode("utf-16-le")[:-1])
+    with pytest.raises(ValueError, match=r"q\.csv is not utf-16-le: .*truncated"):
+        read_problems(path, ProblemFile(file="q.csv"))
+
+
 def test_texts_longer_than_the_csv_modules_limit_are_read_and_the_limit_is_put_back(
     tmp_path: Path,
 ) -> None:

@@ -70,7 +70,8 @@ def read_rows(
             else:
                 yield from json_rows(file) if kind == ".jsonl" else json_items(file)
     except UnicodeError as error:
-        name = "UTF-8" if encoding == UNSAID else encoding
+        said = error.encoding if isinstance(error, UnicodeDecodeError) else encoding
+        name = "UTF-8" if said in ("utf-8", UNSAID) else said  # as its mark, or its zeros, say
         raise ValueError(
             f"{path} is not {name}: {error}; say how it is written (`encoding: cp1252`, or "
             "utf-16), or save it as UTF-8"
