@@ -87,6 +87,19 @@ def test_texts_enter_as_one_column_for_each_but_the_first() -> None:
     assert found.covariates["length=huge"].coefficient == pytest.approx(fitted.params[2])
 
 
+def test_a_field_of_problems_that_is_written_as_a_number_is_one_and_an_empty_one_is_missing() -> (
+    None
+):
+    sizes = [("1.5", "20", "")[run // REPLICATES % 3] for run in range(RUNS)]
+
+    (size,) = covariates_of(sample_with(sizes, VALUES, "problem"))
+    (level,) = covariates_of(sample_with(sizes, VALUES, "varied"))
+
+    assert (size.columns, size.n_missing) == (("length",), sizes.count(""))
+    assert set(columns_of(sample_with(sizes, VALUES, "problem")).cell(0, 0, 3)[:, 0]) == {1.5}
+    assert (level.columns, level.n_missing) == (("length=20", "length="), 0)
+
+
 def test_what_is_the_same_within_a_problem_is_held_fixed_by_the_pairing_and_enters_the_others() -> (
     None
 ):

@@ -155,13 +155,13 @@ def _described(name: str, sample: Sample) -> Covariate:
     scored = [run for run in sample.runs if isinstance(run.value, (int, float))]
     pairs = [run.covariates[name] for run in scored]
     source = pairs[0][0] if pairs else "run"
-    values = [value for _, value in pairs if _is_usable(value)]
+    values = [value for _, value in pairs if _is_usable(source, value)]
     missing = len(scored) - len(values)
     if not values:
         return Covariate(name=name, source=source, note="no run has a value of it")
 
     texts = list(dict.fromkeys(str(each) for each in values))
-    if all(not isinstance(each, str) for each in values):
+    if all(_is_number(source, each) for each in values):
         columns: Sequence[str] = [name] if len(texts) > 1 else []
     elif len(texts) > _MOST_TEXTS:
         note = f"it has {len(texts):,} texts; a covariate is a number, or one of {_MOST_TEXTS}"
@@ -188,16 +188,31 @@ def _note(source: str) -> str:
     return ""
 
 
-def _is_usable(value: Any) -> bool:
-    return isinstance(value, (bool, int, str)) or (
-        isinstance(value, float) and bool(np.isfinite(value))
-    )
+def _is_usable(source: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return source != "problem" or bool(value.strip())  # an empty cell of a table says nothing
+
+    return isinstance(value, (bool, int)) or (isinstance(value, float) and bool(np.isfinite(value)))
+
+
+def _is_number(source: str, value: Any) -> bool:
+    """Return whether a value is a number, or is written as one in a field of a problem.
+
+    In a table such as CSV every field is a text.
+    """
+    if not isinstance(value, str):
+        return True
+
+    try:
+        return source == "problem" and bool(np.isfinite(float(value)))
+    except ValueError:
+        return False
 
 
 def _numbers(run: Run, covariate: Covariate) -> Iterator[float]:
-    _, value = run.covariates[covariate.name]
+    source, value = run.covariates[covariate.name]
     for column in covariate.columns:
-        if not _is_usable(value):
+        if not _is_usable(source, value):
             yield float("nan")
         elif column == covariate.name:
             yield float(value)
