@@ -31,6 +31,19 @@ class CallCounts:
         has_failed_in_passing: Whether the agent's last call failed in a way that passes by itself.
     """
 
+    __slots__ = (
+        "_counts",
+        "evaluator_id",
+        "first_attempt",
+        "has_failed_in_passing",
+        "last",
+        "left",
+        "refused",
+        "refused_before",
+        "spoilt",
+        "total",
+    )
+
     def __init__(
         self, first_attempt: int = 1, spoilt: frozenset[tuple[str, int]] = frozenset()
     ) -> None:

@@ -114,7 +114,9 @@ class _Run(_Stepped[Answer]):
             return move(*arguments)
 
         save, load, enter, leave, turn = global_random()
-        self._loop = self._loop or _running_loop()
+        if self._loop is None:
+            self._loop = _running_loop()
+
         if not turn.take():
             self._say_shared(turn.patience_s)
             return self._move(move, arguments)

@@ -107,11 +107,12 @@ class AlikeWatch:
         self._leave = leave
         self._stop_for_good = stop_for_good
         self._courses: dict[Asked, _Course] = {}
+        self._let_go: set[str] = set()  # agents of whom a run has ended otherwise
         self._under_way: dict[str, Asked] = {}
 
     def lets_begin(self, spec: RunSpec) -> bool:
         """Return whether a run, or another attempt at it, is to be made."""
-        if not self._first:
+        if not self._first or spec.agent_id in self._let_go:
             return True
 
         asked = self._under_way.get(spec.run_id) or self._asked(spec)
@@ -132,7 +133,7 @@ class AlikeWatch:
 
     def note(self, spec: RunSpec, result: RunResult | None) -> None:
         """Note how a run has ended; without a result where it was given up."""
-        if not self._first:
+        if not self._first or spec.agent_id in self._let_go:
             return
 
         asked = self._under_way.pop(spec.run_id, None) or self._asked(spec)
@@ -146,6 +147,8 @@ class AlikeWatch:
 
         if result.status is not RunStatus.FAILED or result.error is None:
             course.has_other = True
+            if spec.agent_id in self._known:
+                self._let_go.add(spec.agent_id)
         elif not course.has_other:
             course.failed += 1
             course.kinds.add(result.error.kind)

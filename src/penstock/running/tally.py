@@ -109,6 +109,9 @@ class Tally:
     def _count_attempt(self, result: RunResult) -> None:
         metrics = result.metrics
         self.attempts += 1
+        if _cost_nothing(metrics):
+            return
+
         self.unpriced += _is_unpriced(metrics)
         self._spend(metrics, "agent")
         if not JUDGE_AMOUNTS.isdisjoint(metrics):
@@ -202,6 +205,21 @@ _AMOUNTS = {
     ),
 }
 """Metrics of a run, and which sum each goes into."""
+
+_ALWAYS = {"cost_usd", "input_tokens", "output_tokens"}
+"""What every run has, though it be 0."""
+
+_OTHERS = {metric for amounts in _AMOUNTS.values() for metric, _ in amounts} - _ALWAYS
+
+
+def _cost_nothing(metrics: Mapping[str, Any]) -> bool:
+    """Return whether an attempt has recorded no amount; None is one that is not known."""
+    return (
+        metrics.get("cost_usd", 0) == 0
+        and not metrics.get("input_tokens")
+        and not metrics.get("output_tokens")
+        and _OTHERS.isdisjoint(metrics)
+    )
 
 
 def _is_unpriced(metrics: Mapping[str, Any]) -> bool:

@@ -115,6 +115,9 @@ class Listed(NamedTuple):
 
     def events(self, count: int) -> int:
         """Return how many events it stands for, where it has so many observations."""
+        if self[1:] == _PLAIN:
+            return count + 2
+
         return self.tells_start + len(self.observed(count)) + (self.how != "answered")
 
 

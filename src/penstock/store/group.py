@@ -92,15 +92,18 @@ def made_group(
             attempt_id, said = answered.attempt_id, answered.reported
             replaced.append((attempt_id,))
 
+        reported = reported_in(result)
         if result.status is RunStatus.SCORING:
-            left[position] = Answered(attempt_id, result.metrics, len(reported_in(result)))
+            left[position] = Answered(attempt_id, result.metrics, len(reported))
 
         told.append(listed(attempt_id, result, final=final, said=said, waits=waits))
 
         by = session.origins.of(result.spec.problem_id, result.spec.agent_id)
         row = rows.attempt_row(attempt_id, session.id, result, final=final, made=by)
         made.append(row)
-        observed += rows.observation_rows(attempt_id, result, row[rows.ANSWER_ID])
+        if reported or row[rows.ANSWER_ID] is None:  # else there is the answer alone, in its row
+            observed += rows.observation_rows(attempt_id, result, row[rows.ANSWER_ID])
+
         by_whom, scores = session.score_rows(attempt_id, result)
         scored += by_whom
         evaluated += scores

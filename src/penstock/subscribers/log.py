@@ -75,15 +75,16 @@ async def log(stream: EventStream) -> None:
     """
     logger, is_host_s = find_logger()
     repeats = _Repeats(keeps_failures=is_host_s)
-    async for event in stream:
-        if repeats.leaves_out(event):
-            continue
+    while events := await stream.batch():
+        for event in events:
+            if repeats.leaves_out(event):
+                continue
 
-        if isinstance(event, StudyFinished):
-            for name, error, count in repeats.failures():
-                logger.warning(name, study_id=event.study_id, times=count, error=error)
+            if isinstance(event, StudyFinished):
+                for name, error, count in repeats.failures():
+                    logger.warning(name, study_id=event.study_id, times=count, error=error)
 
-        _write(logger.bind(study_id=event.study_id), event)
+            _write(logger.bind(study_id=event.study_id), event)
 
 
 class _Repeats:
