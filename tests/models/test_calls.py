@@ -326,7 +326,8 @@ async def test_a_budget_counts_the_reasoning_that_is_billed_beside_the_answer(
     assert served == 1, "the first answer shows what a call costs"
     assert results.summary.cost_usd == 700
     assert results.summary.is_out_of_budget
-    assert "580 more than they could be" in (results.summary.stopped_because or "")
+    said = results.summary.stopped_because or ""
+    assert "580 more than they could be, or it was lowered" in said
 
 
 @pytest.mark.field("models-F5")

@@ -43,7 +43,8 @@ class BudgetExhaustedError(StopStudy):
                 f"in flight, and this call may need {asked:.6g}"
             )
             if spent > budgeted:
-                what += f"; calls were billed {spent - budgeted:.6g} more than they could be"
+                over = f"{spent - budgeted:.6g}"
+                what += f"; calls were billed {over} more than they could be, or it was lowered"
 
         super().__init__(
             f"budget.{bound} is exhausted: {what}; raise budget.{bound} and run the study again "
