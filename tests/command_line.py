@@ -96,8 +96,9 @@ class StudyFolder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> StudyFolder:
-    return StudyFolder(tmp_path)
+def folder(tmp_path: Path) -> Iterator[StudyFolder]:
+    yield StudyFolder(tmp_path)
+    sys.modules.pop("sibling", None)  # of this folder: the agents of the next one have their own
 
 
 @pytest.fixture
