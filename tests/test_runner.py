@@ -6,6 +6,7 @@ import asyncio  # noqa: TID251 - cancellations that pass every shield, callbacks
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -532,14 +533,17 @@ async def test_a_thread_left_behind_that_goes_on_writing_costs_nothing(tmp_path:
             ctx.metrics[f"key {number % 1000}"] = number
             ctx.record(sum=1)
             ctx.observe("step")
+            time.sleep(0)  # else four of these keep SQLite's thread from Python for 20 ms a row
 
         return "too late"
 
     failures_first: list[Event] = []
     runner = make_runner(tmp_path, agent, timeout_s=0.05)
     runner.on(RunObserved, ps.RunFailed)(failures_first.append)
-    summary = await ended(runner)
-    release.set()
+    try:
+        summary = await ended(runner)
+    finally:
+        release.set()
 
     assert summary.failed == 4
     ended_runs: set[str] = set()
