@@ -16,7 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 from stat import S_IMODE, S_IRWXU
 
-__all__ = ["files_aside", "link_file", "set_aside", "share_as_folder"]
+__all__ = ["files_aside", "link_file", "set_aside", "share_as_folder", "write_private"]
 
 _ASIDE = re.compile(r"\..+\.[0-9a-f]{8}\.new")
 
@@ -57,6 +57,18 @@ def share_as_folder(path: Path) -> None:
         allowed = rights & (S_IRWXU | of_folder)
         if allowed != rights:
             path.chmod(allowed)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file that nobody but this user may read, also while it is written.
+
+    Raises:
+        FileExistsError: it is there already.
+        OSError: it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
 
 
 def link_file(path: Path, original: Path) -> None:

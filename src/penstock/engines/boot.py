@@ -99,8 +99,9 @@ def bound(boot: Boot, calls: CallsElsewhere) -> tuple[Plan, Bindings]:
 
 
 def _differences(boot: Boot, plan: Plan, bindings: Bindings) -> Iterator[str]:
+    versions = _versions()
     for name, theirs in boot.versions.items():
-        ours = _versions().get(name, "none")
+        ours = versions.get(name, "none")
         if ours != theirs:
             yield f"the driver has {name} {theirs}, and the worker {ours}; install the same"
 

@@ -57,7 +57,7 @@ class DaskEngine:
     def __init__(
         self, cluster: Any = None, *, workers: int = 0, rendezvous: Path | None = None
     ) -> None:
-        self._distributed = load_extra("distributed", extra="dask", what="an engine on Dask")
+        self._distributed = _load("distributed")
         if isinstance(cluster, str) and not cluster.startswith("tls://"):
             raise ValidationError(
                 f"the scheduler's address {cluster!r} does not begin with tls://, and without TLS "
@@ -88,7 +88,7 @@ class DaskEngine:
         self._arrivals, self._arrived = anyio.create_memory_object_stream[Arrival | EngineError](
             inf
         )
-        core = load_extra("distributed.core", extra="dask", what="an engine on Dask")
+        core = _load("distributed.core")
         self._pool = core.ConnectionPool(
             limit=_MOST_CONNECTIONS, connection_args=arguments, timeout=_CONNECT_S
         )
@@ -113,16 +113,14 @@ class DaskEngine:
     async def _begin(self) -> Any:
         """Have every worker taught what it is to do; return those that are there."""
         await self._client
-        module = load_extra("penstock.engines.dask_worker", extra="dask", what="an engine on Dask")
+        module = _load("penstock.engines.dask_worker")
         await self._client.register_plugin(module.HostsAgents())
         self._client.subscribe_topic("all", self._note)
         return await self._client.scheduler.identity()
 
     async def _find_cluster(self) -> tuple[str, Any]:
         if self._given is None:
-            module = load_extra(
-                "penstock.engines.dask_cluster", extra="dask", what="an engine on Dask"
-            )
+            module = _load("penstock.engines.dask_cluster")
             host = "127.0.0.1" if self._rendezvous is None else None
             self._own = await module.OwnCluster.make(host)
             return self._own.address, self._own.security
@@ -266,3 +264,8 @@ class _Attended:
         self.address = address
         self.saved: list[int] = []
         self.task: OwnTask
+
+
+def _load(module: str) -> Any:
+    """Import what needs the extra, late: a study without workers does not wait for it."""
+    return load_extra(module, extra="dask", what="an engine on Dask")

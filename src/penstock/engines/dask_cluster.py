@@ -18,7 +18,7 @@ from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
 from penstock.errors import EngineError
 
-__all__ = ["OwnCluster", "security_of"]
+__all__ = ["NoDashboard", "OwnCluster", "security_of", "silence"]
 
 _Security: Any = Security  # it has no types of its own
 _LOGGER = logging.getLogger("distributed")
@@ -30,11 +30,15 @@ _MOST_FAILURES = 3
 _END_S = 5.0
 
 
-class _QuietScheduler(Scheduler):
-    """A scheduler that opens no port for a dashboard."""
+class NoDashboard:
+    """Opens no port for a dashboard: mixed into a node of Dask."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
         """Serve nothing over HTTP."""
+
+
+class _QuietScheduler(NoDashboard, Scheduler):
+    pass
 
 
 class OwnCluster:
@@ -63,8 +67,7 @@ class OwnCluster:
         Raises:
             EngineError: it cannot be started.
         """
-        level = _LOGGER.level
-        _LOGGER.setLevel(_SILENT)
+        level = silence()
         try:
             security = _Security.temporary()
             scheduler = await _QuietScheduler(
@@ -152,6 +155,13 @@ class OwnCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def silence() -> int:
+    """Leave out what Dask logs; return the level that it logged from."""
+    level = _LOGGER.level
+    _LOGGER.setLevel(_SILENT)
+    return level
 
 
 def security_of(told: dict[str, str]) -> Any:

@@ -6,7 +6,6 @@ It ends when its stdin does, for then its driver has, and when its scheduler let
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 from contextlib import suppress
@@ -14,12 +13,12 @@ from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Thread
-from typing import Any, Never
+from typing import Never
 
 import anyio
 from distributed import Worker
 
-from penstock.engines.dask_cluster import security_of
+from penstock.engines.dask_cluster import NoDashboard, security_of, silence
 from penstock.engines.ranks import read_word
 from penstock.errors import EngineError
 
@@ -30,11 +29,8 @@ _TOLD_WITHIN_S = 300.0
 _LOOK_S = 0.2
 
 
-class _QuietWorker(Worker):
-    """A worker that opens no port for a dashboard."""
-
-    def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Serve nothing over HTTP."""
+class _QuietWorker(NoDashboard, Worker):
+    pass
 
 
 async def work(told: dict[str, str]) -> None:
@@ -46,7 +42,7 @@ async def work(told: dict[str, str]) -> None:
     Raises:
         OSError, TimeoutError: it cannot be reached.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL + 1)
+    silence()
     async with _QuietWorker(
         told["address"],
         security=security_of(told),

@@ -8,10 +8,11 @@ file that all of them see and nobody else may read.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from penstock._base.atomic_files import write_private
 
 __all__ = ["FILE", "leave_word", "rank_in", "read_word", "take_word_back"]
 
@@ -34,10 +35,7 @@ def leave_word(file: Path, told: Mapping[str, str]) -> None:
     """Write what workers need to join, for nobody else's eyes."""
     aside = file.with_name(f"{file.name}.new")
     aside.unlink(missing_ok=True)
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as written:  # noqa: PTH123 - not by its name
-        json.dump(dict(told), written)
-
+    write_private(aside, json.dumps(dict(told)).encode())
     aside.replace(file)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from penstock._base.atomic_files import write_private
 from penstock.errors import ValidationError
 from penstock.web.application import app
 from penstock.web.guarding import LOOPBACK
@@ -161,9 +162,7 @@ def _secret() -> bytes:
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(FileExistsError):
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as opened:
-                opened.write(made)
+            write_private(file, made)
 
         found = file.stat()
         if found.st_uid == os.geteuid() and not found.st_mode & 0o077:
