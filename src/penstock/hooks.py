@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock.agents.context import RunContext
 from penstock.errors import BindingError, PenstockError
 from penstock.events.announcer import Announcer
@@ -120,7 +120,7 @@ class Hooks:
                 function(ctx)
             except Exception as error:  # noqa: BLE001 - the attempt is made all the same
                 said = f"{type(error).__name__}: {error}"
-                find_logger()[0].warning("attempt.not_entered", run_id=ctx.spec.run_id, error=said)
+                logger().warning("attempt.not_entered", run_id=ctx.spec.run_id, error=said)
 
     def watch(
         self, *types: type[Event] | str, size: int = 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-__all__ = ["find_logger"]
+__all__ = ["find_logger", "logger"]
 
 
 def find_logger() -> tuple[Any, bool]:
@@ -17,3 +17,8 @@ def find_logger() -> tuple[Any, bool]:
 
     warnings = structlog.make_filtering_bound_logger("warning")
     return structlog.wrap_logger(structlog.PrintLogger(sys.stderr), wrapper_class=warnings), False
+
+
+def logger() -> Any:
+    """Return the host's logger, or one to stderr."""
+    return find_logger()[0]

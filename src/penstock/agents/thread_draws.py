@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock.agents.context import RunContext
 from penstock.agents.global_random import global_random
 
@@ -57,7 +57,7 @@ class ThreadDraws:
             return
 
         self._said.update(names)
-        find_logger()[0].warning(
+        logger().warning(
             "agent.random_not_repeatable",
             study_id=ctx.spec.study_id,
             agents=", ".join(names),

@@ -20,7 +20,7 @@ from anyio.abc import ByteStream, SocketAttribute, SocketListener, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from penstock._base.fact import Fact
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock._base.pydantic_errors import sentences_of
 from penstock._base.threads import call_in_thread
 from penstock.control.address import CAN_LISTEN, Candidate, candidates, peer_uid
@@ -110,7 +110,7 @@ def control(runner: Controlled) -> Subscriber:
                 await channel.say_end()
                 all_.cancel_scope.cancel()
         except OSError as error:
-            find_logger()[0].warning("control.unavailable", reason=str(error))
+            logger().warning("control.unavailable", reason=str(error))
 
     return subscriber
 
@@ -194,7 +194,7 @@ class Channel:
             except _GONE:
                 pass
             except Exception as error:  # noqa: BLE001 - the others are answered all the same
-                find_logger()[0].warning("control.failed", error=f"{type(error).__name__}: {error}")
+                logger().warning("control.failed", error=f"{type(error).__name__}: {error}")
             finally:
                 self._clients -= 1
 

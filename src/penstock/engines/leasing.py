@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from itertools import count
 from math import inf
-from typing import Any
 
 import anyio
 
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock._base.loop import (
     is_closed_by,
     take_back_cancellations,
@@ -162,13 +161,13 @@ class Leasing:
 
     def _join(self, joined: Joined) -> None:
         if joined.refusal:
-            _log().warning("worker.refused", worker=joined.worker, reason=joined.refusal)
+            logger().warning("worker.refused", worker=joined.worker, reason=joined.refusal)
             self._tasks.start_soon(self._stop_without_others, joined)
             return
 
         worker = self._workers[joined.worker] = Worker(joined.worker, joined.capacity)
         self._tasks.start_soon(self._send_to, worker)
-        _log().info("worker.joined", worker=worker.name, capacity=worker.capacity)
+        logger().info("worker.joined", worker=worker.name, capacity=worker.capacity)
         self._place()
 
     async def _stop_without_others(self, refused: Joined) -> None:
@@ -195,7 +194,7 @@ class Leasing:
         worker.has_mail.set()
         leases = list(worker.leases.values())
         self._suspicions.note_end({leased.position for leased in leases})
-        _log().warning("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
+        logger().warning("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
         for leased in leases:
             is_culprit = self._suspicions.is_culprit(leased.position)
             leased.attempt.ctx.provenance["worker"] = worker.name
@@ -252,7 +251,7 @@ class Leasing:
     def _note_late(self, worker: str, message: FromWorker) -> None:
         if isinstance(message, Ended):
             self.late += 1
-            _log().warning("worker.late_result", worker=worker, run_id=message.run_id)
+            logger().warning("worker.late_result", worker=worker, run_id=message.run_id)
 
     def _place(self) -> None:
         """Assign those that wait to workers, first come first served."""
@@ -303,7 +302,3 @@ class Leasing:
         error = error_of(leased.lost, RunStage.EVALUATOR)
         failed = {"status": RunStatus.FAILED, "error": error, "is_rescored": True}
         return earlier.model_copy(update=failed)
-
-
-def _log() -> Any:
-    return find_logger()[0]

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock._base.atomic_files import files_aside
 from penstock._base.frozen import frozen_json
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
 from penstock.export.call_table import has_calls, write_calls
@@ -115,8 +115,7 @@ def _write_files(to: Path, store: StoreReader, names: Collection[str]) -> None:
     if TIDY in names:
         write_csv(to / TIDY, *tidy_table(store, names_in(store)))
     else:
-        logger, _ = find_logger()
-        logger.warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
+        logger().warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
 
 
 _NOT_OURS = "a file of that name is there, and is not penstock's"

@@ -14,7 +14,7 @@ from time import monotonic
 
 import anyio
 
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
 from penstock.errors import BindingError, message_of, traceback_of
@@ -76,7 +76,7 @@ def delivered(
                 await delivery.aclose()
 
         if not delivery.is_all_heard:
-            log = find_logger()[0]
+            log = logger()
             log.warning("subscriber.behind", subscriber=name, acknowledged=delivery.acknowledged)
 
     subscriber.__module__, subscriber.__qualname__ = _names_of(subscription.subscriber)

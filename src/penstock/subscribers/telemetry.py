@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock._base.extras import load_extra
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock._base.threads import call_in_thread
 from penstock.agents.context import RunContext
 from penstock.errors import SubscriberError
@@ -166,7 +166,7 @@ class Telemetry:
             raise SubscriberError(f"the exporter did not take {len(spans)} spans{why}") from failure
 
         if not self.dropped:
-            find_logger()[0].warning("telemetry.dropped", spans=len(spans), error=str(failure))
+            logger().warning("telemetry.dropped", spans=len(spans), error=str(failure))
 
         self.dropped += len(spans)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from penstock._base.logger import find_logger
+from penstock._base.logger import logger
 from penstock.events.subscribing import Subscribers
 from penstock.events.tree import LoopStalled
 from penstock.planning.plan import Plan
@@ -77,9 +77,8 @@ class Stalls:
         return {"run_id": run_id, "subscriber": subscriber}
 
     def _log(self, duration_s: float, sight: Sight) -> None:
-        logger, _ = find_logger()
         whose = {name: value for name, value in self._whose(sight).items() if value is not None}
-        logger.warning(
+        logger().warning(
             "loop.blocked",
             study_id=self._plan.study.study_id,
             lasts_s=round(duration_s, 1),
