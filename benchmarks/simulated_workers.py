@@ -34,9 +34,9 @@ from penstock.engines.messages import (
     ToWorker,
     read_from_worker,
     read_to_worker,
+    told,
     written,
 )
-from penstock.engines.told import told
 from penstock.events.announcer import Announcer
 from penstock.events.bus import EventBus
 from penstock.models.session import Session

@@ -7,9 +7,8 @@ loaded the same study by itself, and what it comes to is sent back. Nothing but 
     engine      what an engine does: five methods
     messages    what driver and workers say to each other
     boot        what a worker is told before it begins; what it finds that differs
-    told        what a worker tells of a result: nothing that the driver knows by itself
     leasing     the driver's side: who makes which attempt, and what if a worker is lost
-                (acknowledging: what is saved; engaged: what workers cannot run)
+                (leased: what it knows of each; engaged: what workers cannot run)
     calling     a worker's calls of models, which the driver makes: answering
     suspicion   which runs may be why workers end
     host        the worker's side: makes the attempts that are leased to it

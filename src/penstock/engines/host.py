@@ -21,8 +21,8 @@ from penstock.engines.messages import (
     Observed,
     Revoke,
     ToWorker,
+    told,
 )
-from penstock.engines.told import told
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import AttemptsHere, Task

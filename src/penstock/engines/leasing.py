@@ -17,11 +17,10 @@ from penstock._base.loop import (
     undisturbed,
     was_asked_to_cancel,
 )
-from penstock.engines.acknowledging import Acknowledging
 from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Batch, Engine, Joined, Lost
-from penstock.engines.leased import Leased, Worker
+from penstock.engines.leased import Acknowledging, Leased, Worker
 from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Observed, Revoke
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StudyCancelled, WorkerLostError

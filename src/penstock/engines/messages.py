@@ -7,7 +7,7 @@ is no longer leased is late.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,8 @@ from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock.engines.call_errors import Raised
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
-from penstock.results import Observation, RunResult
+from penstock.planning.run_spec import RunSpec
+from penstock.results import Observation, RunResult, answer_of, reported_in
 
 __all__ = [
     "Answer",
@@ -34,6 +35,8 @@ __all__ = [
     "Turn",
     "read_from_worker",
     "read_to_worker",
+    "result_of",
+    "told",
     "written",
 ]
 
@@ -85,7 +88,7 @@ class Answered(Fact):
 
     Args:
         lease: The number of the lease.
-        result: What there is so far; see `penstock.engines.told`.
+        result: What there is so far; see `told`.
     """
 
     kind: Literal["answered"] = "answered"
@@ -100,7 +103,7 @@ class Ended(Fact):
         lease: The number of the lease.
         run_id: Which run.
         attempt: Which try at it, from 1.
-        result: What came of it; see `penstock.engines.told`.
+        result: What came of it; see `told`.
         is_interrupted: See `Attempt`.
     """
 
@@ -202,3 +205,33 @@ def read_to_worker(data: bytes) -> list[ToWorker]:
 def read_from_worker(data: bytes) -> list[FromWorker]:
     """Read what a worker has written."""
     return _FROM_WORKER.validate_python(decode(data.decode()))
+
+
+def told(result: RunResult) -> dict[str, Any]:
+    """Return what the driver is told of a result."""
+    is_answer_alone = bool(result.observations) and not reported_in(result)
+    return result.model_dump(exclude={"spec", "observations"} if is_answer_alone else {"spec"})
+
+
+def result_of(said: Mapping[str, Any], spec: RunSpec, worker: str | None) -> RunResult:
+    """Return the result that a worker has told of.
+
+    Args:
+        said: What `told` made, as it is read from JSON.
+        spec: The run.
+        worker: Who made it; None where another did before, and this one has scored it.
+    """
+    ended_at = datetime.fromisoformat(said["ended_at"])
+    fields: dict[str, Any] = {
+        **said,
+        "spec": spec,
+        "started_at": datetime.fromisoformat(said["started_at"]),
+        "ended_at": ended_at,
+    }
+    if worker is not None:
+        fields["provenance"] = {**said["provenance"], "worker": worker}
+
+    if "observations" not in said:
+        fields["observations"] = (answer_of(spec, said["outputs_json"], ended_at),)
+
+    return RunResult.model_validate(fields)

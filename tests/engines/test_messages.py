@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from penstock.engines.messages import Ended, read_from_worker, written
-from penstock.engines.told import result_of, told
+from penstock.engines.messages import Ended, read_from_worker, result_of, told, written
 from penstock.planning.run_spec import RunSpec
 from penstock.results import (
     Evaluation,
