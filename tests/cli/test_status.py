@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from penstock.cli import standing
+from penstock.cli import directory_records
 from tests.command_line import StudyFolder, json_lines
 
 
@@ -37,7 +37,7 @@ def test_a_cost_that_no_agent_recorded_is_not_shown_as_nothing(
 
 def test_a_look_at_a_store_imports_neither_what_runs_studies_nor_what_declares_them() -> None:
     code = (
-        "import sys, penstock.cli.standing, penstock.cli.target\n"
+        "import sys, penstock.cli.directory_records, penstock.cli.target\n"
         "heavy = ('numpy', 'ruamel', 'penstock.runner', 'penstock.study.model', 'aiosqlite')\n"
         "print([name for name in heavy if name in sys.modules])"
     )
@@ -102,7 +102,7 @@ def test_a_log_that_a_reader_keeps_from_being_emptied_is_told(
     assert cli("run", folder.file, "--limit", "1").exit_code == 0
     assert "study.sqlite-wal" not in cli("status", folder.results).stderr
 
-    monkeypatch.setattr(standing, "held_log_bytes", lambda _: 74_000_000)
+    monkeypatch.setattr(directory_records, "held_log_bytes", lambda _: 74_000_000)
     assert (
         "study.sqlite-wal has 74 MB and grows: another program stays in a transaction on "
         "study.sqlite; the log is emptied when that one ends"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 from penstock._base.fact import Fact
-from penstock.cli.records import Record
+from penstock.cli.records import NUMBERS, Record
+from penstock.store.ledger import failures, read_ledger
+from penstock.store.reader import StoreReader
+from penstock.store.score_accounts import lacking_scores
+from penstock.store.write_ahead_log import held_log_bytes
 from penstock.summary import Failure, SessionSummary, Spent
 
 __all__ = [
@@ -21,6 +26,7 @@ __all__ = [
     "Reported",
     "Session",
     "Standing",
+    "standing",
 ]
 
 
@@ -265,3 +271,21 @@ class Initialized(Record):
     template: str
     path: str
     files: tuple[str, ...]
+
+
+def standing(store: StoreReader) -> Standing:
+    """Gather counts of runs, what they have cost, how the last session ended, and failures."""
+    ledger = read_ledger(store)
+    last = {**ledger.sessions[-1], "saved": ledger.sessions[-1]["attempts"]}
+    return Standing(
+        study_id=ledger.summary.study_id,
+        title=store.definition()["title"],
+        **{name: getattr(ledger.summary, name) for name in NUMBERS},
+        sessions=len(ledger.sessions),
+        state=ledger.state,
+        last_session=Session(**{name: last[name] for name in Session.model_fields}),
+        failures=failures(store),
+        not_scored=lacking_scores(store),
+        held_log_bytes=held_log_bytes(store.directory / "study.sqlite"),
+        output_dir=str(Path(store.directory).absolute()),
+    )

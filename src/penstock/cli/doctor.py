@@ -28,8 +28,7 @@ def doctor(
     from penstock.cli.directory_records import Diagnosed, Found
     from penstock.cli.target import find_directory
     from penstock.export.file_checks import examine_artifacts
-    from penstock.store.doctor import examine_store
-    from penstock.store.findings import Finding
+    from penstock.store.doctor import Finding, examine_store
     from penstock.store.lock import is_held
 
     directory = find_directory(study)

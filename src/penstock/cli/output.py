@@ -7,10 +7,10 @@ import sqlite3
 import sys
 import textwrap
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from errno import EMFILE
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 import typer
 from rich.cells import cell_len, set_cell_size
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from penstock.summary import Failure
 
 __all__ = [
+    "content_in_words",
     "counted",
     "emit",
     "ensure_descriptors",
@@ -37,6 +38,7 @@ __all__ = [
     "say",
     "tell_faults",
 ]
+
 
 _NARROWEST = 8
 """Columns of a table that are left of a cell, however narrow the terminal is."""
@@ -197,3 +199,25 @@ def ensure_descriptors() -> None:
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
             setattr(sys, name, open(descriptor, "w", closefd=False))  # noqa: SIM115
+
+
+def content_in_words(content: Any) -> str:
+    """Write a content, as it is kept or as it is sent; an image is only described."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else repr(content or "")
+
+    return "\n".join(map(_part_in_words, content))
+
+
+def _part_in_words(part: Mapping[str, Any]) -> str:
+    if part["type"] == "text":
+        return str(part["text"])
+
+    if "image_url" in part:
+        return f"[image {part['image_url']['url']}]"
+
+    if "source" in part:
+        source = part["source"]
+        return f"[image {source.get('url') or source['media_type']}]"
+
+    return f"[image {part['media_type']}, {part['bytes']:,} bytes]"

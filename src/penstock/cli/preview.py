@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.arguments import JsonOption, TargetArgument
-from penstock.cli.contents import content_in_words
-from penstock.cli.output import emit, errors_told, say
+from penstock.cli.output import content_in_words, emit, errors_told, say
 
 if TYPE_CHECKING:
     from penstock.cli.records import Previewed, PreviewedCall

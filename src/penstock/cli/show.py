@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from penstock.cli.arguments import JsonOption, TargetArgument
-from penstock.cli.contents import content_in_words
-from penstock.cli.output import counted, emit, errors_told, in_one_line, listed, say
+from penstock.cli.output import (
+    content_in_words,
+    counted,
+    emit,
+    errors_told,
+    in_one_line,
+    listed,
+    say,
+)
 
 if TYPE_CHECKING:
     from penstock.cli.run_records import ListedRun, ShownRun

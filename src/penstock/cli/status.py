@@ -37,7 +37,7 @@ def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
 
 
 def _standing(directory: Path) -> Standing:
-    from penstock.cli.standing import standing
+    from penstock.cli.directory_records import standing
     from penstock.errors import StoreError
     from penstock.store.reader import StoreReader
 

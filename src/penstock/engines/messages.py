@@ -2,6 +2,9 @@
 
 A lease is known by its number, which is used once in a session: whatever comes for a number that
 is no longer leased is late.
+
+What the driver knows by itself of a result is left out: the run, and the event that is its answer,
+which together are more than half of a short result.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from penstock.errors import StudyFileError
 from penstock.export.artifacts import export_artifacts
 from penstock.export.condition_rows import CONDITION_COLUMNS
 from penstock.export.parquet import PARQUET_FILES, is_broken
-from penstock.store.findings import Finding
+from penstock.store.doctor import Finding
 from penstock.store.ledger import read_ledger
 from penstock.store.ownership import ARTIFACTS, TIDY, is_foreign
 from penstock.store.reader import StoreReader

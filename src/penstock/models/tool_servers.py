@@ -233,7 +233,7 @@ class ToolServers:
             session.close()
 
     def _start(self, server: McpServer) -> _Session:
-        sdk = load_extra("penstock.models.mcp_sdk", extra="mcp", what=f"{server}")
+        sdk = load_extra("mcp", extra="mcp", what=f"{server}")
         parameters = sdk.StdioServerParameters(
             command=server.command[0],
             args=list(server.command[1:]),

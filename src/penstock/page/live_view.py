@@ -1,4 +1,4 @@
-"""What the live page shows of a study, as one frozen value."""
+"""What the live page shows of a study, as one frozen value, and what of it has changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from penstock._base.fact import EMPTY, Fact
 from penstock.summary import EndpointNow
 
-__all__ = ["Between", "LiveView", "Newest"]
+__all__ = ["Between", "LiveView", "Newest", "changes_between"]
 
 
 class Between(Fact):
@@ -121,3 +121,33 @@ class LiveView(Fact):
     def told(self) -> dict[str, Any]:
         """Return it as plain values, as the page reads them."""
         return self.model_dump(mode="json")
+
+
+_CELLS = ("ended", "failed_in")
+"""Fields with a number for each cell of the matrix."""
+
+
+def changes_between(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that have changed; of the matrix, the cells that have.
+
+    Args:
+        before: What a browser knows; it has the same fields.
+        now: What is so.
+
+    Returns:
+        Field -> value; of a field of the matrix, as ``cells``, field -> place, value, place,
+        value and so on.
+    """
+    changed = {name: value for name, value in now.items() if value != before[name]}
+    cells = {}
+    for name in _CELLS:
+        if name in changed and len(changed[name]) == len(before[name]):
+            pairs = zip(before[name], changed.pop(name), strict=True)
+            cells[name] = [
+                number
+                for place, (old, new) in enumerate(pairs)
+                if old != new
+                for number in (place, new)
+            ]
+
+    return {**changed, "cells": cells} if cells else changed

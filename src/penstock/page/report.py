@@ -15,7 +15,6 @@ from penstock.analysis.analyze import analyze
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
-from penstock.page.late_claims import late_claims
 from penstock.page.methods import methods_of
 from penstock.page.prompt_rows import prompt_rows
 from penstock.page.render import render
@@ -38,7 +37,7 @@ from penstock.page.sentences import (
     winners_finding,
 )
 from penstock.page.shown_verdicts import shown_verdicts
-from penstock.page.signals import signals_of
+from penstock.page.signals import late_claims, signals_of
 from penstock.page.view import (
     DesignRow,
     ReportView,

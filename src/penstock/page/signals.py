@@ -1,15 +1,18 @@
-"""Signals: four words about how far the numbers can be trusted, each with its reason."""
+"""How far the numbers can be trusted: four signals with their reasons, and claims made late."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from penstock.analysis.analysis_facts import OutcomeAnalysis
 from penstock.page.view import Signal
-from penstock.store.actions import actions
+from penstock.store.actions import DECLARE, actions
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
 from penstock.study.policies import RunOrder
 
-__all__ = ["signals_of"]
+__all__ = ["late_claims", "signals_of"]
+
 
 _SERVED = """
 SELECT agent_id, iif(json_valid(provenance), provenance ->> '$.model_name', NULL) AS model,
@@ -118,3 +121,24 @@ def _comparable(study: Study) -> Signal:
         value="yes",
         reason="Conditions were interleaved in time, so a change hits all of them alike.",
     )
+
+
+def late_claims(store: StoreReader, study: Study) -> Iterator[str]:
+    """Yield a sentence for each hypothesis that is younger than some of the results.
+
+    Args:
+        store: The study's store.
+        study: The study as it is declared.
+    """
+    kept = [each for each in actions(store) if each.ended]
+    for hypothesis in study.hypotheses:
+        path = f"{DECLARE} hypotheses.{hypothesis.hypothesis_id}"
+        changes = [each for each in kept if each.what == path or each.what.startswith(f"{path}.")]
+        if changes:
+            last = changes[-1]
+            how = "declared" if last.what == path else "changed"
+            yield (
+                f"Hypothesis {hypothesis.hypothesis_id} was {how} on {last.at[:10]}, when "
+                f"{last.ended:,} of {last.planned:,} runs had ended: read its verdict as a "
+                "suggestion, not as a test."
+            )

@@ -21,12 +21,12 @@ from penstock.simulator.payloads import (
     error_body,
     error_under_200,
     spoilt,
+    vectors_body,
 )
 from penstock.simulator.question import Question, tokens_of
 from penstock.simulator.recordings import Answers, RecordedAnswers
 from penstock.simulator.rule import RuleAnswers
 from penstock.simulator.simulator_options import SimulatorOptions
-from penstock.simulator.vectors import vectors_body
 
 __all__ = ["Simulation"]
 

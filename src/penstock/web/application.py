@@ -23,12 +23,12 @@ from penstock.control import protocol
 from penstock.control.channel import Controlled
 from penstock.errors import PenstockError
 from penstock.page.live_page import ListedStudy, LiveHead, list_page, live_page
+from penstock.page.live_view import changes_between
 from penstock.page.render import Page, render_report
 from penstock.page.report import report_view
 from penstock.page.view import ReportView
 from penstock.store.actions import this_person
 from penstock.store.reader import StoreReader
-from penstock.web.differences import changes_between
 from penstock.web.guarding import LOOPBACK, Authorize, Guard
 from penstock.web.looking import EVERY_S, LiveStudy
 from penstock.web.paging import MOST_ROWS, chosen_positions, one_run, rows_of

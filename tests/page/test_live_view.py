@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.web.differences import changes_between
+from penstock.page.live_view import changes_between
 
 views = st.fixed_dictionaries(
     {

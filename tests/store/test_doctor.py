@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.store.doctor import examine_store
-from penstock.store.findings import Finding
+from penstock.store.doctor import Finding, examine_store
 from penstock.study.conditions import Condition, conditions
 from penstock.study.factors import Constraint
 from tests.builders import make_study
