@@ -14,8 +14,8 @@ from penstock.errors import PenstockError, SubscriberError, message_of
 from penstock.events.bus import Subscriber
 from penstock.events.listening import subscriber_of
 from penstock.events.tree import Event
-from penstock.store.lock import hold_directory
-from penstock.store.telling import kept_types
+from penstock.store.files.lock import hold_directory
+from penstock.store.told_again.telling import kept_types
 from penstock.subscribers.durable import Delivery, named_kinds
 
 __all__ = ["adeliver", "areplay", "replay"]

@@ -33,11 +33,11 @@ from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.scheduler import Orders, Scheduler
 from penstock.running.watchdog.stalls import Stalls
 from penstock.store.actions import this_user
-from penstock.store.directory import resolved_directory
-from penstock.store.lock import move_aside
-from penstock.store.opening import open_store
+from penstock.store.continuing.restored import Restored
+from penstock.store.files.directory import resolved_directory
+from penstock.store.files.lock import move_aside
+from penstock.store.files.opening import open_store
 from penstock.store.reader import holds_plan
-from penstock.store.restored import Restored
 from penstock.store.writer import Store
 from penstock.study.model import Study
 from penstock.study.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.store.lock import hold_directory
+from penstock.store.files.lock import hold_directory
 from tests.builders import make_study
 from tests.command_line import json_lines
 

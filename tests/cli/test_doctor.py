@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from penstock.store.ownership import ARTIFACTS
+from penstock.store.files.ownership import ARTIFACTS
 from penstock.store.schema import SCHEMA_VERSION
 from tests.command_line import StudyFolder
 from tests.older_stores import make_older

@@ -14,7 +14,7 @@ import pytest
 import penstock as ps
 import penstock.compat
 from penstock.errors import DirectoryInUseError, StoreError
-from penstock.store.lock import hold_directory
+from penstock.store.files.lock import hold_directory
 
 compat: Any = penstock.compat  # facts take positions and older names that types know nothing of
 

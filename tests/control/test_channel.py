@@ -25,7 +25,7 @@ from penstock.control.connection import Client, LostStudyError, connect
 from penstock.control.protocol import LONGEST, Request, Snapshot, line
 from penstock.errors import ValidationError
 from penstock.store.actions import actions
-from penstock.store.ownership import CONTROL
+from penstock.store.files.ownership import CONTROL
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
 from tests.control.running import Running

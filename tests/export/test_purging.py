@@ -16,9 +16,9 @@ import pytest
 import penstock as ps
 from penstock.errors import DirectoryInUseError, ForeignDirectoryError, StoreError
 from penstock.export.purging import purge_study
-from penstock.models.cache import empty_cache
-from penstock.store.lock import hold_directory
-from penstock.store.purged import Wanted
+from penstock.models.calls.cache import empty_cache
+from penstock.store.files.lock import hold_directory
+from penstock.store.files.purged import Wanted
 from tests.builders import make_study
 from tests.command_line import StudyFolder, cli, folder, json_lines
 

@@ -11,7 +11,7 @@ import pytest
 import penstock as ps
 from penstock.export.artifacts import export_artifacts
 from penstock.export.tables import quote_formulas, write_csv, write_twins
-from penstock.store.ownership import ARTIFACTS
+from penstock.store.files.ownership import ARTIFACTS
 
 HEADER = ("one", "other")
 

@@ -30,7 +30,9 @@ import anyio
 import penstock as ps
 from penstock.events import StudyStarted, Subscriber
 from penstock.export import tables
-from penstock.store import beginning, opening, transaction, writer
+from penstock.store import transaction, writer
+from penstock.store.continuing import beginning
+from penstock.store.files import opening
 from penstock.study.policies import RunBudget
 from penstock.subscribers import checkpoint, export
 

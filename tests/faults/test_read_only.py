@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import penstock as ps
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from tests.builders import make_plan, make_result, make_study
 
 # Root may write everywhere: it gives that up.

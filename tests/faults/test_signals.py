@@ -19,7 +19,8 @@ from tests.faults.study import saved
 SIGNALLED = """
 import os, signal, sys
 from penstock.export import tables
-from penstock.store import opening, writer
+from penstock.store.files import opening
+from penstock.store import writer
 
 point, number, times, *arguments = sys.argv[1:]
 

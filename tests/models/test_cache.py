@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import ForeignDirectoryError, StoreError
-from penstock.models.cache import ResponseCache, cache_key
+from penstock.models.calls.cache import ResponseCache, cache_key
 from penstock.models.chat_model import (
     ChatMessage,
     Completion,
@@ -344,7 +344,7 @@ async def test_a_cache_that_is_not_open_says_so(path: Path) -> None:
 
 WRITER = """
 import sys, anyio
-from penstock.models.cache import ResponseCache
+from penstock.models.calls.cache import ResponseCache
 from penstock.models.chat_model import Completion
 
 async def main(path, name):

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 import penstock as ps
-from penstock.models.conversation import Conversation
+from penstock.models.conversations.conversation import Conversation
 from tests.models.loopback import ANSWER, http_server
 from tests.models.studies import rows
 from tests.models.test_run_model import a_study, run

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from penstock.models import digests as module
+from penstock.models.calls import digests as module
+from penstock.models.calls.digests import Digests, digest_of, digest_of_message
 from penstock.models.chat_model import ChatMessage, CompletionRequest, ToolCall
-from penstock.models.digests import Digests, digest_of, digest_of_message
 
 USER = ChatMessage(role="user", content="6 x 7?")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from penstock.models.chat_model import ChatMessage, CompletionRequest
-from penstock.models.forecast import forecasts
-from penstock.models.tokens import prompt_tokens
+from penstock.models.prompts.forecast import forecasts
+from penstock.models.prompts.tokens import prompt_tokens
 from penstock.planning.plan import plan
 from penstock.running.checking import prepare
 from penstock.study.problem import Problem

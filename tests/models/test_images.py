@@ -16,12 +16,12 @@ import pytest
 import penstock as ps
 from penstock.export.purging import purge_study
 from penstock.models.chat_model import ChatMessage, CompletionRequest
-from penstock.models.forecast import planned_calls
-from penstock.models.images import ImageError, ImageFiles, data_of, image_tokens
-from penstock.models.tokens import prompt_tokens
+from penstock.models.prompts.forecast import planned_calls
+from penstock.models.prompts.images import ImageError, ImageFiles, data_of, image_tokens
+from penstock.models.prompts.tokens import prompt_tokens
 from penstock.planning.plan import plan
 from penstock.simulator import SimulatedProvider, SimulatorOptions
-from penstock.store.purged import Wanted
+from penstock.store.files.purged import Wanted
 from tests.models.loopback import http_server
 from tests.models.studies import chat, chat_study, rows
 from tests.models.test_conversing import provider

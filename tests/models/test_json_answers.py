@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from penstock.errors import ValidationError
-from penstock.models import json_answers
-from penstock.models.json_answers import JsonAnswers
 from penstock.models.model_errors import MalformedResponseError
+from penstock.models.prompts import json_answers
+from penstock.models.prompts.json_answers import JsonAnswers
 
 SCHEMA: dict[str, Any] = {
     "type": "object",

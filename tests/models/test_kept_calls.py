@@ -14,9 +14,9 @@ import pytest
 
 import penstock as ps
 from penstock.errors import StoreError
-from penstock.models.kept_call import KeptCall
+from penstock.models.calls.kept_call import KeptCall
 from penstock.simulator import SimulatedProvider, SimulatorOptions
-from penstock.store.stored_calls import StoredCalls
+from penstock.store.calls.stored_calls import StoredCalls
 from tests.models.loopback import ANSWER, answers, http_server
 from tests.models.studies import chat, chat_study, rows
 from tests.models.test_run_model import a_study, run

@@ -10,7 +10,7 @@ import pytest
 
 from penstock.models.chat_model import Usage
 from penstock.models.gate.prices import Prices
-from penstock.models.tokens import estimate_tokens
+from penstock.models.prompts.tokens import estimate_tokens
 from penstock.study.spending import Price
 
 MILLION = 1_000_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.models.prompts import Template
+from penstock.models.prompts.prompts import Template
 from penstock.study.factors import Constraint
 from tests.models.studies import chat, chat_study
 

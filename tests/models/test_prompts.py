@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock.models.prompts import PromptError, Template, scope_of
+from penstock.models.prompts.prompts import PromptError, Template, scope_of
 from penstock.study.problem import Problem
 from tests.builders import make_context
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.models.prompts import scope_of
-from penstock.models.request_template import RequestTemplate
+from penstock.models.prompts.prompts import scope_of
+from penstock.models.prompts.request_template import RequestTemplate
 from penstock.study.chat import ChatOptions
 from tests.builders import make_context
 from tests.models.studies import chat, chat_study

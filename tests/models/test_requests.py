@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.models.forecast import forecasts
+from penstock.models.prompts.forecast import forecasts
 from penstock.planning.plan import plan
 from penstock.runner import StudyRunner
 from tests.builders import make_study

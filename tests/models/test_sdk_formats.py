@@ -12,11 +12,11 @@ import pytest
 
 import penstock as ps
 from penstock.models.chat_model import ChatMessage, Completion, Image, ToolCall, Usage
-from penstock.models.embeddings_wire import EMBEDDINGS
-from penstock.models.messages_wire import MESSAGES
 from penstock.models.model_errors import AuthenticationError, ModelError, RateLimitedError
-from penstock.models.responses_wire import RESPONSES
-from penstock.models.wire import Declared, SdkFormat, UnreadableRequestError
+from penstock.models.sdk.embeddings_wire import EMBEDDINGS
+from penstock.models.sdk.messages_wire import MESSAGES
+from penstock.models.sdk.responses_wire import RESPONSES
+from penstock.models.sdk.wire import Declared, SdkFormat, UnreadableRequestError
 from penstock.simulator import SimulatedProvider, SimulatorOptions
 from tests.models.loopback import answers, http_server
 from tests.models.studies import rows

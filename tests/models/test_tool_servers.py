@@ -13,8 +13,8 @@ import anyio
 import pytest
 
 import penstock as ps
-from penstock.models.tool_servers import ToolServers
-from penstock.models.tools import McpServer
+from penstock.models.conversations.tool_servers import ToolServers
+from penstock.models.conversations.tools import McpServer
 from penstock.study.tool_server import ToolSource
 from tests.models.loopback import http_server
 from tests.models.studies import chat, chat_study, rows
@@ -256,7 +256,7 @@ def test_without_the_extra_the_error_names_it(
 ) -> None:
     found = importlib.util.find_spec
     hidden = lambda name: None if name == "mcp" else found(name)  # noqa: E731
-    monkeypatch.setattr("penstock.models.tool_servers.find_spec", hidden)
+    monkeypatch.setattr("penstock.models.conversations.tool_servers.find_spec", hidden)
     monkeypatch.setitem(sys.modules, "mcp", None)
     with pytest.raises(ps.ValidationError, match=r"needs mcp, .*pip install 'penstock\[mcp\]'"):
         ToolServers(tmp_path, lambda _, text: text).check(McpServer(**server))

@@ -9,7 +9,7 @@ import pytest
 
 import penstock as ps
 from penstock.models.chat_model import ToolCall
-from penstock.models.tools import Tool, tools_of
+from penstock.models.conversations.tools import Tool, tools_of
 
 pytestmark = pytest.mark.anyio
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from penstock.page.run_table import run_table
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from tests.builders import make_error, make_plan, make_result
 

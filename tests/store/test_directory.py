@@ -8,7 +8,7 @@ import pytest
 
 import penstock as ps
 from penstock.errors import StoreError
-from penstock.store.directory import resolved_directory
+from penstock.store.files.directory import resolved_directory
 
 
 def test_links_are_followed_whether_they_lead_to_a_directory_yet_or_not(tmp_path: Path) -> None:

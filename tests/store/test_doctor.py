@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.store.doctor import Finding, examine_store
+from penstock.store.files.doctor import Finding, examine_store
 from penstock.study.conditions import Condition, conditions
 from penstock.study.factors import Constraint
 from tests.builders import make_study

@@ -23,7 +23,7 @@ from penstock.results import (
     RunStatus,
     answer_of,
 )
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from tests.builders import make_plan
 

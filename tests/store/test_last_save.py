@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from penstock.results import RunResult, RunStatus
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from tests.builders import make_error, make_plan, make_result
 

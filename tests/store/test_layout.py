@@ -10,8 +10,8 @@ import pytest
 
 import penstock as ps
 from penstock.errors import ForeignDirectoryError, StoreError
+from penstock.store.files.opening import open_store
 from penstock.store.ledger import read_ledger
-from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.views import VIEWS
 from tests.builders import make_plan, make_result, make_study

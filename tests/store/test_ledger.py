@@ -20,8 +20,8 @@ import pytest
 from aiohttp import web
 
 import penstock as ps
+from penstock.store.files.opening import open_store
 from penstock.store.ledger import read_ledger
-from penstock.store.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.summary import SessionSummary, Spent

@@ -11,8 +11,8 @@ from aiohttp import web
 
 import penstock as ps
 from penstock.models.model_errors import BadRequestError, ModelError
+from penstock.store.continuing.refused import RefusedLately, refused_in_last_session
 from penstock.store.reader import StoreReader
-from penstock.store.refused import RefusedLately, refused_in_last_session
 from tests.models.loopback import answers, http_server
 from tests.models.studies import chat, chat_study, rows
 from tests.models.test_run_model import a_study

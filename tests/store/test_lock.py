@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import DirectoryInUseError
-from penstock.store.lock import hold_directory, move_aside
-from penstock.store.opening import open_store
+from penstock.store.files.lock import hold_directory, move_aside
+from penstock.store.files.opening import open_store
 from tests.builders import make_plan
 
 HOLDING = """
 import sys
 from pathlib import Path
-from penstock.store.lock import hold_directory
+from penstock.store.files.lock import hold_directory
 
 with hold_directory(Path(sys.argv[1])):
     print("held", flush=True)

@@ -15,9 +15,9 @@ import penstock as ps
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
-from penstock.store.opening import open_store
-from penstock.store.outlook import outlook
-from penstock.store.restored import Restored
+from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.restored import Restored
+from penstock.store.files.opening import open_store
 from penstock.store.schema import SCHEMA_VERSION
 from tests.builders import make_error, make_plan, make_result
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import penstock as ps
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
-from penstock.store.lock import hold_directory
-from penstock.store.ownership import ARTIFACTS, RECORD, TIDY, claim_files
+from penstock.store.files.lock import hold_directory
+from penstock.store.files.ownership import ARTIFACTS, RECORD, TIDY, claim_files
 
 STUDY_FILE = """\
 study_id: mine

@@ -8,7 +8,7 @@ import pytest
 
 from penstock.errors import SchemaError, StoreError
 from penstock.planning.plan import Plan
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.wide_rows import wide_rows

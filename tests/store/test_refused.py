@@ -10,9 +10,9 @@ from aiohttp import web
 
 import penstock as ps
 from penstock.events import StudyStarted
-from penstock.store.outlook import outlook
+from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.refused import refused_in_last_session
 from penstock.store.reader import StoreReader
-from penstock.store.refused import refused_in_last_session
 from tests.models.loopback import answers, http_server
 from tests.models.studies import chat, chat_study
 

@@ -10,9 +10,9 @@ import pytest
 import penstock as ps
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
-from penstock.store import restored
-from penstock.store.beginning import declared_problems
-from penstock.store.opening import open_store
+from penstock.store.continuing import restored
+from penstock.store.continuing.beginning import declared_problems
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader, holds_plan
 from tests.builders import make_error, make_plan, make_result, make_study
 

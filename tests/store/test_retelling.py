@@ -34,11 +34,11 @@ from penstock.events import (
 from penstock.events.bus import EventBus
 from penstock.results import RunResult, RunStatus, reported_in
 from penstock.store.announced import SAVED
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
-from penstock.store.retelling import Retelling
 from penstock.store.schema import SCHEMA_VERSION
-from penstock.store.telling import KEPT, kept_types
+from penstock.store.told_again.retelling import Retelling
+from penstock.store.told_again.telling import KEPT, kept_types
 from penstock.subscribers.checkpoint import EVENTS, checkpoint
 from tests.builders import (
     NOW,

@@ -10,7 +10,7 @@ import pytest
 import penstock as ps
 from penstock.evaluators import builtin
 from penstock.store.reader import StoreReader
-from penstock.store.score_accounts import lacking_scores, rule_changes
+from penstock.store.scores.score_accounts import lacking_scores, rule_changes
 from tests.command_line import StudyFolder, cli, folder, json_lines
 
 __all__ = ["cli", "folder"]

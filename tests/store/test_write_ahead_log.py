@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.store.write_ahead_log import held_log_bytes
+from penstock.store.files.write_ahead_log import held_log_bytes
 
 
 def opened(path: Path) -> closing[sqlite3.Connection]:

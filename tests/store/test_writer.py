@@ -23,10 +23,10 @@ import penstock as ps
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError, SubscriberError
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStage, RunStatus
-from penstock.store import opening
-from penstock.store.opening import open_store
+from penstock.store.continuing.restored import Restored
+from penstock.store.files import opening
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
-from penstock.store.restored import Restored
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.writer import Store
 from penstock.study.problem import Problem
@@ -244,7 +244,7 @@ async def test_a_group_that_fails_leaves_the_store_usable(tmp_path: Path) -> Non
 SAVING = """
 import sys, anyio
 from pathlib import Path
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from tests.builders import make_plan, make_result
 
 async def main():

@@ -27,7 +27,7 @@ from penstock.events import (
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.store.announced import NO_WAITS, Waits
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.store.writer import Store
 from penstock.study.policies import RunBudget

@@ -13,8 +13,8 @@ import structlog.testing
 import penstock as ps
 from penstock.errors import BindingError, StoreError, SubscriberError
 from penstock.events import ActionTaken, Event, LoopStalled, RunsSaved, SubscriberFailed
-from penstock.store.places import keep_place, places
 from penstock.store.reader import StoreReader
+from penstock.store.told_again.places import keep_place, places
 from penstock.subscribers import durable
 from tests.builders import make_study
 from tests.older_stores import make_older

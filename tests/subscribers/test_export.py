@@ -16,7 +16,7 @@ from penstock.events.bus import EventBus
 from penstock.export.artifacts import export_artifacts
 from penstock.planning.plan import Plan
 from penstock.results import RunResult
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.study.factors import Block, Constraint, Factor, Level
 from penstock.study.files import load_study

@@ -11,7 +11,7 @@ import pytest
 
 from penstock.control.address import CAN_LISTEN
 from penstock.page.live_view import LiveView
-from penstock.store.lock import hold_directory
+from penstock.store.files.lock import hold_directory
 from penstock.store.reader import StoreReader
 from penstock.web import counting, paging, saved
 from penstock.web.looking import LiveStudy

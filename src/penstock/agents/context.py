@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from penstock._base.loop import TimeLimit
-    from penstock.models.in_hand import ModelInHand
+    from penstock.models.conversations.in_hand import ModelInHand
 
 __all__ = ["RunContext"]
 

@@ -11,7 +11,7 @@ from penstock.analysis.contrasts import Contrast, compare, contrast_of
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import WITHIN_PROBLEMS, Arm, Run, Sample
 from penstock.errors import PenstockError
-from penstock.store.plan_differences import (
+from penstock.store.continuing.plan_differences import (
     PlanDifference,
     ProblemOverlap,
     plan_differences,

@@ -17,7 +17,7 @@ import anyio
 from penstock.agents.context import RunContext
 from penstock.events.tree import RunsSaved
 from penstock.runner import StudyRunner
-from penstock.store.doctor import Finding
+from penstock.store.files.doctor import Finding
 from penstock.store.reader import StoreReader
 from penstock.study.execution import Execution
 from penstock.study.factors import Factor

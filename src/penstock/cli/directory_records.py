@@ -8,10 +8,10 @@ from typing import Literal
 
 from penstock._base.fact import Fact
 from penstock.cli.records import NUMBERS, Record
+from penstock.store.files.write_ahead_log import held_log_bytes
 from penstock.store.ledger import failures, read_ledger
 from penstock.store.reader import StoreReader
-from penstock.store.score_accounts import lacking_scores
-from penstock.store.write_ahead_log import held_log_bytes
+from penstock.store.scores.score_accounts import lacking_scores
 from penstock.summary import Failure, SessionSummary, Spent
 
 __all__ = [

@@ -28,8 +28,8 @@ def doctor(
     from penstock.cli.directory_records import Diagnosed, Found
     from penstock.cli.target import find_directory
     from penstock.export.file_checks import examine_artifacts
-    from penstock.store.doctor import Finding, examine_store
-    from penstock.store.lock import is_held
+    from penstock.store.files.doctor import Finding, examine_store
+    from penstock.store.files.lock import is_held
 
     directory = find_directory(study)
     findings = [*examine_store(directory)]

@@ -11,8 +11,8 @@ from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_target
 from penstock.planning.plan import Plan
 from penstock.planning.selection import choose, to_make
-from penstock.store.outlook import outlook
-from penstock.store.restored import Restored
+from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.restored import Restored
 from penstock.summary import SessionSummary
 
 __all__ = ["dry_run"]

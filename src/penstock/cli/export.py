@@ -84,7 +84,7 @@ def export_directory(
     from penstock.export.artifacts import export_artifacts
     from penstock.export.file_checks import validate_canonical_artifacts
     from penstock.export.tables import quote_formulas
-    from penstock.store.lock import hold_directory
+    from penstock.store.files.lock import hold_directory
     from penstock.store.reader import StoreReader
 
     # Before anything is written: is there a study at all, and the one that is meant?

@@ -8,7 +8,7 @@ from penstock._base.extras import load_extra
 from penstock.cli.output import listed
 from penstock.cli.records import Forecast
 from penstock.planning.plan import Plan
-from penstock.store.restored import Restored
+from penstock.store.continuing.restored import Restored
 
 __all__ = ["cost_in_words", "forecast_lines", "forecasts_of"]
 
@@ -29,7 +29,7 @@ def forecasts_of(plan: Plan, kept: Restored | None = None) -> tuple[Forecast, ..
     ):
         return ()
 
-    module = load_extra("penstock.models.forecast", extra="models", what="a chat model")
+    module = load_extra("penstock.models.prompts.forecast", extra="models", what="a chat model")
     done = () if kept is None else (kept.done, kept.answered)
     return tuple(Forecast(**each._asdict()) for each in module.forecasts(plan, *done))
 

@@ -59,7 +59,7 @@ def _planned(ready: Readiness, made: Plan, pilot: Path | None) -> Planned:
     from penstock.cli.forecasts import forecasts_of
     from penstock.cli.outlooks import outlook_of
     from penstock.cli.plan_records import Planned, PlannedCondition
-    from penstock.store.declaration_rows import question_of
+    from penstock.store.continuing.declaration_rows import question_of
 
     agents: Counter[str] = Counter()
     problems: Counter[str] = Counter()

@@ -97,7 +97,7 @@ def _calls(plan: Plan, position: int) -> Any:
     if not is_chat and not any(each.judge for each in study.evaluators.values()):
         return ()
 
-    module = load_extra("penstock.models.forecast", extra="models", what="a chat model")
+    module = load_extra("penstock.models.prompts.forecast", extra="models", what="a chat model")
     return module.planned_calls(plan, position)
 
 

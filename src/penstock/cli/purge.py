@@ -41,8 +41,8 @@ def purge(
     from penstock.cli.directory_records import PurgedStudy
     from penstock.cli.target import find_directory
     from penstock.export.purging import purge_study
-    from penstock.models.cache import empty_cache
-    from penstock.store.purged import Wanted
+    from penstock.models.calls.cache import empty_cache
+    from penstock.store.files.purged import Wanted
 
     wanted = Wanted(texts, calls, tuple(problem or ()))
     if not (any(wanted) or aside):

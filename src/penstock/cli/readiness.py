@@ -9,9 +9,9 @@ from penstock.cli.target import Target
 from penstock.errors import StoreError, ValidationError
 from penstock.planning.plan import Plan
 from penstock.running.checking import CheckReport, prepare
-from penstock.store.lock import is_held
-from penstock.store.outlook import outlook
-from penstock.store.restored import Restored
+from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.restored import Restored
+from penstock.store.files.lock import is_held
 
 __all__ = ["Readiness", "is_in_use", "readiness", "standing_in_words"]
 

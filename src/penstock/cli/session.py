@@ -26,10 +26,10 @@ from penstock.planning.selection import Selection
 from penstock.run import runner_that_reports_later
 from penstock.runner import StudyRunner
 from penstock.running.interrupts import run_interruptibly
+from penstock.store.continuing.refused import RefusedLately, refused_in_last_session
 from penstock.store.ledger import failures
 from penstock.store.reader import StoreReader
-from penstock.store.refused import RefusedLately, refused_in_last_session
-from penstock.store.score_accounts import rule_changes
+from penstock.store.scores.score_accounts import rule_changes
 from penstock.summary import StudySummary, endings_in_words
 
 if TYPE_CHECKING:

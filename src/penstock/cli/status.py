@@ -22,7 +22,7 @@ _STORE = "study.sqlite"
 def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
     """Show where a study stands, also while it runs; of a folder, all studies below it."""
     from penstock.cli.target import find_directory
-    from penstock.store.directory import results_below
+    from penstock.store.files.directory import results_below
 
     directory = find_directory(study)
     below = results_below(directory)

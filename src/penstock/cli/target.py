@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from penstock.errors import BindingError, PenstockError, StoreError
-from penstock.store.directory import resolved_directory
+from penstock.store.files.directory import resolved_directory
 from penstock.store.reader import StoreReader
 
 if TYPE_CHECKING:  # imported where a study is read: a look at a directory reads none
@@ -148,7 +148,7 @@ def _default() -> Path:
 
 
 def _from_file(path: Path, output_dir: Path | None) -> Study:
-    from penstock.store.ownership import study_file_of
+    from penstock.store.files.ownership import study_file_of
     from penstock.study.files import load_study
 
     folder = path.absolute().parent

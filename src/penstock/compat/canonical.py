@@ -18,8 +18,8 @@ from penstock.errors import StoreError, ValidationError
 from penstock.export import file_checks
 from penstock.export.artifacts import export_artifacts
 from penstock.results import RunResult as AnyResult
-from penstock.store.lock import hold_directory
-from penstock.store.opening import open_store
+from penstock.store.files.lock import hold_directory
+from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
 from penstock.study.model import Study

@@ -20,7 +20,7 @@ from penstock.results import RunStatus
 from penstock.running.attempt import Attempt
 from penstock.running.binding import Bindings, bind, bind_standalone
 from penstock.running.scheduler import Scheduler
-from penstock.store.opening import open_store
+from penstock.store.files.opening import open_store
 from penstock.store.writer import Store
 from penstock.study.conditions import Condition
 from penstock.study.model import Study

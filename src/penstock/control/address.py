@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from penstock._base.fact import Fact
 from penstock.control.protocol import PROTOCOL
-from penstock.store.ownership import CONTROL
+from penstock.store.files.ownership import CONTROL
 
 __all__ = ["CAN_LISTEN", "Address", "Candidate", "candidates", "peer_uid", "read_address"]
 

@@ -26,7 +26,7 @@ from penstock.control.protocol import (
     line,
 )
 from penstock.errors import PenstockError, ValidationError
-from penstock.store.lock import is_held
+from penstock.store.files.lock import is_held
 
 __all__ = ["Client", "LostStudyError", "NothingRunsError", "UnreachableStudyError", "connect"]
 

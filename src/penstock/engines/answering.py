@@ -17,7 +17,7 @@ from penstock.engines.call_errors import told_of
 from penstock.engines.leased import Leased, Worker
 from penstock.engines.messages import Answer, Ask, Turn
 from penstock.errors import StudyCancelled
-from penstock.models.elsewhere import ModelCaller
+from penstock.models.calls.elsewhere import ModelCaller
 
 __all__ = ["Answering"]
 

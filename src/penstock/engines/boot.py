@@ -10,7 +10,7 @@ from pathlib import Path
 from penstock._base.fact import EMPTY, Fact
 from penstock._base.json import decode, encode
 from penstock.errors import OutputError, UnstableValueError, ValidationError
-from penstock.models.elsewhere import CallsElsewhere, Endpoint
+from penstock.models.calls.elsewhere import CallsElsewhere, Endpoint
 from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings

@@ -12,9 +12,9 @@ import anyio
 from penstock.agents.context import RunContext
 from penstock.engines.call_errors import raised_again
 from penstock.engines.messages import Answer, Ask, Drop, FromWorker, Turn
+from penstock.models.calls.elsewhere import Endpoint
+from penstock.models.calls.kept_call import LeftCall
 from penstock.models.chat_model import Completion, CompletionRequest
-from penstock.models.elsewhere import Endpoint
-from penstock.models.kept_call import LeftCall
 
 __all__ = ["Calling"]
 

@@ -25,7 +25,7 @@ from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Ob
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StudyCancelled, WorkerLostError
 from penstock.events.tree import Event
-from penstock.models.elsewhere import ModelCaller
+from penstock.models.calls.elsewhere import ModelCaller
 from penstock.models.session import Session
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.attempt import Attempt

@@ -17,14 +17,14 @@ from penstock.errors import ValidationError
 from penstock.evaluators.judge_replies import NoScoreError, read_score
 from penstock.evaluators.patterns import PATIENT_S, QUICK_S
 from penstock.evaluators.port import answer_of
-from penstock.models.asking import Asking
+from penstock.models.calls.elsewhere import ModelCaller
 from penstock.models.chat_agent import checked
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.declared import DeclaredModels
-from penstock.models.elsewhere import ModelCaller
 from penstock.models.model_errors import MalformedResponseError, ModelError
-from penstock.models.prompts import scope_of, stand_in_answer
-from penstock.models.request_template import RequestTemplate
+from penstock.models.prompts.asking import Asking
+from penstock.models.prompts.prompts import scope_of, stand_in_answer
+from penstock.models.prompts.request_template import RequestTemplate
 from penstock.results import Evaluation
 from penstock.study.chat import JudgeOptions
 from penstock.study.execution import Retry

@@ -22,8 +22,8 @@ from penstock.export.tables import write_csv, write_json, write_lines, write_tex
 from penstock.export.tidy import tidy_table
 from penstock.export.up_to_date import are_up_to_date, forget_files, made_from, note_files
 from penstock.results import timestamp
-from penstock.store.directory import make_directory, sync_directory
-from penstock.store.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
+from penstock.store.files.directory import make_directory, sync_directory
+from penstock.store.files.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
 from penstock.store.wide_rows import names_in
 from penstock.study.files import dump_yaml

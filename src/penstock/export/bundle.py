@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 from penstock._base.atomic_files import set_aside
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
-from penstock.store.directory import EXPORTED
-from penstock.store.lock import LOCK_NAME, hold_directory
-from penstock.store.ownership import study_file_of
-from penstock.store.purged import Wanted, purge_store
+from penstock.store.files.directory import EXPORTED
+from penstock.store.files.lock import LOCK_NAME, hold_directory
+from penstock.store.files.ownership import study_file_of
+from penstock.store.files.purged import Wanted, purge_store
 from penstock.store.reader import StoreReader
 from penstock.store.starts import FILE as STARTS
 from penstock.study.own_files import own_files

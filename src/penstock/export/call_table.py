@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from penstock.export.tables import write_csv
-from penstock.store.ownership import CALLS
+from penstock.store.files.ownership import CALLS
 from penstock.store.reader import StoreReader
 
 __all__ = ["CALLS_IN_ORDER", "CALL_COLUMNS", "CALL_KINDS", "call_rows", "has_calls", "write_calls"]

@@ -10,8 +10,8 @@ from typing import Any
 from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
 from penstock.export.tables import plain_cell, write_csv
-from penstock.store.declaration_rows import condition_row
-from penstock.store.ownership import refuse_foreign
+from penstock.store.continuing.declaration_rows import condition_row
+from penstock.store.files.ownership import refuse_foreign
 from penstock.store.reader import StoreReader
 from penstock.study.conditions import Condition
 from penstock.study.model import Study

@@ -15,9 +15,9 @@ from penstock.errors import StudyFileError
 from penstock.export.artifacts import export_artifacts
 from penstock.export.condition_rows import CONDITION_COLUMNS
 from penstock.export.parquet import PARQUET_FILES, is_broken
-from penstock.store.doctor import Finding
+from penstock.store.files.doctor import Finding
+from penstock.store.files.ownership import ARTIFACTS, TIDY, is_foreign
 from penstock.store.ledger import read_ledger
-from penstock.store.ownership import ARTIFACTS, TIDY, is_foreign
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.files import read_mapping

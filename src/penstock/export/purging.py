@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from penstock.errors import StoreError
 from penstock.export.artifacts import export_artifacts
-from penstock.store.lock import hold_directory
-from penstock.store.ownership import files_of, study_file_of
-from penstock.store.purged import PurgedRows, Wanted, purge_store
+from penstock.store.files.lock import hold_directory
+from penstock.store.files.ownership import files_of, study_file_of
+from penstock.store.files.purged import PurgedRows, Wanted, purge_store
 from penstock.store.reader import StoreReader
 
 __all__ = ["Purged", "purge_study"]

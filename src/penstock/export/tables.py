@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from penstock._base.atomic_files import link_file, set_aside
-from penstock.store.ownership import ARTIFACTS, CALLS, TIDY, is_foreign
+from penstock.store.files.ownership import ARTIFACTS, CALLS, TIDY, is_foreign
 
 __all__ = [
     "plain_cell",

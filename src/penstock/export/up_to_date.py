@@ -16,7 +16,7 @@ from typing import Any
 
 from penstock._base.atomic_files import set_aside
 from penstock._base.json import encode
-from penstock.store.directory import EXPORTED
+from penstock.store.files.directory import EXPORTED
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 

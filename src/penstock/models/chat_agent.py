@@ -7,11 +7,9 @@ from typing import Any, NamedTuple
 from penstock._base.json import decode
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
-from penstock.models.asking import Asked, Asking
+from penstock.models.calls.digests import digest_of
 from penstock.models.chat_model import Completion, CompletionRequest
-from penstock.models.digests import digest_of
 from penstock.models.endings import Ending, ending_of
-from penstock.models.images import ImageFile
 from penstock.models.model_errors import (
     REFUSED_REQUEST,
     MalformedResponseError,
@@ -19,8 +17,10 @@ from penstock.models.model_errors import (
     RefusalError,
     TruncatedError,
 )
-from penstock.models.prompts import PromptError, scope_of
-from penstock.models.request_template import RequestTemplate
+from penstock.models.prompts.asking import Asked, Asking
+from penstock.models.prompts.images import ImageFile
+from penstock.models.prompts.prompts import PromptError, scope_of
+from penstock.models.prompts.request_template import RequestTemplate
 from penstock.planning.plan import RunSpec
 from penstock.study.conditions import Condition
 from penstock.study.problem import Problem

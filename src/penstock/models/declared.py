@@ -15,19 +15,19 @@ from typing import Any, NamedTuple
 from penstock._base.fact import EMPTY
 from penstock.agents.context import RunContext
 from penstock.errors import ValidationError
-from penstock.models.asking import Asking
-from penstock.models.calls import Caller
+from penstock.models.calls.caller import Caller
+from penstock.models.calls.elsewhere import CallerElsewhere, CallsElsewhere, ModelCaller
 from penstock.models.chat_agent import ChatAgent
 from penstock.models.chat_model import Usage
-from penstock.models.elsewhere import CallerElsewhere, CallsElsewhere, ModelCaller
+from penstock.models.conversations.run_model import RunModel
+from penstock.models.conversations.tool_agent import ToolAgent
+from penstock.models.conversations.tools import GivenTool
 from penstock.models.endpoints import StudyEndpoints
-from penstock.models.prompt_doubts import Asked, key_doubts, prompt_doubts
-from penstock.models.prompts import PromptError, scope_of
-from penstock.models.requests import Requests
-from penstock.models.run_model import RunModel
+from penstock.models.prompts.asking import Asking
+from penstock.models.prompts.prompt_doubts import Asked, key_doubts, prompt_doubts
+from penstock.models.prompts.prompts import PromptError, scope_of
+from penstock.models.prompts.requests import Requests
 from penstock.models.session import Session
-from penstock.models.tool_agent import ToolAgent
-from penstock.models.tools import GivenTool
 from penstock.planning.plan import Cell, Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
 from penstock.study.conditions import Condition

@@ -12,20 +12,20 @@ from typing import Any
 import structlog
 
 from penstock._base.open_files import room_for_connections
-from penstock.models.cache import ResponseCache
+from penstock.models.calls.cache import ResponseCache
+from penstock.models.calls.kept_calls import KeptCalls
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.clients import Clients, EndpointClient
+from penstock.models.conversations.tool_servers import ToolServers
 from penstock.models.gate.budget import BudgetExhaustedError, Reservation, Spending
 from penstock.models.gate.gate import Gate
 from penstock.models.gate.prices import Prices
 from penstock.models.gate.shared import Account, Endpoints
 from penstock.models.gate.stopping import Stopping
 from penstock.models.gate.worst_case import Expected, WorstCases
-from penstock.models.images import ImageFiles
-from penstock.models.kept_calls import KeptCalls
 from penstock.models.model_errors import UnboundedCallError
+from penstock.models.prompts.images import ImageFiles
 from penstock.models.session import Session
-from penstock.models.tool_servers import ToolServers
 from penstock.study.model import Study
 from penstock.study.settings import Settings
 from penstock.summary import EndpointNow

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
-from penstock.models.kept_call import CallStore
+from penstock.models.calls.kept_call import CallStore
 from penstock.study.execution import KeepCalls
 from penstock.study.settings import Settings
 from penstock.summary import EndpointNow

@@ -23,8 +23,8 @@ from penstock.evaluators.labels import bind_labels
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import Rule, RuledEvaluator, rule_of, rule_of_problem
 from penstock.events.bus import Subscriber
-from penstock.models.elsewhere import CallsElsewhere, ModelCaller
-from penstock.models.in_hand import ModelInHand
+from penstock.models.calls.elsewhere import CallsElsewhere, ModelCaller
+from penstock.models.conversations.in_hand import ModelInHand
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
 from penstock.running.deadline import Deadline

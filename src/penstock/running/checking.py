@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from penstock._base.fact import Fact
 from penstock.agents.condition_runner import ConditionRunner
 from penstock.errors import ValidationError
-from penstock.models.elsewhere import CallsElsewhere
+from penstock.models.calls.elsewhere import CallsElsewhere
 from penstock.planning.doubts import study_doubts
 from penstock.planning.plan import Plan
 from penstock.planning.validation import planned_or_errors

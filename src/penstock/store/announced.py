@@ -2,7 +2,7 @@
 
 A row stands for a group of attempts that were saved together, for the beginning or the end of a
 session, or for an action. It holds what no other table does: that the facts of it are to be told
-again, in which order, and under which numbers. `penstock.store.retelling` reads it.
+again, in which order, and under which numbers. `penstock.store.told_again.retelling` reads it.
 """
 
 from __future__ import annotations

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, TypeAlias
 from penstock._base.fact import EMPTY
 from penstock.results import RunResult, RunStatus, reported_in
 from penstock.running.tally import COUNTED, Tally
-from penstock.store import rows, score_rows
+from penstock.store import rows
 from penstock.store.announced import NO_WAITS, Listed, Waits, listed
-from penstock.store.origins import Origins
-from penstock.store.restored import Restored
+from penstock.store.continuing.origins import Origins
+from penstock.store.continuing.restored import Restored
+from penstock.store.scores import score_rows
 from penstock.store.transaction import Statement
 
 __all__ = ["Answered", "Group", "Session", "count_group", "counts", "made_group"]

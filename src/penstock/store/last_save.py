@@ -17,8 +17,8 @@ from penstock._base.json import decode
 from penstock.results import RunResult, RunStatus, reported_in
 from penstock.running.tally import COUNTED, Tally
 from penstock.store.announced import NO_WAITS, Waits, announced_group, gained_in
+from penstock.store.continuing.restored import Restored
 from penstock.store.group import Answered, Session, count_group, counts, made_group
-from penstock.store.restored import Restored
 from penstock.store.starts import Starts
 from penstock.store.transaction import transact
 from penstock.store.unsaved import told_by

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock.results import RunStatus
-from penstock.store.lock import is_held
+from penstock.store.files.lock import is_held
 from penstock.store.reader import StoreReader
 from penstock.store.starts import read_spent, read_starts
 from penstock.summary import Failure, SessionSummary, Spent, StudySummary

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from penstock._base.atomic_files import files_aside, set_aside
 from penstock.store.announced import ANNOUNCED_TABLES
-from penstock.store.call_tables import CALL_TABLES
-from penstock.store.directory import sync_directory
+from penstock.store.calls.call_tables import CALL_TABLES
+from penstock.store.files.directory import sync_directory
 from penstock.store.schema import OF_BEFORE, SESSION_TABLE, TABLES, UNTOLD
 from penstock.store.views import VIEWS
 

@@ -17,8 +17,8 @@ from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult
 from penstock.store.facts import result_from_row
+from penstock.store.files.read_only import open_read_only
 from penstock.store.layout import show_our_views
-from penstock.store.read_only import open_read_only
 from penstock.store.schema import APPLICATION_ID, FOLLOWS, SCHEMA_VERSION, UNFINISHED
 from penstock.store.views import ANSWER
 

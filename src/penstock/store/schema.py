@@ -24,7 +24,7 @@ Tables may change from one layout to the next; the views go on showing what they
 from __future__ import annotations
 
 from penstock.store.announced import ANNOUNCED_TABLES
-from penstock.store.call_tables import CALL_TABLES
+from penstock.store.calls.call_tables import CALL_TABLES
 from penstock.study.run_columns import RUN_COLUMNS
 
 __all__ = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from penstock.results import RunResult
 from penstock.running.tally import amount_of
-from penstock.store.changes import refuse_older_copy
+from penstock.store.continuing.changes import refuse_older_copy
 from penstock.store.ledger import account_of, unsaved
 from penstock.store.starts import read_spent
 from penstock.store.transaction import Statement

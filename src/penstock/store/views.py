@@ -10,7 +10,7 @@ an event that says so, after those that its agent reported.
 
 from __future__ import annotations
 
-from penstock.store.call_tables import CALLS_VIEW
+from penstock.store.calls.call_tables import CALLS_VIEW
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES, UNTOLD
 
 __all__ = ["ANSWER", "EVENTS_IN_ORDER", "LAST", "SCHEMA", "VIEWS"]

@@ -23,17 +23,17 @@ from penstock.results import RunResult, timestamp
 from penstock.running.binding import Bindings
 from penstock.running.tally import Tally
 from penstock.store.announced import NO_WAITS, Waits, announced_group, announced_session, in_turn
-from penstock.store.beginning import begin_session, declared_problems
-from penstock.store.declaration_rows import study_file_of
-from penstock.store.directory import OpenFiles
+from penstock.store.calls.stored_calls import StoredCalls
+from penstock.store.continuing.beginning import begin_session, declared_problems
+from penstock.store.continuing.declaration_rows import study_file_of
+from penstock.store.continuing.restored import Restored
+from penstock.store.files.directory import OpenFiles
 from penstock.store.group import Answered, Session, count_group, counts, made_group
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
-from penstock.store.new_scores import new_scores
 from penstock.store.reader import StoreReader
-from penstock.store.restored import Restored
+from penstock.store.scores.new_scores import new_scores
 from penstock.store.starts import Starts
-from penstock.store.stored_calls import StoredCalls
 from penstock.store.transaction import Statement, store_failure, transact
 from penstock.store.unsaved import noted, told_by
 from penstock.summary import StudySummary

@@ -29,10 +29,10 @@ from penstock.events.tree import (
     StudyStarted,
     SubscriberFailed,
 )
-from penstock.store.places import keep_place, place_of, refuse_older
 from penstock.store.reader import StoreReader
-from penstock.store.retelling import Retelling
-from penstock.store.telling import kept_types
+from penstock.store.told_again.places import keep_place, place_of, refuse_older
+from penstock.store.told_again.retelling import Retelling
+from penstock.store.told_again.telling import kept_types
 
 __all__ = ["Delivery", "delivered", "named_kinds"]
 

@@ -31,7 +31,7 @@ from opentelemetry.trace import (
 
 from penstock._base.json import decode
 from penstock.results import Observation, ObservationLevel, RunResult, RunStatus, reported_in
-from penstock.store.telling import moment_of
+from penstock.store.told_again.telling import moment_of
 
 __all__ = ["Trace", "call_attributes", "is_exported", "moment_ns"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from penstock.control.channel import Controlled
-from penstock.store.directory import results_below
+from penstock.store.files.directory import results_below
 from penstock.web.looking import LiveStudy
 
 __all__ = ["Studies"]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.gate.prices import Prices
-from penstock.models.tokens import prompt_tokens
+from penstock.models.prompts.tokens import prompt_tokens
 
 __all__ = ["Expected", "WorstCases"]
 

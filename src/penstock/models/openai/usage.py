@@ -18,7 +18,7 @@ from math import isfinite
 from typing import Any
 
 from penstock.models.chat_model import CompletionRequest, Usage
-from penstock.models.tokens import estimate_tokens, prompt_tokens
+from penstock.models.prompts.tokens import estimate_tokens, prompt_tokens
 
 __all__ = ["counted_in", "usage_of"]
 

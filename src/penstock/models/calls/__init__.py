@@ -1,0 +1,1 @@
+"""One call of a chat model: given again, from the cache, or sent; and kept."""

@@ -1,0 +1,58 @@
+"""How many tokens a text is, estimated without the model's tokenizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock._base.json import encode
+from penstock.models.chat_model import ChatMessage, CompletionRequest
+from penstock.models.prompts.images import image_tokens
+
+__all__ = ["estimate_tokens", "prompt_tokens"]
+
+_ASCII_CHARACTERS_PER_TOKEN = 3
+_OTHER_BYTES_PER_TOKEN = 2
+_TOKENS_PER_MESSAGE = 4
+_SHORT = 32
+"""Shorter texts are settings, such as how much to reason."""
+
+
+def estimate_tokens(text: str) -> int:
+    """Estimate how many tokens a text is.
+
+    A digit is a token, three other ASCII characters are one, and two bytes of UTF-8 of anything
+    else. Current tokenizers need about a token for four characters of English and for one to
+    three bytes of other scripts, so this is rather too many than too few: what is reserved by it
+    is corrected by what the provider counts.
+    """
+    ascii_bytes = text.encode("ascii", "ignore")
+    digits = len(ascii_bytes) - len(ascii_bytes.translate(None, b"0123456789"))
+    others = len(text.encode("utf-8", "surrogatepass")) - len(ascii_bytes)
+    characters = len(ascii_bytes) - digits
+    return (
+        digits
+        + -(-characters // _ASCII_CHARACTERS_PER_TOKEN)
+        + -(-others // _OTHER_BYTES_PER_TOKEN)
+    )
+
+
+def prompt_tokens(request: CompletionRequest) -> int:
+    """Estimate the tokens of a prompt: messages, and what else a provider makes part of it.
+
+    Tools and JSON schemas are told to the model, and billed, as text.
+    """
+    others = [request.json_schema, request.tools, *request.extra.values()]
+    return sum(map(_message_tokens, request.messages)) + sum(
+        estimate_tokens(encode(each)) for each in others if each and not _is_small(each)
+    )
+
+
+def _message_tokens(message: ChatMessage) -> int:
+    called = [f"{call.id} {call.name} {call.arguments}" for call in message.tool_calls]
+    said = [message.text, message.tool_call_id or "", *called]
+    seen = sum(image_tokens(image.url) for image in message.images)
+    return sum(map(estimate_tokens, said)) + seen + _TOKENS_PER_MESSAGE
+
+
+def _is_small(value: Any) -> bool:
+    return isinstance(value, (int, float)) or (isinstance(value, str) and len(value) < _SHORT)

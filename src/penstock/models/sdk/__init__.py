@@ -1,0 +1,1 @@
+"""The transport that SDKs are given, and the formats that they speak."""

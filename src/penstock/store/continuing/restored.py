@@ -1,0 +1,316 @@
+"""What earlier sessions left, and where it stands in the plan of today."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from penstock.errors import ForeignDirectoryError
+from penstock.planning.fingerprint import fingerprint_of
+from penstock.planning.plan import Plan
+from penstock.results import RunResult, RunStage, RunStatus
+from penstock.running.binding import Bindings
+from penstock.running.job import Job
+from penstock.store.continuing.refused import Refused, find_refused
+from penstock.store.schema import RESULT_INDEX, UNFINISHED
+from penstock.store.scores.legacy_scores import has_scores_of_before
+from penstock.store.scores.scorings import Scorings, find_scorings
+from penstock.summary import StudySummary
+
+__all__ = ["Restored", "adopt", "moved_in", "restored", "would_restore"]
+
+_FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
+_ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
+_WHEREVER = "SELECT id, position, final, status, number, error_stage FROM attempt"
+_UNFINISHED = f"position IS NOT NULL AND {UNFINISHED}"
+
+
+class Restored(NamedTuple):
+    """What an earlier session left: which runs need no more doing."""
+
+    done: bytearray
+    """One byte for each position of the plan: 1 where the run has a result that is kept."""
+
+    attempts: dict[int, int]
+    """Position -> attempts made, for runs that failed and run again."""
+
+    answered: set[int]
+    """Positions of runs whose answer is kept and only wants scoring."""
+
+    failed: set[int]
+    """Positions of runs whose result is a failure, which is made again."""
+
+    held_back: frozenset[str] = frozenset()
+    """Evaluators that do not score kept answers in this session, for it may cost."""
+
+    notes: tuple[str, ...] = ()
+    """What a session does with results that are kept, a sentence each."""
+
+    warnings: tuple[str, ...] = ()
+    """What a person should know of them, and may have to do, a sentence each."""
+
+    @classmethod
+    def nothing(cls, planned: int) -> Restored:
+        """State that no earlier session has left anything.
+
+        Args:
+            planned: How many runs the plan holds.
+        """
+        return cls(bytearray(planned), {}, set(), set())
+
+    @property
+    def kept(self) -> int:
+        """How many runs are kept."""
+        return self.done.count(1)
+
+    def jobs(
+        self,
+        order: Iterable[int],
+        chosen: bytearray,
+        recall: Callable[[int], Awaitable[RunResult]],
+        note_call: Callable[[int], None],
+    ) -> Iterator[Job]:
+        """Return what a session does of a plan.
+
+        Args:
+            order: The positions of the plan in the order in which they are started.
+            chosen: Which of them the session does.
+            recall: Reads a kept answer, by its position.
+            note_call: Counts calls of agents (see `Job`).
+        """
+        for planned_order, position in enumerate(order):
+            if chosen[position]:
+                yield Job(
+                    position,
+                    planned_order,
+                    self.attempts.get(position, 0),
+                    recall if position in self.answered else None,
+                    self.replaced(position),
+                    note_call,
+                )
+
+    def told(self, summary: StudySummary, left_out: int) -> dict[str, Any]:
+        """Return what `StudyStarted` says of a session that begins.
+
+        Args:
+            summary: Where the study stands.
+            left_out: How many runs the session leaves to a later one.
+        """
+        return {
+            "planned": summary.planned,
+            "restored": summary.session.restored,
+            "lost_calls": summary.lost_calls,
+            "left_out": left_out,
+            "notes": self.notes,
+            "warnings": self.warnings,
+            "summary": summary,
+        }
+
+    def replaced(self, position: int) -> RunStatus | None:
+        """Return how the result at a position ended that another will take the place of."""
+        if position in self.failed:
+            return RunStatus.FAILED
+
+        return RunStatus.SUCCESS if position in self.answered else None
+
+
+def restored(
+    connection: sqlite3.Connection, planned: int, *, scorings: Scorings, refused: Refused
+) -> Restored:
+    """Find what earlier sessions left, in indexes alone: no result is read.
+
+    Args:
+        connection: The store; its positions are those of the plan.
+        planned: How many runs the plan holds.
+        scorings: Which answers are scored again; where that is all of them, all are read.
+        refused: Which runs were refused for good.
+    """
+    left = Restored.nothing(planned)
+    for (position,) in connection.execute(_FINISHED):
+        left.done[position] = 1
+
+    looked_at = "position IS NOT NULL" if scorings.is_redone else _UNFINISHED
+    for position, *attempt in connection.execute(f"{_ATTEMPTED} WHERE {looked_at}"):
+        _leave(left, position, _Attempt(*attempt))
+
+    return _with_scorings(left, scorings, refused)
+
+
+class _Attempt(NamedTuple):
+    """What is looked at of an attempt."""
+
+    final: int
+    status: str
+    number: int
+    error_stage: str | None
+
+
+def _leave(left: Restored, position: int, attempt: _Attempt) -> None:
+    """Note what an attempt leaves to do at its position."""
+    final, status, number, stage = attempt
+    # An attempt that was given up is made again, under the same number.
+    if status == RunStatus.CANCELLED or (final and status == RunStatus.SKIPPED):
+        return
+
+    if final or status == RunStatus.SCORING:
+        left.done[position] = 0
+        if status == RunStatus.SUCCESS or stage == RunStage.EVALUATOR:
+            left.answered.add(position)
+
+        if status == RunStatus.FAILED:
+            left.failed.add(position)
+
+    left.attempts[position] = max(number, left.attempts.get(position, 0))
+
+
+def would_restore(
+    connection: sqlite3.Connection,
+    directory: Path,
+    plan: Plan,
+    bindings: Bindings,
+    *,
+    rescore: bool,
+    retry_failed: bool = False,
+) -> Restored:
+    """Find what a session of a plan would find, whatever plan the store was last run with.
+
+    Nothing is written; the arguments are those of a session.
+    """
+    ((fingerprint,),) = connection.execute("SELECT fingerprint FROM study")
+    is_moved = fingerprint != fingerprint_of(plan)
+    moved = moved_in(connection, directory, plan) if is_moved else None
+    if has_scores_of_before(connection):
+        scorings = Scorings(is_redone=rescore)  # a session says first what made them
+    else:
+        scorings = find_scorings(connection, plan, bindings, rescore=rescore, moved=moved)
+
+    refused = find_refused(connection, plan, bindings, retry_failed=retry_failed, moved=moved)
+    if moved is None:
+        return restored(connection, len(plan), scorings=scorings, refused=refused)
+
+    left = Restored.nothing(len(plan))
+    attempts = [
+        (position, _Attempt(*attempt))
+        for attempt_id, stored, *attempt in connection.execute(_WHEREVER)
+        if (position := moved.get(attempt_id, stored)) is not None
+    ]
+    for position, attempt in attempts:
+        if attempt.final:
+            left.done[position] = 1
+
+    for position, attempt in attempts:
+        is_success = attempt.final and attempt.status == RunStatus.SUCCESS
+        if scorings.is_redone or not is_success:
+            _leave(left, position, attempt)
+
+    return _with_scorings(left, scorings, refused)
+
+
+def _with_scorings(left: Restored, scorings: Scorings, refused: Refused) -> Restored:
+    """Mark the kept answers that are scored again, and the runs that are not asked again."""
+    for position, number in scorings.touched.items():
+        left.done[position] = 0
+        left.answered.add(position)
+        left.attempts[position] = max(number, left.attempts.get(position, 0))
+
+    for position in () if refused.is_asked_again else refused.same:
+        left.done[position] = 1
+        left.failed.discard(position)
+
+    return left._replace(
+        held_back=frozenset(each.evaluator for each in scorings.held),
+        notes=(*scorings.told(), *refused.told()),
+        warnings=tuple(scorings.warnings()),
+    )
+
+
+def adopt(connection: sqlite3.Connection, moved: Mapping[int, int | None]) -> None:
+    """Move stored attempts to their positions in another plan; those outside it have none.
+
+    Args:
+        connection: The store, inside a transaction.
+        moved: What `moved_in` gave.
+    """
+    _move(connection, sorted(moved.items(), key=itemgetter(0)))
+
+
+def moved_in(
+    connection: sqlite3.Connection, directory: Path, plan: Plan
+) -> Mapping[int, int | None]:
+    """Find the attempts that stand elsewhere in a plan: their ids -> their positions there.
+
+    Args:
+        connection: The store.
+        directory: Where it is.
+        plan: The plan of today.
+
+    Raises:
+        ForeignDirectoryError: runs of it have other seeds, in the plan or outside it.
+    """
+    query = (
+        "SELECT run_id, id, seed, position, condition_id, replicate, agent_id, problem_id "
+        "FROM attempt NOT INDEXED WHERE final"
+    )
+    stored = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
+    earlier = _earlier_attempts(connection)
+    moved: dict[int, int | None] = {}
+    for spec in plan if stored or earlier else ():
+        attempt_id, seed, position, *_ = stored.pop(spec.run_id, (None, spec.seed, None))
+        if seed != spec.seed:
+            raise _other_seeds(directory)
+
+        if attempt_id is not None and position != spec.position:
+            moved[attempt_id] = spec.position
+
+        for attempt_id, seed, position in earlier.pop(spec.run_id, ()):
+            to = spec.position if seed == spec.seed else None
+            if position != to:
+                moved[attempt_id] = to
+
+    for attempt_id, seed, position, *who in stored.values():
+        if plan.seed_of(*who) not in (None, seed):
+            raise _other_seeds(directory)  # else they and those of now could never be in one plan
+
+        if position is not None:
+            moved[attempt_id] = None
+
+    moved |= {
+        attempt_id: None
+        for attempts in earlier.values()
+        for attempt_id, _, position in attempts
+        if position is not None
+    }
+    return moved
+
+
+def _earlier_attempts(
+    connection: sqlite3.Connection,
+) -> dict[str, list[tuple[int, int, int | None]]]:
+    """Return the attempts that are not results, by run: the id, seed and position of each."""
+    found: dict[str, list[tuple[int, int, int | None]]] = {}
+    query = "SELECT run_id, id, seed, position FROM attempt NOT INDEXED WHERE NOT final"
+    for run_id, *attempt in connection.execute(query):
+        found.setdefault(run_id, []).append(tuple(attempt))
+
+    return found
+
+
+def _other_seeds(directory: Path) -> ForeignDirectoryError:
+    return ForeignDirectoryError(
+        f"{directory} holds runs of this study made with another seed policy; "
+        "restore base_seed, run in another directory (output_dir), or move the old "
+        "one aside with fresh"
+    )
+
+
+def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
+    """Move attempts to new positions in one pass over the file, front to back."""
+    if not moved:
+        return
+
+    connection.execute("DROP INDEX result_by_position")  # two may swap their places
+    connection.executemany("UPDATE attempt SET position = ?2 WHERE id = ?1", moved)
+    connection.execute(RESULT_INDEX)

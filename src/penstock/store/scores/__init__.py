@@ -1,0 +1,1 @@
+"""Scores as the store keeps them: which of them count, and what is to be scored."""
