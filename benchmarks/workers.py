@@ -139,17 +139,19 @@ def place(latency_s: float = 0.3) -> Iterator[Place]:
 
 
 def workers_of(driver: int) -> list[int]:
-    """The worker processes that a driver has started."""
-    children = Path(f"/proc/{driver}/task/{driver}/children")
-    found = []
-    for child in children.read_text().split() if children.exists() else []:
-        try:
-            if b"dask_process" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(int(child))
-        except OSError:
-            continue
+    """The worker processes of a driver: those that the one that it has started has forked."""
+    return [worker for started in _children(driver) for worker in _children(started)]
 
-    return found
+
+def _children(process: int) -> list[int]:
+    """The children of a process that have, or are, workers."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        commands = [(int(each), Path(f"/proc/{each}/cmdline").read_bytes()) for each in children]
+    except OSError:  # one has just ended
+        return []
+
+    return [child for child, command in commands if b"dask_process" in command]
 
 
 START_S = 5.0

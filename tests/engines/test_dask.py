@@ -22,8 +22,11 @@ async def killer(ctx):
 
     spec = sys.modules["__main__"].__spec__
     is_worker = spec is not None and spec.name == "penstock.engines.dask_process"
-    if is_worker and ctx.attempt == 1 and ctx.spec.position == 0:
-        os.kill(os.getpid(), signal.SIGKILL)
+    if is_worker and ctx.attempt == 1:
+        if ctx.spec.position == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif ctx.spec.position == 1:
+            os._exit(1)
 
     return str(ctx.rng.integers(10**6))
 """
@@ -51,6 +54,28 @@ async def test_a_study_that_kills_a_worker_has_the_tables_that_it_has_without_wo
         event["meta_json"] = ""  # it tells the attempt
 
     assert there == here
+
+
+CRASHES = """
+import os
+
+if "penstock.engines.dask_process" in getattr(__import__("__main__").__spec__, "name", ""):
+    os.abort()
+
+
+async def crashes(ctx):
+    return "x"
+"""
+
+
+async def test_workers_that_crash_while_they_load_the_study_stop_it_and_leave_its_runs(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path / "study", "crashes", code=AGENTS + CRASHES)
+    runner = ps.StudyRunner(study, workers=1, output_dir=tmp_path / "there")
+    summary = await runner.run()
+    assert "ended while they loaded the study" in str(summary.stopped_because)
+    assert (summary.attempts, summary.failed, summary.remaining) == (0, 0, 4)
 
 
 def test_a_scheduler_without_tls_is_refused() -> None:

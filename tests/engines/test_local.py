@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 import penstock as ps
+from penstock.engines.engine import Arrival
 from penstock.engines.local import LocalEngine
-from penstock.errors import ValidationError
+from penstock.errors import EngineError, ValidationError
 from penstock.events import Event, RunAnswered, RunFinished, RunObserved, RunStarted
 from penstock.store.reader import StoreReader
 from tests.engines.studies import AGENTS, tables, write_study
@@ -152,6 +154,28 @@ async def test_an_answer_whose_worker_is_lost_while_it_is_scored_is_only_scored_
     assert (summary.succeeded, summary.attempts, summary.session.started) == (4, 4, 4)
     assert summary.cost_usd == 4 * 0.25
     assert len(tables(tmp_path / "there")["evaluations"]) == 4
+
+
+@pytest.mark.virtual_time
+async def test_an_engine_without_workers_to_come_stops_the_study_and_no_run_has_failed(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path / "study", "for_ever")
+    runner = await run(study, _Ending(1, capacity=1), tmp_path / "there")
+    summary = runner.summary
+    assert summary.stopped_because == "no worker is left"
+    assert (summary.failed, summary.remaining, summary.attempts) == (0, 4, 1)
+    with StoreReader(tmp_path / "there") as store:
+        kinds = list(store.table("SELECT status, error_kind FROM attempts"))
+
+    assert kinds == [("cancelled", "WorkerLostError")]
+
+
+class _Ending(LocalEngine):
+    async def incoming(self) -> AsyncIterator[Arrival]:
+        yield await self._arrived.receive()
+        await anyio.sleep(1)
+        raise EngineError("no worker is left")
 
 
 @pytest.mark.virtual_time

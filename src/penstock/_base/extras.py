@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from penstock.errors import ValidationError
 
-__all__ = ["load_extra"]
+__all__ = ["load_extra", "refuse_without"]
 
 
 def load_extra(module: str, *, extra: str, what: str) -> Any:
@@ -25,5 +26,19 @@ def load_extra(module: str, *, extra: str, what: str) -> Any:
         return import_module(module)
     except ImportError as error:
         missing = (error.name or module).partition(".")[0]
-        sentence = f"{what} needs {missing}, which is not installed: "
-        raise ValidationError([f"{sentence}pip install 'penstock[{extra}]'"]) from error
+        raise _refusal(missing, extra, what) from error
+
+
+def refuse_without(package: str, *, extra: str, what: str) -> None:
+    """Refuse to go on where a package is not there, without importing it: that may take long.
+
+    Raises:
+        ValidationError: it is not installed.
+    """
+    if find_spec(package) is None:
+        raise _refusal(package, extra, what)
+
+
+def _refusal(missing: str, extra: str, what: str) -> ValidationError:
+    sentence = f"{what} needs {missing}, which is not installed: "
+    return ValidationError([f"{sentence}pip install 'penstock[{extra}]'"])

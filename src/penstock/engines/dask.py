@@ -6,7 +6,8 @@ The extra ``penstock[dask]`` installs what it needs.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,14 @@ from uuid import uuid4
 
 import anyio
 
-from penstock._base.extras import load_extra
+from penstock._base.extras import load_extra, refuse_without
 from penstock._base.loop import OwnTask
+from penstock._base.threads import call_in_thread
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Arrival, Batch, Joined, Lost
 from penstock.engines.messages import ToWorker, read_from_worker, written
 from penstock.engines.ranks import leave_word, take_word_back
+from penstock.engines.worker_processes import WorkerProcesses
 from penstock.errors import EngineError, ValidationError
 
 __all__ = ["DaskEngine"]
@@ -29,11 +32,13 @@ _TRY_AGAIN_S = 0.2
 _LOADS_WITHIN = 4
 """A worker has so many times the length of a lease to load the study."""
 
+_LOST_LOADING = 3
 _LEAVE_S = 2.0
 _NO_CERTIFICATE = (
     "no certificate is configured for it; set distributed.comm.tls.ca-file, and client.cert and "
     "client.key beside it, in Dask's configuration"
 )
+_EXTRA = {"extra": "dask", "what": "an engine on Dask"}
 _POLLS_A_LEASE = 6
 _MOST_CONNECTIONS = 10_000
 
@@ -57,7 +62,7 @@ class DaskEngine:
     def __init__(
         self, cluster: Any = None, *, workers: int = 0, rendezvous: Path | None = None
     ) -> None:
-        self._distributed = _load("distributed")
+        refuse_without("distributed", **_EXTRA)
         if isinstance(cluster, str) and not cluster.startswith("tls://"):
             raise ValidationError(
                 f"the scheduler's address {cluster!r} does not begin with tls://, and without TLS "
@@ -69,6 +74,10 @@ class DaskEngine:
         self._rendezvous = rendezvous
         self._session = uuid4().hex
         self._own: Any = None
+        self._processes: WorkerProcesses | None = None
+        self._lost_loading = 0
+        self._client: Any = None
+        self._pool: Any = None
         self._names: dict[str, str] = {}
         self._known: set[str] = set()
         self._attending: dict[str, _Attended] = {}
@@ -80,45 +89,52 @@ class DaskEngine:
             EngineError: it cannot be reached.
         """
         self._boot = boot
+        self._arrivals, self._arrived = anyio.create_memory_object_stream[Arrival | EngineError](
+            inf
+        )
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.aclose)
+            if self._workers:
+                self._processes = WorkerProcesses(self._workers)
+
+            identity = await self._reach()
+            stack.pop_all()
+
+        for found in identity["workers"]:
+            self._greet(found)
+
+        if self._processes is not None:
+            self._processes.begin(self._own.credentials(), self._arrivals.send_nowait)
+
+        if self._rendezvous is not None:
+            leave_word(self._rendezvous, self._own.credentials())
+
+    async def _reach(self) -> Any:
+        """Reach a cluster, and have every worker taught what it is to do; return who is there."""
         address, security = await self._find_cluster()
         arguments = security.get_connection_args("client")
         if arguments["ssl_context"] is None and address.startswith("tls://"):
             raise EngineError(f"the scheduler at {address} cannot be reached: {_NO_CERTIFICATE}")
 
-        self._arrivals, self._arrived = anyio.create_memory_object_stream[Arrival | EngineError](
-            inf
-        )
         core = _load("distributed.core")
         self._pool = core.ConnectionPool(
             limit=_MOST_CONNECTIONS, connection_args=arguments, timeout=_CONNECT_S
         )
         await self._pool.start()
-        self._client = self._distributed.Client(
+        self._client = _load("distributed").Client(
             address, security=security, asynchronous=True, name="penstock"
         )
         try:
-            identity = await self._begin()
+            await self._client
+            module = _load("penstock.engines.dask_worker")
+            await self._client.register_plugin(module.HostsAgents())
+            self._client.subscribe_topic("all", self._note)
+            return await self._client.scheduler.identity()
         except (OSError, TimeoutError) as error:
-            await self.aclose()
             raise EngineError(f"the scheduler at {address} cannot be reached: {error}") from error
 
-        for found in identity["workers"]:
-            self._greet(found)
-
-        if self._own is not None:
-            self._own.start_workers(self._workers, self._arrivals.send_nowait)
-            if self._rendezvous is not None:
-                leave_word(self._rendezvous, self._own.credentials())
-
-    async def _begin(self) -> Any:
-        """Have every worker taught what it is to do; return those that are there."""
-        await self._client
-        module = _load("penstock.engines.dask_worker")
-        await self._client.register_plugin(module.HostsAgents())
-        self._client.subscribe_topic("all", self._note)
-        return await self._client.scheduler.identity()
-
     async def _find_cluster(self) -> tuple[str, Any]:
+        await call_in_thread(partial(_load, "penstock.engines.dask_cluster"))  # half a second
         if self._given is None:
             module = _load("penstock.engines.dask_cluster")
             host = "127.0.0.1" if self._rendezvous is None else None
@@ -126,7 +142,7 @@ class DaskEngine:
             return self._own.address, self._own.security
 
         if isinstance(self._given, str):
-            return self._given, self._distributed.Security(require_encryption=True)
+            return self._given, _load("distributed").Security(require_encryption=True)
 
         return self._given.scheduler.address, self._given.security
 
@@ -168,15 +184,21 @@ class DaskEngine:
             attended.task.cancel()
 
         self._attending.clear()
-        with suppress(OSError, TimeoutError):
-            await self._client.close()
+        if self._client is not None:
+            with suppress(OSError, TimeoutError):
+                await self._client.close()
 
-        await self._pool.close()
+        if self._pool is not None:
+            await self._pool.close()
+
         if self._rendezvous is not None:
             take_word_back(self._rendezvous)
 
         if self._own is not None:
             await self._own.aclose()
+
+        if self._processes is not None:
+            await self._processes.aclose()
 
         self._arrivals.close()
         self._arrived.close()
@@ -210,6 +232,8 @@ class DaskEngine:
             told, patience_s = self._boot.model_dump_json(), _LOADS_WITHIN * lease_s
             begun = await self._call(attended, "penstock_boot", patience_s, boot=told)
             self._arrivals.send_nowait(Joined(name, begun["capacity"], begun["refusal"]))
+            attended.has_joined = True
+            self._note_joined()
             while True:
                 saved, attended.saved = attended.saved, []
                 hold_s = lease_s / _POLLS_A_LEASE
@@ -224,6 +248,18 @@ class DaskEngine:
                     self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
         except TimeoutError:
             self._lose(name, "it did not answer in time")
+
+    def _note_joined(self) -> None:
+        self._lost_loading = 0
+        if self._processes is not None:
+            self._processes.note_joined()
+
+    def _note_lost_loading(self) -> None:
+        """Give up where the workers that are started end again and again before they join."""
+        self._lost_loading += 1
+        if self._processes is not None and self._lost_loading >= _LOST_LOADING + self._workers:
+            said = f"{self._lost_loading} workers in a row ended while they loaded the study"
+            self._arrivals.send_nowait(EngineError(f"{said}; see what they print"))
 
     async def _call(
         self, attended: _Attended, name: str, within_s: float | None = None, **said: Any
@@ -251,6 +287,8 @@ class DaskEngine:
             self._names.pop(attended.address, None)
             attended.task.cancel()
             self._arrivals.send_nowait(Lost(name, why))
+            if not attended.has_joined:
+                self._note_lost_loading()
 
 
 class _Attended:
@@ -263,9 +301,10 @@ class _Attended:
     def __init__(self, address: str) -> None:
         self.address = address
         self.saved: list[int] = []
+        self.has_joined = False
         self.task: OwnTask
 
 
 def _load(module: str) -> Any:
     """Import what needs the extra, late: a study without workers does not wait for it."""
-    return load_extra(module, extra="dask", what="an engine on Dask")
+    return load_extra(module, **_EXTRA)

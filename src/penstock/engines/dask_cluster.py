@@ -1,21 +1,15 @@
-"""A cluster of Dask that is made for one study: a scheduler in this process, and workers."""
+"""A scheduler of Dask that is made for one study, in this process, and what its workers need."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Self
 
-import anyio
 from distributed import Scheduler, Security
 
-from penstock._base.loop import OwnTask
-from penstock._base.threads import call_in_thread
 from penstock.errors import EngineError
 
 __all__ = ["NoDashboard", "OwnCluster", "security_of", "silence"]
@@ -24,10 +18,6 @@ _Security: Any = Security  # it has no types of its own
 _LOGGER = logging.getLogger("distributed")
 _SILENT = logging.CRITICAL + 1
 """Its own log says, at every end, that connections break: the study's says what it means."""
-
-_LOOK_S = 0.25
-_MOST_FAILURES = 3
-_END_S = 5.0
 
 
 class NoDashboard:
@@ -42,7 +32,7 @@ class _QuietScheduler(NoDashboard, Scheduler):
 
 
 class OwnCluster:
-    """A scheduler of this process, which speaks TLS alone, and the workers that are started.
+    """A scheduler of this process, which speaks TLS alone.
 
     Attributes:
         address: Where workers find it.
@@ -53,8 +43,6 @@ class OwnCluster:
         self.address: str = scheduler.address
         self.security = security
         self._scheduler = scheduler
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._watch: OwnTask | None = None
         self._log_level = log_level
 
     @classmethod
@@ -88,73 +76,12 @@ class OwnCluster:
             "path": os.pathsep.join(sys.path),
         }
 
-    def start_workers(self, count: int, tell: Callable[[EngineError], None]) -> None:
-        """Start worker processes, and start another for each that ends.
-
-        Args:
-            count: How many.
-            tell: Told where they end before they have begun.
-        """
-        self._processes = [self._start_worker() for _ in range(count)]
-        self._watch = OwnTask(self._replace(tell), name="workers")
-
-    async def _replace(self, tell: Callable[[EngineError], None]) -> None:
-        failures = 0
-        while True:
-            await anyio.sleep(_LOOK_S)
-            for place, process in enumerate(self._processes):
-                code = process.poll()
-                if code is None:
-                    continue
-
-                failures = failures + 1 if code > 0 else 0
-                if failures >= _MOST_FAILURES:
-                    said = f"worker processes end at once (exit code {code}); see what they print"
-                    tell(EngineError(said))
-                    return
-
-                if process.stdin is not None:
-                    process.stdin.close()
-
-                self._processes[place] = self._start_worker()
-
-    def _start_worker(self) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in a terminal is for the driver, who tells its workers.
-        process = subprocess.Popen(
-            [sys.executable, "-m", "penstock.engines.dask_process"],
-            stdin=subprocess.PIPE,
-            stdout=sys.stderr.fileno() if hasattr(sys.stderr, "fileno") else None,
-            start_new_session=True,
-        )
-        if process.stdin is not None:  # it stays open: where it ends, so does the worker
-            with suppress(OSError):
-                process.stdin.write(json.dumps(self.credentials()).encode() + b"\n")
-                process.stdin.flush()
-
-        return process
-
     async def aclose(self) -> None:
-        """End the scheduler, and the workers with it."""
-        if self._watch is not None:
-            self._watch.cancel()
-
+        """End the scheduler: its workers are let go."""
         with suppress(OSError, TimeoutError):
             await self._scheduler.close()
 
-        await call_in_thread(self._wait_for_processes)
         _LOGGER.setLevel(self._log_level)
-
-    def _wait_for_processes(self) -> None:
-        for process in self._processes:
-            if process.stdin is not None:
-                with suppress(OSError):
-                    process.stdin.close()
-
-            try:
-                process.wait(_END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def silence() -> int:

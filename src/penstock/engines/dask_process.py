@@ -1,25 +1,33 @@
-"""A worker process: ``python -m penstock.engines.dask_process``, told on stdin whom to join.
+"""Worker processes: ``python -m penstock.engines.dask_process``, told on stdin whom to join.
 
-It ends when its stdin does, for then its driver has, and when its scheduler lets it go.
+It imports what workers need before it is told. Then it works, or forks those that do, and starts
+another where one ends. All end when stdin does, for then their driver has.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import select
 import sys
+import warnings
 from contextlib import suppress
 from functools import partial
 from math import inf
 from pathlib import Path
 from threading import Thread
-from typing import Never
+from typing import Any, Never
 
 import anyio
+import dask
+import numpy as np
 from distributed import Worker
 
+import penstock.engines.dask_worker  # noqa: F401 - the workers need it, and what it imports
 from penstock.engines.dask_cluster import NoDashboard, security_of, silence
 from penstock.engines.ranks import read_word
+from penstock.engines.worker_processes import CAN_FORK
 from penstock.errors import EngineError
 
 __all__ = ["leave", "main", "work_when_told"]
@@ -27,6 +35,10 @@ __all__ = ["leave", "main", "work_when_told"]
 _REACHED_WITHIN_S = 30.0
 _TOLD_WITHIN_S = 300.0
 _LOOK_S = 0.2
+_CANNOT_BEGIN = 71
+"""The exit code of a worker that has not reached its scheduler."""
+
+_MOST_FAILURES = 3
 
 
 class _QuietWorker(NoDashboard, Worker):
@@ -43,6 +55,9 @@ async def work(told: dict[str, str]) -> None:
         OSError, TimeoutError: it cannot be reached.
     """
     silence()
+    dask.config.set(
+        {"distributed.worker.profile.enabled": False}
+    )  # of Dask's tasks; there are none
     async with _QuietWorker(
         told["address"],
         security=security_of(told),
@@ -89,22 +104,71 @@ def leave(code: int) -> Never:
     os._exit(code)
 
 
-def _end_with_stdin() -> None:
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
 def main() -> None:
     """Work for the process that has started this one, and end when it does."""
-    told = json.loads(sys.stdin.buffer.readline())
-    Thread(target=_end_with_stdin, name="penstock-driver", daemon=True).start()
+    driver = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an agent that reads it finds nothing to wait for
+    told = json.loads(_line_of(driver))
     sys.path[:] = [*dict.fromkeys([*sys.path, *told["path"].split(os.pathsep)])]
-    code = 1
+    if CAN_FORK:
+        _have_workers(told, driver)
+    else:
+        _work_while(told, driver)
+
+
+def _line_of(file: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and (read := os.read(file, 65536)):
+        line += read
+
+    return line
+
+
+def _have_workers(told: dict[str, Any], driver: int) -> Never:
+    """Fork workers, and another for each that ends, until none can begin."""
+    is_there, keeps = os.pipe()  # it ends when this process does
+    Thread(target=_end_with, args=(driver,), name="penstock-driver", daemon=True).start()
+    gc.freeze()  # what is imported is shared by all workers, and stays so
+    failures = 0
+    for _ in range(told["workers"]):
+        _fork(told, driver, is_there, keeps)
+
+    while failures < _MOST_FAILURES:
+        _, status = os.wait()
+        failures = failures + 1 if os.waitstatus_to_exitcode(status) == _CANNOT_BEGIN else 0
+        _fork(told, driver, is_there, keeps)
+
+    leave(1)
+
+
+def _fork(told: dict[str, Any], driver: int, is_there: int, keeps: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # one thread only waits, numpy's bear it
+        is_worker = os.fork() == 0
+
+    if is_worker:
+        os.setsid()  # an agent that signals its group ends nobody else
+        os.close(keeps)
+        np.random.seed()  # else all would draw alike; Python's own does it by itself
+        _work_while(told, driver, is_there)
+
+
+def _work_while(told: dict[str, Any], *there: int) -> Never:
+    """Work, and end with whoever is at the other end of a pipe."""
+    Thread(target=_end_with, args=there, name="penstock-driver", daemon=True).start()
+    code = _CANNOT_BEGIN
     try:
         anyio.run(partial(work, told))
         code = 0
     finally:
         leave(code)
+
+
+def _end_with(*there: int) -> None:
+    select.select(there, (), ())
+    os._exit(0)
 
 
 if __name__ == "__main__":

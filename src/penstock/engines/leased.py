@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 
 from penstock.engines.messages import Lease, ToWorker, result_of
-from penstock.errors import WorkerLostError
+from penstock.errors import StopStudy, WorkerLostError
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Task
@@ -29,7 +29,7 @@ class Leased:
         worker: Who makes it; None while it waits.
         answered: What is kept of its answer, where that is being scored.
         result: What it came to.
-        lost: Why there is none, where its worker is gone.
+        lost: Why there is none, where its worker is gone, or none will come.
         is_revoked: Whether the study has cancelled it.
         is_over: Set when one of the two is there, or nobody is to make it.
     """
@@ -40,7 +40,7 @@ class Leased:
     worker: Worker | None = None
     answered: RunResult | None = None
     result: RunResult | None = None
-    lost: WorkerLostError | None = None
+    lost: WorkerLostError | StopStudy | None = None
     is_revoked: bool = False
     is_over: anyio.Event = field(default_factory=anyio.Event)
 

@@ -23,7 +23,7 @@ from penstock.engines.engine import Batch, Engine, Joined, Lost
 from penstock.engines.leased import Acknowledging, Leased, Worker
 from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Observed, Revoke
 from penstock.engines.suspicion import Suspicions
-from penstock.errors import EngineError, StudyCancelled, WorkerLostError
+from penstock.errors import EngineError, StopStudy, StudyCancelled, WorkerLostError
 from penstock.events.tree import Event
 from penstock.models.calls.elsewhere import ModelCaller
 from penstock.models.session import Session
@@ -154,6 +154,7 @@ class Leasing:
                 self._lose(Lost(name, str(error)))
 
             for leased in self._waiting:
+                leased.lost = StopStudy(str(error))  # nobody has begun it
                 leased.is_over.set()
 
             self._waiting.clear()
@@ -285,19 +286,20 @@ class Leasing:
             leased.is_over.set()
 
     def _outcome(self, leased: Leased) -> RunResult:
-        attempt, earlier = leased.attempt, leased.task.earlier
+        attempt = leased.attempt
         if leased.result is not None:
             attempt.ctx.end()
             return leased.result
 
-        if leased.lost is None or not leased.lost.is_culprit:
-            return leased.answered or attempt.cut_off(leased.lost)
+        lost, earlier = leased.lost, leased.answered or leased.task.earlier
+        is_culprit = isinstance(lost, WorkerLostError) and lost.is_culprit
+        if lost is None or not is_culprit:
+            return leased.answered or attempt.cut_off(lost)
 
-        earlier = earlier or leased.answered
         if earlier is None:
-            return attempt.cut_off(leased.lost)
+            return attempt.cut_off(lost)
 
         attempt.ctx.end()
-        error = error_of(leased.lost, RunStage.EVALUATOR)
+        error = error_of(lost, RunStage.EVALUATOR)
         failed = {"status": RunStatus.FAILED, "error": error, "is_rescored": True}
         return earlier.model_copy(update=failed)
