@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from penstock.cli.forecasts import forecast_lines, forecasts_of
-from penstock.cli.foretelling import tell_doubts, tell_rounding
 from penstock.cli.output import counted, emit, errors_told, say
 from penstock.cli.readiness import is_in_use, standing_in_words
-from penstock.cli.session import RunRequest, done_line, launched, runner_of
+from penstock.cli.run_request import RunRequest, runner_of
+from penstock.cli.session import done_line, launched, tell_doubts, tell_rounding
 from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_target
 from penstock.planning.plan import Plan

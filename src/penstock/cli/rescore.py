@@ -30,9 +30,10 @@ def rescore(
     """Score kept answers again with the study's evaluators; no agent is called."""
     from penstock.cli import dry_run as preview
     from penstock.cli import session
+    from penstock.cli.run_request import RunRequest
     from penstock.planning.selection import Selection
 
-    request = session.RunRequest(
+    request = RunRequest(
         output_dir=output_dir,
         only=Selection(is_answered=True),
         rescore=True,

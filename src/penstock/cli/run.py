@@ -136,6 +136,7 @@ def run(
     """Run what is missing of a study: what succeeded before is kept, what failed runs again."""
     from penstock.cli import dry_run as preview
     from penstock.cli import session
+    from penstock.cli.run_request import RunRequest
     from penstock.planning.selection import Selection
 
     at_odds = {
@@ -148,7 +149,7 @@ def run(
         if is_so:
             raise typer.BadParameter(said)
 
-    request = session.RunRequest(
+    request = RunRequest(
         output_dir=output_dir,
         only=Selection(
             agents=tuple(agent or ()),

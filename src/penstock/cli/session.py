@@ -6,25 +6,24 @@ import os
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import anyio
 import typer
 
-from penstock.cli.beside import page_beside
 from penstock.cli.exit_codes import ExitCode
-from penstock.cli.foretelling import tell_doubts, tell_rounding
 from penstock.cli.logs import show_logs
-from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
+from penstock.cli.output import counted, emit, errors_told, failure_rows, in_one_line, listed, say
 from penstock.cli.records import NUMBERS, Done, Launched
+from penstock.cli.run_request import RunRequest, runner_of
+from penstock.cli.serve import page_beside
 from penstock.cli.streams import patient_streams
-from penstock.cli.target import Target, find_target
+from penstock.cli.target import find_target
 from penstock.errors import StoreError
 from penstock.events.tree import StudyStarted
-from penstock.options import RunnerOptions
-from penstock.planning.selection import Selection
-from penstock.run import runner_that_reports_later
+from penstock.planning.selection import Selection, choose
 from penstock.runner import StudyRunner
+from penstock.running.checking import doubts_of
 from penstock.running.interrupts import run_interruptibly
 from penstock.store.continuing.refused import RefusedLately, refused_in_last_session
 from penstock.store.ledger import failures
@@ -35,32 +34,7 @@ from penstock.summary import StudySummary, endings_in_words
 if TYPE_CHECKING:
     from penstock.page.conclusion import Conclusion
 
-__all__ = ["RunRequest", "done_line", "launched", "run", "runner_of"]
-
-
-class RunRequest(NamedTuple):
-    """What was asked for on the command line; see ``penstock run --help``."""
-
-    output_dir: Path | None
-    only: Selection
-    concurrency: int | Literal["auto"] | None
-    max_failures: int | None
-    show_progress: bool
-    json: bool
-    verbose: bool
-    timeout_s: float | None = None
-    retries: int | None = None
-    fail_fast: bool = False
-    stop_alike: int | None = None
-    fresh: bool = False
-    rescore: bool = False
-    retry_failed: bool = False
-    report: bool | None = None
-    control: bool | None = None
-    page: bool = False
-    workers: int | None = None
-    engine: Literal["dask"] | None = None
-    address: str | None = None
+__all__ = ["done_line", "launched", "run", "tell_doubts", "tell_rounding"]
 
 
 def run(named: str | None, request: RunRequest) -> None:
@@ -77,40 +51,26 @@ def run(named: str | None, request: RunRequest) -> None:
         raise typer.Exit(code)
 
 
-def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
-    """Make the runner that a request asks for, and say whether a report is wanted at the end.
+def tell_doubts(runner: StudyRunner, *, kept: int) -> None:
+    """Print what `check` warns about, where runs are left to be made.
 
-    Raises:
-        ValidationError: the study cannot be run as declared, or as asked for.
+    Args:
+        runner: The study's runner.
+        kept: How many runs have results from before.
     """
-    study = target.study
-    options: RunnerOptions = {
-        "fresh": request.fresh,
-        "only": request.only,
-        "rescore": request.rescore,
-        "retry_failed": request.retry_failed,
-        "show_progress": request.show_progress,
-        "output_dir": target.output_dir,
-    }
-    given: dict[str, Any] = {name: getattr(request, name) for name in _SAME}
-    options |= cast("RunnerOptions", {k: v for k, v in given.items() if v is not None})
-    if request.retries is not None:
-        attempts = {"attempts": request.retries + 1}
-        options["retry"] = study.execution.retry.model_copy(update=attempts)
-
-    if request.fail_fast:
-        options["fail_fast"] = True
-
-    if request.engine is not None:
-        from penstock.cli.ranks import engine_at
-
-        options["engine"] = engine_at(request.address, target.output_dir)
-
-    return runner_that_reports_later(study, options)
+    if kept < len(runner.plan):
+        doubts = doubts_of(runner.study, runner.plan, runner.bindings)
+        say(*(f"warning: {in_one_line(doubt)}" for doubt in doubts))
 
 
-_SAME = ("concurrency", "timeout_s", "max_failures", "stop_alike", "report", "control", "workers")
-"""What a request says under the runner's own names, where it says it."""
+def tell_rounding(runner: StudyRunner, only: Selection) -> None:
+    """Print where a limit was rounded up, and why."""
+    limit, chosen = only.limit, choose(runner.plan, only).count(1) if only.limit else 0
+    if limit is not None and chosen > limit:
+        say(
+            f"--limit {limit:,} takes {chosen:,} runs, so that the last block is whole: one "
+            "problem and replicate under every condition"
+        )
 
 
 class _Session:

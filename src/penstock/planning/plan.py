@@ -14,9 +14,9 @@ from itertools import accumulate
 from typing import Any, NamedTuple, overload
 
 from penstock._base.fact import unchecked
+from penstock._base.html import html_block, html_table
 from penstock.designs import build_design
 from penstock.errors import ValidationError
-from penstock.planning.plan_html import plan_html
 from penstock.planning.run_spec import RunSpec
 from penstock.study.conditions import Condition
 from penstock.study.identity import paired_seed, run_id, run_seed
@@ -95,7 +95,11 @@ class Plan(Sequence[RunSpec]):
 
     def _repr_html_(self) -> str:
         title = f"{self.study.study_id}: {len(self):,} runs planned"
-        return plan_html(title, ((cell.condition, cell.size) for cell in self.cells))
+        rows = [
+            (cell.condition.condition_id, _levels(cell.condition), f"{cell.size:,}")
+            for cell in self.cells
+        ]
+        return html_block(title, html_table(("condition", "levels", "runs"), rows))
 
     def at(self, position: int) -> RunSpec:
         """Make the run at a position of the plan."""
@@ -137,6 +141,11 @@ class Plan(Sequence[RunSpec]):
         """List every problem that takes part, first seen first."""
         by_cell = dict.fromkeys(cell.problems for cell in self.cells)
         return list(dict.fromkeys(problem for problems in by_cell for problem in problems))
+
+
+def _levels(condition: Condition) -> str:
+    assigned = {**condition.factor_assignments, **condition.block_assignments}
+    return ", ".join(f"{name}={value}" for name, value in assigned.items())
 
 
 def plan(

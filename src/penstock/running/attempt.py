@@ -40,7 +40,7 @@ from penstock.running.gathered import (
     whose_outcome,
 )
 from penstock.running.scheduler import Orders
-from penstock.running.timeout import in_time
+from penstock.running.time_limits import in_time
 from penstock.study.hypotheses import Outcome
 
 __all__ = ["Attempt"]

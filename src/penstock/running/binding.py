@@ -27,9 +27,9 @@ from penstock.models.calls.elsewhere import CallsElsewhere, ModelCaller
 from penstock.models.conversations.in_hand import ModelInHand
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
-from penstock.running.deadline import Deadline
 from penstock.running.lookup import find_agent, find_problem, find_subscriber, load_named
 from penstock.running.outcomes import outcome_errors
+from penstock.running.time_limits import Deadline
 from penstock.study.chat import ChatOptions, JudgeOptions
 from penstock.study.declarations import declared_chats
 from penstock.study.fingerprints import agent_fingerprint

@@ -13,7 +13,7 @@ from penstock.errors import EvaluatorTimeoutError
 from penstock.evaluators.port import BoundEvaluator
 from penstock.evaluators.rules import RuledEvaluator
 from penstock.results import Evaluation, Scored
-from penstock.running.timeout import within
+from penstock.running.time_limits import within
 
 __all__ = ["score_by"]
 

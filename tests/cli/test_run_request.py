@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from penstock.cli.ranks import engine_at
+from penstock.cli.run_request import engine_at
 from penstock.engines.dask import DaskEngine
 from penstock.errors import ValidationError
 

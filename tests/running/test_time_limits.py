@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from penstock.running.deadline import Deadline
+from penstock.running.time_limits import Deadline
 from penstock.study.settings import Settings
 from penstock.study.spending import Budget
 
