@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from penstock._base.fact import Fact
 from penstock.cli.records import NUMBERS, Record
@@ -26,7 +26,6 @@ __all__ = [
     "Reported",
     "Session",
     "Standing",
-    "standing",
 ]
 
 
@@ -119,6 +118,24 @@ class Standing(Record):
     failures: tuple[Failure, ...]
     held_log_bytes: int
     output_dir: str
+
+    @classmethod
+    def of(cls, store: StoreReader) -> Self:
+        """Gather counts of runs, what they have cost, how the last session ended, and failures."""
+        ledger = read_ledger(store)
+        last = {**ledger.sessions[-1], "saved": ledger.sessions[-1]["attempts"]}
+        return cls(
+            study_id=ledger.summary.study_id,
+            title=store.definition()["title"],
+            **{name: getattr(ledger.summary, name) for name in NUMBERS},
+            sessions=len(ledger.sessions),
+            state=ledger.state,
+            last_session=Session(**{name: last[name] for name in Session.model_fields}),
+            failures=failures(store),
+            not_scored=lacking_scores(store),
+            held_log_bytes=held_log_bytes(store.directory / "study.sqlite"),
+            output_dir=str(Path(store.directory).absolute()),
+        )
 
 
 class PackedStudy(Record):
@@ -271,21 +288,3 @@ class Initialized(Record):
     template: str
     path: str
     files: tuple[str, ...]
-
-
-def standing(store: StoreReader) -> Standing:
-    """Gather counts of runs, what they have cost, how the last session ended, and failures."""
-    ledger = read_ledger(store)
-    last = {**ledger.sessions[-1], "saved": ledger.sessions[-1]["attempts"]}
-    return Standing(
-        study_id=ledger.summary.study_id,
-        title=store.definition()["title"],
-        **{name: getattr(ledger.summary, name) for name in NUMBERS},
-        sessions=len(ledger.sessions),
-        state=ledger.state,
-        last_session=Session(**{name: last[name] for name in Session.model_fields}),
-        failures=failures(store),
-        not_scored=lacking_scores(store),
-        held_log_bytes=held_log_bytes(store.directory / "study.sqlite"),
-        output_dir=str(Path(store.directory).absolute()),
-    )

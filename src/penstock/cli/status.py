@@ -37,13 +37,13 @@ def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
 
 
 def _standing(directory: Path) -> Standing:
-    from penstock.cli.directory_records import standing
+    from penstock.cli.directory_records import Standing
     from penstock.errors import StoreError
     from penstock.store.reader import StoreReader
 
     try:
         with StoreReader(directory) as store, store.snapshot():
-            return standing(store)
+            return Standing.of(store)
     except sqlite3.Error as error:
         raise StoreError(f"{directory / _STORE} cannot be read: {error}") from error
 
