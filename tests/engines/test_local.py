@@ -279,7 +279,7 @@ async def test_a_worker_whose_code_differs_is_refused_and_the_study_stops(tmp_pa
 
 @pytest.mark.parametrize(
     "options",
-    [{"agent_bindings": {"solve": print}}, {"limiters": {"api": 1}}, {"problem_registry": {}}],
+    [{"agent_bindings": {"solve": print}}, {"problem_registry": {}}],
 )
 async def test_what_workers_cannot_do_is_refused_before_anything_is_run(
     tmp_path: Path, options: Any

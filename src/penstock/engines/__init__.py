@@ -10,6 +10,7 @@ loaded the same study by itself, and what it comes to is sent back. Nothing but 
     leasing     the driver's side: who makes which attempt, and what if a worker is lost
                 (leased: what it knows of each; engaged: what workers cannot run)
     calling     a worker's calls of models, which the driver makes: answering
+    limiting    named limits, which the driver has for all workers
     suspicion   which runs may be why workers end
     host        the worker's side: makes the attempts that are leased to it
                 (host_thread: in an event loop of its own)

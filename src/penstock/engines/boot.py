@@ -31,6 +31,7 @@ class Boot(Fact):
         versions: Of what decides the bytes of results.
         sources: The fingerprints of the code of agents and evaluators, by what they are called.
         endpoints: Who calls models -> whom: the driver makes these calls.
+        limiters: See `Execution`; the driver has these limits, for all workers.
         isolate_random: See `RunnerOptions`.
         capacity: How many attempts a worker makes at once.
         flush_s: How long what a worker says waits for more, in seconds.
@@ -44,13 +45,21 @@ class Boot(Fact):
     versions: Mapping[str, str] = EMPTY
     sources: Mapping[str, str] = EMPTY
     endpoints: Mapping[str, Endpoint] = EMPTY
+    limiters: Mapping[str, int] = EMPTY
     isolate_random: bool = True
     capacity: int = 5000
     flush_s: float = 0.01
     lease_s: float = 30.0
 
 
-def boot_of(study: Study, plan: Plan, bindings: Bindings, *, isolate_random: bool) -> Boot:
+def boot_of(
+    study: Study,
+    plan: Plan,
+    bindings: Bindings,
+    *,
+    isolate_random: bool,
+    limiters: Mapping[str, int] = EMPTY,
+) -> Boot:
     """State how the workers of a study begin.
 
     Raises:
@@ -75,6 +84,7 @@ def boot_of(study: Study, plan: Plan, bindings: Bindings, *, isolate_random: boo
             name: Endpoint(caller.provider, caller.base_url, caller.place)
             for name, caller in bindings.callers.items()
         },
+        limiters=limiters,
         isolate_random=isolate_random,
     )
 

@@ -163,7 +163,8 @@ class DaskEngine:
         try:
             is_heard = await self._call(attended, "penstock_send", data=written(messages))
         except TimeoutError:
-            self._lose(worker, f"nothing could be said to it for {self._boot.lease_s:g} s")
+            why = f"nothing could be said to it for {self._boot.lease_s:g} s"
+            self._lose(worker, why, may_live=True)
         else:
             if not is_heard:
                 self._lose(worker, "it has begun anew")
@@ -247,7 +248,7 @@ class DaskEngine:
                     after = seq
                     self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
         except TimeoutError:
-            self._lose(name, "it did not answer in time")
+            self._lose(name, "it did not answer in time", may_live=True)
 
     def _note_joined(self) -> None:
         self._lost_loading = 0
@@ -281,12 +282,12 @@ class DaskEngine:
 
         raise TimeoutError  # it is lost already
 
-    def _lose(self, name: str, why: str) -> None:
+    def _lose(self, name: str, why: str, *, may_live: bool = False) -> None:
         attended = self._attending.pop(name, None)
         if attended is not None:
             self._names.pop(attended.address, None)
             attended.task.cancel()
-            self._arrivals.send_nowait(Lost(name, why))
+            self._arrivals.send_nowait(Lost(name, why, may_live))
             if not attended.has_joined:
                 self._note_lost_loading()
 

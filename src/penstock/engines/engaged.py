@@ -42,27 +42,22 @@ def engaged(
         ValidationError: the study cannot be run by workers; everything that is why.
     """
     engine: Engine | None = options["engine"]
-    if errors := list(_errors(options, execution)):
+    if errors := list(_errors(options)):
         raise ValidationError(errors)
 
     if engine is None:
         engine = DaskEngine(workers=execution.workers or 1)
 
-    boot = boot_of(plan.study, plan, bindings, isolate_random=options["isolate_random"])
+    how = {"isolate_random": options["isolate_random"], "limiters": execution.limiters}
+    boot = boot_of(plan.study, plan, bindings, **how)
     leasing = Leasing(engine, boot, bindings.callers, stop)
     return leasing, bindings._replace(resources=(*bindings.resources, leasing))
 
 
-def _errors(options: Mapping[str, Any], execution: Execution) -> Iterator[str]:
+def _errors(options: Mapping[str, Any]) -> Iterator[str]:
     for name in _ONLY_HERE:
         if options[name] is not None:
             yield (
                 f"{name} is of this process, and workers load a study by themselves; declare it "
                 "in the study, or run without an engine"
             )
-
-    if execution.limiters:
-        yield (
-            "execution.limiters hold in one process and not over several workers; leave them out, "
-            "or run without an engine"
-        )

@@ -31,10 +31,12 @@ class Lost(NamedTuple):
     Args:
         worker: Its name.
         why: What happened, in words.
+        may_live: Whether it may be at work all the same, and only not be heard.
     """
 
     worker: str
     why: str
+    may_live: bool = False
 
 
 class Batch(NamedTuple):

@@ -13,10 +13,12 @@ from penstock._base.loop import OwnTask, call_later, call_soon_from_threads
 from penstock.agents.context import RunContext
 from penstock.engines.boot import Boot, bound
 from penstock.engines.calling import Calling
+from penstock.engines.limiting import LimitsElsewhere
 from penstock.engines.messages import (
     Answered,
     Ended,
     FromWorker,
+    Granted,
     Lease,
     Observed,
     Revoke,
@@ -60,6 +62,7 @@ class AgentHost:
 
     def __init__(self, boot: Boot, deliver: Callable[[int, Sequence[FromWorker]], None]) -> None:
         self._calling = Calling(boot.endpoints, self._say, boot.lease_s)
+        self._limits = LimitsElsewhere(boot.limiters, self._say)
         self._plan, self._bindings = bound(boot, self._calling)
         self._outcomes = self._plan.study.outcomes
         self._attempts = AttemptsHere(self._bindings, self._outcomes)
@@ -88,6 +91,8 @@ class AgentHost:
                 self._begin(message)
             elif isinstance(message, Revoke):
                 self._revoke(message.lease)
+            elif isinstance(message, Granted):
+                self._limits.hear(message)
             else:
                 self._calling.hear(message)
 
@@ -133,6 +138,7 @@ class AgentHost:
             lease.attempt,
             planned_order=lease.planned_order,
             started_order=lease.started_order,
+            limiters=self._limits.of(lease.lease),
             models=self._bindings.models,
             on_observe=partial(self._observed, lease.lease),
         )

@@ -21,7 +21,18 @@ from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Batch, Engine, Joined, Lost
 from penstock.engines.leased import Acknowledging, Leased, Worker
-from penstock.engines.messages import Answered, Ask, Drop, Ended, FromWorker, Observed, Revoke
+from penstock.engines.limiting import Limits
+from penstock.engines.messages import (
+    Answered,
+    Ask,
+    Borrow,
+    Drop,
+    Ended,
+    FromWorker,
+    GiveBack,
+    Observed,
+    Revoke,
+)
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StopStudy, StudyCancelled, WorkerLostError
 from penstock.events.tree import Event
@@ -72,6 +83,7 @@ class Leasing:
         self._waiting: deque[Leased] = deque()
         self._suspicions = Suspicions()
         self._answering = Answering(callers)
+        self._limits = Limits(boot.limiters)
         self._acknowledging = Acknowledging(engine.saved)
         self._numbers = count(1)
         self._has_changed = anyio.Event()
@@ -198,6 +210,7 @@ class Leasing:
         for leased in leases:
             is_culprit = self._suspicions.is_culprit(leased.position)
             leased.attempt.ctx.provenance["worker"] = worker.name
+            self._limits.end(leased, self._boot.lease_s if lost.may_live else 0.0)
             leased.lost = WorkerLostError(worker.name, lost.why, is_culprit=is_culprit)
             if not self._answering.lose(leased):
                 leased.is_over.set()
@@ -211,28 +224,36 @@ class Leasing:
             leased = None if worker is None else worker.leases.get(message.lease)
             if worker is None or leased is None:
                 self._note_late(batch.worker, message)
-                continue
-
-            if isinstance(message, Ask):
-                self._answering.ask(worker, leased, message)
-            elif isinstance(message, Drop):
-                self._answering.drop(leased, message.call)
-            elif isinstance(message, Observed):
-                leased.attempt.ctx.take(message.observation)
-            elif isinstance(message, Answered):
-                leased.answered = leased.outcome(message.result)
-                if leased.task.on_answer is not None:
-                    leased.task.on_answer(leased.answered)
-            else:
+            elif isinstance(message, Ended):
                 ended.append((message.run_id, message.attempt))
                 self._end(worker, leased, message)
+            else:
+                self._hear(worker, leased, message)
 
         self._acknowledging.expect(batch.worker, batch.seq, ended)
         if ended:
             self._place()
 
+    def _hear(self, worker: Worker, leased: Leased, message: FromWorker) -> None:
+        match message:
+            case Observed():
+                leased.attempt.ctx.take(message.observation)
+            case Ask():
+                self._answering.ask(worker, leased, message)
+            case Drop():
+                self._answering.drop(leased, message.call)
+            case Borrow():
+                self._limits.lend(worker, message)
+            case GiveBack():
+                self._limits.take_back(message)
+            case Answered():
+                leased.answered = leased.outcome(message.result)
+                if leased.task.on_answer is not None:
+                    leased.task.on_answer(leased.answered)
+
     def _end(self, worker: Worker, leased: Leased, ended: Ended) -> None:
         del worker.leases[leased.number]
+        self._limits.end(leased)
         self._suspicions.clear(leased.position)
         if worker.most < inf:
             positions = (each.position for each in worker.leases.values())

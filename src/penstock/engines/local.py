@@ -81,7 +81,7 @@ class LocalEngine:
     def cut_off(self, name: str) -> None:
         """Take a worker for lost that goes on by itself, as where a network breaks."""
         self._cut_off.add(name)
-        self._arrivals.send_nowait(Lost(name, "cut off"))
+        self._arrivals.send_nowait(Lost(name, "cut off", may_live=True))
 
     def is_cut_off(self, name: str) -> bool:
         """Return whether nothing is heard of a worker."""

@@ -28,9 +28,12 @@ __all__ = [
     "Answer",
     "Answered",
     "Ask",
+    "Borrow",
     "Drop",
     "Ended",
     "FromWorker",
+    "GiveBack",
+    "Granted",
     "Lease",
     "Observed",
     "Revoke",
@@ -147,6 +150,31 @@ class Drop(Fact):
     call: int
 
 
+class Borrow(Fact):
+    """Let this attempt hold a named limit, as soon as it may."""
+
+    kind: Literal["borrow"] = "borrow"
+    lease: int
+    number: int
+    limiter: str
+
+
+class GiveBack(Fact):
+    """Hold a limit no more, or wait for it no more."""
+
+    kind: Literal["give_back"] = "give_back"
+    lease: int
+    number: int
+
+
+class Granted(Fact):
+    """The limit may be held from now on."""
+
+    kind: Literal["granted"] = "granted"
+    lease: int
+    number: int
+
+
 class Turn(Fact):
     """A call waits for its turn from now on, or does not any more: it is sent."""
 
@@ -180,8 +208,10 @@ class Answer(Fact):
     has_failed_in_passing: bool = False
 
 
-ToWorker = Annotated[Lease | Revoke | Turn | Answer, Field(discriminator="kind")]
-FromWorker = Annotated[Observed | Answered | Ended | Ask | Drop, Field(discriminator="kind")]
+ToWorker = Annotated[Lease | Revoke | Turn | Answer | Granted, Field(discriminator="kind")]
+FromWorker = Annotated[
+    Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack, Field(discriminator="kind")
+]
 
 _TO_WORKER: TypeAdapter[list[ToWorker]] = TypeAdapter(list[ToWorker])
 _FROM_WORKER: TypeAdapter[list[FromWorker]] = TypeAdapter(list[FromWorker])
