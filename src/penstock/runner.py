@@ -11,7 +11,7 @@ from penstock.control import channel
 from penstock.control.steering import Steering
 from penstock.errors import PenstockError, StoreError
 from penstock.events.listening import subscription_of
-from penstock.events.subscribing import PATIENCE_S, Subscribers, Subscription
+from penstock.events.subscribing import LEFT_AFTER_S, Subscribers, Subscription
 from penstock.events.tree import StudyFinished, StudyStarted
 from penstock.hooks import Hooks
 from penstock.models.session import Session
@@ -310,7 +310,7 @@ class StudyRunner(Hooks):
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""
-        self._subscribers.cancel(self.execution.grace_s + PATIENCE_S)
+        self._subscribers.cancel(self.execution.grace_s + LEFT_AFTER_S)
 
     def _gate(self) -> Awaitable[None] | None:
         held = self.steering.gate() or self._subscribers.gate() or self._parallelism.gate()

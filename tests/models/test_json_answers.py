@@ -145,7 +145,7 @@ SLOW = "^(a|aa)+[bc]$"
 def test_a_pattern_that_finds_no_end_does_not_hold_the_process(
     schema: dict[str, Any], answer: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_answers, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(json_answers, "_PATTERN_S", 0.01)
 
     with pytest.raises(MalformedResponseError, match="found no end within"):
         JsonAnswers(schema).read(answer)

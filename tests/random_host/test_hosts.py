@@ -50,8 +50,10 @@ def loop_factory(kind: str) -> Callable[[], asyncio.AbstractEventLoop]:
 def test_whatever_agents_subscribers_and_hosts_do_what_must_hold_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, is_eager: bool, first: int
 ) -> None:
-    for module in ("penstock.runner", "penstock.events.subscribing"):
-        monkeypatch.setattr(f"{module}.PATIENCE_S", 0.05)  # hanging subscribers are left sooner
+    for name in ("runner.LEFT_AFTER_S", "events.subscribing.LEFT_AFTER_S"):
+        monkeypatch.setattr(f"penstock.{name}", 0.05)  # hanging subscribers are left sooner
+
+    monkeypatch.setattr("penstock.events.subscribing._SAID_AFTER_S", 0.05)
 
     async def every() -> list[Host]:
         loop = asyncio.get_running_loop()

@@ -85,7 +85,7 @@ def test_a_study_is_served_beside_whoever_runs_it(tmp_path: Path) -> None:
 def test_connections_that_say_nothing_are_left_and_the_page_answers_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.web.serving._PATIENCE_S", 0.2)
+    monkeypatch.setattr("penstock.web.serving._SILENT_S", 0.2)
     with served_beside(tmp_path / "nothing", control=False) as address:
         port = httpx.URL(address).port
         silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]

@@ -12,7 +12,7 @@ from typing import Any
 
 __all__ = ["Turn"]
 
-PATIENCE_S = 10.0
+_LONGEST_WAIT_S = 10.0
 
 
 class Turn:
@@ -26,7 +26,7 @@ class Turn:
     __slots__ = ("_is_held_up", "_lock", "host", "patience_s")
 
     def __init__(self) -> None:
-        self.patience_s = PATIENCE_S
+        self.patience_s = _LONGEST_WAIT_S
         self.host: Any = None
         self._lock = RLock()
         self._is_held_up = False

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from penstock._base.fact import Fact
 from penstock.cli.records import NUMBERS, Record
+from penstock.store import STORE_FILE
 from penstock.store.files.write_ahead_log import held_log_bytes
 from penstock.store.ledger import failures, read_ledger
 from penstock.store.reader import StoreReader
@@ -133,7 +134,7 @@ class Standing(Record):
             last_session=Session(**{name: last[name] for name in Session.model_fields}),
             failures=failures(store),
             not_scored=lacking_scores(store),
-            held_log_bytes=held_log_bytes(store.directory / "study.sqlite"),
+            held_log_bytes=held_log_bytes(store.directory / STORE_FILE),
             output_dir=str(Path(store.directory).absolute()),
         )
 

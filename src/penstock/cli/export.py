@@ -11,6 +11,7 @@ import typer
 
 from penstock.cli.arguments import JsonOption, TargetArgument, given_path
 from penstock.cli.output import emit, errors_told, say
+from penstock.store import STORE_FILE
 
 if TYPE_CHECKING:
     from penstock.cli.directory_records import Exported
@@ -99,7 +100,7 @@ def export_directory(
         try:
             where = export_artifacts(directory, to, sqlite=sqlite, parquet=parquet)
         except sqlite3.Error as error:
-            raise StoreError(f"{directory / 'study.sqlite'}: {error}") from error
+            raise StoreError(f"{directory / STORE_FILE}: {error}") from error
 
     if spreadsheet_safe:
         quote_formulas(where)

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 from penstock.cli.arguments import JsonOption, TargetArgument
 from penstock.cli.output import counted, emit, errors_told, failure_rows, listed, say
+from penstock.store import STORE_FILE
 
 if TYPE_CHECKING:
     from penstock.cli.directory_records import Standing
 
 __all__ = ["status"]
-
-_STORE = "study.sqlite"
 
 
 @errors_told()
@@ -45,7 +44,7 @@ def _standing(directory: Path) -> Standing:
         with StoreReader(directory) as store, store.snapshot():
             return Standing.of(store)
     except sqlite3.Error as error:
-        raise StoreError(f"{directory / _STORE} cannot be read: {error}") from error
+        raise StoreError(f"{directory / STORE_FILE} cannot be read: {error}") from error
 
 
 def _row(folder: Path, found: Standing) -> tuple[str, ...]:

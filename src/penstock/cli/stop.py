@@ -59,14 +59,14 @@ def stop(
 
 def _end_for_good(directory: Path, reason: str) -> None:
     """End a study that no process runs, so that what conditions came to is shown."""
-    from penstock.store.actions import END, keep_action, this_person
+    from penstock.store.actions import STOP_FOR_GOOD, keep_action, this_person
     from penstock.store.reader import StoreReader
 
     with StoreReader(directory) as store:
         study_id, left = store.study_id, store.planned() - store.count()
 
     if left:
-        keep_action(directory, who=this_person(), what=END, reason=reason)
+        keep_action(directory, who=this_person(), what=STOP_FOR_GOOD, reason=reason)
 
     said = f"; {left:,} runs are left" if left else ", as all its runs have"
     say(f"no process runs {study_id}; it counts as ended{said}")

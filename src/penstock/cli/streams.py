@@ -20,7 +20,7 @@ _KEPT_BYTES = 1 << 20
 _PIECE_BYTES = 4096
 """A pipe that polls as writable takes as much without blocking."""
 
-_PATIENCE_S = 2.0
+_LAST_PAUSE_S = 2.0
 """How long a reader may pause when all that is left to do is to hand it the rest."""
 
 
@@ -63,7 +63,7 @@ class Outlet(io.BufferedIOBase):
 
         return len(data)
 
-    def drain(self, patience_s: float = _PATIENCE_S) -> None:
+    def drain(self, patience_s: float = _LAST_PAUSE_S) -> None:
         """Write what is left, as long as the reader takes some within ``patience_s``."""
         with self._lock:
             self._push(patience_s)

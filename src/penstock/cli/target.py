@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from penstock.errors import BindingError, PenstockError, StoreError
+from penstock.store import STORE_FILE
 from penstock.store.files.directory import resolved_directory
 from penstock.store.reader import StoreReader
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # imported where a study is read: a look at a directory reads
 __all__ = ["Target", "find_directory", "find_study", "find_target"]
 
 _DEFAULT = Path("study.yaml")
-_STORE = "study.sqlite"
 
 
 class Target(NamedTuple):
@@ -82,7 +82,7 @@ def find_directory(named: str | None) -> Path:
 def _results(named: str | None) -> Path | None:
     """Return the directory that is named, where it holds results; else None."""
     directory = Path.cwd() if named is None else Path(named)
-    return directory if (directory / _STORE).is_file() else None
+    return directory if (directory / STORE_FILE).is_file() else None
 
 
 def _file_of(directory: Path) -> Path:
@@ -125,7 +125,7 @@ def find_study(named: str | None, output_dir: Path | None = None) -> Study:
 
     if path.is_dir():
         raise BindingError(
-            f"{named} is a folder without results ({_STORE}); give the study file in it"
+            f"{named} is a folder without results ({STORE_FILE}); give the study file in it"
         )
 
     if not path.exists() and file_ref and attribute:
@@ -152,7 +152,7 @@ def _from_file(path: Path, output_dir: Path | None) -> Study:
     from penstock.study.files import load_study
 
     folder = path.absolute().parent
-    is_kept = path.name == _DEFAULT.name and (folder / _STORE).is_file()
+    is_kept = path.name == _DEFAULT.name and (folder / STORE_FILE).is_file()
     original = study_file_of(folder) if is_kept else None
     _put_first(folder if original is None else original.parent)
     study = load_study(path, check_output_dir=output_dir is None and original is None)

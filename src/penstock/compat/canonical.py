@@ -18,6 +18,7 @@ from penstock.errors import StoreError, ValidationError
 from penstock.export import file_checks
 from penstock.export.artifacts import export_artifacts
 from penstock.results import RunResult as AnyResult
+from penstock.store import STORE_FILE
 from penstock.store.files.lock import hold_directory
 from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
@@ -68,7 +69,7 @@ def export_canonical_artifacts(
     """
     own = study.resolve(study.output_dir or ".")
     to = own if output_dir is None else study.resolve(output_dir)
-    if (own / "study.sqlite").exists() and to.exists() and to.samefile(own):
+    if (own / STORE_FILE).exists() and to.exists() and to.samefile(own):
         _refuse_unknown(own, run_results)
         with hold_directory(own):
             export_artifacts(own)
@@ -152,7 +153,7 @@ def validate_unified_event_columns(event_rows: Sequence[Mapping[str, Any]]) -> l
 
 def load_checkpointed_run_results(output_dir: Path | str) -> dict[str, RunResult]:
     """Return the results that the store of a directory keeps, by run id; none without a store."""
-    if not (Path(output_dir) / "study.sqlite").exists():
+    if not (Path(output_dir) / STORE_FILE).exists():
         return {}
 
     with StoreReader(Path(output_dir)) as store:

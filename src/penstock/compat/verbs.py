@@ -18,6 +18,7 @@ import typer
 from penstock.cli.arguments import DirectoryArgument, StudyArgument, given_path
 from penstock.cli.output import errors_told, say
 from penstock.cli.run import run
+from penstock.store import STORE_FILE
 
 if TYPE_CHECKING:
     from penstock.study.model import Study
@@ -158,7 +159,7 @@ def export_analysis(
     with errors_told():
         found = find_study(study)
         own = _output_dir(found)
-        is_there = output_dir is not None and (output_dir / "study.sqlite").exists()
+        is_there = output_dir is not None and (output_dir / STORE_FILE).exists()
         source = output_dir if output_dir is not None and is_there else own
         exported = export_directory(source, output_dir, sqlite=sqlite, study_id=found.study_id)
         say(f"exported to {exported.to}")

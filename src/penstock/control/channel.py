@@ -59,8 +59,11 @@ _PACE_S = 0.02
 _IDLE_S = 600.0
 """A client that says nothing for so long is left."""
 
-_PATIENCE_S = 5.0
+_UNREAD_S = 5.0
 """A client that does not read what it was sent is left after so long."""
+
+_NO_FILE_S = 5.0
+"""How long no client is accepted after one could not be, for want of a file."""
 
 _FAREWELL_S = 0.2
 """How long those who watch may take to hear the end."""
@@ -171,7 +174,7 @@ class Channel:
                 try:
                     client = await listener.accept()
                 except OSError:  # no file is left to open: others may close theirs
-                    await anyio.sleep(_PATIENCE_S)
+                    await anyio.sleep(_NO_FILE_S)
                 else:
                     clients.start_soon(self._greet, client)
 
@@ -302,7 +305,7 @@ class Channel:
 
 
 async def _send(client: ByteStream, message: Fact) -> None:
-    with anyio.fail_after(_PATIENCE_S):
+    with anyio.fail_after(_UNREAD_S):
         await client.send(line(message))
 
 

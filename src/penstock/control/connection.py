@@ -30,7 +30,7 @@ from penstock.store.files.lock import is_held
 
 __all__ = ["Client", "LostStudyError", "NothingRunsError", "UnreachableStudyError", "connect"]
 
-_PATIENCE_S = 10.0
+_ANSWER_S = 10.0
 """How long a study may take to answer; its event loop may stand still for a while."""
 
 _LONGEST_ANSWER = 64 * LONGEST
@@ -71,7 +71,7 @@ async def _open(directory: Path) -> ByteStream:
     address = read_address(directory)
     if CAN_LISTEN and address is not None and address.host == socket.gethostname():
         try:
-            with anyio.fail_after(_PATIENCE_S):
+            with anyio.fail_after(_ANSWER_S):
                 return await anyio.connect_unix(_socket_of(directory, address))
         except (OSError, TimeoutError):
             pass
@@ -120,7 +120,7 @@ class Client:
             UnreachableStudyError: nobody does, or in another protocol.
         """
         try:
-            hello = Hello.model_validate_json(await self._hear(_PATIENCE_S))
+            hello = Hello.model_validate_json(await self._hear(_ANSWER_S))
         except (LostStudyError, TimeoutError, pydantic.ValidationError) as error:
             raise UnreachableStudyError(
                 "a process runs the study, and does not answer: it has too many clients, its "
@@ -149,7 +149,7 @@ class Client:
         request = Request.model_validate({"do": do, **said})
         try:
             await self._stream.send(line(request))
-            reply = Reply.model_validate_json(await self._hear(_PATIENCE_S))
+            reply = Reply.model_validate_json(await self._hear(_ANSWER_S))
         except (anyio.BrokenResourceError, TimeoutError, pydantic.ValidationError) as error:
             raise LostStudyError("the process that runs the study does not answer") from error
 

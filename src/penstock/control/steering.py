@@ -15,7 +15,7 @@ import anyio
 from penstock._base.threads import call_in_thread
 from penstock.errors import PenstockError, StoreError
 from penstock.events.tree import ActionTaken
-from penstock.store.actions import END, SET, UNBLIND, keep_action
+from penstock.store.actions import SET, STOP_FOR_GOOD, UNBLIND, keep_action
 from penstock.store.unblinding import unblind
 from penstock.study.model import Study
 from penstock.study.settings import Settings
@@ -142,7 +142,7 @@ class Steering:
             await self._keep("stop now" if now else "stop", who, reason)
 
         if for_good:
-            await self._keep(END, who, reason)
+            await self._keep(STOP_FOR_GOOD, who, reason)
 
     async def set(self, values: Mapping[str, Any], *, who: str, reason: str = "") -> None:
         """Set how the study is carried out from now on, and what it may spend, in this session.

@@ -20,11 +20,14 @@ from penstock.errors import SubscriberError, message_of, traceback_of
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import Event, StudyWaiting, SubscriberFailed
 
-__all__ = ["PATIENCE_S", "Subscribers", "Subscription"]
+__all__ = ["LEFT_AFTER_S", "Subscribers", "Subscription"]
 
 
-PATIENCE_S = 1.0
+_SAID_AFTER_S = 1.0
 """How long a subscriber may hold a study up before the study says so."""
+
+LEFT_AFTER_S = 1.0
+"""How long a subscriber may take to end after it was cancelled; then it is left behind."""
 
 
 class Subscription(NamedTuple):
@@ -112,7 +115,7 @@ class Subscribers:
             at_work.stream.close()
 
         for at_work in waited_for:
-            with calling_later(PATIENCE_S, self._say_waiting, at_work.stream):
+            with calling_later(_SAID_AFTER_S, self._say_waiting, at_work.stream):
                 await undisturbed(at_work.is_over.wait)
 
     def name_of(self, task: Any) -> str | None:
@@ -126,7 +129,7 @@ class Subscribers:
         return None if laggard is None else self._caught_up(laggard)
 
     async def _caught_up(self, laggard: EventStream) -> None:
-        with anyio.move_on_after(PATIENCE_S):
+        with anyio.move_on_after(_SAID_AFTER_S):
             await self._bus.ready()
             return
 
@@ -151,7 +154,7 @@ class Subscribers:
         """Schedule the cancellation of the rest; one that starts later has its own grace."""
         if self._grace_s is not None and has_loop():
             call_later(self._grace_s, self._cancel_rest)
-            call_later(self._grace_s + PATIENCE_S, self._leave_rest_behind)
+            call_later(self._grace_s + LEFT_AFTER_S, self._leave_rest_behind)
 
     def _rest(self) -> list[_AtWork]:
         return [

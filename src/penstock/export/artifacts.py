@@ -22,6 +22,7 @@ from penstock.export.tables import write_csv, write_json, write_lines, write_tex
 from penstock.export.tidy import tidy_table
 from penstock.export.up_to_date import are_up_to_date, forget_files, made_from, note_files
 from penstock.results import timestamp
+from penstock.store import STORE_FILE
 from penstock.store.files.directory import make_directory, sync_directory
 from penstock.store.files.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
@@ -85,8 +86,8 @@ def export_artifacts(
         if parquet:
             write_parquet(to, store)
 
-        if "study.sqlite" in names:
-            store.copy_to(to / "study.sqlite")
+        if STORE_FILE in names:
+            store.copy_to(to / STORE_FILE)
 
     if is_own:
         note_files(to, mark, names)
@@ -129,7 +130,7 @@ def _names(to: Path, store: StoreReader, *, sqlite: bool, parquet: bool) -> list
     return [
         *ARTIFACTS,
         *(name for name, is_wanted in tables if is_wanted and not is_foreign(to, name)),
-        *(name for name, is_wanted in [*columnar, ("study.sqlite", sqlite)] if is_wanted),
+        *(name for name, is_wanted in [*columnar, (STORE_FILE, sqlite)] if is_wanted),
     ]
 
 

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from penstock._base.atomic_files import set_aside
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.export.artifacts import export_artifacts
+from penstock.store import STORE_FILE
 from penstock.store.files.directory import EXPORTED
 from penstock.store.files.lock import LOCK_NAME, hold_directory
 from penstock.store.files.ownership import study_file_of
@@ -60,7 +61,7 @@ def bundle_results(
     target = Path(to).absolute() if to else directory.with_name(f"{directory.name}.tar.gz")
     _refuse_to_replace(target, directory)
     target.parent.mkdir(parents=True, exist_ok=True)
-    is_ours = (directory / "study.sqlite").exists()
+    is_ours = (directory / STORE_FILE).exists()
     with (
         hold_directory(directory) if is_ours else nullcontext(),
         nullcontext(directory) if texts else _without_texts(directory) as source,
@@ -101,7 +102,7 @@ def _without_texts(directory: Path) -> Iterator[Path]:
         copy = Path(parent, directory.name)
         copy.mkdir()
         with StoreReader(directory) as store:
-            store.copy_to(copy / "study.sqlite")
+            store.copy_to(copy / STORE_FILE)
 
         if (directory / STARTS).is_file():
             shutil.copyfile(directory / STARTS, copy / STARTS)

@@ -10,6 +10,7 @@ from typing import Any
 from penstock._base.json import decode
 from penstock.errors import ForeignDirectoryError
 from penstock.export.tables import plain_cell, write_csv
+from penstock.store import STORE_FILE
 from penstock.store.continuing.declaration_rows import condition_row
 from penstock.store.files.ownership import refuse_foreign
 from penstock.store.reader import StoreReader
@@ -140,4 +141,4 @@ def _refuse_others(path: Path, study: Study, condition_ids: set[str]) -> None:
 
 
 def _has_results(directory: Path) -> bool:
-    return any((directory / name).exists() for name in ("study.sqlite", "runs.csv"))
+    return any((directory / name).exists() for name in (STORE_FILE, "runs.csv"))

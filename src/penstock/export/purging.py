@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from penstock.errors import StoreError
 from penstock.export.artifacts import export_artifacts
+from penstock.store import STORE_FILE
 from penstock.store.files.lock import hold_directory
 from penstock.store.files.ownership import files_of, study_file_of
 from penstock.store.files.purged import PurgedRows, Wanted, purge_store
@@ -113,7 +114,7 @@ def _copies(directory: Path) -> list[Path]:
 def _moved_aside(directory: Path) -> Iterator[Path]:
     named = re.compile(re.escape(directory.name) + _MOVED_ASIDE)
     for path in directory.parent.iterdir():
-        if named.fullmatch(path.name) and (path / "study.sqlite").is_file():
+        if named.fullmatch(path.name) and (path / STORE_FILE).is_file():
             yield path
 
 

@@ -19,7 +19,8 @@ from penstock.models.model_errors import AuthenticationError
 
 __all__ = ["CommandKey", "FileKey", "KeySource", "Keys"]
 
-_PATIENCE_S = 60.0
+_COMMAND_S = 60.0
+"""How long a command that prints a key may take."""
 
 
 class KeySource(Protocol):
@@ -64,10 +65,10 @@ class CommandKey:
     async def read(self) -> str:
         """Return what the command prints; nothing of it is shown in an error."""
         try:
-            with anyio.fail_after(_PATIENCE_S):
+            with anyio.fail_after(_COMMAND_S):
                 done = await anyio.run_process(self._command)
         except TimeoutError:
-            raise AuthenticationError(f"{self.place} did not end in {_PATIENCE_S:g} s") from None
+            raise AuthenticationError(f"{self.place} did not end in {_COMMAND_S:g} s") from None
         except CalledProcessError as error:
             said = f"{self.place} failed with exit code {error.returncode}"
             raise AuthenticationError(said) from None

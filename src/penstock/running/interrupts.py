@@ -23,7 +23,7 @@ from penstock.running.signal_watch import heard_in_thread
 
 __all__ = ["Interruptible", "run_interruptibly"]
 
-_PATIENCE_S = 0.5
+_LEFT_TASKS_S = 0.5
 """How long tasks that agents have left may take to end; their runs have had their grace."""
 
 _LAST = 3
@@ -91,7 +91,7 @@ async def run_interruptibly(
         await runner.run()
         return False
     finally:
-        await leave_tasks_behind(_PATIENCE_S)
+        await leave_tasks_behind(_LEFT_TASKS_S)
 
 
 class _Count:

@@ -18,6 +18,7 @@ from penstock._base.json import decode, encode
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 from penstock.results import timestamp
+from penstock.store import STORE_FILE
 from penstock.store.announced import ANNOUNCE_ACTION
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
@@ -26,9 +27,9 @@ from penstock.study.settings import SETTABLE, Settings
 
 __all__ = [
     "DECLARE",
-    "END",
     "KEEP_ACTION",
     "SET",
+    "STOP_FOR_GOOD",
     "UNBLIND",
     "Action",
     "actions",
@@ -41,7 +42,7 @@ __all__ = [
 UNBLIND = "unblind"
 """What conditions came to was looked at."""
 
-END = "stop for good"
+STOP_FOR_GOOD = "stop for good"
 """Nobody means to make the runs that are left."""
 
 DECLARE = "declare"
@@ -84,7 +85,7 @@ class Action(NamedTuple):
     @property
     def shows_outcomes(self) -> bool:
         """Whether what conditions came to is shown from then on."""
-        return self.what in (UNBLIND, END)
+        return self.what in (UNBLIND, STOP_FOR_GOOD)
 
     def __str__(self) -> str:
         runs = f"with {self.ended:,} of {self.planned:,} runs ended"
@@ -109,7 +110,7 @@ class Action(NamedTuple):
             "pause": "Paused",
             "pause now": "Paused at once",
             "resume": "Resumed",
-            END: "Ended for good",
+            STOP_FOR_GOOD: "Ended for good",
         }
         return said.get(self.what) or self.what.replace("stop", "Stopped").replace(
             "purge", "Purged of"
@@ -157,7 +158,7 @@ def keep_action(
     Raises:
         StoreError: the store cannot be written, or an older version of penstock wrote it.
     """
-    path = directory / "study.sqlite"
+    path = directory / STORE_FILE
     with StoreReader(directory) as store:
         if store.layout != SCHEMA_VERSION:
             raise StoreError(
@@ -222,7 +223,7 @@ def notes_of_actions(
 
     for what, action in last.items():
         name = what.removeprefix(f"{SET} ")
-        if what == END:
+        if what == STOP_FOR_GOOD:
             yield (
                 f"{action}. What conditions came to may have been seen since; this session makes "
                 "the runs that are left all the same"

@@ -24,10 +24,10 @@ __all__ = [
     "ANNOUNCED_TABLES",
     "ANNOUNCE_ACTION",
     "BEFORE_BITS",
-    "BEGINNING",
-    "END",
+    "FINISHED",
     "NO_WAITS",
     "SAVED",
+    "STARTED",
     "Listed",
     "Waits",
     "announced_group",
@@ -53,7 +53,7 @@ CREATE TABLE delivered (
 ) WITHOUT ROWID;
 """
 
-BEGINNING, SAVED, END, ACTION = "StudyStarted", "RunsSaved", "StudyFinished", "ActionTaken"
+STARTED, SAVED, FINISHED, ACTION = "StudyStarted", "RunsSaved", "StudyFinished", "ActionTaken"
 """What rows stand for."""
 
 BEFORE_BITS = 20
@@ -222,7 +222,7 @@ def announced_session(session_id: int, what: str, told: Mapping[str, Any] = EMPT
 
     Args:
         session_id: The session.
-        what: `BEGINNING` or `END`.
+        what: `STARTED` or `FINISHED`.
         told: The fields of the event.
     """
     return _row(1, session_id, what, told)

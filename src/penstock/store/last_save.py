@@ -26,7 +26,7 @@ from penstock.summary import StudySummary
 
 __all__ = ["LastSave"]
 
-_PATIENCE_S = 5.0
+_LOCKED_S = 5.0
 """How long the group that is being written may take to end."""
 
 
@@ -59,7 +59,7 @@ class LastSave(NamedTuple):
             sqlite3.Error: the store cannot be written.
         """
         there = f"{self.path.absolute().as_uri()}?mode=rw"  # it makes no other file in its place
-        connection = sqlite3.connect(there, uri=True, isolation_level=None, timeout=_PATIENCE_S)
+        connection = sqlite3.connect(there, uri=True, isolation_level=None, timeout=_LOCKED_S)
         with closing(connection):
             connection.execute("BEGIN IMMEDIATE")  # waits for the group that is being written
             connection.execute("ROLLBACK")

@@ -16,6 +16,7 @@ from penstock._base.json import decode
 from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult
+from penstock.store import STORE_FILE
 from penstock.store.facts import result_from_row
 from penstock.store.files.read_only import open_read_only
 from penstock.store.layout import show_our_views
@@ -66,7 +67,7 @@ class StoreReader:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        path = directory / "study.sqlite"
+        path = directory / STORE_FILE
         if not path.is_file():
             raise StoreError(f"{directory} holds no study: there is no {path.name} in it")
 
@@ -312,7 +313,7 @@ def is_begun(directory: Path) -> bool:
 
     A store that cannot be read counts as begun: whoever opens it says what is wrong with it.
     """
-    path = directory / "study.sqlite"
+    path = directory / STORE_FILE
     if not path.is_file():
         return False
 

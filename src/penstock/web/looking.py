@@ -18,7 +18,7 @@ from penstock.control.protocol import Reply, Request, Snapshot
 from penstock.page.live_view import LiveView
 from penstock.page.report import report_view
 from penstock.page.view import ReportView
-from penstock.store.actions import END, keep_action
+from penstock.store.actions import STOP_FOR_GOOD, keep_action
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import unblind
 from penstock.summary import StudySummary
@@ -137,7 +137,7 @@ class LiveStudy:
                 )
             elif request.do == "stop" and request.for_good:
                 said = {"who": request.who, "reason": request.reason}
-                act = partial(keep_action, self.directory, what=END, **said)
+                act = partial(keep_action, self.directory, what=STOP_FOR_GOOD, **said)
             else:
                 raise
 

@@ -12,6 +12,7 @@ from typing import Any
 from penstock.errors import StoreError
 from penstock.page.live_view import Newest
 from penstock.planning.plan import Plan
+from penstock.store import STORE_FILE
 from penstock.store.ledger import Ledger, read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
@@ -173,7 +174,7 @@ def _matrix_of(study: Study, store: StoreReader, planned: int) -> PlanMatrix | N
 def _mark_of(directory: Path) -> tuple[object, ...]:
     """Return what changes whenever a store is written."""
     found: list[object] = []
-    for name in ("study.sqlite", "study.sqlite-wal"):
+    for name in (STORE_FILE, f"{STORE_FILE}-wal"):
         with suppress(OSError):
             stat = (directory / name).stat()
             found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))

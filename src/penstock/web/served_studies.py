@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from penstock.control.channel import Controlled
+from penstock.store import STORE_FILE
 from penstock.store.files.directory import results_below
 from penstock.web.looking import LiveStudy
 
@@ -74,4 +75,4 @@ class Studies:
 
 
 def _holds_studies(folder: Path) -> bool:
-    return folder.is_dir() and not (folder / "study.sqlite").exists() and any(results_below(folder))
+    return folder.is_dir() and not (folder / STORE_FILE).exists() and any(results_below(folder))

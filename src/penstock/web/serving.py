@@ -28,7 +28,7 @@ PORT = 8765
 """Where it is served unless that is taken."""
 
 _FAREWELL_S = 1
-_PATIENCE_S = 10.0
+_SILENT_S = 10.0
 """A connection on which no request came for so long is left."""
 
 _LAST_LOOK_S = 3.0
@@ -95,7 +95,7 @@ class _Impatient(H11Protocol):
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self.loop.call_later(_PATIENCE_S, self._leave_silent)
+        self.loop.call_later(_SILENT_S, self._leave_silent)
 
     def _leave_silent(self) -> None:
         if vars(self)["cycle"] is None:  # no request has come whole

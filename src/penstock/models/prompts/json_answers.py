@@ -22,7 +22,7 @@ __all__ = ["JsonAnswers"]
 
 _MOST_TOLD = 5
 _LONGEST_TOLD = 200
-_PATIENCE_S = 0.5
+_PATTERN_S = 0.5
 """How long a pattern may take on one text; the event loop waits for it."""
 _MOST_STARTS = 200
 """At so many places it is tried to read JSON; text full of braces must not take for ever."""
@@ -186,10 +186,10 @@ def _names_in(value: Any) -> Iterable[str]:
 
 def _is_in(pattern: str, text: str) -> bool:
     try:
-        found = compile_pattern(pattern).search(text, timeout=_PATIENCE_S, concurrent=True)
+        found = compile_pattern(pattern).search(text, timeout=_PATTERN_S, concurrent=True)
     except TimeoutError:
         raise MalformedResponseError(
-            f"the pattern {pattern!r} of json_schema found no end within {_PATIENCE_S:g} s on "
+            f"the pattern {pattern!r} of json_schema found no end within {_PATTERN_S:g} s on "
             f"{_shortened(text)!r}; repetitions inside repetitions, as in (a+)+, do this"
         ) from None
 

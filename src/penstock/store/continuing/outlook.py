@@ -11,6 +11,7 @@ from pathlib import Path
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
+from penstock.store import STORE_FILE
 from penstock.store.continuing.beginning import declared_problems
 from penstock.store.continuing.changes import edited_agents, refuse_changes, refuse_older_copy
 from penstock.store.continuing.redeclared import changes_told, declared_otherwise
@@ -45,7 +46,7 @@ def outlook(
             another process uses the directory, which will end.
     """
     bindings = declared_problems(plan.study) if bindings is None else bindings
-    path = directory / "study.sqlite"
+    path = directory / STORE_FILE
     refuse_foreign(directory, plan.study.study_id)
     if not is_begun(directory):
         refuse_lost_store(path)

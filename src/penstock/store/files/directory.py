@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from penstock.errors import StoreError
+from penstock.store import STORE_FILE
 
 __all__ = [
     "EXPORTED",
@@ -24,7 +25,6 @@ __all__ = [
 EXPORTED = ".exported"
 """The file that says what files were made from: see `penstock.export.up_to_date`."""
 
-_STORE = "study.sqlite"
 _DEEPEST = 4
 """How many folders below the one that is named results are looked for."""
 
@@ -76,14 +76,14 @@ def sync_directory(directory: Path) -> None:
 
 def results_below(folder: Path) -> list[Path]:
     """Find the output directories of studies below a folder that holds no results itself."""
-    if (folder / _STORE).exists():
+    if (folder / STORE_FILE).exists():
         return []
 
     found = []
     for place, names, files in os.walk(folder):
         depth = len(Path(place).relative_to(folder).parts)
         names[:] = sorted(name for name in names if depth < _DEEPEST and name[0] not in "._")
-        if _STORE in files:
+        if STORE_FILE in files:
             found.append(Path(place))
             names.clear()
 

@@ -18,6 +18,7 @@ from penstock.errors import PenstockError, StoreError
 from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan, RunSpec, plan
 from penstock.results import RunStatus
+from penstock.store import STORE_FILE
 from penstock.store.files.lock import is_held
 from penstock.store.files.ownership import links_in
 from penstock.store.layout import objects_of, wanted_objects
@@ -70,7 +71,7 @@ def examine_store(directory: Path) -> Iterator[Finding]:
                 yield from _plan(store)
         except sqlite3.Error as error:
             raise StoreError(
-                f"{directory / 'study.sqlite'} is damaged: {error}; restore a copy of it, or save "
+                f"{directory / STORE_FILE} is damaged: {error}; restore a copy of it, or save "
                 "what can be saved with: sqlite3 study.sqlite .recover"
             ) from error
 

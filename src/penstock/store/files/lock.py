@@ -14,6 +14,7 @@ from socket import gethostname
 import filelock
 
 from penstock.errors import DirectoryInUseError
+from penstock.store import STORE_FILE
 from penstock.store.files.ownership import refuse_links, refuse_to_move
 
 __all__ = ["LOCK_NAME", "hold_directory", "is_held", "move_aside"]
@@ -106,7 +107,7 @@ def move_aside(directory: Path, *, without: Iterable[Path] = ()) -> None:
 
 def _holder(directory: Path) -> str:
     try:
-        uri = f"{(directory / 'study.sqlite').absolute().as_uri()}?mode=ro"
+        uri = f"{(directory / STORE_FILE).absolute().as_uri()}?mode=ro"
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             row = connection.execute(
                 "SELECT pid, host, started_at, ended_at FROM session ORDER BY id DESC LIMIT 1"

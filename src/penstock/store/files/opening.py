@@ -15,6 +15,7 @@ from penstock._base.atomic_files import share_as_folder
 from penstock._base.open_files import lack_of_files
 from penstock._base.threads import call_in_thread, with_daemon_thread
 from penstock.errors import ForeignDirectoryError, SchemaError, StoreError
+from penstock.store import STORE_FILE
 from penstock.store.files.directory import make_directory
 from penstock.store.files.lock import hold_directory
 from penstock.store.files.ownership import claim_files, refuse_foreign
@@ -51,7 +52,7 @@ async def open_store(
         SchemaError: it was written by a newer version. An older layout is brought up to date,
             and a copy kept.
     """
-    path = directory / "study.sqlite"
+    path = directory / STORE_FILE
     if why := lack_of_files():
         raise StoreError(f"{directory}: {why}")
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from penstock._base.atomic_files import files_aside, set_aside
 from penstock.errors import ForeignDirectoryError
+from penstock.store import STORE_FILE
 from penstock.store.files.directory import EXPORTED, sync_directory
 from penstock.store.starts import FILE as STARTS
 
@@ -58,17 +59,17 @@ TIDY = "results.csv"
 CALLS = "calls.csv"
 """What an export writes where a study has asked chat models."""
 
-_STORE = frozenset({"study.sqlite", *(f"study.sqlite-{end}" for end in ("wal", "shm", "journal"))})
+_STORE_FILES = frozenset(f"{STORE_FILE}{end}" for end in ("", "-wal", "-shm", "-journal"))
 CONTROL = ".control"
 """The folder in which a study that runs says where it can be reached."""
 
-_OURS = frozenset({*_STORE, ".lock", STARTS, RECORD, CONTROL, EXPORTED})
+_OURS = frozenset({*_STORE_FILES, ".lock", STARTS, RECORD, CONTROL, EXPORTED})
 _OF_A_SYSTEM = frozenset(
     {".DS_Store", ".gitignore", ".gitkeep", "Thumbs.db", "desktop.ini", "lost+found"}
 )
 """What lies in a directory that a person would call empty."""
 
-_MARKS = ("study.sqlite", "manifest.json", "runs.csv", RECORD)
+_MARKS = (STORE_FILE, "manifest.json", "runs.csv", RECORD)
 """What a directory of results holds one of."""
 
 _UNRECORDED = frozenset(
@@ -99,7 +100,7 @@ def refuse_foreign(directory: Path, study_id: str | None = None) -> None:
     """
     refuse_links(directory)
     record = _record(directory)
-    if _holds(directory / "study.sqlite"):
+    if _holds(directory / STORE_FILE):
         if record is not None:
             _refuse_to_write_over(directory, ARTIFACTS, record.files)
 
@@ -155,7 +156,7 @@ def claim_files(
     _refuse_to_write_over(directory, claimed, files)
     written = claimed | {name for name in files if (directory / name).exists()}
     if is_own:
-        written.discard("study.sqlite")  # a copy that an export made, and a study goes on in
+        written.discard(STORE_FILE)  # a copy that an export made, and a study goes on in
 
     known_file = record.study_file if record else None
     if study_file is not None:
@@ -258,7 +259,7 @@ def _exported_before(directory: Path, study_id: str) -> _Record:
     """Return what an export without a record wrote, into a folder that held nothing else."""
     try:
         manifest = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
-        if manifest["study_id"] == study_id and not _holds(directory / "study.sqlite"):
+        if manifest["study_id"] == study_id and not _holds(directory / STORE_FILE):
             return _Record(study_id, _UNRECORDED)
     except (OSError, ValueError, TypeError, KeyError):
         pass
@@ -283,7 +284,7 @@ def _materialized(directory: Path, study_id: str | None) -> bool:
 
 
 def _store_in(directory: Path) -> list[str]:
-    return ["study.sqlite"] if _holds(directory / "study.sqlite") else []
+    return [STORE_FILE] if _holds(directory / STORE_FILE) else []
 
 
 def _refuse_other_study(directory: Path, record: _Record | None, study_id: str | None) -> None:

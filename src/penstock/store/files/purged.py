@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from penstock._base.json import decode, encode
 from penstock.errors import ForeignDirectoryError, StoreError
 from penstock.results import OWN_OUTCOME, timestamp
+from penstock.store import STORE_FILE
 from penstock.store.actions import KEEP_ACTION, this_user
 from penstock.store.announced import ANNOUNCE_ACTION
 from penstock.store.reader import StoreReader
@@ -76,7 +77,7 @@ def purge_store(directory: Path, wanted: Wanted) -> PurgedRows:
         StoreError: it cannot be written, an older version of penstock wrote it, or it holds no
             problem of that id.
     """
-    path = directory / "study.sqlite"
+    path = directory / STORE_FILE
     ran = _looked_at(directory, wanted)
     try:
         uri = f"{path.absolute().as_uri()}?mode=rw"
@@ -133,7 +134,7 @@ def _looked_at(directory: Path, wanted: Wanted) -> tuple[int, int]:
     with StoreReader(directory) as store:
         if store.layout != SCHEMA_VERSION:
             raise StoreError(
-                f"{directory / 'study.sqlite'} was written by an older version of penstock, and "
+                f"{directory / STORE_FILE} was written by an older version of penstock, and "
                 "can only be deleted as a whole (penstock purge --aside deletes directories that "
                 "--fresh moved aside)"
             )

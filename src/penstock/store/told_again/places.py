@@ -8,6 +8,7 @@ from pathlib import Path
 
 from penstock.errors import StoreError
 from penstock.results import timestamp
+from penstock.store import STORE_FILE
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.transaction import store_failure
@@ -48,7 +49,7 @@ def refuse_older(directory: Path, layout: int) -> None:
     """
     if layout != SCHEMA_VERSION:
         raise StoreError(
-            f"{directory / 'study.sqlite'} was written by an older version of penstock: go on with "
+            f"{directory / STORE_FILE} was written by an older version of penstock: go on with "
             "the study first (penstock run), which brings it up to date"
         )
 
@@ -67,7 +68,7 @@ def keep_place(directory: Path, name: str, seq: int) -> None:
     Raises:
         StoreError: the store cannot be written, or an older version of penstock wrote it.
     """
-    path = directory / "study.sqlite"
+    path = directory / STORE_FILE
     try:
         uri = f"{path.absolute().as_uri()}?mode=rw"  # never a new file where ours has gone
         with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as connection:

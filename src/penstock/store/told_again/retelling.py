@@ -26,7 +26,7 @@ from penstock.events.tree import (
 )
 from penstock.results import RunStatus
 from penstock.running.tally import Tally
-from penstock.store.announced import ACTION, BEGINNING, END, SAVED, Listed
+from penstock.store.announced import ACTION, FINISHED, SAVED, STARTED, Listed
 from penstock.store.reader import StoreReader
 from penstock.store.told_again.earlier import EarlierAttempts
 from penstock.store.told_again.telling import KEPT, Step, steps_of
@@ -41,7 +41,7 @@ _ROWS = f"""
 SELECT seq, session_id, at, what, told FROM announced WHERE seq > ? ORDER BY seq LIMIT {_MOST_ROWS}
 """  # noqa: S608 - our own names
 _OPENING = f"""
-SELECT told FROM announced WHERE what = '{BEGINNING}' AND seq < ? ORDER BY seq DESC LIMIT 1
+SELECT told FROM announced WHERE what = '{STARTED}' AND seq < ? ORDER BY seq DESC LIMIT 1
 """  # noqa: S608 - our own names
 _ACTION = "SELECT who, what, old, new, reason FROM action WHERE id = ?"
 _RUN_IDS = "SELECT id, run_id FROM attempt WHERE id IN ({})"
@@ -110,13 +110,13 @@ class Retelling:
     def _steps_of_row(self, row: sqlite3.Row) -> Sequence[Step]:
         at, told = datetime.fromisoformat(row["at"]), decode(row["told"])
         what = row["what"]
-        if what == BEGINNING:
+        if what == STARTED:
             return [Step(StudyStarted, at, _beginning(told))]
 
         if what == SAVED:
             return self._steps_of_group(row, at, told)
 
-        if what == END:
+        if what == FINISHED:
             summary = StudySummary.model_validate(told["summary"])
             return [Step(StudyFinished, at, {"summary": summary})]
 
