@@ -18,11 +18,11 @@ from figures import Figure, options, report
 from measure import cpu_us, in_turns, ratio
 
 import penstock as ps
-from penstock.events import Event, EventBus
+from penstock.events import Event, EventBus, RunsSaved
 
 READERS = 3
 BATCHES = (64, 256)
-EVENT = ps.RunsSaved(seq=1, at=datetime.now(UTC), study_id="benchmark", run_ids=("run-1",))
+EVENT = RunsSaved(seq=1, at=datetime.now(UTC), study_id="benchmark", run_ids=("run-1",))
 
 
 def main() -> None:
@@ -64,7 +64,7 @@ def publish(events: int, batch: int) -> None:
     async def every() -> None:
         async with anyio.create_task_group() as group:
             for _ in range(READERS):
-                group.start_soon(read, bus.open(ps.RunsSaved))
+                group.start_soon(read, bus.open(RunsSaved))
 
             for number in range(events):
                 bus.publish(event)

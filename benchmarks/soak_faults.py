@@ -11,6 +11,7 @@ from contextlib import contextmanager
 import anyio
 
 import penstock as ps
+from penstock.errors import SkipRun
 
 __all__ = ["Faults"]
 
@@ -73,7 +74,7 @@ class Faults:
             case 8:
                 return {"kept": object()}  # it cannot be
             case 9:
-                raise ps.SkipRun("not today")
+                raise SkipRun("not today")
             case 10:
                 return {"text": "a long answer " * 10_000}
 

@@ -30,7 +30,7 @@ import typer
 import penstock as ps
 from penstock.cli import app
 from penstock.errors import StudyFileError
-from penstock.events import LimitChanged, StudyStarted, StudyStopping
+from penstock.events import LimitChanged, RunRetried, RunSucceeded, StudyStarted, StudyStopping
 from penstock.page.report import report_view
 from penstock.store.reader import StoreReader
 from penstock.study.policies import DesignKind, RunBudget
@@ -273,7 +273,7 @@ async def test_a_study_slows_down_when_retries_come_and_speeds_up_again(tmp_path
         retry=ps.Retry(attempts=3, wait_s=0.001),
     )
     slow_down = example("subscribers.py").slow_down_on_retries(runner)
-    runner.subscribe(slow_down, ps.RunRetried, ps.RunSucceeded)
+    runner.subscribe(slow_down, RunRetried, RunSucceeded)
     limits: list[int] = []
 
     @runner.on(LimitChanged)
@@ -313,7 +313,7 @@ async def test_retries_of_one_moment_halve_the_concurrency_once(tmp_path: Path) 
         output_dir=tmp_path,
         retry=ps.Retry(attempts=2, wait_s=0),
     )
-    runner.subscribe(example("subscribers.py").slow_down_on_retries(runner), ps.RunRetried)
+    runner.subscribe(example("subscribers.py").slow_down_on_retries(runner), RunRetried)
     await runner.run()
     assert runner.concurrency == 8
 
@@ -327,7 +327,7 @@ async def test_a_study_stops_when_its_spending_passes_a_sum_and_can_go_on(tmp_pa
     study, bindings = tiny_study(dear, run_budget=RunBudget(replicates=100, parallelism=2))
     runner = ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path)
     stop = example("subscribers.py").stop_at_cost(runner, 5.0)
-    runner.subscribe(stop, ps.RunRetried, ps.RunFinished)
+    runner.subscribe(stop, RunRetried, ps.RunFinished)
     reasons: list[str] = []
 
     @runner.on(StudyStopping)
@@ -357,7 +357,7 @@ async def test_the_sum_at_which_a_study_stops_is_that_of_all_its_sessions(tmp_pa
     for _ in range(3):
         runner = ps.StudyRunner(study, agent_bindings=bindings, output_dir=tmp_path)
         stop = example("subscribers.py").stop_at_cost(runner, 1.0)
-        runner.subscribe(stop, StudyStarted, ps.RunRetried, ps.RunFinished)
+        runner.subscribe(stop, StudyStarted, RunRetried, ps.RunFinished)
         summary = await runner.run()
         made.append(summary.session.attempts)
 

@@ -9,7 +9,15 @@ import pytest
 
 import penstock as ps
 from penstock.errors import BindingError, RunningLoopError, StoreError
-from penstock.events import Event, LimitChanged, RunsSaved, StudyFinished, StudyStarted
+from penstock.events import (
+    Event,
+    LimitChanged,
+    RunsSaved,
+    RunSucceeded,
+    StudyFinished,
+    StudyStarted,
+)
+from penstock.replay import areplay, replay
 from tests.builders import make_study
 
 
@@ -42,7 +50,7 @@ def test_subscribers_and_listeners_hear_a_study_that_has_ended(results: Path) ->
         if isinstance(event, StudyFinished):
             ends.append(event)
 
-    ps.replay(results, subscriber, listener, plain)
+    replay(results, subscriber, listener, plain)
     assert costs == [0.5] * 4
     assert (kinds[0], kinds[-2:]) == ("StudyStarted", ["RunsSaved", "StudyFinished"])
     assert kinds.count("RunStarted") == kinds.count("RunSucceeded") == 4
@@ -52,10 +60,10 @@ def test_subscribers_and_listeners_hear_a_study_that_has_ended(results: Path) ->
 def test_what_is_heard_can_be_chosen_and_is_the_same_each_time(results: Path) -> None:
     first: list[Event] = []
     again: list[Event] = []
-    ps.replay(str(results), first.append, types=[ps.RunFinished, "StudyStarted"])
-    ps.replay(results, again.append, types=["RunFinished", StudyStarted])
+    replay(str(results), first.append, types=[ps.RunFinished, "StudyStarted"])
+    replay(results, again.append, types=["RunFinished", StudyStarted])
     assert first == again
-    assert [type(each) for each in first] == [StudyStarted, *[ps.RunSucceeded] * 4]
+    assert [type(each) for each in first] == [StudyStarted, *[RunSucceeded] * 4]
 
 
 def test_a_subscriber_that_has_heard_enough_may_leave(results: Path) -> None:
@@ -66,7 +74,7 @@ def test_a_subscriber_that_has_heard_enough_may_leave(results: Path) -> None:
             heard.append(event)
             break
 
-    ps.replay(results, subscriber)
+    replay(results, subscriber)
     assert len(heard) == 1
 
 
@@ -75,27 +83,27 @@ def test_what_one_raises_is_raised(results: Path) -> None:
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        ps.replay(results, listener)
+        replay(results, listener)
 
 
 def test_what_cannot_be_told_is_refused(results: Path, tmp_path: Path) -> None:
     async def vague(x: Any) -> None: ...
 
     with pytest.raises(BindingError, match="does not say what it takes"):
-        ps.replay(results, vague)
+        replay(results, vague)
 
     with pytest.raises(BindingError, match="LimitChanged is announced once and not kept"):
-        ps.replay(results, print, types=[LimitChanged])
+        replay(results, print, types=[LimitChanged])
 
     with pytest.raises(StoreError, match="holds no study"):
-        ps.replay(tmp_path / "nothing", print)
+        replay(tmp_path / "nothing", print)
 
 
 @pytest.mark.anyio
 async def test_inside_a_loop_it_is_awaited(results: Path) -> None:
     with pytest.raises(RunningLoopError, match=r"await areplay"):
-        ps.replay(results, print)
+        replay(results, print)
 
     heard: list[Event] = []
-    await ps.areplay(results, heard.append, types=[RunsSaved])
+    await areplay(results, heard.append, types=[RunsSaved])
     assert heard

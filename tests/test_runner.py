@@ -28,7 +28,9 @@ from penstock.events import (
     RunCancelled,
     RunEvent,
     RunObserved,
+    RunsSaved,
     RunStarted,
+    RunSucceeded,
     StudyFinished,
     StudyStopping,
     SubscriberFailed,
@@ -202,8 +204,8 @@ async def test_after_a_stop_a_subscriber_that_hangs_holds_nothing_up(tmp_path: P
     runner = make_runner(tmp_path)
     runner.subscribe(deaf)
 
-    @runner.on(ps.RunSucceeded)
-    def stop(_: ps.RunSucceeded) -> None:
+    @runner.on(RunSucceeded)
+    def stop(_: RunSucceeded) -> None:
         runner.stop("enough")
 
     assert (await ended(runner)).stopped_because == "enough"
@@ -229,7 +231,7 @@ async def test_a_subscriber_may_watch(tmp_path: Path) -> None:
     watched: list[Event] = []
 
     async def nosy(stream: ps.EventStream) -> None:
-        with runner.watch(ps.RunsSaved) as saved:
+        with runner.watch(RunsSaved) as saved:
             watched.extend([event async for event in saved])
 
     runner.subscribe(nosy)

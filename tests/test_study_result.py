@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.errors import StopStudy
 from penstock.planning.plan import plan
 from tests.analysis.test_analyze import helped, hypothesis, study_of
 
@@ -17,7 +18,7 @@ def run(tmp_path: Path, agent: Any = helped, **fields: Any) -> ps.StudyResult:
 
 async def stops(ctx: Any) -> str:
     if ctx.spec.replicate == 2:
-        raise ps.StopStudy("enough")
+        raise StopStudy("enough")
 
     return await helped(ctx)
 

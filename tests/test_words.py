@@ -15,6 +15,7 @@ import typer
 
 import penstock as ps
 from penstock.cli import app
+from penstock.options import RunnerOptions
 from penstock.store.views import SCHEMA
 
 PAGE = Path(__file__).parents[1] / "docs" / "design.md"
@@ -57,7 +58,7 @@ def stands_in_python(name: str) -> bool:
         found = getattr(ps, owner)
         return member in getattr(found, "model_fields", ()) or hasattr(found, member)
 
-    return name in ps.RunnerOptions.__annotations__ or name in ps.__all__
+    return name in RunnerOptions.__annotations__ or name in ps.__all__
 
 
 def stands_on_the_command_line(name: str) -> bool:

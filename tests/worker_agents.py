@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 import penstock as ps
+from penstock.agents import RunOutput, in_worker_process
 from penstock.planning.plan import RunSpec
 
 
-@ps.in_worker_process
+@in_worker_process
 def drawing(seed: int, condition: ps.Condition, brief: str, request_id: str) -> dict[str, Any]:
     return {
         "draws": [random.random(), float(np.random.random())],
@@ -27,22 +28,22 @@ def drawing(seed: int, condition: ps.Condition, brief: str, request_id: str) -> 
     }
 
 
-@ps.in_worker_process
+@in_worker_process
 def asking_for_anything(**given: Any) -> list[str]:
     return sorted(given)
 
 
-@ps.in_worker_process
+@in_worker_process
 def raising(seed: int) -> None:
     raise LookupError(f"no {seed}")
 
 
-@ps.in_worker_process
+@in_worker_process
 def dying(seed: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@ps.in_worker_process
+@in_worker_process
 def hanging(prompt: str) -> None:
     """Say which process hangs, in the pipe that the prompt names, and hang."""
     Path(prompt).write_text(str(os.getpid()))
@@ -59,6 +60,6 @@ class Kept:
         return random.random()
 
 
-@ps.in_worker_process
-def outputs(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
-    return ps.RunOutput(outputs={"variant": condition["variant"], "seed": run_spec.seed})
+@in_worker_process
+def outputs(run_spec: RunSpec, condition: ps.Condition) -> RunOutput:
+    return RunOutput(outputs={"variant": condition["variant"], "seed": run_spec.seed})

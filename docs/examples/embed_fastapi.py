@@ -24,10 +24,11 @@ from starlette.requests import HTTPConnection
 
 import penstock as ps
 import penstock.web
-from penstock.events import StudyEvent
+from penstock.events import RunsSaved, StudyEvent
+from penstock.options import RunnerOptions
 
 
-def create_app(study: ps.Study, **options: Unpack[ps.RunnerOptions]) -> FastAPI:
+def create_app(study: ps.Study, **options: Unpack[RunnerOptions]) -> FastAPI:
     """Make an application that runs a study from its start to its shutdown.
 
     Args:
@@ -76,7 +77,7 @@ async def _run(runner: ps.StudyRunner) -> None:
 async def _watch(request: Request) -> AsyncIterator[ps.EventStream]:
     """Listen for one client; it ends when the client is gone, and never holds the study up."""
     runner: ps.StudyRunner = request.app.state.runner
-    with runner.watch(StudyEvent, ps.RunFinished, ps.RunsSaved) as stream:
+    with runner.watch(StudyEvent, ps.RunFinished, RunsSaved) as stream:
         yield stream
 
 

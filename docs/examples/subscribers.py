@@ -7,7 +7,7 @@ it reaches the study through the runner it was made for.
 from __future__ import annotations
 
 import penstock as ps
-from penstock.events import StudyStarted, Subscriber
+from penstock.events import RunRetried, RunSucceeded, StudyStarted, Subscriber
 
 
 def slow_down_on_retries(runner: ps.StudyRunner, *, least: int = 1) -> Subscriber:
@@ -28,12 +28,12 @@ def slow_down_on_retries(runner: ps.StudyRunner, *, least: int = 1) -> Subscribe
         changed_at = None
         successes = 0
         async for event in stream:
-            if isinstance(event, ps.RunRetried):
+            if isinstance(event, RunRetried):
                 successes = 0
                 if changed_at is None or event.result.started_at >= changed_at:
                     runner.concurrency = max(least, runner.concurrency // 2)
                     changed_at = event.at
-            elif isinstance(event, ps.RunSucceeded) and runner.concurrency < most:
+            elif isinstance(event, RunSucceeded) and runner.concurrency < most:
                 successes += 1
                 if successes >= runner.concurrency:
                     runner.concurrency += 1
@@ -65,7 +65,7 @@ def stop_at_cost(runner: ps.StudyRunner, limit_usd: float) -> Subscriber:
 async def run_carefully(study: ps.Study, limit_usd: float) -> ps.StudySummary:
     """Run a study with both subscribers."""
     runner = ps.StudyRunner(study, retry=ps.Retry(attempts=5))
-    runner.subscribe(slow_down_on_retries(runner), ps.RunRetried, ps.RunSucceeded)
+    runner.subscribe(slow_down_on_retries(runner), RunRetried, RunSucceeded)
     stop = stop_at_cost(runner, limit_usd)
-    runner.subscribe(stop, StudyStarted, ps.RunRetried, ps.RunFinished)
+    runner.subscribe(stop, StudyStarted, RunRetried, ps.RunFinished)
     return await runner.run()

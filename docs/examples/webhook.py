@@ -15,6 +15,7 @@ import httpx
 
 import penstock as ps
 from penstock.events import to_json
+from penstock.options import RunnerOptions
 
 
 async def webhook(stream: ps.EventStream) -> None:
@@ -36,7 +37,7 @@ async def webhook(stream: ps.EventStream) -> None:
             response.raise_for_status()
 
 
-def runner_with_webhook(study: ps.Study, **options: Unpack[ps.RunnerOptions]) -> ps.StudyRunner:
+def runner_with_webhook(study: ps.Study, **options: Unpack[RunnerOptions]) -> ps.StudyRunner:
     """Make a runner of a study whose runs are posted when they are saved."""
     runner = ps.StudyRunner(study, **options)
     runner.subscribe(webhook, ps.RunFinished, durable="webhook")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.agents import RunOutput
 from penstock.planning.plan import RunSpec, plan
 from penstock.study.policies import RunBudget, SeedStrategy
 from tests import worker_agents
@@ -30,8 +31,8 @@ def run(runner: Any, tmp_path: Path, made: ps.Study | None = None, **options: An
     )
 
 
-def measure(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
-    return ps.RunOutput(
+def measure(run_spec: RunSpec, condition: ps.Condition) -> RunOutput:
+    return RunOutput(
         outputs={"variant": condition["variant"]}, metrics={"primary_outcome": run_spec.seed}
     )
 
@@ -66,7 +67,7 @@ def test_paired_seeds_are_those_of_the_replicate() -> None:
 def test_a_plain_function_does_each_run_in_a_thread(tmp_path: Path) -> None:
     threads = set()
 
-    def runner(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    def runner(run_spec: RunSpec, condition: ps.Condition) -> RunOutput:
         threads.add(threading.current_thread())
         return measure(run_spec, condition)
 
@@ -87,8 +88,8 @@ def test_a_plain_function_does_each_run_in_a_thread(tmp_path: Path) -> None:
 
 
 def test_an_async_function_whatever_its_parameters_are_called(tmp_path: Path) -> None:
-    async def runner(a: RunSpec, b: ps.Condition) -> ps.RunOutput:
-        return ps.RunOutput(outputs={"drawn": random.random()}, metrics={"latency_s": 7.0})
+    async def runner(a: RunSpec, b: ps.Condition) -> RunOutput:
+        return RunOutput(outputs={"drawn": random.random()}, metrics={"latency_s": 7.0})
 
     first = [result.outputs for result in run(runner, tmp_path)]
     again = [result.outputs for result in run(runner, tmp_path, fresh=True, parallelism=1)]
@@ -98,7 +99,7 @@ def test_an_async_function_whatever_its_parameters_are_called(tmp_path: Path) ->
 
 def test_an_object_that_is_called_may_be_async(tmp_path: Path) -> None:
     class Simulation:
-        async def __call__(self, run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
+        async def __call__(self, run_spec: RunSpec, condition: ps.Condition) -> RunOutput:
             return measure(run_spec, condition)
 
     assert run(Simulation(), tmp_path).summary.succeeded == 4
@@ -129,7 +130,7 @@ def test_anything_else_that_is_returned_is_a_failed_run(returned: Any, tmp_path:
 def test_what_failed_runs_again_and_what_succeeded_does_not(tmp_path: Path) -> None:
     calls = []
 
-    def failing(run_spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
+    def failing(run_spec: RunSpec, condition: ps.Condition) -> RunOutput:
         calls.append(run_spec.run_id)
         if condition["variant"] == "b" and len(calls) <= 4:
             raise OSError("no")

@@ -10,6 +10,7 @@ import anyio.from_thread
 import pytest
 
 import penstock as ps
+from penstock.agents import per_condition
 from penstock.agents.shapes import PARAMETERS, bind_agent
 from penstock.errors import BindingError
 from penstock.study.problem import Problem
@@ -246,7 +247,7 @@ async def test_a_builder_makes_an_agent_of_each_run_s_condition() -> None:
 
     ctx = make_context(levels=("polite",))
 
-    assert await ask(ps.per_condition(builder), ctx) == ("polite", ctx)
+    assert await ask(per_condition(builder), ctx) == ("polite", ctx)
 
 
 async def test_a_builder_may_be_async_and_return_any_shape() -> None:
@@ -255,9 +256,9 @@ async def test_a_builder_may_be_async_and_return_any_shape() -> None:
 
     ctx = make_context(levels=("curt",))
 
-    assert await ask(ps.per_condition(builder), ctx) == ("curt", ctx)
-    assert await ask(ps.per_condition(lambda condition: WithRun), ctx) == ("run", ctx)
-    assert await ask(ps.per_condition(lambda condition: ps.agent(lambda task: task)), ctx) is ctx
+    assert await ask(per_condition(builder), ctx) == ("curt", ctx)
+    assert await ask(per_condition(lambda condition: WithRun), ctx) == ("run", ctx)
+    assert await ask(per_condition(lambda condition: ps.agent(lambda task: task)), ctx) is ctx
 
 
 async def test_agent_says_that_a_function_of_one_parameter_is_an_agent() -> None:
@@ -269,7 +270,7 @@ async def test_agent_says_that_a_function_of_one_parameter_is_an_agent() -> None
 
 async def test_a_marked_function_can_still_be_called() -> None:
     assert ps.agent(lambda task: task * 2)(21) == 42
-    assert ps.per_condition(lambda condition: condition)("c") == "c"
+    assert per_condition(lambda condition: condition)("c") == "c"
 
 
 async def test_a_parameter_annotated_as_the_context_needs_no_mark() -> None:

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 import penstock as ps
+from penstock.agents import RunOutput
 from penstock.agents.global_random import global_random
 from penstock.agents.thread_draws import ThreadDraws, _host_states
 from penstock.planning.plan import RunSpec
@@ -121,8 +122,8 @@ async def test_whoever_switches_isolation_off_is_told_nothing(tmp_path: Path) ->
 
 
 async def test_a_condition_runner_is_told_too(tmp_path: Path) -> None:
-    def run(spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
-        return ps.RunOutput(outputs={"text": str(random.random())})
+    def run(spec: RunSpec, condition: ps.Condition) -> RunOutput:
+        return RunOutput(outputs={"text": str(random.random())})
 
     study = make_study(agent_specs=(), problems=())
     with structlog.testing.capture_logs() as logs:

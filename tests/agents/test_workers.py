@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock.agents import in_worker_process, per_condition
 from penstock.agents.shapes import bind_agent
 from penstock.agents.workers import SENDABLE
 from penstock.errors import BindingError
@@ -88,19 +89,20 @@ async def test_a_run_that_is_cancelled_ends_its_worker(tmp_path: Path) -> None:
 
 async def test_a_function_of_a_module_can_be_marked_where_it_is_bound() -> None:
     ctx = make_context()
-    drawn = await answer(ps.in_worker_process(worker_agents.plain), ctx)
+    drawn = await answer(in_worker_process(worker_agents.plain), ctx)
     assert drawn == first_draws(ctx.seed)[0]
 
 
 async def test_a_function_within_a_class_can_be_bound() -> None:
     ctx = make_context()
-    drawn = await answer(ps.in_worker_process(worker_agents.Kept.inside), ctx)
+    drawn = await answer(in_worker_process(worker_agents.Kept.inside), ctx)
     assert drawn == first_draws(ctx.seed)[0]
 
 
 async def test_a_function_of_a_file_beside_the_study_can_be_bound(tmp_path: Path) -> None:
     (tmp_path / "agents.py").write_text(
-        "import random, penstock as ps\n\n@ps.in_worker_process\ndef agent(seed):\n"
+        "import random\nfrom penstock.agents import in_worker_process\n\n"
+        "@in_worker_process\ndef agent(seed):\n"
         "    return random.random()\n"
     )
     ctx = make_context()
@@ -110,7 +112,7 @@ async def test_a_function_of_a_file_beside_the_study_can_be_bound(tmp_path: Path
 
 async def test_a_builder_may_give_a_function_for_worker_processes() -> None:
     ctx = make_context()
-    builder = ps.per_condition(lambda _: worker_agents.drawing)
+    builder = per_condition(lambda _: worker_agents.drawing)
     assert (await answer(builder, ctx))["draws"] == first_draws(ctx.seed)
 
 
@@ -126,7 +128,7 @@ def test_what_cannot_be_sent_is_refused_before_the_first_run(parameter: str) -> 
     worker_agents.agent = names["agent"]  # type: ignore[attr-defined]
     try:
         with pytest.raises(BindingError, match="cannot be sent to a worker process"):
-            bind(ps.in_worker_process(names["agent"]))
+            bind(in_worker_process(names["agent"]))
     finally:
         del worker_agents.agent  # type: ignore[attr-defined]
 
@@ -140,7 +142,7 @@ def test_a_function_that_a_worker_cannot_import_is_refused() -> None:
         return seed
 
     with pytest.raises(BindingError, match="defined at the top of a module"):
-        bind(ps.in_worker_process(local))
+        bind(in_worker_process(local))
 
 
 async def coroutine_function(seed: int) -> int:
@@ -150,4 +152,4 @@ async def coroutine_function(seed: int) -> int:
 @pytest.mark.parametrize("agent", [coroutine_function, random.Random, "text"])
 def test_what_is_no_plain_function_is_refused(agent: Any) -> None:
     with pytest.raises(BindingError, match="not a plain function"):
-        bind(ps.in_worker_process(agent))
+        bind(in_worker_process(agent))

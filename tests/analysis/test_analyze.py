@@ -8,6 +8,7 @@ import pytest
 
 import penstock as ps
 from penstock.analysis.analysis_facts import Analysis
+from penstock.errors import StopStudy
 from penstock.planning.selection import Selection
 from penstock.study.hypotheses import Contrast
 from penstock.study.policies import RunBudget
@@ -196,7 +197,7 @@ def test_unblinding_needs_a_reason(tmp_path: Path) -> None:
 def test_a_study_without_hypotheses_has_nothing_to_be_blind_to(tmp_path: Path) -> None:
     async def first_only(ctx: Any) -> str:
         if ctx.problem.problem_id != "p0":
-            raise ps.StopStudy("enough")
+            raise StopStudy("enough")
 
         return await helped(ctx)
 

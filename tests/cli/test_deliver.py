@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.replay import replay
 from penstock.store.files.lock import hold_directory
 from tests.builders import make_study
 from tests.command_line import json_lines
@@ -64,7 +65,7 @@ def test_what_was_not_heard_is_told_and_the_place_kept(results: Path, cli: Any) 
     done = cli("deliver", results, "hooks.py:post", *named, "--json")
     (line,) = json_lines(done.stdout)
     seqs: list[int] = []
-    ps.replay(results, lambda event: seqs.append(event.seq), types=[ps.RunFinished])
+    replay(results, lambda event: seqs.append(event.seq), types=[ps.RunFinished])
     assert heard(results) == seqs
     assert (line["name"], line["before"], line["acknowledged"]) == ("hook", seqs[0], seqs[1])
 

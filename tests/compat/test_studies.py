@@ -13,6 +13,8 @@ import pytest
 
 import penstock as ps
 import penstock.compat
+from penstock.agents import RunOutput, per_condition
+from penstock.errors import StopStudy
 from penstock.planning.plan import RunSpec
 
 compat: Any = penstock.compat
@@ -68,7 +70,7 @@ AGENTS: list[tuple[Any, str]] = [
     (Everything, "of a class"),
     (alone, "b"),
     (ps.agent(lambda anything: anything.problem.brief), "b"),
-    (ps.per_condition(lambda condition: Solver(condition["tone"])), "warm: b"),
+    (per_condition(lambda condition: Solver(condition["tone"])), "warm: b"),
 ]
 
 
@@ -106,7 +108,7 @@ def test_results_are_those_of_penstock_with_more_members(tmp_path: Path) -> None
 def test_runs_of_a_condition_runner_and_those_that_fail_say_what_they_said(
     tmp_path: Path,
 ) -> None:
-    def fail(_spec: RunSpec, _condition: ps.Condition) -> ps.RunOutput:
+    def fail(_spec: RunSpec, _condition: ps.Condition) -> RunOutput:
         raise RuntimeError("simulation failed")
 
     made = study(output_dir=tmp_path / "out", problem_ids=(), agent_specs=())
@@ -254,8 +256,8 @@ def test_after_a_failure_no_more_runs_are_started_where_that_is_wished(tmp_path:
 
 
 def test_a_condition_runner_makes_runs_that_are_given(tmp_path: Path) -> None:
-    def make(spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
-        return ps.RunOutput(outputs={"text": f"{condition['tone']} {spec.seed}"})
+    def make(spec: RunSpec, condition: ps.Condition) -> RunOutput:
+        return RunOutput(outputs={"text": f"{condition['tone']} {spec.seed}"})
 
     planned = list(ps.plan(study(), standalone=True))
     conditions = {each.condition_id: each for each in ps.build_design(study())}
@@ -272,7 +274,7 @@ def test_a_condition_runner_makes_runs_that_are_given(tmp_path: Path) -> None:
 def test_an_agent_that_stops_the_study_leaves_its_run_undone(tmp_path: Path) -> None:
     def stop(seed: int, brief: str) -> str:
         if seed == 101:
-            raise ps.StopStudy("enough")
+            raise StopStudy("enough")
 
         return "yes"
 

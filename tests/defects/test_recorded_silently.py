@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock.agents import per_condition
 from penstock.results import RunStatus
 from penstock.study.identity import hash_identifier, run_id
 from tests.builders import make_study
@@ -100,7 +101,7 @@ def test_a_builder_that_could_be_an_agent_is_refused_until_it_is_marked(tmp_path
         run(make_study(), build, tmp_path)
 
     assert not asked
-    results = run(make_study(), ps.per_condition(build), tmp_path)
+    results = run(make_study(), per_condition(build), tmp_path)
     assert [result.outputs["tone"] for result in results] == ["a", "b"]
     assert {result.status for result in results} == {RunStatus.SUCCESS}
 
@@ -227,7 +228,7 @@ def test_runs_of_a_stateful_agent_do_not_see_each_others_state(tmp_path: Path) -
 
     One object bound for all runs is shared by all, as its author says by binding it.
     """
-    agents = {"class": Remembering, "built": ps.per_condition(lambda condition: Remembering())}
+    agents = {"class": Remembering, "built": per_condition(lambda condition: Remembering())}
     study = make_study(agent_specs=tuple(agents), replicates=10)
     results = run(study, agents, tmp_path, parallelism=8)
     assert len(results) == 40

@@ -42,6 +42,7 @@ LARGE = """
 import sys
 from pathlib import Path
 import penstock as ps
+from penstock.events import RunsSaved
 from tests.builders import make_study
 from tests.defects.situations import Calls
 
@@ -50,7 +51,7 @@ calls = Calls(folder / "calls")
 
 async def say(stream):
     async for event in stream:
-        if isinstance(event, ps.RunsSaved):
+        if isinstance(event, RunsSaved):
             print(*event.run_ids, flush=True)
 
 ps.run_study(

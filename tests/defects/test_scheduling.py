@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 import penstock as ps
 from penstock.cli import app
+from penstock.events import RunsSaved
 from penstock.planning import plan as planning_plan
 from penstock.study.policies import RunBudget
 from tests.builders import make_study
@@ -101,13 +102,13 @@ async def test_a_study_that_hangs_can_be_cancelled_and_is_exported(tmp_path: Pat
         output_dir=tmp_path,
         parallelism=4,
     )
-    with anyio.fail_after(20), runner.watch(ps.RunsSaved) as saved:
+    with anyio.fail_after(20), runner.watch(RunsSaved) as saved:
         async with anyio.create_task_group() as group:
             group.start_soon(runner.run)
             done = 0
             while done < 19:
                 event = await anext(saved)
-                assert isinstance(event, ps.RunsSaved)
+                assert isinstance(event, RunsSaved)
                 done += len(event.run_ids)
 
             runner.stop()

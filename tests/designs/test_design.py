@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.agents import RunOutput
 from penstock.designs import ORDERED, WITH_CENTER, Design, DesignRow
 from penstock.designs.design import finish
 from penstock.designs.registry import DESIGNS
@@ -44,8 +45,8 @@ def corners(study: ps.Study, _: DesignSpec) -> Iterator[dict[str, Any]]:
         yield first | {factor.name: factor.values()[-1]}
 
 
-def answer(spec: RunSpec, condition: ps.Condition) -> ps.RunOutput:
-    return ps.RunOutput(outputs={"text": "x"})
+def answer(spec: RunSpec, condition: ps.Condition) -> RunOutput:
+    return RunOutput(outputs={"text": "x"})
 
 
 def finished(design: Design, factors: Any = FACTORS, **asked: Any) -> list[DesignRow]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.errors import SkipRun
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
 from penstock.study.policies import RunBudget
@@ -39,7 +40,7 @@ def some_of_each(ctx: ps.RunContext) -> dict[str, Any]:
         raise RuntimeError("boom")
 
     if ctx.spec.replicate == 3:
-        raise ps.SkipRun("not this one")
+        raise SkipRun("not this one")
 
     return {"answer": math.nan if ctx.spec.replicate == 4 else 0.5}
 

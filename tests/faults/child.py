@@ -28,7 +28,7 @@ from typing import Any
 import anyio
 
 import penstock as ps
-from penstock.events import StudyStarted, Subscriber
+from penstock.events import RunsSaved, StudyStarted, Subscriber
 from penstock.export import tables
 from penstock.store import transaction, writer
 from penstock.store.continuing import beginning
@@ -158,7 +158,7 @@ def hear(notes: Path, fault: Fault) -> Subscriber:
                 note(notes / "started", event.restored, event.lost_calls)
             elif isinstance(event, ps.RunFinished):
                 results[event.run_id] = digest(event.result)
-            elif isinstance(event, ps.RunsSaved):
+            elif isinstance(event, RunsSaved):
                 for run_id in event.run_ids:
                     note(notes / "heard", run_id, results.pop(run_id))
 

@@ -16,6 +16,7 @@ import pytest
 
 import penstock as ps
 from penstock.events import from_json
+from penstock.replay import replay
 from tests.faults.conftest import Prove, run_module
 from tests.receivers import Posted, Receiver, receiving
 
@@ -67,9 +68,7 @@ def test_a_webhook_gets_every_run_although_the_study_is_killed_again_and_again(
     assert killer.made == KILLS
     numbers = [json.loads(each.body)["seq"] for each in receiver.posted]
     saved: dict[int, ps.RunFinished] = {}
-    ps.replay(
-        tmp_path / "results", lambda each: saved.update({each.seq: each}), types=["RunFinished"]
-    )
+    replay(tmp_path / "results", lambda each: saved.update({each.seq: each}), types=["RunFinished"])
 
     assert sorted({*numbers}) == [*saved], "nothing is missed"
     assert len(saved) == RUNS

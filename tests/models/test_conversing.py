@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 import penstock as ps
+from penstock.errors import SkipRun
 from penstock.models.conversations.conversation import Conversation
 from tests.models.loopback import ANSWER, http_server
 from tests.models.studies import rows
@@ -198,7 +199,7 @@ async def test_a_conversation_that_has_no_answer_says_how_it_ended(
 
 async def test_a_tool_may_end_the_run(tmp_path: Path) -> None:
     def leave() -> str:
-        raise ps.SkipRun("not for this problem")
+        raise SkipRun("not for this problem")
 
     talk, result, _ = await converse(tmp_path, [("leave", {})], "never", tools=[leave])
 

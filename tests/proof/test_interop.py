@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.errors import SkipRun
 from penstock.study.policies import RunBudget
 
 AGENTS = "design_research_agents"
@@ -151,7 +152,7 @@ def answer_never(ctx: ps.RunContext) -> dict[str, Any]:
 
 def answer_or_skip(ctx: ps.RunContext) -> dict[str, Any]:
     if ctx.spec.replicate == 3:
-        raise ps.SkipRun("does not apply")
+        raise SkipRun("does not apply")
 
     return answer(ctx)
 

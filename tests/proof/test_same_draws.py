@@ -18,6 +18,7 @@ import pytest
 from numpy.random import randn
 
 import penstock as ps
+from penstock.agents import per_condition
 from penstock.study.policies import RunOrder
 from tests.artifacts import assert_same_artifacts
 from tests.builders import make_study
@@ -165,7 +166,7 @@ async def test_agents_that_are_built_for_each_run_are_isolated_with_what_builds_
             await anyio.lowlevel.checkpoint()
             return {"x": [*self.drawn, captured()]}
 
-    builder = ps.per_condition(lambda _: Drawing())
+    builder = per_condition(lambda _: Drawing())
     for name, agent in (("class", Drawing), ("builder", builder)):
         await run(tmp_path / name, random_study(), 50, agent_bindings={"agent-a": agent})
 

@@ -10,7 +10,15 @@ import pytest
 
 import penstock as ps
 from penstock.errors import SubscriberError
-from penstock.events import Event, RunEvent, RunStarted, StudyWaiting, SubscriberFailed
+from penstock.events import (
+    Event,
+    RunEvent,
+    RunsSaved,
+    RunStarted,
+    RunSucceeded,
+    StudyWaiting,
+    SubscriberFailed,
+)
 from penstock.study.policies import RunBudget
 from tests.proof.counting_study import build_study
 
@@ -40,8 +48,8 @@ async def test_a_subscriber_that_raises_is_said_and_switched_off_and_the_study_g
     runner = make_runner(tmp_path)
     heard: list[Event] = []
 
-    @runner.on(ps.RunSucceeded)
-    def breaks(event: ps.RunSucceeded) -> None:
+    @runner.on(RunSucceeded)
+    def breaks(event: RunSucceeded) -> None:
         heard.append(event)
         raise ValueError("no good")
 
@@ -65,7 +73,7 @@ async def test_a_critical_subscriber_that_raises_stops_the_study_and_nothing_sav
         async for _ in stream:
             raise ValueError("the books do not balance")
 
-    runner.subscribe(accountant, ps.RunsSaved, critical=True)
+    runner.subscribe(accountant, RunsSaved, critical=True)
     with pytest.raises(SubscriberError, match="the books do not balance"):
         await runner.run()
 
@@ -133,7 +141,7 @@ async def test_a_subscriber_to_a_base_class_gets_every_subclass_in_order(tmp_pat
 
     summary = await runner.run()
     kinds = {type(event) for event in heard}
-    assert kinds == {RunStarted, ps.RunSucceeded}
+    assert kinds == {RunStarted, RunSucceeded}
     assert len(heard) == 2 * summary.planned
     assert [event.seq for event in heard] == sorted(event.seq for event in heard)
 

@@ -13,6 +13,7 @@ import anyio.lowlevel
 import anyio.to_thread
 
 import penstock as ps
+from penstock.errors import SkipRun, StopStudy
 
 __all__ = ["DEEDS", "ENDLESS", "Stage", "answer"]
 
@@ -91,7 +92,7 @@ async def fails(ctx: ps.RunContext, stage: Stage, random: Random) -> Any:
     errors: list[BaseException] = [
         ValueError("no"),
         SyntaxError("m", ("f", 1, "3", "x=", 1, 2)),  # type: ignore[arg-type]
-        ps.SkipRun("not this one"),
+        SkipRun("not this one"),
         asyncio.CancelledError("mine"),
         GeneratorExit("mine"),
         SystemExit(2),
@@ -105,7 +106,7 @@ async def fails(ctx: ps.RunContext, stage: Stage, random: Random) -> Any:
 
 async def stops_the_study(ctx: ps.RunContext, stage: Stage, random: Random) -> Any:
     if random.random() < 0.5:
-        raise ps.StopStudy("the agent says so")
+        raise StopStudy("the agent says so")
 
     random.choice([stage.runner.stop, stage.runner.cancel])()
     await anyio.sleep(random.random() / 100)

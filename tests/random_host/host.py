@@ -25,6 +25,7 @@ from penstock.events import (
     RunSkipped,
     RunsSaved,
     RunStarted,
+    RunSucceeded,
     StudyFinished,
     StudyStarted,
 )
@@ -316,7 +317,7 @@ def _of_counts(events: Sequence[Event], summary: ps.StudySummary) -> Iterator[st
     """See that the summary counts what was said."""
     session = summary.session
     said = {
-        "succeeded": sum(isinstance(event, ps.RunSucceeded) for event in events),
+        "succeeded": sum(isinstance(event, RunSucceeded) for event in events),
         "failed": sum(isinstance(event, ps.RunFailed) for event in events),
         "skipped": sum(isinstance(event, RunSkipped) for event in events),
         "retried": sum(isinstance(event, RunRetried) for event in events),

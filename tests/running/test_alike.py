@@ -10,6 +10,8 @@ import pytest
 from aiohttp import web
 
 import penstock as ps
+from penstock.agents import RunOutput
+from penstock.errors import SkipRun
 from penstock.events import RunsLeft, StudyStopping
 from penstock.planning.plan import RunSpec
 from tests.builders import make_study
@@ -104,7 +106,7 @@ async def fails_but_once(ctx: ps.RunContext) -> str:
 
 
 async def skips_once(ctx: ps.RunContext) -> str:
-    raise ps.SkipRun if ctx.spec.problem_id == "p7" else ValueError
+    raise SkipRun if ctx.spec.problem_id == "p7" else ValueError
 
 
 @pytest.mark.parametrize("agent", [fails_in_two_ways, fails_but_once, skips_once])
@@ -164,7 +166,7 @@ def test_retries_belong_to_their_run_and_those_that_wait_are_left_too(tmp_path: 
 
 
 def test_a_condition_runner_is_watched_as_an_agent_is(tmp_path: Path) -> None:
-    def condition_runner(_: RunSpec, __: ps.Condition) -> ps.RunOutput:
+    def condition_runner(_: RunSpec, __: ps.Condition) -> RunOutput:
         raise LookupError("no simulator")
 
     study = make_study(range(30), problems=(), agent_specs=())

@@ -15,7 +15,7 @@ import pytest
 
 import penstock as ps
 from penstock.agents.shapes import bind_agent
-from penstock.errors import AttemptTimeoutError
+from penstock.errors import AttemptTimeoutError, SkipRun, StopStudy
 from penstock.evaluators.functions import bind_evaluator
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import Evaluation, RunResult, RunStage, RunStatus
@@ -227,7 +227,7 @@ async def test_an_error_says_how_long_to_wait_and_whether_to_stop_where_it_means
 
 
 async def test_an_agent_may_stop_the_study_and_what_it_gathered_is_kept() -> None:
-    result = await attempt(raising(ps.StopStudy("enough")))
+    result = await attempt(raising(StopStudy("enough")))
 
     assert (result.status, result.error_info) == (RunStatus.CANCELLED, "StopStudy: enough")
     assert result.error is not None
@@ -235,7 +235,7 @@ async def test_an_agent_may_stop_the_study_and_what_it_gathered_is_kept() -> Non
 
 
 async def test_a_skipped_run_says_why() -> None:
-    result = await attempt(raising(ps.SkipRun("not in this language")))
+    result = await attempt(raising(SkipRun("not in this language")))
 
     assert result.status is RunStatus.SKIPPED
     assert result.error_info == "SkipRun: not in this language"
@@ -714,7 +714,7 @@ async def test_an_evaluator_that_stops_the_study_keeps_the_answer_that_was_paid_
         return "42"
 
     async def too_dear(_ctx: ps.RunContext, _outputs: Any) -> tuple[Evaluation, ...]:
-        raise ps.StopStudy("the judge is too dear")
+        raise StopStudy("the judge is too dear")
 
     result = await Attempt(make_context()).execute(agent, [too_dear])
 

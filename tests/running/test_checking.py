@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.agents import RunOutput
 from penstock.errors import ValidationError
 from penstock.planning.plan import Plan
 from penstock.running.checking import check, prepare
@@ -78,7 +79,7 @@ def test_what_a_study_declares_is_checked_by_the_first_part_alone_without_import
 def test_a_condition_runner_takes_the_place_of_agents_and_problems() -> None:
     study = make_study(agent_specs=(), problem_ids=())
 
-    report = check(study, condition_runner=lambda spec, condition: ps.RunOutput(outputs={}))
+    report = check(study, condition_runner=lambda spec, condition: RunOutput(outputs={}))
 
     assert report.errors == ()
     assert check(study, condition_runner="no function").errors  # type: ignore[arg-type]

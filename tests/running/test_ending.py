@@ -8,7 +8,7 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
-from penstock.events import StudyStopping
+from penstock.events import RunSucceeded, StudyStopping
 from penstock.running.ending import finish_before_cancelling
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
@@ -141,8 +141,8 @@ async def test_a_study_left_behind_by_its_event_loop_has_saved_what_succeeded(
     )
     enough = asyncio.Event()
 
-    @runner.on(ps.RunSucceeded)
-    def count(event: ps.RunSucceeded) -> None:
+    @runner.on(RunSucceeded)
+    def count(event: RunSucceeded) -> None:
         if runner.summary.succeeded >= 300:
             enough.set()
 

@@ -12,6 +12,7 @@ import anyio.to_thread
 import pytest
 
 import penstock as ps
+from penstock.errors import SkipRun, StopStudy
 from penstock.events import (
     Event,
     LimitChanged,
@@ -117,7 +118,7 @@ async def test_a_failure_is_final_where_no_retry_is_asked_for() -> None:
 
 
 async def test_a_skipped_run_is_said_and_counted() -> None:
-    house = House(failing(1, lambda: ps.SkipRun("not here")), max_failures=0)
+    house = House(failing(1, lambda: SkipRun("not here")), max_failures=0)
     await house.do()
 
     _, ended = await house.said()
@@ -168,7 +169,7 @@ async def test_an_error_that_no_other_run_can_escape_stops_the_study() -> None:
 
 
 async def test_an_agent_may_stop_the_study_before_its_run() -> None:
-    house = House(failing(1, lambda: ps.StopStudy("enough")))
+    house = House(failing(1, lambda: StopStudy("enough")))
 
     assert await house.do() is None
     assert house.stops == ["enough"]
@@ -183,7 +184,7 @@ async def test_an_agent_may_stop_the_study_before_its_run() -> None:
 async def test_of_a_run_that_has_only_waited_nothing_is_kept() -> None:
     async def agent(ctx: ps.RunContext) -> str:
         ctx.record(queued_s=3.0)
-        raise ps.StopStudy("enough")
+        raise StopStudy("enough")
 
     house = House(agent)
     await house.do()

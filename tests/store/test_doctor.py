@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.agents import RunOutput
+from penstock.errors import SkipRun
 from penstock.store.files.doctor import Finding, examine_store
 from penstock.study.conditions import Condition, conditions
 from penstock.study.factors import Constraint
@@ -75,7 +77,7 @@ def examined(folder: Path, made: Path, statement: str) -> list[Finding]:
 
 def agent(ctx: ps.RunContext) -> Any:
     if ctx.spec.replicate == 2:
-        raise ps.SkipRun("not this one")
+        raise SkipRun("not this one")
 
     return {"score": float("nan")}
 
@@ -134,8 +136,8 @@ def studies() -> list[Any]:
     ]
 
 
-def _made(run_spec: Any, condition: Any) -> ps.RunOutput:
-    return ps.RunOutput(outputs={"text": "x"})
+def _made(run_spec: Any, condition: Any) -> RunOutput:
+    return RunOutput(outputs={"text": "x"})
 
 
 @pytest.mark.field("engine-G7")

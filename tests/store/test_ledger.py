@@ -20,6 +20,7 @@ import pytest
 from aiohttp import web
 
 import penstock as ps
+from penstock.errors import SkipRun
 from penstock.store.files.opening import open_store
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
@@ -173,7 +174,7 @@ async def a_session(directory: Path, *outcomes: str, **options: Any) -> ps.Study
         ctx.record(cost_usd=0.5, input_tokens=3, output_tokens=2)
         said = next(script, "fine")
         if said == "skip":
-            raise ps.SkipRun("not this one")
+            raise SkipRun("not this one")
 
         if said != "fine":
             raise ConnectionError(said)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import penstock as ps
+from penstock.errors import StopStudy
 from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.study.hypotheses import AnalysisPlan
@@ -92,7 +93,7 @@ def test_a_study_that_is_run_again_as_it_was_says_nothing(tmp_path: Path) -> Non
 
 def test_what_is_declared_otherwise_before_the_first_result_is_no_change(tmp_path: Path) -> None:
     async def fails(ctx: Any) -> str:
-        raise ps.StopStudy("not yet")
+        raise StopStudy("not yet")
 
     study = study_of(tmp_path, hypotheses=(hypothesis(),))
     ps.run_study(study, agent_bindings={"a": fails}, show_progress=False)

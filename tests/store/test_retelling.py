@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
-from penstock.errors import BindingError
+from penstock.errors import BindingError, SkipRun
 from penstock.events import (
     ActionTaken,
     Event,
@@ -25,9 +25,11 @@ from penstock.events import (
     RunCancelled,
     RunEvent,
     RunObserved,
+    RunRetried,
     RunSkipped,
     RunsSaved,
     RunStarted,
+    RunSucceeded,
     StudyFinished,
     StudyStarted,
 )
@@ -107,7 +109,7 @@ def histories(draw: st.DrawFn) -> list[list[Event]]:
     """What a session announces of a run and saves, in groups; and of another one, in the first."""
     other = make_result(make_plan()[0], metrics={"cost_usd": 0.5})
     groups: list[list[Event]] = [
-        [make_event(ps.RunSucceeded, run_id=other.run_id, result=other)],
+        [make_event(RunSucceeded, run_id=other.run_id, result=other)],
         [],
         [],
     ]
@@ -118,7 +120,7 @@ def histories(draw: st.DrawFn) -> list[list[Event]]:
             groups[place].append(event)
             place = draw(st.integers(place, 2))
 
-        if not isinstance(event, ps.RunRetried):
+        if not isinstance(event, RunRetried):
             break
 
     return groups
@@ -137,12 +139,12 @@ def ends(result: RunResult, wait_s: float, *, answered: bool) -> Iterator[Event]
         yield make_event(RunAnswered, run_id=result.run_id, result=answer)
 
     if result.status is RunStatus.SUCCESS:
-        yield make_event(ps.RunSucceeded, **of_run)
+        yield make_event(RunSucceeded, **of_run)
     elif result.status is RunStatus.SKIPPED:
         yield make_event(RunSkipped, **of_run)
     elif wait_s > 1 and result.attempt == 1:
         made = result.model_copy(update={"status": RunStatus.FAILED})
-        yield make_event(ps.RunRetried, run_id=result.run_id, result=made, wait_s=wait_s)
+        yield make_event(RunRetried, run_id=result.run_id, result=made, wait_s=wait_s)
     else:
         made = result.model_copy(update={"status": RunStatus.FAILED})
         yield make_event(ps.RunFailed, run_id=result.run_id, result=made)
@@ -176,7 +178,7 @@ async def test_what_is_saved_is_told_again_as_it_was_announced(
     assert Counter(observed) == Counter(
         each
         for event in said.events
-        if isinstance(event, (ps.RunFinished, ps.RunRetried, RunCancelled)) and event.result
+        if isinstance(event, (ps.RunFinished, RunRetried, RunCancelled)) and event.result
         for each in reported_in(event.result)
     )
     numbers = [each.seq for each in again]
@@ -201,7 +203,7 @@ async def mixed(ctx: ps.RunContext) -> Any:
         case "refuse":
             raise ValueError("never")
         case "skip":
-            raise ps.SkipRun("does not apply")
+            raise SkipRun("does not apply")
         case "mapping":
             return {"text": "42", "sure": ctx.attempt}
 
@@ -343,7 +345,7 @@ async def test_many_attempts_of_an_older_store_are_told_once_each(tmp_path: Path
     await run(tmp_path, answers, make_study(replicates=140))
     make_older(tmp_path / "study.sqlite", SCHEMA_VERSION - 1)
     again = told(tmp_path)
-    assert Counter(map(type, again))[ps.RunSucceeded] == 280
+    assert Counter(map(type, again))[RunSucceeded] == 280
     assert sum(len(each.run_ids) for each in again if isinstance(each, RunsSaved)) == 280
     for after in (again[0], again[500], again[-2]):
         assert told(tmp_path, after=after.seq) == again[again.index(after) + 1 :]
@@ -355,7 +357,7 @@ def test_what_is_not_kept_is_refused_with_what_is() -> None:
     ):
         kept_types([LimitChanged])
 
-    assert kept_types(["RunFinished"]) == (ps.RunSucceeded, ps.RunFailed, RunSkipped)
+    assert kept_types(["RunFinished"]) == (RunSucceeded, ps.RunFailed, RunSkipped)
     assert kept_types([RunEvent])[:2] == (RunStarted, RunObserved)
 
 

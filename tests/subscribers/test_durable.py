@@ -13,6 +13,7 @@ import structlog.testing
 import penstock as ps
 from penstock.errors import BindingError, StoreError, SubscriberError
 from penstock.events import ActionTaken, Event, LoopStalled, RunsSaved, SubscriberFailed
+from penstock.replay import areplay
 from penstock.store.reader import StoreReader
 from penstock.store.told_again.places import keep_place, places
 from penstock.subscribers import durable
@@ -47,7 +48,7 @@ def names(events: list[Event]) -> list[str]:
 
 async def replayed(directory: Path, *types: type[Event]) -> list[Event]:
     heard: list[Event] = []
-    await ps.areplay(directory, heard.append, types=types)
+    await areplay(directory, heard.append, types=types)
     return heard
 
 

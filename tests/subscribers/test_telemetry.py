@@ -24,6 +24,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import penstock as ps
 from penstock.errors import SubscriberError, ValidationError
 from penstock.events import SubscriberFailed
+from penstock.replay import areplay
 from penstock.subscribers import durable
 from penstock.subscribers.telemetry import Telemetry
 from tests.builders import make_study
@@ -132,7 +133,7 @@ async def test_what_was_said_is_in_it_only_where_it_is_asked_for(tmp_path: Path)
     assert not any("arguments" in name for span in spans for name in span.attributes or {})
 
     results, exporter = study.resolve("results"), InMemorySpanExporter()
-    await ps.areplay(results, Telemetry(results, exporter, content=True))
+    await areplay(results, Telemetry(results, exporter, content=True))
     spans = exporter.get_finished_spans()
     said = said_by(named(spans, "chat some-model")[0])
     assert json.loads(str(said["gen_ai.input.messages"])) == [
@@ -146,7 +147,7 @@ async def test_what_was_said_is_in_it_only_where_it_is_asked_for(tmp_path: Path)
 async def test_a_study_that_is_exported_again_gives_the_same_trace(tmp_path: Path) -> None:
     spans, study = await with_tools(tmp_path)
     results, exporter = study.resolve("results"), InMemorySpanExporter()
-    await ps.areplay(results, Telemetry(results, exporter))
+    await areplay(results, Telemetry(results, exporter))
     assert told(exporter.get_finished_spans()) == told(spans)
 
 
@@ -251,13 +252,13 @@ async def test_what_is_dropped_is_counted_where_that_is_wanted(tmp_path: Path) -
     await traced(make_study(), tmp_path, flaky)
     telemetry = Telemetry(tmp_path, Dead(), drops=True)
     with structlog.testing.capture_logs() as logs:
-        await ps.areplay(tmp_path, telemetry)
+        await areplay(tmp_path, telemetry)
 
     assert telemetry.dropped == 6  # 2 runs, 3 attempts, the study
     assert [each["event"] for each in logs] == ["telemetry.dropped"]
 
     with pytest.raises(SubscriberError, match="the exporter did not take 5 spans: ConnectionError"):
-        await ps.areplay(tmp_path, Telemetry(tmp_path, Dead(raises=True)))
+        await areplay(tmp_path, Telemetry(tmp_path, Dead(raises=True)))
 
 
 def measured(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
@@ -275,7 +276,7 @@ async def test_what_the_page_shows_is_measured(tmp_path: Path) -> None:
     _, study = await with_tools(tmp_path)
     results, reader = study.resolve("results"), InMemoryMetricReader()
     meters = MeterProvider([reader])
-    await ps.areplay(results, Telemetry(results, meter_provider=meters))
+    await areplay(results, Telemetry(results, meter_provider=meters))
     found = measured(reader)
 
     assert found["penstock.study.planned"][0].value == 1
@@ -294,7 +295,7 @@ async def test_a_collector_gets_it_over_http(tmp_path: Path) -> None:
     await traced(make_study(), tmp_path, flaky)
     with receiving(Receiver(lambda _: 200)) as receiver:
         exporter = OTLPSpanExporter(endpoint=f"{receiver.url}/v1/traces", timeout=30)
-        await ps.areplay(tmp_path, Telemetry(tmp_path, exporter))
+        await areplay(tmp_path, Telemetry(tmp_path, exporter))
         exporter.shutdown()  # type: ignore[no-untyped-call]
 
     assert {posted.path for posted in receiver.posted} == {"/v1/traces"}

@@ -18,7 +18,9 @@ from penstock.agents.global_random import global_random
 
 __all__ = ["ThreadDraws"]
 
-_ADVICE = "draw from ctx.rng, make the agent async def, or mark it with penstock.in_worker_process"
+_ADVICE = (
+    "draw from ctx.rng, make the agent async def, or mark it with penstock.agents.in_worker_process"
+)
 
 
 class ThreadDraws:

@@ -70,8 +70,8 @@ class Telemetry:
     """Exports a study: a trace with a span for each run, attempt, model call and tool call.
 
     The ids of spans follow from the study and its runs, so that exporting it again gives the same
-    trace. ``telemetry.attach(runner)`` exports while a study runs, ``ps.replay(directory,
-    telemetry)`` afterwards.
+    trace. ``telemetry.attach(runner)`` exports while a study runs, `penstock.replay.replay` of it
+    afterwards.
 
     Args:
         directory: The study's output directory.

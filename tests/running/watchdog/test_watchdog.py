@@ -18,7 +18,7 @@ import pytest
 import structlog
 
 import penstock as ps
-from penstock.events import LoopStalled, RunStarted
+from penstock.events import LoopStalled, RunsSaved, RunStarted
 from penstock.running.watchdog import watching
 from penstock.running.watchdog.watching import Sight, Watchdog
 from tests.builders import make_study
@@ -141,7 +141,7 @@ async def test_a_listener_that_blocks_is_named(tmp_path: Path) -> None:
                 block(watchdog_of(runner))
 
     runner, stalls = make_runner(agent, tmp_path)
-    runner.subscribe(slow, ps.RunsSaved)
+    runner.subscribe(slow, RunsSaved)
     await runner.run()
 
     stall = of(block, stalls)[0]

@@ -80,7 +80,7 @@ class ModelInHand(Protocol):
             penstock.models.model_errors.ModelError: there is no answer; what is raised says
                 why. Left to itself it ends the attempt, and the study tries the run again where
                 that may help.
-            penstock.StopStudy: the study's budget does not allow the call, or the study stops.
+            StopStudy: the study's budget does not allow the call, or the study stops.
             TypeError: there is no option of that name, or a message cannot be one.
         """
         ...
@@ -92,8 +92,8 @@ class ModelInHand(Protocol):
 
         A tool is a function, async or plain (then it runs in a thread), whose name, signature and
         docstring the model is told, or a `Tool`. Tools that are asked for at once are called at
-        once. Whatever one raises is told to the model as its result, but for `penstock.SkipRun` and
-        `penstock.StopStudy`, which end the run. Each call of a tool is an event of the run,
+        once. Whatever one raises is told to the model as its result, but for `SkipRun` and
+        `StopStudy`, which end the run. Each call of a tool is an event of the run,
         ``tool_call``. Each turn is a call as `chat` makes it.
 
         Args:
@@ -109,7 +109,7 @@ class ModelInHand(Protocol):
         Raises:
             penstock.models.model_errors.ModelError: there is no answer, and the model has not
                 declined.
-            penstock.StopStudy: see `chat`.
+            StopStudy: see `chat`.
             penstock.errors.BindingError: a function cannot be a tool, or two have one name.
             penstock.models.conversations.tool_servers.ToolServerError: a server of tools does
                 not start, or ends.
