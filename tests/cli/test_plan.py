@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
-from penstock.cli.outlooks import endpoint_limits
+from penstock.cli.plan_forecast import endpoint_limits
 from tests.command_line import StudyFolder, json_lines
 
 

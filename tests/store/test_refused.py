@@ -10,7 +10,7 @@ from aiohttp import web
 
 import penstock as ps
 from penstock.events import StudyStarted
-from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.peek import peek
 from penstock.store.continuing.refused import refused_in_last_session
 from penstock.store.reader import StoreReader
 from tests.models.loopback import answers, http_server
@@ -109,9 +109,9 @@ async def test_a_request_that_has_changed_is_asked_and_what_a_session_does_is_fo
         same = ps.StudyRunner(study_of(tmp_path, url))
         directory = same.output_dir
         kept = [
-            outlook(directory, same.plan, same.bindings).kept,
-            outlook(directory, same.plan, same.bindings, retry_failed=True).kept,
-            outlook(directory, same.plan, bindings).kept,
+            peek(directory, same.plan, same.bindings).kept,
+            peek(directory, same.plan, same.bindings, retry_failed=True).kept,
+            peek(directory, same.plan, bindings).kept,
         ]
         _, notes = await run(other)
 
@@ -138,7 +138,7 @@ async def test_a_plan_that_has_grown_takes_along_what_was_refused(tmp_path: Path
             replicates=2,
         )
         runner = ps.StudyRunner(wider)
-        foretold = outlook(runner.output_dir, runner.plan, runner.bindings)
+        foretold = peek(runner.output_dir, runner.plan, runner.bindings)
         await run(wider)
 
     assert foretold.kept == 4

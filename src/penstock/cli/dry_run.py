@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.cli.forecasts import forecast_lines, forecasts_of
+from penstock.cli.chat_forecasts import forecast_lines, forecasts_of
 from penstock.cli.output import counted, emit, errors_told, say
 from penstock.cli.readiness import is_in_use, standing_in_words
 from penstock.cli.run_request import RunRequest, runner_of
@@ -11,7 +11,7 @@ from penstock.cli.streams import patient_streams
 from penstock.cli.target import find_target
 from penstock.planning.plan import Plan
 from penstock.planning.selection import choose, to_make
-from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.peek import peek
 from penstock.store.continuing.restored import Restored
 from penstock.summary import SessionSummary
 
@@ -27,7 +27,7 @@ def dry_run(named: str | None, request: RunRequest) -> None:
         kept = (
             Restored.nothing(len(plan))
             if request.fresh
-            else outlook(
+            else peek(
                 target.output_dir,
                 plan,
                 runner.bindings,

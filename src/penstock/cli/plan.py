@@ -39,7 +39,7 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Show what a study would run, what is done of it, what the rest takes, if it is enough."""
-    from penstock.cli.outlooks import outlook_lines
+    from penstock.cli.plan_forecast import plan_forecast_lines
     from penstock.cli.readiness import is_in_use, readiness
     from penstock.cli.target import find_target
 
@@ -50,14 +50,14 @@ def plan(
     else:
         say(*(f"warning: {in_one_line(doubt)}" for doubt in ready.report.warnings))
         _tell(planned)
-        say(*outlook_lines(planned))
+        say(*plan_forecast_lines(planned))
         if is_in_use(ready.target.output_dir):
             say("it is being run now: what is done grows")
 
 
 def _planned(ready: Readiness, made: Plan, pilot: Path | None) -> Planned:
-    from penstock.cli.forecasts import forecasts_of
-    from penstock.cli.outlooks import outlook_of
+    from penstock.cli.chat_forecasts import forecasts_of
+    from penstock.cli.plan_forecast import plan_forecast_of
     from penstock.cli.plan_records import Planned, PlannedCondition
     from penstock.store.continuing.declaration_rows import question_of
 
@@ -94,7 +94,7 @@ def _planned(ready: Readiness, made: Plan, pilot: Path | None) -> Planned:
         chat_models=whole,
         chat_models_left=forecasts_of(made, ready.kept) if ready.kept.done else whole,
         output_dir=str(ready.target.output_dir),
-        **outlook_of(ready, made, pilot)._asdict(),
+        **plan_forecast_of(ready, made, pilot)._asdict(),
     )
 
 
@@ -137,6 +137,6 @@ def _tell(planned: Planned) -> None:
         ),
     )
     if planned.chat_models:
-        from penstock.cli.forecasts import forecast_lines
+        from penstock.cli.chat_forecasts import forecast_lines
 
         say(*forecast_lines(planned.chat_models_left, is_rest=planned.done > 0))

@@ -132,7 +132,7 @@ def _given(found: Previewed) -> Iterator[str]:
 
 
 def _sent(call: PreviewedCall) -> Iterator[str]:
-    from penstock.cli.forecasts import cost_in_words
+    from penstock.cli.chat_forecasts import call_in_words
 
     yield f"{call.forecast.who} sends to {call.base_url}, model {call.body['model']}:"
     for message in call.body["messages"]:
@@ -147,4 +147,4 @@ def _sent(call: PreviewedCall) -> Iterator[str]:
     if call.is_judge:
         yield "  (a judge: the answer, which there is not yet, is left empty)"
 
-    yield f"  {cost_in_words(call.forecast)}"
+    yield f"  {call_in_words(call.forecast)}"

@@ -9,7 +9,7 @@ from penstock.cli.target import Target
 from penstock.errors import StoreError, ValidationError
 from penstock.planning.plan import Plan
 from penstock.running.checking import CheckReport, prepare
-from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.peek import peek
 from penstock.store.continuing.restored import Restored
 from penstock.store.files.lock import is_held
 
@@ -46,7 +46,7 @@ def readiness(target: Target) -> Readiness:
     report, plan, kept = prepared.report, prepared.plan, Restored.nothing(0)
     if plan is not None:
         try:
-            kept = outlook(target.output_dir, plan, prepared.bindings)
+            kept = peek(target.output_dir, plan, prepared.bindings)
         except StoreError as error:
             report = report.model_copy(update={"errors": (*report.errors, str(error))})
 

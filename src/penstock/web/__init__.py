@@ -8,8 +8,7 @@ saved            what its store says, read again where it has changed
 reaching         the process that runs it: this one, or one behind a socket
 plan_matrix      which cell of conditions by problems a run belongs to
 counting         counts of its runs, kept up to date by reading what was added
-outlooks         how long it still takes, and what it will cost
-differences      what of a view a browser does not know yet
+projections      how long it still takes, and what it will cost
 paging           its runs, a page at a time, and one run
 serving          a server of its own, for the command line
 """

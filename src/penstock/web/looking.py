@@ -22,7 +22,7 @@ from penstock.store.actions import STOP_FOR_GOOD, keep_action
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import unblind
 from penstock.summary import StudySummary
-from penstock.web.outlooks import cost_of_all, over_time, rate_of, time_left
+from penstock.web.projections import cost_of_all, over_time, rate_of, time_left
 from penstock.web.reaching import Here, Reached, There
 from penstock.web.saved import Saved
 

@@ -21,10 +21,10 @@ from penstock.store.files.opening import refuse_lost_store
 from penstock.store.files.ownership import refuse_foreign
 from penstock.store.reader import StoreReader, is_begun
 
-__all__ = ["outlook"]
+__all__ = ["peek"]
 
 
-def outlook(
+def peek(
     directory: Path,
     plan: Plan,
     bindings: Bindings | None = None,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from penstock.web.outlooks import cost_of_all, over_time, rate_of, time_left
+from penstock.web.projections import cost_of_all, over_time, rate_of, time_left
 
 BEGAN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

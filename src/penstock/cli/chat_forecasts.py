@@ -10,7 +10,7 @@ from penstock.cli.records import Forecast
 from penstock.planning.plan import Plan
 from penstock.store.continuing.restored import Restored
 
-__all__ = ["cost_in_words", "forecast_lines", "forecasts_of"]
+__all__ = ["call_in_words", "forecast_lines", "forecasts_of"]
 
 
 def forecasts_of(plan: Plan, kept: Restored | None = None) -> tuple[Forecast, ...]:
@@ -51,7 +51,7 @@ def forecast_lines(found: Iterable[Forecast], *, is_rest: bool) -> Iterator[str]
     )
 
 
-def cost_in_words(found: Forecast) -> str:
+def call_in_words(found: Forecast) -> str:
     """Return what one call uses: ``12 to 212 tokens, $0.0001 to $0.0020``."""
     return f"{_tokens(found)}, {_cost(found)}"
 

@@ -15,7 +15,7 @@ import penstock as ps
 from penstock.errors import StoreError
 from penstock.planning.plan import Plan
 from penstock.results import RunStage, RunStatus
-from penstock.store.continuing.outlook import outlook
+from penstock.store.continuing.peek import peek
 from penstock.store.continuing.restored import Restored
 from penstock.store.files.opening import open_store
 from penstock.store.schema import SCHEMA_VERSION
@@ -57,7 +57,7 @@ def empty_store(directory: Path) -> None:
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_directory_where_nothing_was_run_holds_nothing(tmp_path: Path, is_there: bool) -> None:
     directory = tmp_path if is_there else tmp_path / "nothing"
-    assert outlook(directory, make_plan()) == Restored.nothing(2)
+    assert peek(directory, make_plan()) == Restored.nothing(2)
     assert not [*tmp_path.iterdir()]
 
 
@@ -71,7 +71,7 @@ async def test_a_store_that_was_made_and_never_begun_holds_nothing(
     else:
         empty_store(tmp_path)
 
-    assert outlook(tmp_path, make_plan()).kept == 0
+    assert peek(tmp_path, make_plan()).kept == 0
 
 
 endings = st.sampled_from(["success", "failed", "skipped", "unscored"])
@@ -99,7 +99,7 @@ async def test_it_finds_what_a_session_finds_whatever_changed_in_the_plan(
     await save(directory, make_plan(before), **at)
 
     kept = (directory / "study.sqlite").read_bytes()
-    found = outlook(directory, make_plan(now), rescore=rescore)
+    found = peek(directory, make_plan(now), rescore=rescore)
 
     assert (directory / "study.sqlite").read_bytes() == kept
     assert found == await begin(directory, make_plan(now), rescore=rescore)
@@ -154,7 +154,7 @@ async def test_it_refuses_what_a_session_refuses_in_the_same_words(
     spoil(directory)
     plan = make_plan(**{"agents": agents, **changes})
     with pytest.raises(StoreError) as looked:
-        outlook(directory, plan)
+        peek(directory, plan)
 
     copy = shutil.copytree(directory, tmp_path / "copy")
     shutil.rmtree(directory)
@@ -168,4 +168,4 @@ async def test_it_refuses_what_a_session_refuses_in_the_same_words(
 async def test_a_file_that_is_not_a_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "study.sqlite").write_bytes(b"something else, and long enough" * 40)
     with pytest.raises(StoreError, match=r"study\.sqlite cannot be read"):
-        outlook(tmp_path, make_plan())
+        peek(tmp_path, make_plan())

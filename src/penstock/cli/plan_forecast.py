@@ -20,13 +20,13 @@ from penstock.study.chat import ChatOptions
 from penstock.study.model import Study
 from penstock.study.spending import EndpointLimits
 
-__all__ = ["Outlook", "endpoint_limits", "outlook_lines", "outlook_of"]
+__all__ = ["PlanForecast", "endpoint_limits", "plan_forecast_lines", "plan_forecast_of"]
 
 _MINUTE_S = 63.0
 """A minute as the gate counts it: over time it uses 95 % of a limit."""
 
 
-class Outlook(NamedTuple):
+class PlanForecast(NamedTuple):
     """What is forecast of a plan, as `Planned` holds it."""
 
     pilot: str | None = None
@@ -35,7 +35,7 @@ class Outlook(NamedTuple):
     forecast_notes: tuple[str, ...] = ()
 
 
-def outlook_of(ready: Readiness, plan: Plan, pilot: Path | None) -> Outlook:
+def plan_forecast_of(ready: Readiness, plan: Plan, pilot: Path | None) -> PlanForecast:
     """Forecast a plan from a pilot: what its runs will take, and what they will show.
 
     Args:
@@ -51,19 +51,19 @@ def outlook_of(ready: Readiness, plan: Plan, pilot: Path | None) -> Outlook:
     expects = any(each.expected_variance is not None for each in study.analysis_plans)
     if pilot is None and not is_begun(directory):
         if not expects:
-            return Outlook(forecast_notes=tuple(_advice(study)))
+            return PlanForecast(forecast_notes=tuple(_advice(study)))
 
-        return _forecast(lambda: Outlook(power=_powers(plan, {}, "")))
+        return _forecast(lambda: PlanForecast(power=_powers(plan, {}, "")))
 
     with StoreReader(directory) as store, store.snapshot():
         return _forecast(lambda: _from_store(ready, plan, store))
 
 
-def _forecast(make: Callable[[], Outlook]) -> Outlook:
+def _forecast(make: Callable[[], PlanForecast]) -> PlanForecast:
     try:
         return make()
     except ValidationError as error:  # the extra is not installed
-        return Outlook(forecast_notes=tuple(f"no forecast: {each}" for each in error.errors))
+        return PlanForecast(forecast_notes=tuple(f"no forecast: {each}" for each in error.errors))
 
 
 def _advice(study: Study) -> Iterator[str]:
@@ -74,13 +74,13 @@ def _advice(study: Study) -> Iterator[str]:
         )
 
 
-def _from_store(ready: Readiness, plan: Plan, store: StoreReader) -> Outlook:
+def _from_store(ready: Readiness, plan: Plan, store: StoreReader) -> PlanForecast:
     study, runs = plan.study, store.count()
     name = f"{counted(runs, 'run')} in {store.directory}"
     left = [*_left(plan, ready.kept.done)]
     readings = Readings(store, study)
     samples = {each.name: readings.sample(each) for each in outcomes_of(study)}
-    return Outlook(
+    return PlanForecast(
         pilot=str(store.directory),
         resources=forecast_resources(
             store,
@@ -170,7 +170,7 @@ def endpoint_limits(study: Study) -> Callable[[Mapping[str, float], float], floa
     return least_s
 
 
-def outlook_lines(planned: Planned) -> Iterator[str]:
+def plan_forecast_lines(planned: Planned) -> Iterator[str]:
     """Lay out for a person what is forecast of a plan."""
     resources = planned.resources
     if resources is not None:
