@@ -1,100 +1,241 @@
-"""What one would write by hand in place of penstock: the baseline of `overhead.py`.
+"""What a careful person would write by hand in place of penstock: the baselines of the others.
 
-An anyio task group behind a `CapacityLimiter`, and raw `sqlite3` with `executemany` in batches of
-256, each batch synced to the disk. The rows hold what penstock's store holds of a run, column by
-column, and the file has the same settings. There is no plan, no hashing, no retry, no event; a
-killed process loses at most a batch and what was in flight, as with penstock.
+Plain asyncio tasks behind a semaphore, and one thread that writes rows with ``executemany`` in
+groups of 256, each synced to the disk. The rows hold what penstock's store holds of a run, column
+by column, and the file has the same settings. A killed process loses at most a group and what was
+in flight, as with penstock. There is no plan, no hashing, no retry and no event.
+
+`sketch` adds by hand what penstock keeps of a run beyond that: the order of the plan, ids and seeds
+from hashes, starts that are counted before agents are called, an index of results, and a state of
+``random`` for each run.
 """
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251 - what one would write by hand
+import csv
+import ctypes
+import random
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
+from mmap import mmap
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
-import anyio
-import anyio.to_thread
 import orjson
 
-__all__ = ["insert_alone", "run_by_hand", "spawn_alone"]
+from penstock.store.rows import ATTEMPT_COLUMNS
 
-BATCH = 256
+__all__ = ["insert_alone", "joined", "run_by_hand", "select_into_csv", "sketch", "tasks_alone"]
 
-COLUMNS = """
-    id INTEGER PRIMARY KEY, position INTEGER UNIQUE, final INTEGER, session_id INTEGER,
-    number INTEGER, planned_order INTEGER, started_order INTEGER, run_id TEXT, condition_id TEXT,
-    problem_id TEXT, agent_id TEXT, replicate INTEGER, seed INTEGER, status TEXT, started_at TEXT,
-    ended_at TEXT, latency_s REAL, input_tokens INTEGER, output_tokens INTEGER, cost_usd REAL,
-    primary_outcome, outputs TEXT, metrics TEXT, provenance TEXT, trace_refs TEXT,
-    error_kind TEXT, error_message TEXT, error_stage TEXT, error_retryable INTEGER, traceback TEXT
-"""
-INSERT = f"INSERT INTO attempt VALUES ({', '.join('?' * 30)})"
+GROUP = 256
+INSERT = f"INSERT INTO attempt VALUES ({', '.join('?' * len(ATTEMPT_COLUMNS))})"
 
 Agent = Callable[[Any], Awaitable[str]]
 Row = tuple[Any, ...]
+One = Callable[[int], Coroutine[Any, Any, None]]
+
+
+class Done(NamedTuple):
+    """A run that is over."""
+
+    number: int
+    run_id: str
+    seed: int
+    started_at: datetime
+    latency_s: float
+    answer: str
 
 
 def run_by_hand(agent: Agent, runs: int, concurrency: int, folder: Path) -> None:
     """Do so many runs of an agent, so many at once, and keep every result."""
-
-    async def every(connection: sqlite3.Connection) -> None:
-        limiter, one_writer = anyio.CapacityLimiter(concurrency), anyio.CapacityLimiter(1)
-        rows: list[Row] = []
+    with _writer(folder) as keep:
 
         async def one(number: int) -> None:
-            nonlocal rows
-            try:
-                started_at, begun = datetime.now(UTC), perf_counter()
-                answer = await agent(None)
-                rows.append(_row(number, started_at, perf_counter() - begun, answer))
-            finally:
-                limiter.release_on_behalf_of(number)
+            started_at, begun = datetime.now(UTC), perf_counter()
+            answer = await agent(None)
+            name = f"{number:012x}"
+            keep(Done(number, f"run-{name}", number, started_at, perf_counter() - begun, answer))
 
-            if len(rows) >= BATCH:
-                full, rows = rows, []
-                await anyio.to_thread.run_sync(_insert, connection, full, limiter=one_writer)
-
-        async with anyio.create_task_group() as group:
-            for number in range(runs):
-                await limiter.acquire_on_behalf_of(number)
-                group.start_soon(one, number)
-
-        await anyio.to_thread.run_sync(_insert, connection, rows)
-
-    with _database(folder) as connection:
-        anyio.run(every, connection)
+        asyncio.run(_every(one, range(runs), concurrency))
 
 
-def spawn_alone(agent: Agent, runs: int, concurrency: int) -> None:
+def tasks_alone(agent: Agent, runs: int, concurrency: int) -> None:
     """Do the runs, and keep nothing."""
 
-    async def every() -> None:
-        limiter = anyio.CapacityLimiter(concurrency)
+    async def one(_: int) -> None:
+        await agent(None)
 
-        async def one(number: int) -> None:
-            try:
-                await agent(None)
-            finally:
-                limiter.release_on_behalf_of(number)
+    asyncio.run(_every(one, range(runs), concurrency))
 
-        async with anyio.create_task_group() as group:
-            for number in range(runs):
-                await limiter.acquire_on_behalf_of(number)
-                group.start_soon(one, number)
 
-    anyio.run(every)
+def sketch(agent: Agent, runs: int, concurrency: int, folder: Path) -> None:
+    """Do the runs in a drawn order, with ids and seeds, counted, and each with its own `random`."""
+    order = list(range(runs))
+    random.Random(0).shuffle(order)
+    started = 0
+    (folder / "started").write_bytes(bytes(8))
+    with _writer(folder) as keep, (folder / "started").open("r+b") as file:
+        counted = memoryview(mmap(file.fileno(), 8)).cast("Q")
+        keep.connection.execute("CREATE UNIQUE INDEX result ON attempt (position) WHERE final")
+
+        async def one(position: int) -> None:
+            nonlocal started
+            what = f'{{"condition":{position % 2},"replicate":{position // 2},"study":"benchmark"}}'
+            hashed = sha256(what.encode())
+            seed = int.from_bytes(hashed.digest()[:4], "big")
+            started += 1
+            counted[0] = started  # the system keeps it when the process is killed
+            started_at, begun = datetime.now(UTC), perf_counter()
+            answer = await _Isolated(agent(None), seed)
+            run_id = f"run-{hashed.hexdigest()[:12]}"
+            keep(Done(position, run_id, seed, started_at, perf_counter() - begun, answer))
+
+        asyncio.run(_every(one, order, concurrency))
 
 
 def insert_alone(answer: str, runs: int, folder: Path) -> None:
     """Keep so many results, and do no runs."""
     with _database(folder) as connection:
-        for first in range(0, runs, BATCH):
-            numbers = range(first, min(first + BATCH, runs))
-            _insert(connection, [_row(n, datetime.now(UTC), 0.1, answer) for n in numbers])
+        for first in range(0, runs, GROUP):
+            numbers = range(first, min(first + GROUP, runs))
+            done = [Done(n, f"run-{n:012x}", n, datetime.now(UTC), 0.1, answer) for n in numbers]
+            _insert(connection, [*map(_row, done)])
+
+
+RUNS = """
+SELECT 'benchmark', condition_id, run_id, problem_id, 'unknown', agent_id, 'unknown', 'unknown',
+       'unknown', seed, replicate, status, started_at, ended_at, latency_s, input_tokens,
+       output_tokens, cost_usd, primary_outcome, '', 'manifest.json', NULL
+FROM attempt ORDER BY position
+"""
+EVENTS = """
+SELECT ended_at, answer_event_id, outputs ->> '$.text', run_id, 'agent', 'assistant_output',
+       '{"auto_generated":true}', 'step', 'benchmark', run_id, condition_id, NULL, NULL, NULL, NULL
+FROM attempt ORDER BY position
+"""
+
+
+def select_into_csv(folder: Path) -> None:
+    """Write ``runs.csv`` and ``events.csv`` of the rows that `run_by_hand` has kept."""
+    with closing(sqlite3.connect(folder / "by_hand.sqlite")) as connection:
+        for name, query in {"runs": RUNS, "events": EVENTS}.items():
+            with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(connection.execute(query))
+
+
+def joined(folder: Path) -> None:
+    """Write the same without the csv module, which looks at every character in turn."""
+    with closing(sqlite3.connect(folder / "by_hand.sqlite")) as connection:
+        for name, query in {"runs": RUNS, "events": EVENTS}.items():
+            with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                file.writelines(_line(row) for row in connection.execute(query))
+
+
+def _line(row: Row) -> str:
+    cells = ["" if cell is None else str(cell) for cell in row]
+    return ",".join([_quoted(cell) for cell in cells]) + "\r\n"
+
+
+def _quoted(cell: str) -> str:
+    if '"' in cell:
+        cell = cell.replace('"', '""')
+        return f'"{cell}"'
+
+    return f'"{cell}"' if "," in cell or "\n" in cell or "\r" in cell else cell
+
+
+async def _every(one: One, numbers: Sequence[int], concurrency: int) -> None:
+    loop, slots = asyncio.get_running_loop(), asyncio.Semaphore(concurrency)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def ended(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        slots.release()
+
+    for number in numbers:
+        await slots.acquire()
+        task = loop.create_task(one(number))
+        tasks.add(task)
+        task.add_done_callback(ended)
+
+    await asyncio.gather(*tasks)
+
+
+_AT = id(random._inst) + object.__basicsize__  # noqa: SLF001 - there is no other way to it
+_TWISTER = memoryview((ctypes.c_char * 2500).from_address(_AT)).cast("B")
+"""The state of `random`; to copy it takes a hundredth of what `getstate` does."""
+
+
+class _Isolated(Generator[Any, Any, str]):
+    """Awaits an agent within a state of `random` of its own, and puts the host's back."""
+
+    def __init__(self, agent: Awaitable[str], seed: int) -> None:
+        self._steps: Any = agent.__await__()
+        self._seed = seed
+        self._state: Any = None
+
+    def __await__(self) -> Generator[Any, Any, str]:
+        return self
+
+    def __next__(self) -> Any:
+        return self.send(None)
+
+    def throw(self, *_: Any) -> Any:
+        raise NotImplementedError("nobody cancels it")
+
+    def send(self, value: Any) -> Any:
+        host = _TWISTER.tobytes()
+        if self._state is None:
+            random.seed(self._seed)
+        else:
+            _TWISTER[:] = self._state
+
+        try:
+            return self._steps.send(value)
+        finally:
+            self._state = _TWISTER.tobytes()
+            _TWISTER[:] = host
+
+
+class _Keep:
+    """Hands rows in groups to the thread that writes them."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self._rows: list[Row] = []
+        self._groups: SimpleQueue[list[Row]] = SimpleQueue()
+        self._thread = Thread(target=self._write)
+        self._thread.start()
+
+    def __call__(self, done: Done) -> None:
+        self._rows.append(_row(done))
+        if len(self._rows) >= GROUP:
+            self._groups.put(self._rows)
+            self._rows = []
+
+    def close(self) -> None:
+        if self._rows:
+            self._groups.put(self._rows)
+
+        self._groups.put([])
+        self._thread.join()
+
+    def _write(self) -> None:
+        while rows := self._groups.get():
+            _insert(self.connection, rows)
+
+
+@contextmanager
+def _writer(folder: Path) -> Iterator[_Keep]:
+    with _database(folder) as connection, closing(_Keep(connection)) as keep:
+        yield keep
 
 
 @contextmanager
@@ -102,11 +243,12 @@ def _database(folder: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(
         folder / "by_hand.sqlite", isolation_level=None, check_same_thread=False
     )
+    others = ", ".join(ATTEMPT_COLUMNS[1:])
     try:
         connection.execute("PRAGMA page_size = 16384")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute(f"CREATE TABLE attempt ({COLUMNS})")
+        connection.execute(f"CREATE TABLE attempt (id INTEGER PRIMARY KEY, {others})")
         yield connection
     finally:
         connection.close()
@@ -118,7 +260,8 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     connection.execute("COMMIT")
 
 
-def _row(number: int, started_at: datetime, latency_s: float, answer: str) -> Row:
+def _row(done: Done) -> Row:
+    number, run_id, seed, started_at, latency_s, answer = done
     metrics = {
         "tool_call_count": 0,
         "step_event_count": 1,
@@ -129,10 +272,10 @@ def _row(number: int, started_at: datetime, latency_s: float, answer: str) -> Ro
         "output_tokens": 0,
     }
     return (
-        *(number + 1, number, 1, 1, 1, number, number + 1),
-        f"run-{number:012x}",
+        *(None, number, 1, 1, None, 1, number, number + 1),
+        run_id,
         f"cond-{number % 2:012x}",
-        *("problem", "agent", number // 2 + 1, number, "success"),
+        *("problem", "agent", number // 2 + 1, seed, "success"),
         started_at.isoformat(),
         datetime.now(UTC).isoformat(),
         *(latency_s, 0, 0, 0.0, None),
@@ -140,5 +283,7 @@ def _row(number: int, started_at: datetime, latency_s: float, answer: str) -> Ro
         orjson.dumps(metrics).decode(),
         '{"problem_family":"unknown"}',
         "[]",
-        *(None,) * 5,
+        *(None,) * 8,
+        f"evt-{number:012x}",
+        *(1, 1),
     )

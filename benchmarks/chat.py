@@ -94,9 +94,10 @@ def _arguments() -> argparse.Namespace:
 
 
 @contextmanager
-def chat_server() -> Iterator[str]:
+def chat_server(latency_s: float = 0.2) -> Iterator[str]:
+    """Have a server of chat calls in a process of its own; give its address."""
     script = Path(__file__).with_name("chat_server.py")
-    command = [sys.executable, str(script)]
+    command = [sys.executable, str(script), "--latency-s", str(latency_s)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

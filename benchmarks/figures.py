@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["Figure", "options", "read", "report", "show"]
+__all__ = ["Figure", "measured_on", "options", "read", "report", "short", "show"]
 
 MEASURED_WITH = ("penstock", "anyio", "pydantic", "orjson", "numpy", "aiosqlite")
 
@@ -24,30 +24,44 @@ class Figure(NamedTuple):
         name: What was measured.
         value: How much.
         unit: Of what; ``x`` is a ratio.
+        by_hand: How much of the same, in the same turn, what one would write by hand takes.
         at_most: The target, where more would be too much.
         at_least: The target, where less would be too little.
+        at_most_x: The target of its ratio to what is written by hand, likewise.
+        at_least_x: The same.
     """
 
     name: str
     value: float
     unit: str
+    by_hand: float | None = None
     at_most: float | None = None
     at_least: float | None = None
+    at_most_x: float | None = None
+    at_least_x: float | None = None
+
+    @property
+    def times(self) -> float | None:
+        """How many times what is written by hand it is."""
+        return self.value / self.by_hand if self.by_hand else None
 
     @property
     def target(self) -> str:
         """What it is meant to be; nothing where it has no target."""
-        if self.at_most is not None:
-            return f"<= {self.at_most:g}"
-
-        return "" if self.at_least is None else f">= {self.at_least:g}"
+        limits = ((self.at_most, "<= {:g}"), (self.at_least, ">= {:g}"))
+        times = ((self.at_most_x, "<= {:g} x"), (self.at_least_x, ">= {:g} x"))
+        return ", ".join(said.format(each) for each, said in limits + times if each is not None)
 
     @property
     def verdict(self) -> str:
         """Whether it is what it is meant to be."""
-        too_much = self.at_most is not None and self.value > self.at_most
-        too_little = self.at_least is not None and self.value < self.at_least
-        return self.target and ("MISSED" if too_much or too_little else "met")
+        limits = ((self.value, self.at_most, 1), (self.value, self.at_least, -1))
+        times = ((self.times, self.at_most_x, 1), (self.times, self.at_least_x, -1))
+        is_missed = any(
+            value is not None and limit is not None and sign * value > sign * limit
+            for value, limit, sign in limits + times
+        )
+        return self.target and ("MISSED" if is_missed else "met")
 
 
 def options(description: str | None, **numbers: int) -> argparse.ArgumentParser:
@@ -77,20 +91,25 @@ def show(
     title: str, figures: Iterable[Figure], earlier: Mapping[str, Figure] | None = None
 ) -> None:
     """Print a table: each figure, its target and verdict, and how it compares with an earlier."""
-    heading = f"{title:50}{'':10} {'':8}{'target':>9}{'':>8}"
+    heading = f"{title:58}{'':10} {'':8}{'by hand':>9}{'ratio':>7}{'target':>11}{'':>8}"
     print(f"\n{heading}{'earlier':>10}{'ratio':>8}" if earlier else f"\n{heading}")
     for figure in figures:
-        line = f"{figure.name:50}{_short(figure.value):>10} {figure.unit:8}"
-        line += f"{figure.target:>9}{figure.verdict:>8}"
+        line = f"{figure.name:58}{short(figure.value):>10} {figure.unit:8}"
+        line += f"{short(figure.by_hand):>9}{short(figure.times):>7}"
+        line += f"{figure.target:>11}{figure.verdict:>8}"
         before = (earlier or {}).get(figure.name)
         if before is not None and before.value:
-            line += f"{_short(before.value):>10}{figure.value / before.value:8.2f}"
+            line += f"{short(before.value):>10}{figure.value / before.value:8.2f}"
 
         print(line.rstrip(), flush=True)
 
 
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.4g}"
+def short(value: float | None) -> str:
+    """Write a number as it is read in a table; nothing where there is none."""
+    if value is None:
+        return ""
+
+    return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
 def read(path: Path) -> dict[str, dict[str, Figure]]:
@@ -99,6 +118,11 @@ def read(path: Path) -> dict[str, dict[str, Figure]]:
         benchmark: {name: Figure(name, **fields) for name, fields in written["figures"].items()}
         for benchmark, written in _written(path).items()
     }
+
+
+def measured_on(path: Path) -> dict[str, str]:
+    """Read on which day each benchmark of a file was run."""
+    return {benchmark: each["measured_at"][:10] for benchmark, each in _written(path).items()}
 
 
 def _write(benchmark: str, figures: Iterable[Figure], path: Path) -> None:
@@ -112,7 +136,7 @@ def _write(benchmark: str, figures: Iterable[Figure], path: Path) -> None:
             "figures": {figure.name: _fields(figure) for figure in figures},
         }
     }
-    text = json.dumps(written, indent=2, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(written, indent=2, ensure_ascii=False)
     path.write_text(f"{text}\n", encoding="utf-8")
 
 
@@ -121,5 +145,8 @@ def _written(path: Path) -> dict[str, Any]:
 
 
 def _fields(figure: Figure) -> dict[str, Any]:
-    fields = figure._asdict() | {"value": float(f"{figure.value:.4g}")}
-    return {name: value for name, value in fields.items() if name != "name" and value is not None}
+    fields = {name: value for name, value in figure._asdict().items() if value is not None}
+    measured = {
+        name: float(f"{fields[name]:.4g}") for name in ("value", "by_hand") if name in fields
+    }
+    return {name: value for name, value in (fields | measured).items() if name != "name"}

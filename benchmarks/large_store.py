@@ -29,22 +29,33 @@ __all__ = ["CONDITIONS", "PROBLEMS", "fill_store", "fill_store_in_child", "make_
 
 CONDITIONS, PROBLEMS = 10, 100
 WORDS = ("the", "water", "runs", "down,", "and", "then", 'says "stop";', "turbine", "€", "is\n")
-ANSWER_CHARACTERS = 2_000
 BATCH = 1_000
 
 Agent = Callable[[ps.RunContext], Any]
 _DETAILS = ("observation", "evaluation", "scored")
 
 
-async def answer(ctx: ps.RunContext) -> str:
-    """Answer with words, as models do: commas, quotes and line breaks among them."""
-    words = Random(ctx.seed).choices(WORDS, k=ANSWER_CHARACTERS // 5)
-    ctx.record(cost_usd=0.001, input_tokens=200, output_tokens=500)
-    return " ".join(words)
+class Answering:
+    """Answers with words, as models do: commas, quotes and line breaks among them.
+
+    Args:
+        words: So many.
+    """
+
+    def __init__(self, words: int = 400) -> None:
+        self._words = words
+
+    async def __call__(self, ctx: ps.RunContext) -> str:
+        words = Random(ctx.seed).choices(WORDS, k=self._words)
+        ctx.record(cost_usd=0.001, input_tokens=200, output_tokens=500)
+        return " ".join(words)
+
+
+ANSWERING = Answering()
 
 
 def make_runner(
-    folder: Path, *, runs: int, agent: Agent = answer, budget: Budget | None = None
+    folder: Path, *, runs: int, agent: Agent = ANSWERING, budget: Budget | None = None
 ) -> ps.StudyRunner:
     """Make the runner of a study of so many runs, rounded up to whole replicates."""
     study = ps.Study(
@@ -65,18 +76,18 @@ def make_runner(
     )
 
 
-def fill_store(folder: Path, runs: int, planned: int | None = None) -> None:
-    """Make a store that holds the results of so many runs of a study.
+def fill_store(folder: Path, runs: int, words: int = 400) -> None:
+    """Make a store that holds the results of so many runs of a study, all that it plans.
 
     Args:
         folder: The study's output directory.
         runs: How many.
-        planned: How many runs the study plans, if more.
+        words: How long answers are; 400 are some 2,600 characters.
     """
     first = CONDITIONS * PROBLEMS
-    runner = make_runner(folder, runs=first)
+    runner = make_runner(folder, runs=first, agent=Answering(words))
     anyio.run(runner.run)
-    everything = make_runner(folder, runs=planned or runs)
+    everything = make_runner(folder, runs=runs)
     everything.stop("the rest is copied")
     anyio.run(everything.run)  # moves what is there to its places in the whole plan
     with closing(sqlite3.connect(folder / "study.sqlite", isolation_level=None)) as store:
@@ -93,9 +104,9 @@ def fill_store(folder: Path, runs: int, planned: int | None = None) -> None:
             store.execute("COMMIT")
 
 
-def fill_store_in_child(folder: Path, runs: int, planned: int | None = None) -> None:
+def fill_store_in_child(folder: Path, runs: int, words: int = 400) -> None:
     """Do the same in a process of its own, so that what it takes is not measured here."""
-    child = get_context("spawn").Process(target=fill_store, args=(folder, runs, planned))
+    child = get_context("spawn").Process(target=fill_store, args=(folder, runs, words))
     child.start()
     child.join()
     assert child.exitcode == 0

@@ -19,8 +19,7 @@ from typing import NamedTuple
 from by_hand import insert_alone
 from figures import Figure, options, report
 from measure import cpu_us, in_child, peak_mb
-from overhead import until_durable_us
-from studies import Agent, make_runner
+from studies import Agent, make_runner, until_durable_us
 
 
 class Size(NamedTuple):
@@ -63,8 +62,7 @@ def main() -> None:
 
 def figures_of(size: Size) -> Iterator[Figure]:
     whole_us, rows_us, peak = in_child(__file__, "--alone", *size)
-    yield Figure(f"{size}", whole_us, "µs/run")
-    yield Figure(f"{size}: rows by hand", rows_us, "µs/run")
+    yield Figure(f"{size}, beside its rows", whole_us, "µs/run", rows_us)
     yield Figure(f"{size}: peak", peak, "MB")
 
 

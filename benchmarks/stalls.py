@@ -48,7 +48,6 @@ def main() -> None:
     longest = max(stalls, key=lambda stall: stall.clock_s)
     busiest = max(stalls, key=lambda stall: stall.cpu_s)
     figures = [
-        Figure("runs", arguments.runs, "runs"),
         Figure("longest stall, by the clock", longest.clock_s * 1000, "ms"),
         Figure("longest stall, CPU time of the loop", busiest.cpu_s * 1000, "ms", at_most=50),
     ]
