@@ -1,6 +1,8 @@
 # The two commands that do everything on a fresh machine: `make demo` and `make test`.
 PYTHON ?= python3
 BIN := .venv/bin
+# What one process of the tests has compiled, the others need not compile again.
+export PYTHONDONTWRITEBYTECODE :=
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 

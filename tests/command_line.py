@@ -16,6 +16,7 @@ import structlog
 from typer.testing import CliRunner
 
 from penstock.cli import app
+from tests.children import COMMAND_LINE, start_python
 
 STUDY = """\
 study_id: tones
@@ -78,12 +79,15 @@ class StudyFolder:
         return (self.path / "calls").read_text().split()
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", "from penstock.cli import main; main()", *arguments]
+        return [sys.executable, *COMMAND_LINE, *arguments]
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen(
-            self.command("run", str(self.file), *arguments),
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return start_python(
+            *COMMAND_LINE,
+            "run",
+            self.file,
+            *arguments,
             **{**streams, **options},
             cwd=self.path,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio  # noqa: TID251 - cancellations that pass every shield, callbacks, event loops
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -39,6 +37,7 @@ from penstock.planning.plan import RunSpec
 from penstock.results import RunStatus
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
+from tests.children import ROOT, run_python
 
 pytestmark = pytest.mark.anyio
 
@@ -321,14 +320,7 @@ with runner.watch() as stream:
 loop.close()
 print("closed")
 """
-    process = subprocess.run(
-        [sys.executable, "-c", closes, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        cwd=Path(__file__).parents[1],
-        timeout=HANGS_S,
-        check=False,
-    )
+    process = run_python("-c", closes, tmp_path, cwd=ROOT, timeout=HANGS_S)
 
     assert (process.returncode, process.stdout) == (0, "closed\n")
     assert "run.failed" not in process.stderr

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.children import COMMAND_LINE, run_python
 from tests.command_line import json_lines
 
 TEMPLATES = ("quickstart", "chat", "python", "paired")
@@ -15,11 +15,8 @@ TEMPLATES = ("quickstart", "chat", "python", "paired")
 
 def penstock(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder, as a person would."""
-    command = [sys.executable, "-c", "from penstock.cli import main; main()", *arguments]
     environment = {**os.environ, "COLUMNS": "400"}
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=folder, env=environment
-    )
+    return run_python(*COMMAND_LINE, *arguments, cwd=folder, env=environment)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -73,9 +70,7 @@ def test_a_study_of_a_chat_model_runs_for_nothing_and_says_what_to_change(
 def test_a_study_in_python_runs_as_a_script(tmp_path: Path, cli: Any) -> None:
     assert cli("init", tmp_path, "--template", "python").exit_code == 0
 
-    ran = subprocess.run(
-        [sys.executable, "study.py"], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+    ran = run_python("study.py", cwd=tmp_path)
 
     assert ran.returncode == 0, ran.stderr
     assert "240 runs" in ran.stdout

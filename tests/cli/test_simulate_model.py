@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
+
+from tests.children import COMMAND_LINE, start_python
 
 
 def test_machines_read_the_address_and_at_the_end_what_was_asked() -> None:
-    code = "from penstock.cli import main; main()"
-    command = [sys.executable, "-c", code, "simulate-model", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    command = (*COMMAND_LINE, "simulate-model", "--port", "0", "--json")
+    with start_python(*command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         serving = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGTERM)

@@ -11,6 +11,7 @@ import pytest
 
 from penstock.compat.verbs import main
 from penstock.export.file_checks import validate_canonical_artifacts
+from tests.children import COMMAND_LINE, run_python
 from tests.command_line import StudyFolder
 
 CANONICAL = ("conditions.csv", "runs.csv", "events.csv", "evaluations.csv", "study.yaml")
@@ -50,8 +51,8 @@ def test_a_hypothesis_about_nothing_is_exit_code_3(folder: StudyFolder, cli: Any
 
 def test_run_study_runs_and_resume_study_goes_on(folder: StudyFolder) -> None:
     def call(verb: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = folder.command(verb, str(folder.file), "--parallelism", "8", *arguments)
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        options = ("--parallelism", "8", *arguments)
+        return run_python(*COMMAND_LINE, verb, folder.file, *options)
 
     folder.set_up(failing=["p2"])
     ended = call("run-study", "--sqlite", "--no-progress")

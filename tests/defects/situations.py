@@ -6,7 +6,6 @@ import csv
 import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import penstock as ps
 from penstock.run import run_study
+from tests.children import start_python
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,12 +73,12 @@ def start(
     file: Path, *arguments: object, env: Mapping[str, str] | None = None, stdin: bool = False
 ) -> subprocess.Popen[str]:
     """Start a Python file as a child process that finds these tests."""
-    return subprocess.Popen(
-        [sys.executable, str(file), *map(str, arguments)],
+    return start_python(
+        file,
+        *arguments,
         stdin=subprocess.PIPE if stdin else None,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
     )
 

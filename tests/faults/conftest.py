@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.children import run_python
 from tests.command_line import StudyFolder, cli
 
 ROOT = Path(__file__).parents[2]
@@ -79,11 +79,4 @@ def run_module(
     module: str, *arguments: object, timeout_s: float = 120, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a module of these tests as a child process, to its end, whatever that is."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        env=environment(**variables),
-        check=False,
-    )
+    return run_python("-m", module, *arguments, timeout=timeout_s, env=environment(**variables))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.children import run_python
 from tests.faults.conftest import environment
 
 AGENT = """
@@ -62,14 +61,7 @@ def test_an_agent_that_swallows_cancellation_keeps_no_process_from_ending(
         else "import sys; sys.argv[1:] = ['run', 'study.yaml', '--no-progress']\n"
         "from penstock.cli import main; main()"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run_python("-c", code, cwd=tmp_path, env=environment())
     assert ended.returncode == 130, ended.stderr
     assert "run.abandoned" in ended.stderr
     assert "destroyed" not in ended.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 import penstock as ps
 from penstock.store.ledger import read_ledger
 from penstock.store.reader import StoreReader
+from tests.children import start_python
 
 STUDY = """\
 study_id: judged
@@ -72,8 +72,8 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.field("studies-A6")
 def test_an_answer_is_not_paid_for_again_where_its_judge_is_killed_at_work(folder: Path) -> None:
     (folder / "hang").touch()
-    command = [sys.executable, "told.py", "study.yaml"]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as child:
+    command = ("told.py", "study.yaml")
+    with start_python(*command, cwd=folder, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == "saved\n"
         child.kill()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import PenstockError
+from tests.children import run_python
 from tests.faults.conftest import Prove, environment
 from tests.faults.study import RUNS, Calls, build_study, is_root, run, saved
 
@@ -81,14 +82,7 @@ def test_a_file_that_may_not_grow_stops_the_study_which_goes_on_where_it_may(
 ) -> None:
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
     assert signal.getsignal(signal.SIGXFSZ) is not None
-    stopped = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment(),
-        check=False,
-    )
+    stopped = run_python("-c", LIMITED, tmp_path, env=environment())
     assert stopped.returncode == 1
     assert f"{tmp_path / 'study.sqlite'}" in stopped.stderr
     kept = saved(tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.children import run_python
 from tests.command_line import StudyFolder, fill
 from tests.faults.conftest import IS_LONG, Prove, environment
 from tests.faults.study import saved
@@ -87,17 +88,10 @@ def test_a_signal_at_any_phase_loses_nothing_and_the_next_run_goes_on(
 def signalled(
     folder: StudyFolder, point: str, number: int, times: int
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            *(sys.executable, "-c", SIGNALLED, point, str(int(number)), str(times)),
-            *("run", str(folder.file), "--no-progress"),
-        ],
-        capture_output=True,
-        text=True,
+    return run_python(
+        *("-c", SIGNALLED, point, int(number), times, "run", folder.file, "--no-progress"),
         cwd=folder.path,
-        timeout=60,
         env=environment(),
-        check=False,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from penstock.errors import ValidationError
 from penstock.runner import StudyRunner
 from penstock.simulator import SimulatedProvider, SimulatorOptions
 from penstock.study.factors import Constraint
+from tests.children import COMMAND_LINE, run_python
 from tests.models.studies import chat, chat_study
 
 pytestmark = pytest.mark.anyio
@@ -68,9 +70,8 @@ async def test_a_spent_budget_is_exit_code_11_and_said_to_machines(tmp_path: Pat
         study = chat_study(tmp_path, chat(provider.url), budget={"max_tokens": 100}, replicates=50)
         path = tmp_path / "study.json"
         path.write_text(json.dumps(study.to_dict()))
-        code = "from penstock.cli import main; main()"
-        command = [sys.executable, "-c", code, "run", str(path), "--json"]
-        ended = await anyio.run_process(command, check=False)
+        command = partial(run_python, *COMMAND_LINE, "run", path, "--json")
+        ended = await anyio.to_thread.run_sync(command)
 
     done = json.loads(ended.stdout.splitlines()[-1])
     assert ended.returncode == 11

@@ -6,16 +6,15 @@ With a provider that misbehaves: see tests/models/test_faults_end_to_end.py.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-PENSTOCK = [sys.executable, "-c", "from penstock.cli import main; main()"]
+from tests.children import COMMAND_LINE, run_python, start_python
+
 STUDY = """\
 study_id: gsm8k-http
 title: GSM8K over HTTP
@@ -43,9 +42,10 @@ def provider(data: Path, model: str, log: Path) -> Iterator[str]:
     answers.write_text(
         "\n".join(line for line in recorded if json.loads(line)["model"] == model), encoding="utf-8"
     )
-    command = [*PENSTOCK, "simulate-model", "--port", "0", "--latency", "0.05", "--log", str(log)]
-    command += ["--replay", str(answers), "--replay-problems", str(data / "problems.jsonl")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    options = ("--port", "0", "--latency", "0.05", "--log", log)
+    replay = ("--replay", answers, "--replay-problems", data / "problems.jsonl")
+    command = (*COMMAND_LINE, "simulate-model", *options, *replay)
+    with start_python(*command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
@@ -63,10 +63,7 @@ def test_recorded_answers_over_http_give_the_published_totals(gsm8k: Path, tmp_p
             AGENT.format(name=name, url=url) for name, url in zip(RIGHT, (one, two), strict=True)
         )
         (tmp_path / "study.yaml").write_text(STUDY.format(agents=agents, data=gsm8k))
-        command = [*PENSTOCK, "run", "study.yaml", "--no-progress"]
-        ended = subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, env=os.environ, check=False
-        )
+        ended = run_python(*COMMAND_LINE, "run", "study.yaml", "--no-progress", cwd=tmp_path)
 
     assert ended.returncode == 0, ended.stderr
     query = (

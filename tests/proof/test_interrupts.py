@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 from tests.artifacts import assert_same_artifacts, rows_without_times
+from tests.children import ROOT, start_python
 from tests.proof.counting_study import RUNS
 
-ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("counting_study.py")
 
 
@@ -44,10 +43,9 @@ def test_a_study_interrupted_five_times_runs_everything_once_and_writes_the_same
 
 
 def _study(output_dir: Path, calls: Path, moment: int = 10**6) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(output_dir), str(calls), "40", str(moment)],
+    return start_python(
+        *(SCRIPT, output_dir, calls, 40, moment),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )

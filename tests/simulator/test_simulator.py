@@ -6,7 +6,6 @@ import json
 import math
 import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +29,7 @@ from penstock.simulator import (
     SimulatorOptions,
 )
 from penstock.simulator.limits import SlidingWindow
+from tests.children import COMMAND_LINE, start_python
 
 pytestmark = pytest.mark.anyio
 
@@ -632,11 +632,8 @@ async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open() -> Non
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    code = "from penstock.cli import main; main()"
-    command = [sys.executable, "-c", code, "simulate-model", "--port", "0", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/"
-    )
+    command = (*COMMAND_LINE, "simulate-model", "--port", "0", *arguments)
+    return start_python(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

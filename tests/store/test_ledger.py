@@ -8,7 +8,6 @@ import re
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.summary import SessionSummary, Spent
 from tests.builders import make_error, make_plan, make_result, make_study
+from tests.children import COMMAND_LINE, run_python
 from tests.models.loopback import ANSWER, http_server
 from tests.models.studies import PRICE, chat, chat_study
 from tests.older_stores import make_older
@@ -109,9 +109,7 @@ def write_study(folder: Path, url: str) -> Path:
 
 
 def penstock(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from penstock.cli import main; main()", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "400"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return run_python(*COMMAND_LINE, *arguments, env={**os.environ, "COLUMNS": "400"})
 
 
 def dollars(text: str, pattern: str) -> float:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from penstock.errors import DirectoryInUseError
 from penstock.store.files.lock import hold_directory, move_aside
 from penstock.store.files.opening import open_store
 from tests.builders import make_plan
+from tests.children import start_python
 
 HOLDING = """
 import sys
@@ -41,12 +41,8 @@ async def test_a_second_runner_is_refused_with_the_pid_and_host_of_the_first(
 
 
 def test_another_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDING, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with start_python("-c", HOLDING, tmp_path, **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -31,6 +30,7 @@ from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.writer import Store
 from penstock.study.problem import Problem
 from tests.builders import make_error, make_observation, make_plan, make_result, make_study
+from tests.children import ROOT, start_python
 
 pytestmark = pytest.mark.anyio
 
@@ -262,12 +262,7 @@ anyio.run(main)
 @pytest.fixture
 def saving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that saves results and says how many are safe."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SAVING, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
+    process = start_python("-c", SAVING, tmp_path, stdout=subprocess.PIPE, cwd=ROOT)
     yield process
     process.kill()
     process.communicate()

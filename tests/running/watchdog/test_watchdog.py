@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from penstock.events import LoopStalled, RunsSaved, RunStarted
 from penstock.running.watchdog import watching
 from penstock.running.watchdog.watching import Sight, Watchdog
 from tests.builders import make_study
+from tests.children import start_python
 
 pytestmark = pytest.mark.anyio
 
@@ -298,9 +298,8 @@ anyio.run(main)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="POSIX only")
 def test_a_process_that_was_stopped_has_not_stalled() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", STOPPED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with start_python("-c", STOPPED, **pipes) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
