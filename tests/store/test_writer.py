@@ -97,7 +97,7 @@ async def test_a_log_that_somebody_reads_is_left_as_it_is(tmp_path: Path) -> Non
 async def test_a_study_does_not_begin_beside_a_program_that_holds_its_finished_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_BUSY_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(opening, "BUSY_TIMEOUT_S", 0.0)
     await session(tmp_path, make_plan())
     with closing(sqlite3.connect(tmp_path / "study.sqlite", isolation_level=None)) as reader:
         reader.execute("BEGIN")

@@ -16,13 +16,12 @@ from typing import Any, NamedTuple
 
 from penstock._base.json import decode, encode
 from penstock._base.text import without_surrogates
-from penstock.errors import StoreError
 from penstock.results import timestamp
 from penstock.store import STORE_FILE
 from penstock.store.announced import ANNOUNCE_ACTION
+from penstock.store.layout import refuse_older
 from penstock.store.reader import StoreReader
-from penstock.store.schema import SCHEMA_VERSION
-from penstock.store.transaction import store_failure
+from penstock.store.transaction import open_existing, store_failure, transaction
 from penstock.study.settings import SETTABLE, Settings
 
 __all__ = [
@@ -52,7 +51,6 @@ SET = "set"
 """What begins the name of an action that sets a value: ``set execution.concurrency``."""
 
 _MOST_SHOWN = 80
-_BUSY_TIMEOUT_S = 30.0
 
 
 class Action(NamedTuple):
@@ -160,20 +158,13 @@ def keep_action(
     """
     path = directory / STORE_FILE
     with StoreReader(directory) as store:
-        if store.layout != SCHEMA_VERSION:
-            raise StoreError(
-                f"{path} was written by an older version of penstock: go on with the study first "
-                "(penstock run), which brings it up to date"
-            )
-
+        refuse_older(directory, store.layout)
         kept = (encode(old), encode(new)) if what.startswith(f"{SET} ") else (None, None)
         ran = store.count(), store.planned()
 
     done = Action(timestamp(), who, what, kept[0], kept[1], reason.strip(), *ran)
     try:
-        uri = f"{path.absolute().as_uri()}?mode=rw"  # never a new file where ours has gone
-        opened = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
-        with closing(opened) as connection, connection:
+        with closing(open_existing(path)) as connection, transaction(connection):
             connection.executemany(KEEP_ACTION, without_surrogates([tuple(done)]))
             connection.execute(ANNOUNCE_ACTION)
     except sqlite3.Error as error:

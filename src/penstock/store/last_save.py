@@ -20,7 +20,7 @@ from penstock.store.announced import NO_WAITS, Waits, announced_group, gained_in
 from penstock.store.continuing.restored import Restored
 from penstock.store.group import Answered, Session, count_group, counts, made_group
 from penstock.store.starts import Starts
-from penstock.store.transaction import transact
+from penstock.store.transaction import open_existing, transact
 from penstock.store.unsaved import told_by
 from penstock.summary import StudySummary
 
@@ -58,9 +58,7 @@ class LastSave(NamedTuple):
         Raises:
             sqlite3.Error: the store cannot be written.
         """
-        there = f"{self.path.absolute().as_uri()}?mode=rw"  # it makes no other file in its place
-        connection = sqlite3.connect(there, uri=True, isolation_level=None, timeout=_LOCKED_S)
-        with closing(connection):
+        with closing(open_existing(self.path, timeout_s=_LOCKED_S)) as connection:
             connection.execute("BEGIN IMMEDIATE")  # waits for the group that is being written
             connection.execute("ROLLBACK")
             try:

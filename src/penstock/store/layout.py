@@ -11,13 +11,15 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import closing
 from functools import cache
+from pathlib import Path
 
 from penstock.errors import StoreError
+from penstock.store import STORE_FILE
 from penstock.store.migration import shown_as_today
 from penstock.store.schema import SCHEMA_VERSION
 from penstock.store.views import SCHEMA, VIEWS
 
-__all__ = ["forged_tables", "objects_of", "show_our_views", "wanted_objects"]
+__all__ = ["forged_tables", "objects_of", "refuse_older", "show_our_views", "wanted_objects"]
 
 
 def objects_of(connection: sqlite3.Connection) -> dict[str, str]:
@@ -40,6 +42,23 @@ def wanted_objects() -> Mapping[str, str]:
 def forged_tables(views: Iterable[str]) -> list[str]:
     """Name the views that stand where a store has its tables."""
     return sorted(name for name in views if f"table {name}" in wanted_objects())
+
+
+def refuse_older(directory: Path, layout: int) -> None:
+    """Refuse to write to a store of an older layout.
+
+    Args:
+        directory: The study's output directory.
+        layout: The layout of its store.
+
+    Raises:
+        StoreError: an older version of penstock wrote it.
+    """
+    if layout != SCHEMA_VERSION:
+        raise StoreError(
+            f"{directory / STORE_FILE} was written by an older version of penstock: go on with "
+            "the study first (penstock run), which brings it up to date"
+        )
 
 
 def show_our_views(connection: sqlite3.Connection, layout: int) -> None:

@@ -1,4 +1,4 @@
-"""One transaction, in one call of the thread that a connection belongs to, and its failures."""
+"""Writing to a store: the connection, one transaction in one call of its thread, and failures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,38 @@ from penstock._base.open_files import lack_of_files
 from penstock._base.text import without_surrogates
 from penstock.errors import StoreError
 
-__all__ = ["Statement", "store_failure", "transact", "transaction"]
+__all__ = [
+    "BUSY_TIMEOUT_S",
+    "Statement",
+    "open_existing",
+    "store_failure",
+    "transact",
+    "transaction",
+]
+
+BUSY_TIMEOUT_S = 30.0
+"""How long a write waits for those of other processes."""
+
 
 Statement = tuple[str, Sequence[Sequence[Any]]]
 """A query and the rows to run it with."""
+
+
+def open_existing(path: Path, *, timeout_s: float = BUSY_TIMEOUT_S) -> sqlite3.Connection:
+    """Open a store to write to it; no file is made in its place where it has gone.
+
+    Args:
+        path: The ``study.sqlite``.
+        timeout_s: How long a write waits for those of others, in seconds.
+
+    Returns:
+        A connection that begins no transactions by itself.
+
+    Raises:
+        sqlite3.Error: it is not there, or cannot be opened.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s)
 
 
 def transact(connection: sqlite3.Connection, statements: Sequence[Statement]) -> None:

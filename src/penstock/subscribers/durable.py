@@ -29,8 +29,9 @@ from penstock.events.tree import (
     StudyStarted,
     SubscriberFailed,
 )
+from penstock.store.layout import refuse_older
 from penstock.store.reader import StoreReader
-from penstock.store.told_again.places import keep_place, place_of, refuse_older
+from penstock.store.told_again.places import keep_place, place_of
 from penstock.store.told_again.retelling import Retelling
 from penstock.store.told_again.telling import kept_types
 

@@ -9,10 +9,10 @@ from typing import Any
 from penstock._base.fact import EMPTY, Fact
 from penstock.models.chat_model import ChatMessage, Usage
 
-__all__ = ["Conversation", "Outcome", "ToolUse"]
+__all__ = ["Conversation", "ConversationOutcome", "ToolUse"]
 
 
-class Outcome(StrEnum):
+class ConversationOutcome(StrEnum):
     """How a conversation ended."""
 
     ANSWERED = "answered"
@@ -56,7 +56,7 @@ class Conversation(Fact):
         cost_usd: What they cost, in US dollars; None where that is not known.
     """
 
-    outcome: Outcome
+    outcome: ConversationOutcome
     text: str
     fields: Mapping[str, Any] = EMPTY
     messages: tuple[ChatMessage, ...]

@@ -13,7 +13,7 @@ from penstock._base.json import decode
 from penstock.agents.context import RunContext
 from penstock.errors import SkipRun, StopStudy, message_of
 from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
-from penstock.models.conversations.conversation import Conversation, Outcome, ToolUse
+from penstock.models.conversations.conversation import Conversation, ConversationOutcome, ToolUse
 from penstock.models.conversations.tool_servers import ToolServerError
 from penstock.models.conversations.tools import Tool
 from penstock.models.endings import Ending, ending_of
@@ -54,18 +54,21 @@ async def converse(
         except (RefusalError, ContentFilteredError) as error:
             talk.count(error.usage or Usage(), error.cost_usd)
             is_refused = isinstance(error, RefusalError)
-            return talk.ended(Outcome.REFUSED if is_refused else Outcome.FILTERED, _said_in(error))
+            return talk.ended(
+                ConversationOutcome.REFUSED if is_refused else ConversationOutcome.FILTERED,
+                _said_in(error),
+            )
 
         talk.count(completion.usage, completion.cost_usd)
         calls = completion.tool_calls
         talk.history.append(completion.message)
         if not calls:
             is_cut = ending_of(completion.finish_reason) is Ending.CUT
-            outcome = Outcome.CUT if is_cut else Outcome.ANSWERED
+            outcome = ConversationOutcome.CUT if is_cut else ConversationOutcome.ANSWERED
             return talk.ended(outcome, completion.text, completion.fields)
 
         if talk.turns >= max_turns:
-            return talk.ended(Outcome.MAX_TURNS, completion.text)
+            return talk.ended(ConversationOutcome.MAX_TURNS, completion.text)
 
         uses = _made_before(ctx, talk.history, calls) or await _call_all(ctx, tools, calls)
         for call, use in zip(calls, uses, strict=True):
@@ -91,7 +94,9 @@ class _Talk:
         is_known = self._cost_usd is not None and cost_usd is not None
         self._cost_usd = (self._cost_usd or 0.0) + (cost_usd or 0.0) if is_known else None
 
-    def ended(self, outcome: Outcome, text: str, fields: Mapping[str, Any] = EMPTY) -> Conversation:
+    def ended(
+        self, outcome: ConversationOutcome, text: str, fields: Mapping[str, Any] = EMPTY
+    ) -> Conversation:
         """Return the conversation as it is now."""
         return Conversation(
             outcome=outcome,

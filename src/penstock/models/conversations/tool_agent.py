@@ -8,7 +8,7 @@ from typing import Any
 from penstock.agents.context import RunContext
 from penstock.models.chat_agent import Answer, ChatAgent, checked, describe
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
-from penstock.models.conversations.conversation import Outcome
+from penstock.models.conversations.conversation import ConversationOutcome
 from penstock.models.conversations.conversing import converse
 from penstock.models.conversations.tool_servers import ToolServers
 from penstock.models.conversations.tools import GivenTool, tools_of
@@ -72,7 +72,7 @@ class ToolAgent(ChatAgent):
             raise failures[0]
 
         fields: dict[str, Any] = {}
-        if talk.outcome is not Outcome.MAX_TURNS:
+        if talk.outcome is not ConversationOutcome.MAX_TURNS:
             fields = checked(asked.template, answers[-1])
 
         ended = {"text": talk.text, "outcome": str(talk.outcome), "turns": talk.turns}

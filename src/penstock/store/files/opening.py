@@ -23,14 +23,12 @@ from penstock.store.layout import forged_tables
 from penstock.store.migration import migrate
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION
 from penstock.store.starts import read_starts
-from penstock.store.transaction import store_failure
+from penstock.store.transaction import BUSY_TIMEOUT_S, store_failure
 from penstock.store.views import SCHEMA
 from penstock.store.writer import Store
 from penstock.study.model import Study
 
 __all__ = ["open_store", "refuse_lost_store"]
-
-_BUSY_TIMEOUT_S = 30.0
 
 
 @asynccontextmanager
@@ -63,7 +61,7 @@ async def open_store(
             claim_files(directory, study.study_id, (), study_file=study.study_file)
 
         connection = with_daemon_thread(
-            aiosqlite.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
+            aiosqlite.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         )
         try:
             async with connection:

@@ -20,7 +20,7 @@ from penstock.store.actions import KEEP_ACTION, this_user
 from penstock.store.announced import ANNOUNCE_ACTION
 from penstock.store.reader import StoreReader
 from penstock.store.schema import SCHEMA_VERSION
-from penstock.store.transaction import store_failure
+from penstock.store.transaction import open_existing, store_failure
 
 __all__ = ["PurgedRows", "Wanted", "purge_store", "refuse_purged"]
 
@@ -80,8 +80,7 @@ def purge_store(directory: Path, wanted: Wanted) -> PurgedRows:
     path = directory / STORE_FILE
     ran = _looked_at(directory, wanted)
     try:
-        uri = f"{path.absolute().as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as connection:
+        with closing(open_existing(path)) as connection:
             connection.create_function("numbers_of", 1, _numbers_of)
             connection.create_function("plain_of", 1, _plain_of)
             connection.create_function("bytes_of", 1, _bytes_of)

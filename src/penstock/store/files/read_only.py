@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from penstock.store.transaction import open_existing
+
 __all__ = ["open_read_only"]
 
 _MUST_WRITE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
@@ -37,7 +39,7 @@ def open_read_only(path: Path) -> tuple[sqlite3.Connection, int, int, int]:
             raise
 
     # Killed as it was made: what was begun must be undone, which is writing.
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+    with closing(open_existing(path)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
     return _opened_as_it_is(path)

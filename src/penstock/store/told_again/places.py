@@ -6,16 +6,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from penstock.errors import StoreError
 from penstock.results import timestamp
 from penstock.store import STORE_FILE
+from penstock.store.layout import refuse_older
 from penstock.store.reader import StoreReader
-from penstock.store.schema import SCHEMA_VERSION
-from penstock.store.transaction import store_failure
+from penstock.store.transaction import open_existing, store_failure, transaction
 
-__all__ = ["keep_place", "place_of", "places", "refuse_older"]
+__all__ = ["keep_place", "place_of", "places"]
 
-_BUSY_TIMEOUT_S = 30.0
 _KEEP = """
 INSERT INTO delivered (name, seq, at) VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET seq = max(seq, excluded.seq), at = excluded.at
@@ -37,23 +35,6 @@ def places(store: StoreReader) -> dict[str, int]:
     return dict(store.table("SELECT name, seq FROM delivered ORDER BY name"))
 
 
-def refuse_older(directory: Path, layout: int) -> None:
-    """Refuse a store that has no table for places.
-
-    Args:
-        directory: The study's output directory.
-        layout: The layout of its store.
-
-    Raises:
-        StoreError: an older version of penstock wrote it.
-    """
-    if layout != SCHEMA_VERSION:
-        raise StoreError(
-            f"{directory / STORE_FILE} was written by an older version of penstock: go on with "
-            "the study first (penstock run), which brings it up to date"
-        )
-
-
 def keep_place(directory: Path, name: str, seq: int) -> None:
     """Keep that a durable subscriber has acknowledged all events up to a number.
 
@@ -70,12 +51,11 @@ def keep_place(directory: Path, name: str, seq: int) -> None:
     """
     path = directory / STORE_FILE
     try:
-        uri = f"{path.absolute().as_uri()}?mode=rw"  # never a new file where ours has gone
-        with closing(sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)) as connection:
+        with closing(open_existing(path)) as connection:
             ((layout,),) = connection.execute("PRAGMA user_version")
             refuse_older(directory, layout)
             connection.execute("PRAGMA synchronous = NORMAL")
-            with connection:
+            with transaction(connection):
                 connection.execute(_KEEP, (name, seq, timestamp()))
     except sqlite3.Error as error:
         raise store_failure(path, error) from error
