@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["POLICIES", "adjusted"]
+__all__ = ["ALPHA", "POLICIES", "adjusted"]
+
+ALPHA = 0.05
+"""The level of all tests: a p value of at most so much shows something, once it is adjusted."""
 
 POLICIES = ("holm", "bonferroni", "fdr_bh", "none")
 

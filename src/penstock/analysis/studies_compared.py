@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from penstock._base.fact import EMPTY, Fact
-from penstock.analysis.adjustment import adjusted
+from penstock.analysis.adjustment import ALPHA, adjusted
 from penstock.analysis.contrasts import Contrast, compare, contrast_of
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import WITHIN_PROBLEMS, Arm, Run, Sample
@@ -23,7 +23,6 @@ from penstock.study.hypotheses import Outcome
 
 __all__ = ["ComparedOutcome", "ComparedStudy", "StudiesCompared", "compare_studies"]
 
-_ALPHA = 0.05
 _STUDY = "study"
 
 Better = Literal["higher", "lower"]
@@ -256,7 +255,7 @@ def _judged(
 def _verdict(found: ComparedOutcome, p: float | None, name: str, first: str) -> ComparedOutcome:
     contrast = found.contrast
     verdict = found.verdict
-    if p is not None and p <= _ALPHA and contrast.difference:
+    if p is not None and p <= ALPHA and contrast.difference:
         is_higher = contrast.difference > 0
         verdict = "higher" if is_higher else "lower"
         if found.better is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.adjustment import ALPHA
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.estimates import Interval
 from penstock.analysis.missingness import Missing
@@ -18,7 +19,6 @@ from penstock.study.hypotheses import Hypothesis, HypothesisDirection, Hypothesi
 
 __all__ = ["EQUIVALENCES", "POLICY_NAMES", "Family", "HypothesisResult", "judge"]
 
-_ALPHA = 0.05
 EQUIVALENCES = frozenset({HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS})
 """Kinds of claims that there is no difference."""
 
@@ -141,7 +141,7 @@ def judge(
 
 
 def _of_equivalence(contrast: Contrast, p: float | None) -> str:
-    if p is not None and p <= _ALPHA:
+    if p is not None and p <= ALPHA:
         return "equivalent"
 
     equivalence = contrast.equivalence
@@ -155,11 +155,11 @@ def _of_equivalence(contrast: Contrast, p: float | None) -> str:
 
 
 def _of_effect(hypothesis: Hypothesis, contrast: Contrast, p: float | None) -> str:
-    if p is not None and p <= _ALPHA and contrast.difference:
+    if p is not None and p <= ALPHA and contrast.difference:
         return "supported" if _points_as_declared(hypothesis, contrast) else "not supported"
 
     equivalence = contrast.equivalence
-    if equivalence is not None and equivalence.p <= _ALPHA:
+    if equivalence is not None and equivalence.p <= ALPHA:
         return "not supported"
 
     return "inconclusive"
@@ -260,13 +260,13 @@ def _differ(interval: Interval | None, p: float | None) -> bool:
     if interval is None or p is None:
         return False
 
-    return (interval.low <= 0 <= interval.high) == (p <= _ALPHA)
+    return (interval.low <= 0 <= interval.high) == (p <= ALPHA)
 
 
 def _missing_told(contrast: Contrast, missing: Missing) -> str:
     told = f"{missing.without:,} of {missing.runs:,} runs have no value"
     p, difference = missing.contrast.p, missing.contrast.difference
-    if p is None or difference is None or p > _ALPHA:
+    if p is None or difference is None or p > ALPHA:
         return told
 
     side = contrast.left if difference > 0 else contrast.right

@@ -12,13 +12,12 @@ from math import comb
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY, Fact
-from penstock.analysis.adjustment import adjusted
+from penstock.analysis.adjustment import ALPHA, adjusted
 from penstock.analysis.contrasts import Contrast, compare
 from penstock.analysis.sample import Sample
 
 __all__ = ["Winner", "winners_of"]
 
-_ALPHA = 0.05
 _MOST_PAIRS = 60
 """Sign flips of a pair take up to a third of a second; a run waits for them at its end."""
 
@@ -151,5 +150,5 @@ def _winner(
         runner_up=runner_up,
         contrast=ahead[best][runner_up][1].contrast,
         p_adjusted=largest,
-        is_shown=leads and largest is not None and largest <= _ALPHA,
+        is_shown=leads and largest is not None and largest <= ALPHA,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import floor, log10
 
+from penstock.analysis.adjustment import ALPHA
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.verdicts import POLICY_NAMES, HypothesisResult
@@ -31,7 +32,6 @@ __all__ = [
 
 
 MINUS = "\u2212"
-_ALPHA = 0.05
 
 
 def value_told(value: float | None, *, is_share: bool) -> str:
@@ -127,7 +127,7 @@ def _verdict(result: HypothesisResult, contrast: Contrast, size: str, better: st
         told = _compared(contrast, size, None)
         return f"Not shown: {told[0].lower() + told[1:] if contrast.factor else told}"
 
-    if result.verdict == "not supported" and (result.p_adjusted or 0.0) > _ALPHA:
+    if result.verdict == "not supported" and (result.p_adjusted or 0.0) > ALPHA:
         return f"{differ}: shown to be too small to matter."
 
     if result.verdict == "not supported":
@@ -274,7 +274,7 @@ def flow_finding(rows: Sequence[FlowRow], planned: int, found: OutcomeAnalysis |
     tests = [] if found is None else [each for each in found.missing.values() if each.p is not None]
     if tests:
         least = min(tests, key=lambda each: each.p or 1.0)
-        depends = "depends" if (least.p or 1.0) <= 0.05 else "is not shown to depend"  # noqa: PLR2004
+        depends = "depends" if (least.p or 1.0) <= ALPHA else "is not shown to depend"
         told += f" Whether a run has one {depends} on the condition ({p_told(least.p)})."
 
     return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from penstock.analysis.adjustment import ALPHA
 from penstock.analysis.analysis_facts import OutcomeAnalysis
 from penstock.page.view import Signal
 from penstock.store.actions import DECLARE, actions
@@ -65,7 +66,7 @@ def _complete(
         reasons.append(f"{planned - ended:,} have not ended.")
 
     tested = [] if found is None else [each.p for each in found.missing.values()]
-    if any(p is not None and p <= 0.05 for p in tested):  # noqa: PLR2004 - the usual level
+    if any(p is not None and p <= ALPHA for p in tested):
         reasons.append("Failures depend on the condition.")
 
     value = f"{scored:,} of {planned:,}"
