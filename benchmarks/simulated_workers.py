@@ -179,8 +179,8 @@ async def simulate(workers: int, in_flight: int, runs: int) -> dict[str, Any]:
     engine = Simulated(plan, workers, in_flight)
     boot = Boot(study="{}", base_dir=None, study_file=None, fingerprint="")
     stops: list[str] = []
-    leasing = Leasing(engine, boot, bindings.callers, stops.append)
     announce = Announcer(EventBus(), "simulated")
+    leasing = Leasing(engine, boot, bindings.callers, stops.append, announce)
     execution = ps.Execution(concurrency=workers * in_flight)
     lifecycle = Lifecycle(plan, bindings, announce, execution, stop=stops.append, attempts=leasing)
     scheduler = Scheduler[Job](lifecycle, workers * in_flight, leasing.gate)

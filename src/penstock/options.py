@@ -186,7 +186,9 @@ def attempts_of(
     execution: Execution,
     plan: Plan,
     bindings: Bindings,
+    *,
     stop: Callable[[str], None],
+    announce: Callable[..., None],
 ) -> tuple[Attempts, Bindings]:
     """Return who makes the attempts of a study, and the bindings to open with a session.
 
@@ -198,7 +200,7 @@ def attempts_of(
 
     from penstock.engines.engaged import engaged  # noqa: PLC0415 - only with workers
 
-    return engaged(options, execution, plan, bindings, stop)
+    return engaged(options, execution, plan, bindings, stop=stop, announce=announce)
 
 
 def _given(options: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

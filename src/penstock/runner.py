@@ -82,8 +82,9 @@ class StudyRunner(Hooks):
             isolate_random=given["isolate_random"],
         ).ready()
         self._ending = ending = Ending(self._announce, execution.grace_s)
-        parts = self.plan, self.bindings, ending.stop_for_good
-        self._attempts, self.bindings = attempts_of(given, execution, *parts)
+        hear: dict[str, Any] = {"stop": ending.stop_for_good, "announce": self._announce}
+        parts = self.plan, self.bindings
+        self._attempts, self.bindings = attempts_of(given, execution, *parts, **hear)
         self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
         self._subscriptions += [subscription_of(subscriber) for subscriber in named]

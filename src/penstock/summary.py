@@ -17,6 +17,7 @@ __all__ = [
     "SessionSummary",
     "Spent",
     "StudySummary",
+    "WorkerNow",
     "cost_in_words",
     "endings_in_words",
 ]
@@ -239,6 +240,24 @@ class EndpointNow(Fact):
     in_flight: int
     limit: int
     waiting: int
+
+
+class WorkerNow(Fact):
+    """A worker that makes runs of a study, as it is now.
+
+    Args:
+        worker: Its name; or how many others there are, where there are very many.
+        in_flight: Attempts that it makes.
+        ended: Attempts that it has made in this session.
+        lost: Attempts that were lost with it.
+        is_there: Whether it is there; one that was lost does not come back under its name.
+    """
+
+    worker: str
+    in_flight: int
+    ended: int
+    lost: int = 0
+    is_there: bool = True
 
 
 class Failure(Fact):

@@ -13,7 +13,7 @@ import penstock as ps
 from penstock.engines.engine import Arrival
 from penstock.engines.local import LocalEngine
 from penstock.errors import EngineError, ValidationError
-from penstock.events import Event, RunAnswered, RunFinished, RunObserved, RunStarted
+from penstock.events import Event, RunAnswered, RunFinished, RunObserved, RunStarted, WorkersChanged
 from penstock.store.reader import StoreReader
 from tests.engines.studies import AGENTS, tables, write_study
 
@@ -88,7 +88,18 @@ async def test_runs_of_a_lost_worker_are_made_again_by_another_and_use_up_no_att
             engine.kill("local-1")
 
     study = write_study(tmp_path / "study", "reports", code=AGENTS + REPORTS, replicates=2)
-    runner = await run(study, engine, tmp_path / "there", kill)
+    changes: list[WorkersChanged] = []
+
+    def note(event: Event) -> None:
+        if isinstance(event, WorkersChanged):
+            changes.append(event)
+
+    runner = await run(study, engine, tmp_path / "there", kill, note)
+    assert {(each.worker, each.is_there, each.lost) for each in changes[-1].workers} == {
+        ("local-1", False, 4),
+        ("local-2", True, 0),
+    }
+    assert max(each.in_flight for change in changes for each in change.workers) == 8
     summary = runner.summary
     assert (summary.succeeded, summary.failed, summary.remaining) == (8, 0, 0)
     lost = summary.session.cancelled

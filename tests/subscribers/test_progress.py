@@ -25,10 +25,11 @@ from penstock.events import (
     StudyStarted,
     StudyStopping,
     StudyWaiting,
+    WorkersChanged,
 )
 from penstock.events.bus import EventBus
 from penstock.subscribers.progress import EVENTS, is_shown, progress
-from penstock.summary import SessionSummary, Spent, StudySummary
+from penstock.summary import SessionSummary, Spent, StudySummary, WorkerNow
 from tests.builders import make_error, make_event, make_plan, make_result
 
 pytestmark = pytest.mark.anyio
@@ -136,6 +137,20 @@ async def test_a_loop_that_stands_still_is_counted_and_its_last_culprit_named() 
 
     (line,) = await lines_of([*a_study(), *stalls])
     assert line.endswith(" · event loop stalled 2x, last in b")
+
+
+async def test_what_workers_do_is_told_of_some_of_them_and_which_were_lost() -> None:
+    there = [WorkerNow(worker=f"worker-{each}", in_flight=7, ended=1200) for each in range(1, 7)]
+    gone = WorkerNow(worker="worker-9", in_flight=0, ended=3, lost=5, is_there=False)
+    few = make_event(WorkersChanged, workers=(there[0], gone))
+    many = make_event(WorkersChanged, workers=tuple(there))
+
+    (line,) = await lines_of([*a_study(), many, few])
+    assert line.endswith(" · worker-1 7 in flight, 1,200 ended · 1 lost with 5 runs, last worker-9")
+    (line,) = await lines_of([*a_study(), few, many])
+    assert line.endswith("worker-4 7 in flight, 1,200 ended · 2 more workers")
+    (line,) = await lines_of([*a_study(), make_event(WorkersChanged, workers=())])
+    assert "worker" not in line
 
 
 async def test_a_study_that_stops_or_waits_says_why() -> None:

@@ -118,6 +118,10 @@ class OwnTask:
         self.is_cancelled = True
         self._task.cancel()
 
+    def is_task(self, task: object) -> bool:
+        """Return whether it is this task of the event loop."""
+        return self._task is task
+
     @property
     def failure(self) -> BaseException | None:
         """What the task raised; it has ended."""

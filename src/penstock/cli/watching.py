@@ -114,7 +114,7 @@ class Watching:
             self._emit(summary, state, now.pid, now.limit)
             return
 
-        board.stalls, board.culprit = now.stalls, now.culprit
+        board.stalls, board.culprit, board.workers = now.stalls, now.culprit, now.workers
         board.see(
             summary,
             lasts_s=(datetime.now(UTC) - now.began_at).total_seconds(),

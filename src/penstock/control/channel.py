@@ -38,16 +38,16 @@ from penstock.control.steering import Steered, Steering
 from penstock.errors import PenstockError, ValidationError
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.subscribing import Subscription
-from penstock.events.tree import LoopStalled
+from penstock.events.tree import LoopStalled, WorkersChanged
 from penstock.models.session import Gated
 from penstock.running.binding import Bindings
 from penstock.study.execution import Execution
 from penstock.study.settings import SETTABLE
-from penstock.summary import StudySummary
+from penstock.summary import StudySummary, WorkerNow
 
 __all__ = ["EVENTS", "Channel", "Controlled", "control", "wanted"]
 
-EVENTS = (LoopStalled,)
+EVENTS = (LoopStalled, WorkersChanged)
 
 _MOST_CLIENTS = 16
 _EVERY_S = 0.25
@@ -159,6 +159,7 @@ class Channel:
         self._every_s = every_s
         self._began_at = datetime.now(UTC)
         self._stalls, self._culprit = 0, ""
+        self._workers: tuple[WorkerNow, ...] = ()
         self._clients = self._watchers = 0
         self._is_over, self._unwatched = anyio.Event(), anyio.Event()
 
@@ -166,6 +167,8 @@ class Channel:
         """Record what happened."""
         if isinstance(event, LoopStalled):
             self._stalls, self._culprit = self._stalls + 1, event.culprit
+        elif isinstance(event, WorkersChanged):
+            self._workers = event.workers
 
     async def accept(self, listener: SocketListener) -> None:
         """Serve every client, until this is cancelled."""
@@ -294,6 +297,7 @@ class Channel:
             is_paused=runner.steering.is_paused,
             stalls=self._stalls,
             culprit=self._culprit,
+            workers=self._workers,
             endpoints=tuple(
                 gate
                 for each in runner.bindings.resources

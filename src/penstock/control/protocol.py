@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from penstock._base.fact import EMPTY, Fact
-from penstock.summary import EndpointNow, StudySummary
+from penstock.summary import EndpointNow, StudySummary, WorkerNow
 
 __all__ = [
     "LONGEST",
@@ -86,6 +86,7 @@ class Snapshot(Fact):
         is_paused: Whether no run is started until somebody resumes.
         stalls: How often the event loop has stood still.
         culprit: Where it last did.
+        workers: The workers that make its runs, where there are any.
         endpoints: The gates before endpoints that its models ask.
         settings: What can be set, as it is now: name in the study file -> value.
     """
@@ -99,6 +100,7 @@ class Snapshot(Fact):
     is_paused: bool
     stalls: int
     culprit: str
+    workers: tuple[WorkerNow, ...] = ()
     endpoints: tuple[EndpointNow, ...] = ()
     settings: Mapping[str, Any]
 

@@ -15,6 +15,7 @@ from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
 from penstock.running.checking import prepare
+from penstock.study.execution import Execution
 from penstock.study.model import Study
 
 __all__ = ["Boot", "boot_of", "bound"]
@@ -34,6 +35,7 @@ class Boot(Fact):
         limiters: See `Execution`; the driver has these limits, for all workers.
         isolate_random: See `RunnerOptions`.
         capacity: How many attempts a worker makes at once.
+        stall_threshold_s: See `Execution`.
         flush_s: How long what a worker says waits for more, in seconds.
         lease_s: After so many seconds without a word from the driver a worker cancels everything.
     """
@@ -47,6 +49,7 @@ class Boot(Fact):
     endpoints: Mapping[str, Endpoint] = EMPTY
     limiters: Mapping[str, int] = EMPTY
     isolate_random: bool = True
+    stall_threshold_s: float | None = None
     capacity: int = 5000
     flush_s: float = 0.01
     lease_s: float = 30.0
@@ -56,9 +59,9 @@ def boot_of(
     study: Study,
     plan: Plan,
     bindings: Bindings,
+    execution: Execution,
     *,
     isolate_random: bool,
-    limiters: Mapping[str, int] = EMPTY,
 ) -> Boot:
     """State how the workers of a study begin.
 
@@ -84,7 +87,8 @@ def boot_of(
             name: Endpoint(caller.provider, caller.base_url, caller.place)
             for name, caller in bindings.callers.items()
         },
-        limiters=limiters,
+        limiters=execution.limiters,
+        stall_threshold_s=execution.stall_threshold_s,
         isolate_random=isolate_random,
     )
 

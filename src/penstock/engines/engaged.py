@@ -24,7 +24,9 @@ def engaged(
     execution: Execution,
     plan: Plan,
     bindings: Bindings,
+    *,
     stop: Callable[[str], None],
+    announce: Callable[..., None],
 ) -> tuple[Leasing, Bindings]:
     """Have the attempts of a study made by the engine of the options, or by processes of its own.
 
@@ -34,6 +36,7 @@ def engaged(
         plan: Its plan.
         bindings: What its names stand for.
         stop: Called with the reason when no worker can run the study.
+        announce: Says events.
 
     Returns:
         What leases attempts to workers, and the bindings that open it with a session.
@@ -48,9 +51,9 @@ def engaged(
     if engine is None:
         engine = DaskEngine(workers=execution.workers or 1)
 
-    how = {"isolate_random": options["isolate_random"], "limiters": execution.limiters}
-    boot = boot_of(plan.study, plan, bindings, **how)
-    leasing = Leasing(engine, boot, bindings.callers, stop)
+    isolate = options["isolate_random"]
+    boot = boot_of(plan.study, plan, bindings, execution, isolate_random=isolate)
+    leasing = Leasing(engine, boot, bindings.callers, stop, announce)
     return leasing, bindings._replace(resources=(*bindings.resources, leasing))
 
 

@@ -22,6 +22,7 @@ from penstock.engines.messages import (
     Lease,
     Observed,
     Revoke,
+    Stalled,
     ToWorker,
     told,
 )
@@ -82,6 +83,19 @@ class AgentHost:
     def in_flight(self) -> int:
         """How many attempts are under way."""
         return len(self._leases)
+
+    def run_of(self, task: object) -> str | None:
+        """Return the run that a task of this event loop makes; any thread may ask."""
+        for leased in list(self._leases.values()):
+            if leased.task is not None and leased.task.is_task(task):
+                return leased.attempt.ctx.spec.run_id
+
+        return None
+
+    def say_stalled(self, duration_s: float, culprit: str, stack: str, run_id: str | None) -> None:
+        """Say that the event loop stood still."""
+        told = {"culprit": culprit, "stack": stack, "run_id": run_id}
+        self._say(Stalled(duration_s=duration_s, **told))
 
     def receive(self, messages: Sequence[ToWorker]) -> None:
         """Do what the driver says."""

@@ -6,17 +6,22 @@ driver that the worker is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import partial
 from threading import Event, Thread
 
 import anyio
 
+from penstock._base.logger import logger
 from penstock._base.loop import call_soon_from_threads, leave_tasks_behind
 from penstock.engines.boot import Boot
 from penstock.engines.host import AgentHost
 from penstock.engines.messages import FromWorker, read_to_worker, written
 from penstock.errors import message_of
 from penstock.running.garbage import relaxed_gc
+from penstock.running.watchdog.watching import Sight, Watchdog
 
 __all__ = ["HostThread"]
 
@@ -84,12 +89,31 @@ class HostThread:
             return
 
         self._ended = anyio.Event()
-        self._call_soon = call_soon_from_threads()
+        # In the context of this loop, whoever calls: his may not know that one runs here.
+        self._call_soon = partial(call_soon_from_threads(), copy_context().run)
         self._is_ready.set()
-        with relaxed_gc():
+        with relaxed_gc(), self._stalls_told(self._host):
             await self._ended.wait()
 
         await leave_tasks_behind(_END_S)
+
+    @contextmanager
+    def _stalls_told(self, host: AgentHost) -> Iterator[None]:
+        """Watch the event loop inside the block, as the driver's is watched."""
+        threshold_s = self._boot.stall_threshold_s
+        if threshold_s is None:
+            yield
+            return
+
+        def say(duration_s: float, sight: Sight) -> None:
+            host.say_stalled(duration_s, sight.culprit, sight.stack, sight.who)
+
+        def log(duration_s: float, sight: Sight) -> None:
+            said = {"lasts_s": round(duration_s, 1), "culprit": sight.culprit, "run_id": sight.who}
+            logger().warning("worker.blocked", **said)
+
+        with Watchdog(threshold_s).watching(host.run_of, say, log):
+            yield
 
     def _end(self) -> None:
         if self._host is not None:

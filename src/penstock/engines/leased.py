@@ -14,6 +14,7 @@ from penstock.errors import StopStudy, WorkerLostError
 from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Task
+from penstock.summary import WorkerNow
 
 __all__ = ["Acknowledging", "Leased", "Worker"]
 
@@ -79,6 +80,7 @@ class Worker:
     leases: dict[int, Leased] = field(default_factory=dict)
     outbox: list[ToWorker] = field(default_factory=list)
     has_mail: anyio.Event = field(default_factory=anyio.Event)
+    ended: int = 0
     is_lost: bool = False
     most: float = inf
     """How many it may make at once beside those of its runs that are suspected."""
@@ -87,6 +89,12 @@ class Worker:
     def room(self) -> float:
         """How many more attempts it may make now."""
         return min(self.capacity, self.most) - len(self.leases)
+
+    def now(self) -> WorkerNow:
+        """Return what it does, or, where it is lost, what was lost with it."""
+        held = len(self.leases)
+        count = {"lost": held, "in_flight": 0} if self.is_lost else {"in_flight": held}
+        return WorkerNow(worker=self.name, ended=self.ended, is_there=not self.is_lost, **count)
 
     def say(self, message: ToWorker) -> None:
         """Send a message soon, with whatever else is sent until then."""

@@ -32,10 +32,12 @@ from penstock.engines.messages import (
     GiveBack,
     Observed,
     Revoke,
+    Stalled,
 )
+from penstock.engines.roster import Roster
 from penstock.engines.suspicion import Suspicions
 from penstock.errors import EngineError, StopStudy, StudyCancelled, WorkerLostError
-from penstock.events.tree import Event
+from penstock.events.tree import Event, LoopStalled
 from penstock.models.calls.elsewhere import ModelCaller
 from penstock.models.session import Session
 from penstock.results import RunResult, RunStage, RunStatus
@@ -62,6 +64,7 @@ class Leasing:
         boot: How they begin.
         callers: Who calls models, by the names that workers use too.
         stop: Called with the reason when no worker can run the study.
+        announce: Says events.
 
     Attributes:
         late: How many results came of attempts whose worker had been taken for lost; each was
@@ -74,12 +77,14 @@ class Leasing:
         boot: Boot,
         callers: Mapping[str, ModelCaller],
         stop: Callable[[str], None],
+        announce: Callable[..., None],
     ) -> None:
         self.late = 0
         self._engine = engine
         self._boot = boot
         self._stop = stop
-        self._workers: dict[str, Worker] = {}
+        self._announce = announce
+        self._roster = Roster(announce)
         self._waiting: deque[Leased] = deque()
         self._suspicions = Suspicions()
         self._answering = Answering(callers)
@@ -113,7 +118,7 @@ class Leasing:
 
     def gate(self) -> Awaitable[None] | None:
         """Return None where a worker has room for an attempt, else what to wait for."""
-        if not self._waiting and any(worker.room > 0 for worker in self._workers.values()):
+        if not self._waiting and self._roster.has_room():
             return None
 
         self._has_changed = anyio.Event()
@@ -138,6 +143,7 @@ class Leasing:
         try:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._listen)
+                self._tasks.start_soon(self._roster.tell)
                 try:
                     yield
                 except BaseException as error:  # noqa: BLE001 - raised below, not as a group
@@ -162,7 +168,7 @@ class Leasing:
                     self._take(arrival)
         except EngineError as error:
             self._stop(str(error))
-            for name in list(self._workers):
+            for name in self._roster.names:
                 self._lose(Lost(name, str(error)))
 
             for leased in self._waiting:
@@ -177,7 +183,8 @@ class Leasing:
             self._tasks.start_soon(self._stop_without_others, joined)
             return
 
-        worker = self._workers[joined.worker] = Worker(joined.worker, joined.capacity)
+        worker = Worker(joined.worker, joined.capacity)
+        self._roster.join(worker)
         self._tasks.start_soon(self._send_to, worker)
         logger().info("worker.joined", worker=worker.name, capacity=worker.capacity)
         self._place()
@@ -185,7 +192,7 @@ class Leasing:
     async def _stop_without_others(self, refused: Joined) -> None:
         """Stop the study where a worker cannot run it and no other is there that can."""
         await anyio.sleep(_OTHERS_COME_S)
-        if not self._workers:
+        if not self._roster:
             self._stop(f"worker {refused.worker} cannot run this study: {refused.refusal}")
 
     async def _send_to(self, worker: Worker) -> None:
@@ -198,12 +205,10 @@ class Leasing:
                 await anyio.sleep(self._boot.flush_s)  # what is said meanwhile goes together
 
     def _lose(self, lost: Lost) -> None:
-        worker = self._workers.pop(lost.worker, None)
+        worker = self._roster.lose(lost.worker)
         if worker is None:
             return
 
-        worker.is_lost = True
-        worker.has_mail.set()
         leases = list(worker.leases.values())
         self._suspicions.note_end({leased.position for leased in leases})
         logger().warning("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
@@ -219,8 +224,12 @@ class Leasing:
         self._place()
 
     def _take(self, batch: Batch) -> None:
-        worker, ended = self._workers.get(batch.worker), []
+        worker, ended = self._roster.get(batch.worker), []
         for message in batch.messages:
+            if isinstance(message, Stalled):
+                self._announce(LoopStalled, worker=batch.worker, **message.told())
+                continue
+
             leased = None if worker is None else worker.leases.get(message.lease)
             if worker is None or leased is None:
                 self._note_late(batch.worker, message)
@@ -252,7 +261,7 @@ class Leasing:
                     leased.task.on_answer(leased.answered)
 
     def _end(self, worker: Worker, leased: Leased, ended: Ended) -> None:
-        del worker.leases[leased.number]
+        self._roster.note_end(worker, leased)
         self._limits.end(leased)
         self._suspicions.clear(leased.position)
         if worker.most < inf:
@@ -276,24 +285,19 @@ class Leasing:
 
     def _place(self) -> None:
         """Assign those that wait to workers, first come first served."""
-        while self._waiting and (worker := self._worker_for(self._waiting[0])) is not None:
+        while self._waiting:
+            most = self._suspicions.most_beside(self._waiting[0].position)
+            worker = self._roster.with_fewest(most)
+            if worker is None:
+                break
+
             leased = self._waiting.popleft()
             leased.worker = worker
             worker.leases[leased.number] = leased
-            worker.most = min(worker.most, self._suspicions.most_beside(leased.position))
+            worker.most = min(worker.most, most)
             worker.say(leased.terms())
 
         self._has_changed.set()
-
-    def _worker_for(self, leased: Leased) -> Worker | None:
-        most = self._suspicions.most_beside(leased.position)
-        found, fewest = None, most
-        for worker in self._workers.values():
-            in_flight = len(worker.leases)
-            if in_flight < fewest and worker.room > 0:
-                found, fewest = worker, in_flight
-
-        return found
 
     def _revoke(self, leased: Leased) -> None:
         """Cancel an attempt; one that nobody makes yet is over."""

@@ -37,6 +37,7 @@ __all__ = [
     "Lease",
     "Observed",
     "Revoke",
+    "Stalled",
     "ToWorker",
     "Turn",
     "read_from_worker",
@@ -175,6 +176,20 @@ class Granted(Fact):
     number: int
 
 
+class Stalled(Fact):
+    """The worker's event loop stood still; see `penstock.events.LoopStalled`."""
+
+    kind: Literal["stalled"] = "stalled"
+    duration_s: float
+    culprit: str
+    stack: str
+    run_id: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """Return what the event says."""
+        return self.model_dump(exclude={"kind"})
+
+
 class Turn(Fact):
     """A call waits for its turn from now on, or does not any more: it is sent."""
 
@@ -210,7 +225,8 @@ class Answer(Fact):
 
 ToWorker = Annotated[Lease | Revoke | Turn | Answer | Granted, Field(discriminator="kind")]
 FromWorker = Annotated[
-    Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack, Field(discriminator="kind")
+    Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack | Stalled,
+    Field(discriminator="kind"),
 ]
 
 _TO_WORKER: TypeAdapter[list[ToWorker]] = TypeAdapter(list[ToWorker])

@@ -28,6 +28,7 @@ from penstock.events.tree import (
     StudyStopping,
     StudyWaiting,
     SubscriberFailed,
+    WorkersChanged,
 )
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "StudyWaiting",
     "Subscriber",
     "SubscriberFailed",
+    "WorkersChanged",
     "from_json",
     "to_json",
 ]

@@ -21,7 +21,8 @@
     │       └─ RunSkipped
     ├─ RunsSaved(run_ids, summary)        the results survive a crash: committed and synced
     ├─ LimitChanged(limit, reason, endpoint)
-    ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber)
+    ├─ WorkersChanged(workers)            one came or was lost, or what they do has changed
+    ├─ LoopStalled(duration_s, culprit, stack, run_id, subscriber, worker)
     └─ SubscriberFailed(subscriber, error, critical, traceback)
 
 Subscribing to a class means subscribing to its subclasses too. ``penstock.events.to_json`` writes
@@ -36,7 +37,7 @@ from typing import Any
 from penstock._base.fact import Fact
 from penstock.planning.plan import RunSpec
 from penstock.results import Observation, RunResult
-from penstock.summary import StudySummary
+from penstock.summary import StudySummary, WorkerNow
 
 __all__ = [
     "ActionTaken",
@@ -62,6 +63,7 @@ __all__ = [
     "StudyStopping",
     "StudyWaiting",
     "SubscriberFailed",
+    "WorkersChanged",
 ]
 
 
@@ -262,6 +264,16 @@ class LimitChanged(Event):
     endpoint: str | None = None
 
 
+class WorkersChanged(Event):
+    """A worker came or was lost, or what workers do has changed: once in a second at most.
+
+    Args:
+        workers: All that are there, and those that were lost last.
+    """
+
+    workers: tuple[WorkerNow, ...]
+
+
 class LoopStalled(Event):
     """The event loop stood still, and every run and subscriber with it; it goes on again.
 
@@ -271,6 +283,7 @@ class LoopStalled(Event):
         stack: How it came there, as a traceback shows it.
         run_id: The run whose step it was, if it was one's.
         subscriber: The subscriber whose step it was, if it was one's.
+        worker: The worker whose event loop it was; None where it was this process's.
     """
 
     duration_s: float
@@ -278,6 +291,7 @@ class LoopStalled(Event):
     stack: str
     run_id: str | None = None
     subscriber: str | None = None
+    worker: str | None = None
 
 
 class SubscriberFailed(Event):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock._base.fact import EMPTY, Fact
-from penstock.summary import EndpointNow
+from penstock.summary import EndpointNow, WorkerNow
 
 __all__ = ["Between", "LiveView", "Newest", "changes_between"]
 
@@ -78,6 +78,7 @@ class LiveView(Fact):
         latencies_s: Quantile -> seconds that an attempt took.
         stalls: How often the event loop has stood still, and where it last did.
         endpoints: The gates before endpoints.
+        workers: The workers that make runs, where there are any.
         ended: For each cell of the matrix, runs that have ended; row by row.
         failed_in: For each cell, those of them that have failed.
         step_s: The seconds that a number of ``over_time`` stands for.
@@ -111,6 +112,7 @@ class LiveView(Fact):
     latencies_s: Mapping[str, float] = EMPTY
     stalls: str = ""
     endpoints: tuple[EndpointNow, ...] = ()
+    workers: tuple[WorkerNow, ...] = ()
     ended: tuple[int, ...] = ()
     failed_in: tuple[int, ...] = ()
     step_s: int = 1

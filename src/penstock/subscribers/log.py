@@ -151,7 +151,7 @@ def _write(logger: Any, event: Event) -> None:
             where = {} if event.endpoint is None else {"endpoint": event.endpoint}
             logger.info("limit.changed", limit=event.limit, reason=event.reason, **where)
         case LoopStalled():
-            whose = {"run_id": event.run_id, "subscriber": event.subscriber}
+            whose = {name: getattr(event, name) for name in ("run_id", "subscriber", "worker")}
             logger.warning(
                 "loop.stalled",
                 duration_s=round(event.duration_s, 3),

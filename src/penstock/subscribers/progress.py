@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from time import monotonic
@@ -32,8 +32,9 @@ from penstock.events.tree import (
     StudyStarted,
     StudyStopping,
     StudyWaiting,
+    WorkersChanged,
 )
-from penstock.summary import SessionSummary, StudySummary
+from penstock.summary import SessionSummary, StudySummary, WorkerNow
 
 __all__ = ["EVENTS", "Board", "display", "is_shown", "progress", "wanted"]
 
@@ -48,6 +49,7 @@ EVENTS = (
     RunsSaved,
     LimitChanged,
     LoopStalled,
+    WorkersChanged,
 )
 
 _REFRESH_S = 0.1
@@ -55,6 +57,7 @@ _QUIET_S = 1.0
 """Time goes on also while no run ends: the time left is shown anew."""
 
 _PLAIN_EVERY_S = 10.0
+_NAMED_WORKERS = 4
 _ECHO_WIDTH = 5
 """Columns left free: a terminal echoes ``^C`` after the last line and must not wrap it."""
 
@@ -106,6 +109,7 @@ class Board:
         self.limit: int | None = None
         self.stalls = 0
         self.culprit = ""
+        self.workers: tuple[WorkerNow, ...] = ()
         self.stopping = ""
         self.waiting = ""
         self.is_over = False
@@ -158,9 +162,14 @@ class Board:
                 self.left_out = event.left_out
             case LimitChanged(endpoint=None):
                 self.limit = event.limit
+            case WorkersChanged():
+                self.workers = event.workers
             case LoopStalled():
                 self.stalls += 1
                 self.culprit = event.culprit
+                if event.worker is not None:
+                    self.culprit += f" of {event.worker}"
+
             case StudyStopping():
                 self.stopping = f"stopping: {' '.join(event.reason.split())}"
             case StudyWaiting():
@@ -194,6 +203,9 @@ class Board:
         if summary.cost_in_words:
             parts.append(summary.cost_in_words)
 
+        if self.workers:
+            parts.append(_of_workers(self.workers))
+
         if self.stalls:
             parts.append(f"event loop stalled {self.stalls:,}x, last in {self.culprit}")
 
@@ -202,6 +214,21 @@ class Board:
 
     def _limit(self) -> str:
         return "" if self.limit is None else f" of {self.limit:,} at most"
+
+
+def _of_workers(workers: Sequence[WorkerNow]) -> str:
+    """Return what workers do; the first are named where there are many."""
+    there = [each for each in workers if each.is_there]
+    gone = [each for each in workers if not each.is_there]
+    said = [f"{each.worker} {each.in_flight:,} in flight, {each.ended:,} ended" for each in there]
+    if len(said) > _NAMED_WORKERS:
+        said[_NAMED_WORKERS:] = [f"{len(said) - _NAMED_WORKERS:,} more workers"]
+
+    if gone:
+        runs = sum(each.lost for each in gone)
+        said.append(f"{len(gone):,} lost with {runs:,} runs, last {gone[-1].worker}")
+
+    return " · ".join(said)
 
 
 def _opening(event: StudyStarted) -> StudySummary:

@@ -241,4 +241,5 @@ def _now(
         "most_cost_usd": snapshot.settings.get("budget.max_cost_usd"),
         "stalls": stalls,
         "endpoints": snapshot.endpoints,
+        "workers": snapshot.workers,
     }

@@ -153,14 +153,20 @@ function showNumbers() {
   put("stalls", now.stalls ? now.stalls.split(",")[0] : "none");
   put("stalls-more", now.stalls ? shown(now.stalls.slice(now.stalls.indexOf(",") + 2)) : "of the event loop");
 }
-function showEndpoints() {
-  const table = $("endpoints");
-  table.hidden = !now.endpoints.length;
-  table.tBodies[0].replaceChildren(...now.endpoints.map((each) => {
+function showRows(id, rows) {
+  const table = $(id);
+  table.hidden = !rows.length;
+  table.tBodies[0].replaceChildren(...rows.map(([name, ...counts]) => {
     const row = make("tr");
-    row.append(make("td", shown(each.name)), ...[each.in_flight, each.limit, each.waiting].map((count) => make("td", many(count), "n")));
+    row.append(make("td", shown(name)), ...counts.map((count) => make("td", many(count), "n")));
     return row;
   }));
+}
+function showEndpoints() {
+  showRows("endpoints", now.endpoints.map((each) => [each.name, each.in_flight, each.limit, each.waiting]));
+}
+function showWorkers() {
+  showRows("workers", now.workers.map((each) => [each.is_there ? each.worker : `${each.worker} (lost)`, each.in_flight, each.ended, each.lost]));
 }
 function showNewest() {
   put("newest-said", now.is_blind && now.succeeded
@@ -196,6 +202,7 @@ function show(changed) {
   const has = (...names) => !changed || names.some((name) => name in changed);
   showNumbers();
   if (has("endpoints")) showEndpoints();
+  if (has("workers")) showWorkers();
   if (has("newest", "is_blind") && !unseen.has("newest-part")) showNewest();
   if (has("note")) note(shown(now.note));
   if (acts.length) showButtons();
