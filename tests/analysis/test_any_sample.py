@@ -15,7 +15,7 @@ from penstock.analysis.drift import drift_of
 from penstock.analysis.effects import factor_test, with_control
 from penstock.analysis.estimates import estimate_condition
 from penstock.analysis.estimating_equations import fit_estimating_equation
-from penstock.analysis.missingness import bounds_of, flow_of, missing_of
+from penstock.analysis.missingness import bounds_of, flow_of, missing_by_condition
 from penstock.analysis.mixed_models import fit_mixed_model
 from penstock.analysis.power import variance_components
 from penstock.analysis.regression import regress
@@ -65,7 +65,7 @@ def analysed(sample: Sample) -> Iterator[Any]:
     yield factor_test(sample, "tone")
     yield from with_control(sample, "tone", "right").values()
     yield bounds_of(sample, weights)
-    missing = missing_of(sample, weights)
+    missing = missing_by_condition(sample, weights, "x")
     yield None if missing is None else missing.contrast
     if sample.unit == "problem":
         yield from regress(sample, codes).values()

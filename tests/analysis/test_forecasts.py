@@ -131,7 +131,7 @@ def test_declared_variances_are_forecast_before_there_are_runs(tmp_path: Path) -
         analysis_plans=(plan,),
     )
 
-    (found,) = forecast_powers(study, {}, problems=20, replicates=5, pilot="")
+    (found,) = forecast_powers(study, None, problems=20, replicates=5, pilot="")
 
     by_hand = forecast(declared_spread(expected, {0: 1.0, 1: -1.0}))
     assert found.source == "the declared variance"

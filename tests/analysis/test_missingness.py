@@ -26,8 +26,8 @@ def test_whether_runs_are_missing_by_condition_is_tested_by_problem() -> None:
     found = missing_by_condition(sample, contrast_of(sample, "tone", "left", "right"), "left-right")
 
     assert found is not None
-    assert found.difference == pytest.approx((0.5 + 1.0) / 4)
-    assert found.n_problems == 4
+    assert found.contrast.difference == pytest.approx((0.5 + 1.0) / 4)
+    assert found.contrast.n_problems == 4
 
 
 def test_nothing_is_tested_where_nothing_is_missing() -> None:

@@ -7,7 +7,7 @@ import penstock as ps
 from penstock.planning.doubts import study_doubts
 from penstock.planning.plan import plan
 from penstock.study.policies import RunBudget
-from tests.analysis.test_analyze import analysed, hypothesis, study_of
+from tests.analysis.test_analyze import hypothesis, study_of
 
 
 def doubts(tmp_path: Path, problems: int = 8, **fields: Any) -> list[str]:
@@ -57,18 +57,24 @@ def test_a_policy_that_is_not_known_is_told(tmp_path: Path) -> None:
     assert "by Holm" in doubt
 
 
-def test_filters_of_an_analysis_plan_are_told_to_leave_nothing_out(tmp_path: Path) -> None:
-    filtering = analysis_plan(filters={"tone": "polite"})
+def test_a_filter_of_what_runs_come_to_is_doubted_and_one_of_what_they_are_is_not(
+    tmp_path: Path,
+) -> None:
+    filtering = analysis_plan(filters={"tone": "polite", "family": "unknown", "score": [1, 2]})
 
     (doubt,) = doubts(tmp_path, analysis_plans=(filtering,))
-    found = analysed(study_of(tmp_path, hypotheses=(hypothesis(),), analysis_plans=(filtering,)))
 
-    assert "not applied" in doubt
-    assert "all runs are analysed" in found.hypotheses[0].sentence
+    assert "its filter 'score' is known after a run only" in doubt
+
+
+def test_a_covariate_that_is_what_a_hypothesis_compares_is_doubted(tmp_path: Path) -> None:
+    (doubt,) = doubts(tmp_path, analysis_plans=(analysis_plan(covariates=("tone",)),))
+
+    assert "compares levels of 'tone'" in doubt
 
 
 def test_a_covariate_that_nothing_of_the_study_has_is_named(tmp_path: Path) -> None:
-    named = ("tone", "family", "latency_s", "right", "rigth")
+    named = ("family", "latency_s", "right", "rigth")
 
     (doubt,) = doubts(
         tmp_path, evaluators={"right": "exact"}, analysis_plans=(analysis_plan(covariates=named),)

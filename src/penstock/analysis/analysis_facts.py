@@ -28,6 +28,7 @@ class OutcomeAnalysis(Fact):
         outcome: Its name.
         better: Which way is better, as declared.
         measured_in: What it is counted in, as declared.
+        chosen: Which runs these numbers are of, where filters of its analysis plans leave some out.
         order: Its texts from the least to the most, where they count as their places.
         unit: What is generalised over: ``problem``; ``replicate`` where there is one problem;
             ``replicate within problem`` where the analysis plan means these problems only.
@@ -56,6 +57,7 @@ class OutcomeAnalysis(Fact):
     outcome: str
     better: str | None = None
     measured_in: str = ""
+    chosen: str = ""
     order: tuple[str, ...] = ()
     unit: str
     unit_note: str | None = None

@@ -14,25 +14,18 @@ from penstock.analysis.comparisons import (
     halved,
     with_simultaneous,
 )
-from penstock.analysis.contrasts import Weights
 from penstock.analysis.covariates import columns_of, covariates_of
 from penstock.analysis.drift import drift_of
 from penstock.analysis.effects import aliases_of, factor_test, main_effects, with_control
 from penstock.analysis.estimates import estimate_condition
 from penstock.analysis.estimating_equations import EstimatingEquation, fit_estimating_equation
-from penstock.analysis.missingness import (
-    Bounds,
-    bounds_of,
-    flow_of,
-    missing_by_condition,
-    missing_of,
-)
+from penstock.analysis.missingness import Bounds, Flow, bounds_of
 from penstock.analysis.mixed_models import MixedModel, fit_mixed_model
 from penstock.analysis.power import variance_components
 from penstock.analysis.questions import Question, families_of, question_of
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.regression import Regression, regress
-from penstock.analysis.sample import WITHIN_PROBLEMS, Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Sample, Weights
 from penstock.analysis.sources import rows_sql
 from penstock.analysis.verdicts import Family, HypothesisResult, judge
 from penstock.analysis.winners import Winner, winners_of
@@ -73,28 +66,30 @@ def analyze(store: StoreReader, study: Study, *, with_models: bool = True) -> An
         "redeclared": tuple(str(each) for each in actions(store) if each.is_declaration),
         "agreements": tuple(agreements_of(store, _people(study))),
     }
+    flows = {each.name: tuple(readings.flow(each)) for each in outcomes}
     if is_blind(store, study):
-        return _blind(stated, samples, study)
+        return _blind(stated, samples, flows, study)
 
-    questions = [question_of(hypothesis, samples) for hypothesis in study.hypotheses]
-    families = families_of(study, questions, samples)
+    questions = [question_of(each, readings.samples(each)) for each in study.hypotheses]
+    families = families_of(study, questions)
     family_of = {name: family for family in families for name in family.p}
-    questions = with_simultaneous(questions, samples, family_of)
+    questions = with_simultaneous(questions, family_of)
     asked = {name: [each for each in questions if each.outcome == name] for name in samples}
     return Analysis(
         **stated,
         **(_while_it_ran(readings, outcomes[0].name, samples) if with_models else {}),
         outcomes={
-            name: _of_outcome(name, each, study, asked[name], with_models=with_models)
+            name: _of_outcome(
+                name, each, study, asked[name], flow=flows[name], with_models=with_models
+            )
             for name, each in samples.items()
         },
         hypotheses=tuple(
             judge(
                 each.hypothesis,
                 each.outcome,
-                each.contrast,
+                each.compared,
                 family_of.get(each.hypothesis.hypothesis_id, _NO_FAMILY),
-                missing=missing_of(samples[each.outcome], each.weights),
                 why_not=each.why_not,
             )
             for each in questions
@@ -107,7 +102,7 @@ def _while_it_ran(
     readings: Readings, primary: str, samples: Mapping[str, Sample]
 ) -> dict[str, Any]:
     """Return what runs cost and took, and what moved while they were made."""
-    used = {name: readings.sample(_of_runs(name)) for name in ("cost_usd", "latency_s")}
+    used = {name: readings.whole(_of_runs(name)) for name in ("cost_usd", "latency_s")}
     moving = {"latency_s": used["latency_s"], primary: samples[primary]}
     return {
         "costs": {
@@ -128,7 +123,12 @@ def _people(study: Study) -> frozenset[str]:
     return frozenset(name for name, each in study.evaluators.items() if each.labels is not None)
 
 
-def _blind(stated: Mapping[str, Any], samples: Mapping[str, Sample], study: Study) -> Analysis:
+def _blind(
+    stated: Mapping[str, Any],
+    samples: Mapping[str, Sample],
+    flows: Mapping[str, tuple[Flow, ...]],
+    study: Study,
+) -> Analysis:
     """State what a pilot may know: counts, failures, and how runs vary over all conditions."""
     left = stated["planned"] - stated["ended"]
     why = f"{left:,} of {stated['planned']:,} planned runs have not ended."
@@ -141,7 +141,7 @@ def _blind(stated: Mapping[str, Any], samples: Mapping[str, Sample], study: Stud
                 unit=sample.unit,
                 unit_note=_unit_note(sample),
                 variance=variance_components(sample),
-                flow=tuple(flow_of(sample)),
+                flow=flows[name],
             )
             for name, sample in samples.items()
         },
@@ -167,25 +167,27 @@ def _of_outcome(
     study: Study,
     questions: Sequence[Question],
     *,
+    flow: tuple[Flow, ...],
     with_models: bool,
 ) -> OutcomeAnalysis:
     baselines = baselines_of(sample, study, questions)
     compared = comparisons_of(sample, baselines, questions)
     effects = main_effects(sample, baselines) if len(sample.factors()) > 1 else {}
     declared = next(each for each in outcomes_of(study) if each.name == name)
-    weights = {key: each for key, (_, each) in compared.items()}
+    weights = {key: each.weights for key, each in compared.items()}
     return OutcomeAnalysis(
         outcome=name,
         better=declared.better,
         measured_in=declared.unit,
         unit=sample.unit,
         unit_note=_unit_note(sample),
+        chosen=sample.chosen.told,
         order=declared.order,
         conditions=tuple(
             estimate_condition(sample, arm, is_binary=sample.is_binary)
             for arm in range(len(sample.arms))
         ),
-        contrasts={key: contrast for key, (contrast, _) in compared.items()},
+        contrasts={key: each.contrast for key, each in compared.items()},
         effects={effect: contrast for effect, (contrast, _) in effects.items()},
         factors=_present({each: factor_test(sample, each) for each in sample.factors()}),
         dunnett={
@@ -194,10 +196,10 @@ def _of_outcome(
             for level, found in with_control(sample, factor, base).items()
         },
         variance=variance_components(sample),
-        flow=tuple(flow_of(sample)),
-        missing=_present(
-            {key: missing_by_condition(sample, each, key) for key, each in weights.items()}
-        ),
+        flow=flow,
+        missing={
+            key: each.missing.contrast for key, each in compared.items() if each.missing is not None
+        },
         aliases=aliases_of(sample, effects),
         winners=_winners(sample, declared.better, questions),
         covariates=covariates_of(sample),

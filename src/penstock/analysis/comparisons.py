@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from math import prod
 from typing import Any
 
-from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
+from penstock.analysis.contrasts import Contrast, Weights, contrast_of
 from penstock.analysis.distributions import t_quantile
 from penstock.analysis.effects import with_control
 from penstock.analysis.estimates import Interval
+from penstock.analysis.missingness import Compared, compared
 from penstock.analysis.questions import Question
 from penstock.analysis.sample import Sample
 from penstock.analysis.verdicts import Family
@@ -41,19 +42,29 @@ def comparisons_of(
     sample: Sample,
     baselines: Mapping[str, Any],
     questions: Iterable[Question],
-) -> dict[str, tuple[Contrast, Weights]]:
+) -> dict[str, Compared]:
     """Return what hypotheses compare, then each level with its factor's baseline.
 
     Args:
         sample: The scored runs.
         baselines: Factor -> the level that others are compared with.
-        questions: What hypotheses ask.
+        questions: What hypotheses ask; what they ask of other runs is asked of these too.
     """
-    found: dict[str, tuple[Contrast, Weights]] = {}
+    found: dict[str, Compared] = {}
     for each in questions:
-        contrast = each.contrast
-        if contrast is not None and not contrast.between:
-            found[_key(contrast.name, contrast.factor, found)] = (contrast, each.weights)
+        if each.contrast is None or each.contrast.between:
+            continue
+
+        name, factor = each.contrast.name, each.contrast.factor
+        sides = (each.contrast.left, each.contrast.right)
+        if each.compared is not None and each.sample is sample:
+            found[_key(name, factor, found)] = each.compared
+        else:
+            left, right = (sample.level_called(factor, side) for side in sides)
+            weights = contrast_of(sample, factor, left, right)
+            if {weight > 0 for weight in weights.values()} == {True, False}:
+                key = _key(name, factor, found)
+                found[key] = compared(sample, name, weights, factor=factor, sides=sides)
 
     for factor, base in baselines.items():
         for level in sample.factors()[factor]:
@@ -61,36 +72,36 @@ def comparisons_of(
             if level != base and name not in found:
                 weights = contrast_of(sample, factor, level, base)
                 sides = (str(level), str(base))
-                found[name] = (compare(sample, name, weights, factor=factor, sides=sides), weights)
+                found[name] = compared(sample, name, weights, factor=factor, sides=sides)
 
     return found
 
 
-def _key(name: str, factor: str, found: Mapping[str, tuple[Contrast, Weights]]) -> str:
+def _key(name: str, factor: str, found: Mapping[str, Compared]) -> str:
     """Return a comparison's name, with its factor where another factor has levels called alike."""
-    if name in found and found[name][0].factor != factor:
+    if name in found and found[name].contrast.factor != factor:
         return f"{name} ({factor})"
 
     return name
 
 
 def with_simultaneous(
-    questions: Iterable[Question], samples: Mapping[str, Sample], families: Mapping[str, Family]
+    questions: Iterable[Question], families: Mapping[str, Family]
 ) -> list[Question]:
     """Return questions whose contrasts have the interval that holds with those of their family.
 
     Args:
         questions: What hypotheses ask.
-        samples: Outcome -> its scored runs.
         families: Hypothesis -> those that it is adjusted with.
     """
     found = []
     for each in questions:
-        contrast, family = each.contrast, families.get(each.hypothesis.hypothesis_id)
-        if contrast is not None and not contrast.between:
-            contrast = _with_simultaneous(contrast, samples[each.outcome], family)
+        answer, family = each.compared, families.get(each.hypothesis.hypothesis_id)
+        if answer is not None and not answer.contrast.between:
+            contrast = _with_simultaneous(answer.contrast, each.sample, family)
+            answer = answer._replace(contrast=contrast)
 
-        found.append(each._replace(contrast=contrast))
+        found.append(each._replace(compared=answer))
 
     return found
 

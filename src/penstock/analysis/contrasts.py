@@ -91,6 +91,7 @@ class Contrast(Fact):
         simultaneous: The interval that holds with those of all hypotheses of its family.
         power: What the problems' differences say of the design's power.
         undefined: The name of each quantity that does not exist here -> why.
+        chosen: Which runs it is made from, where filters of an analysis plan leave some out.
         how: The method, and the number of problems.
         rows: The SQL that gives the runs it was made from, each with its weight.
     """
@@ -129,6 +130,7 @@ class Contrast(Fact):
     simultaneous: Interval | None = None
     power: PairedPower | None = None
     undefined: dict[str, str] = EMPTY
+    chosen: str = ""
     how: str = ""
     rows: str = ""
 
@@ -164,19 +166,30 @@ def compare(
         between: For an interaction, what the effect is compared between.
         delta: The smallest effect of interest.
     """
-    identity: dict[str, Any] = {
-        "name": name,
-        "factor": factor,
-        "left": sides[0],
-        "right": sides[1],
-        "between": between,
-        "rows": rows_sql(sample, weights),
-    }
+    found = _compared(sample, weights, delta, is_difference=not between)
+    how = "; ".join(filter(None, (found.pop("how", ""), sample.chosen.told)))
+    return Contrast(
+        name=name,
+        factor=factor,
+        left=sides[0],
+        right=sides[1],
+        between=between,
+        rows=rows_sql(sample, weights),
+        chosen=sample.chosen.told,
+        how=how,
+        **found,
+    )
+
+
+def _compared(
+    sample: Sample, weights: Weights, delta: float | None, *, is_difference: bool
+) -> dict[str, Any]:
+    """Return the numbers of a contrast, by the unit of its sample."""
     if sample.unit == "replicate":
-        return Contrast(**identity, **compare_replicates(sample, weights))
+        return compare_replicates(sample, weights)
 
     if sample.unit == WITHIN_PROBLEMS:
-        return Contrast(**identity, **compare_within_problems(sample, weights, delta))
+        return compare_within_problems(sample, weights, delta)
 
     means = np.array([sample.means(arm) for arm in weights])
     differences = weighted(np.array([*weights.values()]), means)
@@ -184,11 +197,11 @@ def compare(
     left, right = (_side(means, weights, sign) for sign in (1, -1))
     unpaired = welch(*(side[~np.isnan(side)] for side in (left, right)))
     if not shared.any():
-        return Contrast(**identity, **compare_unpaired(sample, unpaired))
+        return compare_unpaired(sample, unpaired)
 
     found = _paired(differences[shared], delta)
     found["n_unpaired"] = int((np.isnan(left) ^ np.isnan(right)).sum())
-    if not between:
+    if is_difference:
         found |= {
             "left_mean": float(left[shared].mean()),
             "right_mean": float(right[shared].mean()),
@@ -198,7 +211,7 @@ def compare(
         found["mcnemar"] = mcnemar(differences[shared])
 
     found["p"], found["test"] = _deciding(found)
-    return Contrast(**identity, **found, welch=unpaired, how=_how(found))
+    return {**found, "welch": unpaired, "how": _how(found)}
 
 
 def _side(means: Floats, weights: Weights, sign: int) -> Floats:

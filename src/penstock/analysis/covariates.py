@@ -96,8 +96,8 @@ def _of_problem(name: str, problem: Mapping[str, Any]) -> Any:
     places: list[tuple[Mapping[str, Any], str]] = [(payload, name), (metadata, name)]
     if first in ("payload", "metadata") and rest:
         places.append((problem.get(first, EMPTY), rest))
-    elif name == "family":
-        places.append((problem, name))
+    elif name in ("family", "problem_family"):
+        places.append((problem, "family"))
 
     return next((where[key] for where, key in places if where.get(key) is not None), None)
 
@@ -155,6 +155,11 @@ def _described(name: str, sample: Sample) -> Covariate:
     scored = [run for run in sample.runs if isinstance(run.value, (int, float))]
     pairs = [run.covariates[name] for run in scored]
     source = pairs[0][0] if pairs else "run"
+    if source == "varied" and name in sample.factors():
+        columns_note = "it is varied itself: what compares its own levels is not adjusted for it"
+    else:
+        columns_note = _note(source)
+
     values = [value for _, value in pairs if _is_usable(source, value)]
     missing = len(scored) - len(values)
     if not values:
@@ -174,7 +179,7 @@ def _described(name: str, sample: Sample) -> Covariate:
         source=source,
         columns=tuple(columns),
         n_missing=missing,
-        note=_note(source) if columns else "it is the same in every run",
+        note=columns_note if columns else "it is the same in every run",
     )
 
 

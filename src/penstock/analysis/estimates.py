@@ -249,4 +249,5 @@ def _how(sample: Sample, found: dict[str, Any], problems: int, runs: int) -> str
     unit = "the replicates of one problem" if sample.unit == "replicate" else "problem means"
     interval = "Wilson's interval" if "wilson" in found else "Student's t interval"
     of_these = ", of these problems only" if sample.unit == WITHIN_PROBLEMS else ""
-    return f"mean of {unit}{of_these}; {interval}; {counted}"
+    told = f"mean of {unit}{of_these}; {interval}; {counted}"
+    return "; ".join(filter(None, (told, sample.chosen.told)))

@@ -7,15 +7,16 @@ is a band; problems and replicates are told apart, for replicates only measure e
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from penstock._base.fact import Fact
 from penstock.analysis.contrasts import FEW_PROBLEMS, Weights
 from penstock.analysis.distributions import equivalence_power, two_sided_t_power
 from penstock.analysis.questions import Question, question_of
-from penstock.analysis.sample import Sample
+from penstock.analysis.sample import ALL_RUNS, Sample
 from penstock.analysis.spread import Spread, declared_spread, pilot_spread
 from penstock.analysis.verdicts import EQUIVALENCES
-from penstock.study.hypotheses import ExpectedVariance
+from penstock.study.hypotheses import ExpectedVariance, Hypothesis
 from penstock.study.model import Study
 
 __all__ = ["DECLARED", "Band", "PowerForecast", "forecast_power", "forecast_powers"]
@@ -79,14 +80,20 @@ class PowerForecast(Fact):
 
 
 def forecast_powers(
-    study: Study, samples: Mapping[str, Sample], *, problems: int, replicates: int, pilot: str
+    study: Study,
+    samples_of: Callable[[Hypothesis], Mapping[str, Sample]] | None,
+    *,
+    problems: int,
+    replicates: int,
+    pilot: str,
 ) -> Iterator[PowerForecast]:
     """Forecast each declared hypothesis.
 
     Args:
         study: The study with its hypotheses; of its analysis plans, what variance they expect
             counts where there is one.
-        samples: Outcome -> the pilot's runs, the primary one first; none without a pilot.
+        samples_of: Gives for a hypothesis each outcome's sample of the pilot's runs, the primary
+            one first; None without a pilot.
         problems: Problems of the design.
         replicates: Replicates of the design.
         pilot: What the samples are called.
@@ -99,38 +106,45 @@ def forecast_powers(
     }
     for hypothesis in study.hypotheses:
         name = hypothesis.hypothesis_id
-        asked = question_of(hypothesis, samples) if samples else Question(hypothesis, "")
-        spread, source = _spread_of(asked, samples.get(asked.outcome), expected.get(name))
-        identity = {"hypothesis_id": name, "problems": problems, "replicates": replicates}
+        asked = None if samples_of is None else question_of(hypothesis, samples_of(hypothesis))
+        spread, source = _spread_of(asked, expected.get(name))
+        chosen = ALL_RUNS if asked is None else asked.sample.chosen
+        left = max(1, round(problems * chosen.share_of_problems))
+        identity = {"hypothesis_id": name, "problems": left, "replicates": replicates}
         if isinstance(spread, str):
             yield PowerForecast.model_validate({**identity, "notes": (spread,)})
             continue
 
-        yield forecast_power(
+        found = forecast_power(
             name,
             spread,
-            problems=problems,
+            problems=left,
             replicates=replicates,
             delta=hypothesis.minimum_effect_of_interest,
             is_equivalence=hypothesis.kind in EQUIVALENCES,
-        ).model_copy(
-            update={
-                "contrast": "" if asked.contrast is None else asked.contrast.name,
-                "source": source or pilot,
-            }
         )
+        filters = f"its analysis plan looks at {chosen.told}." if chosen.told else ""
+        stated: dict[str, Any] = {
+            "contrast": "" if asked is None or not asked.contrast else asked.contrast.name,
+            "source": source or pilot,
+            "notes": (*filter(None, (filters,)), *found.notes),
+        }
+        yield found.model_copy(update=stated)
 
 
 def _spread_of(
-    asked: Question, sample: Sample | None, declared: ExpectedVariance | None
+    asked: Question | None, declared: ExpectedVariance | None
 ) -> tuple[Spread | str, str]:
     """Return the spread from the pilot, else as declared, and what it comes from where not."""
-    found: Spread | str = asked.why_not or "there is no pilot, and no variance is declared."
-    if sample is not None and asked.weights:
-        found = pilot_spread(sample, asked.weights)
+    found: Spread | str = "there is no pilot, and no variance is declared."
+    weights: Weights = {0: 1.0, 1: -1.0}
+    if asked is not None and asked.compared is not None:
+        weights = asked.compared.weights
+        found = pilot_spread(asked.sample, weights)
+    elif asked is not None:
+        found = asked.why_not
 
     if isinstance(found, str) and declared is not None:
-        weights: Weights = asked.weights or {0: 1.0, 1: -1.0}
         return declared_spread(declared, weights), DECLARED
 
     return found, ""

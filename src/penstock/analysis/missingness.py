@@ -6,7 +6,8 @@ Source: C. F. Manski, American Economic Review 80 (1990), 319-323, for bounds wi
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +16,15 @@ from penstock.analysis.contrasts import Contrast, Weights, compare
 from penstock.analysis.sample import Floats, Sample
 
 __all__ = [
+    "Begun",
     "Bounds",
+    "Compared",
     "Flow",
     "Missing",
     "bounds_of",
+    "compared",
     "flow_of",
     "missing_by_condition",
-    "missing_of",
 ]
 
 
@@ -31,20 +34,24 @@ class Flow(Fact):
     Args:
         name: The condition.
         planned: Runs in the plan.
+        started: Runs that were tried.
         ended: Runs with a result.
         failed: Runs that failed.
         skipped: Runs that did not apply.
         scored: Runs with a value of the outcome.
+        analysed: Those of them that the filters of analysis plans leave.
         failures: Error class -> how many runs failed with it; and a text that stands where others
             have a number -> how many runs have it, and so no value.
     """
 
     name: str
     planned: int
+    started: int
     ended: int
     failed: int
     skipped: int
     scored: int
+    analysed: int
     failures: dict[str, int] = EMPTY
 
 
@@ -73,51 +80,93 @@ class Missing(NamedTuple):
     """The contrast of the share of runs without a value."""
 
 
-def flow_of(sample: Sample) -> list[Flow]:
-    """Count what became of each condition's runs."""
+class Compared(NamedTuple):
+    """A contrast, what it compares, and which of these runs have no value."""
+
+    contrast: Contrast
+    weights: Weights
+    missing: Missing | None
+
+
+def compared(sample: Sample, name: str, weights: Weights, **told: Any) -> Compared:
+    """Compare two sides of a sample, and find which of their runs have no value.
+
+    Args:
+        sample: The runs.
+        name: The contrast's name.
+        weights: What is compared.
+        told: What else `compare` is told.
+    """
+    contrast = compare(sample, name, weights, **told)
+    return Compared(contrast, weights, missing_by_condition(sample, weights, name))
+
+
+class Begun(NamedTuple):
+    """How many runs of a condition are planned, and how many were tried."""
+
+    planned: int = 0
+    started: int = 0
+
+
+def flow_of(
+    sample: Sample, begun: Mapping[str, Begun] = EMPTY, analysed: Sample | None = None
+) -> list[Flow]:
+    """Count what became of each condition's runs.
+
+    Args:
+        sample: All runs that have ended.
+        begun: Condition -> its runs; where not given, those that have ended.
+        analysed: Those that the filters of analysis plans leave; all where not given.
+    """
+    left = Counter(
+        (sample if analysed is None else analysed).arms[run.arm].name
+        for run in (sample if analysed is None else analysed).runs
+        if run.value is not None
+    )
     flows = []
     for at, arm in enumerate(sample.arms):
         runs = [run for run in sample.runs if run.arm == at]
         by_status = Counter(run.status for run in runs)
+        own = begun.get(arm.name, Begun(len(runs), len(runs)))
         told = [run for run in runs if run.status == "failed" or (run.error and run.value is None)]
         failures = Counter(run.error or "unknown" for run in told)
         flows.append(
             Flow(
                 name=arm.name,
-                planned=len(runs),
+                planned=own.planned,
+                started=own.started,
                 ended=len(runs) - by_status[None],
                 failed=by_status["failed"],
                 skipped=by_status["skipped"],
                 scored=sum(run.value is not None for run in runs),
+                analysed=left[arm.name],
                 failures=dict(failures.most_common()),
             )
         )
 
-    return flows
+    none = dict.fromkeys(("ended", "failed", "skipped", "scored", "analysed"), 0)
+    known = {each.name for each in flows}
+    not_ended = (
+        Flow(name=name, planned=each.planned, started=each.started, **none)
+        for name, each in begun.items()
+        if name not in known
+    )
+    return [*flows, *not_ended]
 
 
-def missing_by_condition(sample: Sample, weights: Weights, name: str) -> Contrast | None:
+def missing_by_condition(sample: Sample, weights: Weights, name: str) -> Missing | None:
     """Test whether the share of runs without a value depends on the condition, by problem.
 
     Returns:
-        The contrast of shares; None where no run of either side is without a value.
+        Those runs, with the contrast of shares; None where no run of either side is one.
     """
     taking_part = [run for run in sample.runs if run.arm in weights and run.status is not None]
     if all(run.value is not None for run in taking_part):
         return None
 
-    as_shares = [run._replace(value=float(run.value is None)) for run in taking_part]
-    return compare(Sample(sample.arms, sample.problems, as_shares), name, weights)
-
-
-def missing_of(sample: Sample, weights: Weights) -> Missing | None:
-    """Return which runs of a contrast have no value; None where all have one."""
-    contrast = missing_by_condition(sample, weights, "runs without a value")
-    if contrast is None:
-        return None
-
-    ended = [run for run in sample.runs if run.arm in weights and run.status is not None]
-    return Missing(sum(run.value is None for run in ended), len(ended), contrast)
+    shares = [run._replace(value=float(run.value is None)) for run in taking_part]
+    contrast = compare(Sample(sample.arms, sample.problems, shares), name, weights)
+    return Missing(int(sum(run.value for run in shares)), len(shares), contrast)
 
 
 def bounds_of(sample: Sample, weights: Weights, *, is_lower_better: bool = False) -> Bounds | None:

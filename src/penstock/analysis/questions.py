@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from penstock.analysis.adjustment import POLICIES, adjusted
-from penstock.analysis.contrasts import Contrast, Weights, compare, contrast_of
+from penstock.analysis.contrasts import Contrast, Weights, contrast_of
 from penstock.analysis.effects import Sides, interaction_of, with_control
+from penstock.analysis.missingness import Compared, compared
 from penstock.analysis.sample import Sample
 from penstock.analysis.verdicts import Family, deciding_p
 from penstock.study.hypotheses import AnalysisPlan, Hypothesis, HypothesisKind
 from penstock.study.model import Study
 
 __all__ = ["Question", "families_of", "question_of"]
+
+_CORNERS = 4
+"""Combinations of two levels of two factors."""
 
 
 class Question(NamedTuple):
@@ -23,16 +26,21 @@ class Question(NamedTuple):
     Args:
         hypothesis: The declared claim.
         outcome: The name of the outcome it is about.
-        contrast: The answer; None where nothing can be compared.
-        weights: Which conditions are compared.
+        sample: The runs that are asked: those that the hypothesis's analysis plan looks at.
+        compared: The answer; None where nothing can be compared.
         why_not: Why nothing can be compared.
     """
 
     hypothesis: Hypothesis
     outcome: str
-    contrast: Contrast | None = None
-    weights: Weights = MappingProxyType({})
+    sample: Sample
+    compared: Compared | None = None
     why_not: str = ""
+
+    @property
+    def contrast(self) -> Contrast | None:
+        """The difference that answers it."""
+        return None if self.compared is None else self.compared.contrast
 
 
 def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Question:
@@ -40,18 +48,23 @@ def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Questi
 
     Args:
         hypothesis: The declared claim.
-        samples: Outcome -> its sample, the primary one first.
+        samples: Outcome -> its sample as the hypothesis's analysis plan reads it, the primary one
+            first.
     """
     named = [name for name in hypothesis.dependent_vars if name in samples]
     outcome = named[0] if named else next(iter(samples))
     sample = samples[outcome]
     sides, why_not = _sides(hypothesis, sample)
     if sides is None:
-        return Question(hypothesis, outcome, why_not=why_not)
+        return Question(hypothesis, outcome, sample, why_not=why_not)
 
-    name, between, weights = _weights(hypothesis, sample, sides)
+    asked = _asked(hypothesis, sample, sides)
+    if isinstance(asked, str):
+        return Question(hypothesis, outcome, sample, why_not=asked)
+
+    name, between, weights = asked
     left, right = str(sides[1]), str(sides[2])
-    contrast = compare(
+    answer = compared(
         sample,
         name,
         weights,
@@ -60,7 +73,7 @@ def question_of(hypothesis: Hypothesis, samples: Mapping[str, Sample]) -> Questi
         between=between,
         delta=hypothesis.minimum_effect_of_interest,
     )
-    return Question(hypothesis, outcome, contrast=contrast, weights=weights)
+    return Question(hypothesis, outcome, sample, answer)
 
 
 def _sides(hypothesis: Hypothesis, sample: Sample) -> tuple[Sides | None, str]:
@@ -68,65 +81,75 @@ def _sides(hypothesis: Hypothesis, sample: Sample) -> tuple[Sides | None, str]:
     if hypothesis.kind is HypothesisKind.MEDIATION:
         return None, "mediation is not analysed: it needs a model of the mediator."
 
+    if sample.chosen.told and not sample.runs:
+        return None, f"its analysis plan leaves no run: {sample.chosen.told}."
+
     factors = sample.factors()
-    factor = _factor_of(hypothesis, sample)
-    if factor is None:
+    # Where no variable is named, groups of any kind may be compared: agents, say, or blocks.
+    named = [each for each in hypothesis.independent_vars or factors if each in factors]
+    if not named or (hypothesis.contrast is None and not hypothesis.independent_vars):
         return None, "none of the variables that it names was varied in the runs that were made."
 
-    first, *others = factors[factor]
     if hypothesis.contrast is None:
-        return (factor, others[-1], first), ""
+        first, *_, last = factors[named[0]]
+        return (named[0], last, first), ""
 
-    named = hypothesis.contrast.left, hypothesis.contrast.right
-    left, right = (sample.level_called(factor, name) for name in named)
-    if left is None or right is None:
-        both = "{!r} and {!r}".format(*named)
-        return None, f"{both} are not both levels of {factor!r} that were run."
+    called = hypothesis.contrast.left, hypothesis.contrast.right
+    for factor in named:
+        left, right = (sample.level_called(factor, name) for name in called)
+        if left is not None and right is not None:
+            return (factor, left, right), ""
 
-    return (factor, left, right), ""
-
-
-def _factor_of(hypothesis: Hypothesis, sample: Sample) -> str | None:
-    """Return what a hypothesis compares levels of: agents, say, where it names no variable."""
-    factors = sample.factors()
-    named = [name for name in hypothesis.independent_vars if name in factors]
-    if named or hypothesis.independent_vars or hypothesis.contrast is None:
-        return named[0] if named else None
-
-    sides = hypothesis.contrast.left, hypothesis.contrast.right
-    return next(
-        (
-            name
-            for name in factors
-            if all(sample.level_called(name, each) is not None for each in sides)
-        ),
-        None,
-    )
+    both = "{!r} and {!r}".format(*called)
+    return None, f"{both} are not both levels of {' or '.join(map(repr, named))} that were run."
 
 
-def _weights(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, str, Weights]:
-    """Return the name of what is compared, what an interaction is between, and the weights."""
-    factors = sample.factors()
-    moderator = next((each for each in hypothesis.moderators if each.name in factors), None)
-    if hypothesis.kind is not HypothesisKind.MODERATION or moderator is None:
+def _asked(hypothesis: Hypothesis, sample: Sample, sides: Sides) -> tuple[str, str, Weights] | str:
+    """Return the name of what is compared, what an interaction is between, and the weights.
+
+    A moderation is a difference of differences: between the first and the last level of what
+    moderates, of those that it declares where it declares some. Why there is none is a text.
+    """
+    if hypothesis.kind is not HypothesisKind.MODERATION:
         return f"{sides[1]}-{sides[2]}", "", contrast_of(sample, *sides)
 
-    low, *others = factors[moderator.name]
-    weights = interaction_of(sample, sides, (moderator.name, others[-1], low))
-    return f"{sides[0]}:{moderator.name}", f"{moderator.name} {others[-1]} and {low}", weights
+    # Older studies name no moderator: it is what varies beside the independent variable.
+    factors = sample.factors()
+    beside = [name for name in factors if name != sides[0]]
+    named = [each for each in hypothesis.moderators if each.name in beside]
+    if not named and (hypothesis.moderators or len(beside) != 1):
+        what = ", ".join(repr(each.name) for each in hypothesis.moderators) or "no moderator"
+        return f"it names {what}, of which nothing was varied beside {sides[0]!r}."
+
+    name = named[0].name if named else beside[0]
+    called = named[0].levels if named else ()
+    levels = [sample.level_called(name, each) for each in called] or factors[name]
+    low, high = levels[0], levels[-1]
+    if low is None or high is None or low == high:
+        return f"{', '.join(map(repr, called))} are not two levels of {name!r} that were run."
+
+    weights = interaction_of(sample, sides, (name, high, low))
+    if len(set(_corners(sample, weights, sides[0], name))) < _CORNERS:
+        return f"not all four combinations of {sides[0]!r} and {name!r} were run."
+
+    return f"{sides[0]}:{name}", f"{name} {high} and {low}", weights
 
 
-def families_of(
-    study: Study, questions: Sequence[Question], samples: Mapping[str, Sample]
-) -> list[Family]:
+def _corners(
+    sample: Sample, weights: Weights, factor: str, moderator: str
+) -> Iterator[tuple[str, str]]:
+    for arm in weights:
+        yield str(sample.level_of(arm, factor)), str(sample.level_of(arm, moderator))
+
+
+def families_of(study: Study, questions: Sequence[Question]) -> list[Family]:
     """Adjust the hypotheses of each analysis plan for each other; the rest are a family too.
 
     Args:
         study: The study with its analysis plans.
         questions: What its hypotheses ask.
-        samples: Outcome -> its sample.
     """
-    return [_family(plan, members, samples) for plan, members in _members(study, questions)]
+    return [_family(plan, members) for plan, members in _members(study, questions)]
 
 
 def _members(
@@ -142,9 +165,7 @@ def _members(
         yield None, [*left.values()]
 
 
-def _family(
-    plan: AnalysisPlan | None, members: Sequence[Question], samples: Mapping[str, Sample]
-) -> Family:
+def _family(plan: AnalysisPlan | None, members: Sequence[Question]) -> Family:
     entered: dict[str, float] = {}
     by_t: dict[str, float] = {}
     for question in members:
@@ -166,47 +187,38 @@ def _family(
     }
     if policy == "dunnett":
         asked = [each for each in members if each.hypothesis.hypothesis_id in entered]
-        with_one_control = _by_dunnett(asked, samples)
+        with_one_control = _by_dunnett(asked)
         if with_one_control is not None:
-            return Family(
-                **stated,
-                policy=policy,
-                is_declared=True,
-                adjusted=with_one_control,
-                note=_unfiltered(plan),
-            )
+            return Family(**stated, policy=policy, is_declared=True, adjusted=with_one_control)
 
-    notes = [_why_holm(plan) if len(entered) > 1 else None, _unfiltered(plan)]
     used = policy if policy in POLICIES else "holm"
     return Family(
         **stated,
         policy=used,
         is_declared=used == policy,
         adjusted=adjusted(entered, used),
-        note=", ".join(filter(None, notes)) or None,
+        note=_why_holm(plan) if len(entered) > 1 else None,
     )
 
 
-def _by_dunnett(
-    asked: Sequence[Question], samples: Mapping[str, Sample]
-) -> dict[str, float] | None:
+def _by_dunnett(asked: Sequence[Question]) -> dict[str, float] | None:
     """Return p values of comparisons with one control; None where they are not of that kind."""
     contrasts = [each.contrast for each in asked if each.contrast is not None]
     controls = {(each.factor, each.right) for each in contrasts}
     kinds = {each.hypothesis.kind for each in asked}
-    outcomes = {each.outcome for each in asked}
-    if len(controls) != 1 or kinds != {HypothesisKind.EFFECT} or len(outcomes) != 1:
+    samples = {id(each.sample): each.sample for each in asked}
+    if len(controls) != 1 or kinds != {HypothesisKind.EFFECT} or len(samples) != 1:
         return None
 
     ((factor, control),) = controls
-    sample = samples[outcomes.pop()]
+    (sample,) = samples.values()
     levels = {str(level): level for level in sample.factors().get(factor, ())}
-    compared = with_control(sample, factor, levels[control]) if control in levels else {}
-    if not all(each.left in compared for each in contrasts):
+    against = with_control(sample, factor, levels[control]) if control in levels else {}
+    if not all(each.left in against for each in contrasts):
         return None
 
     return {
-        each.hypothesis.hypothesis_id: compared[each.contrast.left].p
+        each.hypothesis.hypothesis_id: against[each.contrast.left].p
         for each in asked
         if each.contrast is not None
     }
@@ -224,14 +236,6 @@ def _why_holm(plan: AnalysisPlan | None) -> str | None:
         return "Dunnett's test is for levels of one factor with one control, so Holm's stands here"
 
     return None
-
-
-def _unfiltered(plan: AnalysisPlan | None) -> str | None:
-    """Return that no run was left out, where a plan declares which to leave out."""
-    if plan is None or not plan.filters:
-        return None
-
-    return "the plan's `filters` are not applied: all runs are analysed"
 
 
 def _alternatives(families: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

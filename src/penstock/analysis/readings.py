@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from penstock._base.fact import EMPTY
 from penstock._base.json import decode, encode
 from penstock.analysis.covariates import covariate_values
-from penstock.analysis.sample import Sample, arrange
-from penstock.analysis.sources import value_sql
-from penstock.errors import PenstockError
-from penstock.planning.plan import PROBLEM_FACTORS
+from penstock.analysis.filters import Filtered, filtered
+from penstock.analysis.missingness import Begun, Flow, flow_of
+from penstock.analysis.sample import AGENT, ALL_RUNS, Sample, arm_name, arrange
+from penstock.analysis.sources import OF_THE_RUN, value_sql
+from penstock.errors import PenstockError, ValidationError
+from penstock.planning.plan import PROBLEM_FACTORS, plan
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
 from penstock.study.conditions import Condition
 from penstock.study.factors import Factor
-from penstock.study.hypotheses import AnalysisPlan, Outcome
+from penstock.study.hypotheses import AnalysisPlan, Hypothesis, Outcome
 from penstock.study.model import Study
 
 __all__ = ["Readings", "outcomes_of", "paired_table", "shown_assignments"]
@@ -27,6 +30,10 @@ SELECT id, condition_id, agent_id, problem_id, replicate, status, started_order,
        ended_at
 FROM attempt WHERE final AND position IS NOT NULL ORDER BY position
 """
+_STARTED = """
+SELECT condition_id, agent_id, count(DISTINCT run_id)
+FROM attempt WHERE position IS NOT NULL GROUP BY condition_id, agent_id
+"""
 _SCORES = """
 SELECT attempt_id, metric_name, metric_value
 FROM evaluation JOIN scoring ON scoring.id = evaluation.scoring_id
@@ -34,7 +41,6 @@ WHERE scoring.place IS NOT NULL
 AND attempt_id IN (SELECT id FROM attempt WHERE final AND position IS NOT NULL)
 ORDER BY attempt_id, scoring.place, number
 """
-_OF_THE_RUN = frozenset({"latency_s", "cost_usd", "primary_outcome"})
 _LARGEST = 1e150
 _FLAGS = {"True": 1.0, "False": 0.0}
 
@@ -51,29 +57,93 @@ class Readings:
         self.study = study
         self._conditions = [each for each in store.conditions() if each.admissible]
         self._rows = [dict(row) for row in store.rows(_RUNS)]
+        self._started = {(row[0], row[1]): row[2] for row in store.table(_STARTED)}
+        self._planned = _planned(study, self._conditions, store.planned())
         self._scores: dict[int, dict[str, Any]] = {}
         for attempt_id, name, value in store.table(_SCORES):
             self._scores.setdefault(attempt_id, {}).setdefault(name, value)
 
         self._assigned = shown_assignments(self._conditions, study.factors)
         self._problems: dict[str, dict[str, Any]] = {}
-        if any(plan.covariates for plan in study.analysis_plans):
+        self._called = {
+            factor.name: {name: each.shown for each in factor.levels for name in each.names}
+            for factor in study.factors
+        }
+        self._samples: dict[tuple[str, str, str, bool], Sample] = {}
+        if any(plan.covariates or plan.filters for plan in study.analysis_plans):
             declared = (decode(each) for each in store.problems())
             self._problems = {each["problem_id"]: each for each in declared}
 
-    def sample(self, outcome: Outcome) -> Sample:
-        """Return the values of an outcome, arranged by condition and problem."""
-        return arrange(
-            self._assigned,
-            self._valued(outcome),
-            apart=PROBLEM_FACTORS,
-            is_of_these_problems=_is_of_these_problems(self.study, outcome),
-            called={
-                factor.name: {name: each.shown for each in factor.levels for name in each.names}
-                for factor in self.study.factors
-            },
-            value_sql=value_sql(outcome),
+    def samples(self, hypothesis: Hypothesis) -> dict[str, Sample]:
+        """Return a sample of each outcome as the analysis plan of a hypothesis reads it."""
+        named = (
+            each
+            for each in self.study.analysis_plans
+            if hypothesis.hypothesis_id in each.hypothesis_ids
         )
+        reader = next(named, None)
+        return {each.name: self.sample(each, reader) for each in outcomes_of(self.study)}
+
+    def sample(self, outcome: Outcome, reader: AnalysisPlan | None = None) -> Sample:
+        """Return the values of an outcome, arranged by condition and problem.
+
+        Args:
+            outcome: The outcome.
+            reader: The analysis plan whose filters are applied, and whose problems are meant; where
+                it is not given, that in which all plans of the outcome agree.
+        """
+        plans = _plans_of(self.study, outcome) if reader is None else [reader]
+        filters = plans[0].filters if plans else EMPTY
+        is_shared = all(each.filters == filters for each in plans)
+        return self._sample(outcome, filters if is_shared else EMPTY, plans)
+
+    def whole(self, outcome: Outcome) -> Sample:
+        """Return the values of an outcome in all runs, whatever analysis plans leave out."""
+        return self._sample(outcome, EMPTY, _plans_of(self.study, outcome))
+
+    def _sample(
+        self, outcome: Outcome, filters: Mapping[str, Any], plans: Sequence[AnalysisPlan]
+    ) -> Sample:
+        is_of_these = bool(plans) and all(each.generalize_to == "these_problems" for each in plans)
+        key = outcome.name, value_sql(outcome), encode(filters), is_of_these
+        if key not in self._samples:
+            passing = self._filtered(filters) if filters else None
+            self._samples[key] = arrange(
+                self._assigned,
+                self._valued(outcome, passing),
+                apart=PROBLEM_FACTORS,
+                agents=self._agents(),
+                is_of_these_problems=is_of_these,
+                called=self._called,
+                value_sql=value_sql(outcome),
+                chosen=ALL_RUNS if passing is None else passing.chosen,
+            )
+
+        return self._samples[key]
+
+    def _filtered(self, filters: Mapping[str, Any]) -> Filtered:
+        return filtered(filters, self._rows, self._named, self._called)
+
+    def flow(self, outcome: Outcome) -> list[Flow]:
+        """Return what became of each condition's runs, whatever analysis plans leave out."""
+        begun: dict[str, Begun] = {}
+        several = len(self._agents()) > 1
+        for (condition_id, agent), planned in self._planned.items():
+            levels = {
+                name: level
+                for name, level in self._assigned[condition_id].items()
+                if name not in PROBLEM_FACTORS
+            }
+            name = arm_name({**levels, AGENT: agent} if several else levels)
+            known = begun.get(name, Begun())
+            started = known.started + self._started.get((condition_id, agent), 0)
+            begun[name] = Begun(known.planned + planned, started)
+
+        return flow_of(self.whole(outcome), begun, self.sample(outcome))
+
+    def _agents(self) -> list[str]:
+        """Return who answers in the plan; nobody where it is not known."""
+        return list(dict.fromkeys(agent for _, agent in self._planned))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the results in the order of the plan, as mappings of their columns."""
@@ -95,11 +165,15 @@ class Readings:
         """Return when the last of the results ended; None where there is none."""
         return max((row["ended_at"] for row in self._rows), default=None)
 
-    def _valued(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
+    def _valued(self, outcome: Outcome, passing: Filtered | None) -> Iterator[dict[str, Any]]:
         places = {text: float(place) for place, text in enumerate(outcome.order)}
         covariates = _covariates_of(self.study, outcome)
-        for row in self._rows:
-            is_scored = row["status"] == "success"
+        for at, row in enumerate(self._rows):
+            if passing is not None and not passing.is_chosen[at]:
+                continue
+
+            left_out = "" if passing is None else passing.left_out[at]
+            is_scored = row["status"] == "success" and not left_out
             value = _number(self._read(row, outcome)) if is_scored else None
             if places and isinstance(value, str):
                 value = places.get(value)
@@ -107,24 +181,43 @@ class Readings:
             yield {
                 **row,
                 "value": value,
-                "error": row["error_kind"],
-                "covariates": self._adjusted_for(covariates, row) if covariates else EMPTY,
+                "error": row["error_kind"] or left_out or None,
+                "covariates": dict(self._named(covariates, row)) if covariates else EMPTY,
             }
 
-    def _adjusted_for(self, names: Sequence[str], row: Mapping[str, Any]) -> dict[str, Any]:
+    def _named(
+        self, names: Sequence[str], row: Mapping[str, Any]
+    ) -> Iterator[tuple[str, tuple[str, Any]]]:
+        """Yield where each of some names stands, and what it is in a run."""
         recorded = {**row, **decode(row["metrics"]), **self._scores.get(row["id"], {})}
         assigned = self._assigned[row["condition_id"]]
         problem = self._problems.get(row["problem_id"], {})
-        return dict(covariate_values(names, recorded, assigned, problem))
+        return covariate_values(names, recorded, assigned, problem)
 
     def _read(self, row: Mapping[str, Any], outcome: Outcome) -> Any:
         if outcome.source_table == "evaluations":
             return self._scores.get(row["id"], {}).get(outcome.column)
 
-        if outcome.column in _OF_THE_RUN:
+        if outcome.column in OF_THE_RUN:
             return row[outcome.column]
 
         return decode(row["metrics"]).get(outcome.column)
+
+
+def _planned(
+    study: Study, conditions: Sequence[Condition], planned: int
+) -> dict[tuple[str, str], int]:
+    """Return how many runs of each condition and agent are planned; nothing where unknown."""
+    with suppress(ValidationError):
+        made = plan(study, conditions, standalone=not study.agent_specs)
+        if len(made) == planned:
+            return {
+                (cell.condition.condition_id, agent): cell.replicates * len(cell.problems)
+                for cell in made.cells
+                for agent in cell.agents
+            }
+
+    return {}
 
 
 def outcomes_of(study: Study) -> Sequence[Outcome]:
@@ -189,12 +282,6 @@ def _covariates_of(study: Study, outcome: Outcome) -> list[str]:
     """Return what the plans of an outcome adjust for, each once."""
     named = (name for plan in _plans_of(study, outcome) for name in plan.covariates)
     return list(dict.fromkeys(named))
-
-
-def _is_of_these_problems(study: Study, outcome: Outcome) -> bool:
-    """Return whether every analysis plan of an outcome means the study's problems and no others."""
-    plans = _plans_of(study, outcome)
-    return bool(plans) and all(each.generalize_to == "these_problems" for each in plans)
 
 
 def shown_assignments(

@@ -12,12 +12,15 @@ from penstock._base.fact import EMPTY
 
 __all__ = [
     "AGENT",
+    "ALL_RUNS",
     "WITHIN_PROBLEMS",
     "Arm",
+    "Chosen",
     "Floats",
     "Run",
     "Sample",
     "Weights",
+    "arm_name",
     "arrange",
     "weighted",
 ]
@@ -45,6 +48,19 @@ class Arm(NamedTuple):
 
     levels: Mapping[str, Any]
     condition_ids: tuple[str, ...]
+
+
+class Chosen(NamedTuple):
+    """Which runs an analysis plan looks at, where its filters leave some out."""
+
+    told: str = ""
+    sql: str = ""
+    """The same as a condition on a row of the view ``runs``."""
+
+    share_of_problems: float = 1.0
+
+
+ALL_RUNS = Chosen()
 
 
 class Run(NamedTuple):
@@ -80,6 +96,7 @@ class Sample:
         value_sql: What gives the outcome's value of a row of the view ``runs``; empty where the
             runs come from no store.
         compares_agents: Whether agents are among what was varied.
+        chosen: Which runs these are, where they are not all.
     """
 
     def __init__(
@@ -92,7 +109,9 @@ class Sample:
         called: Mapping[str, Mapping[str, Any]] = EMPTY,
         value_sql: str = "",
         compares_agents: bool = False,
+        chosen: Chosen = ALL_RUNS,
     ) -> None:
+        self.chosen = chosen
         self._called = called
         self._compares_agents = compares_agents
         self.value_sql = value_sql
@@ -201,9 +220,11 @@ def arrange(
     rows: Iterable[Mapping[str, Any]],
     *,
     apart: Sequence[str] = (),
+    agents: Sequence[str] = (),
     is_of_these_problems: bool = False,
     called: Mapping[str, Mapping[str, Any]] = EMPTY,
     value_sql: str = "",
+    chosen: Chosen = ALL_RUNS,
 ) -> Sample:
     """Arrange rows of runs into a sample.
 
@@ -213,19 +234,21 @@ def arrange(
             ``status``, ``value``, and ``started_order``, ``error`` and ``covariates`` where they
             are known.
         apart: Factors that are not compared: those that choose the problem.
+        agents: Who answers in the plan; those of the rows where not given.
         is_of_these_problems: Whether these problems are meant and no others.
         called: See `Sample`.
         value_sql: See `Sample`.
+        chosen: See `Sample`.
     """
     rows = list(rows)
-    agents = list(dict.fromkeys(row["agent_id"] for row in rows))
+    agents = agents or list(dict.fromkeys(row["agent_id"] for row in rows))
     arms: dict[str, tuple[dict[str, Any], dict[str, None]]] = {}
     arm_of: dict[tuple[str, str], int] = {}
     for condition_id, assigned in assignments.items():
         levels = {name: level for name, level in assigned.items() if name not in apart}
         for agent in agents:
             own = {**levels, AGENT: agent} if len(agents) > 1 else levels
-            name = ".".join(str(level) for level in own.values()) or "all"
+            name = arm_name(own)
             _, ids = arms.setdefault(name, (own, {}))
             ids[condition_id] = None
             arm_of[condition_id, agent] = list(arms).index(name)
@@ -253,7 +276,13 @@ def arrange(
         called=called,
         value_sql=value_sql,
         compares_agents=len(agents) > 1,
+        chosen=chosen,
     )
+
+
+def arm_name(levels: Mapping[str, Any]) -> str:
+    """Return what an arm is called: its levels, joined by dots."""
+    return ".".join(str(level) for level in levels.values()) or "all"
 
 
 def weighted(weights: Floats, means: Floats) -> Floats:

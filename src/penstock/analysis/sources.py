@@ -7,18 +7,23 @@ the means of its rows; a difference is the sum of those, each by its weight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from penstock.study.hypotheses import Outcome
+from penstock.study.run_columns import READ_OF_A_RUN
 
 if TYPE_CHECKING:
     from penstock.analysis.sample import Sample
 
-__all__ = ["rows_sql", "value_sql"]
+__all__ = ["OF_THE_RUN", "in_sql", "rows_sql", "run_value_sql", "value_sql"]
 
-_COLUMNS = frozenset({"latency_s", "cost_usd", "primary_outcome"})
-"""What runs have as columns; all else that a run came to is among its metrics."""
+
+OF_THE_RUN = frozenset({"latency_s", "cost_usd", "primary_outcome"})
+"""What outcomes may be of the columns of runs; all else that a run came to is a metric."""
+
+_SUCCEEDED = "status = 'success'"
 
 
 class _Side(NamedTuple):
@@ -30,15 +35,45 @@ class _Side(NamedTuple):
 
 def value_sql(outcome: Outcome) -> str:
     """Write what gives an outcome's value of a row of ``runs``."""
-    column = outcome.column
     if outcome.source_table == "evaluations":
-        named = f"e.run_id = runs.run_id AND e.metric_name = {_text(column)}"
-        return f"(SELECT metric_value FROM evaluations AS e\n        WHERE {named} LIMIT 1)"  # noqa: S608
+        return _score_sql(outcome.column)
 
-    if column in _COLUMNS:
-        return column
+    return outcome.column if outcome.column in OF_THE_RUN else _metric_sql(outcome.column)
 
-    return "metrics ->> " + _text(f'$."{column}"')
+
+def run_value_sql(name: str) -> str:
+    """Write what gives something of a run: a column of ``runs``, else a score, else a metric."""
+    if name in READ_OF_A_RUN:
+        return name
+
+    return f"coalesce({_score_sql(name)}, {_metric_sql(name)})"
+
+
+def in_sql(expression: str, values: Iterable[Any]) -> str:
+    """Write that something is one of some values, whether it is kept as a number or as a text."""
+    written = [each for value in values for each in _written(value)]
+    return f"{expression} IN ({', '.join(dict.fromkeys(written))})"
+
+
+def _written(value: Any) -> Iterable[str]:
+    text = str(value)
+    yield _text(text)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return
+
+    if isfinite(number):
+        yield repr(number)
+
+
+def _score_sql(name: str) -> str:
+    named = f"e.run_id = runs.run_id AND e.metric_name = {_text(name)}"
+    return f"(SELECT metric_value FROM evaluations AS e\n        WHERE {named} LIMIT 1)"  # noqa: S608
+
+
+def _metric_sql(name: str) -> str:
+    return "metrics ->> " + _text(f'$."{name}"')
 
 
 def rows_sql(sample: Sample, weights: Mapping[int, float]) -> str:
@@ -69,7 +104,7 @@ def rows_sql(sample: Sample, weights: Mapping[int, float]) -> str:
         "SELECT run_id, condition, weight, problem_id, replicate,\n"
         f"       {sample.value_sql} AS value\n"
         f"FROM runs JOIN side USING ({names})\n"
-        "WHERE status = 'success' ORDER BY position"
+        f"WHERE {' AND '.join(filter(None, (_SUCCEEDED, sample.chosen.sql)))} ORDER BY position"
     )
 
 

@@ -14,7 +14,7 @@ from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.adjustment import ALPHA
 from penstock.analysis.contrasts import Contrast
 from penstock.analysis.estimates import Interval
-from penstock.analysis.missingness import Missing
+from penstock.analysis.missingness import Compared, Missing
 from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
 
 __all__ = ["EQUIVALENCES", "POLICY_NAMES", "Family", "HypothesisResult", "judge"]
@@ -91,10 +91,9 @@ def deciding_p(hypothesis: Hypothesis, contrast: Contrast) -> float | None:
 def judge(
     hypothesis: Hypothesis,
     outcome: str,
-    contrast: Contrast | None,
+    compared: Compared | None,
     family: Family,
     *,
-    missing: Missing | None = None,
     why_not: str = "",
 ) -> HypothesisResult:
     """Judge a hypothesis by its contrast.
@@ -102,9 +101,8 @@ def judge(
     Args:
         hypothesis: The declared claim.
         outcome: The name of its outcome.
-        contrast: What was found; None where nothing could be compared.
+        compared: What was found; None where nothing could be compared.
         family: The p values it is adjusted with.
-        missing: The runs that have no value; None where all have one.
         why_not: Why there is no contrast.
     """
     p = family.adjusted.get(hypothesis.hypothesis_id)
@@ -114,7 +112,8 @@ def judge(
         "outcome": outcome,
         "is_equivalence": hypothesis.kind in EQUIVALENCES,
     }
-    if contrast is None or contrast.difference is None:
+    contrast = None if compared is None else compared.contrast
+    if compared is None or contrast is None or contrast.difference is None:
         why = why_not or next(iter(contrast.undefined.values()), "") if contrast else why_not
         return HypothesisResult(**stated, contrast=contrast, sentence=f"Inconclusive: {why}")
 
@@ -134,7 +133,7 @@ def judge(
         p_adjusted=p,
         test=_test(hypothesis, contrast, family),
         interval=interval,
-        missing="" if missing is None else _missing_told(contrast, missing),
+        missing="" if compared.missing is None else _missing_told(contrast, compared.missing),
     )
     sentence = _sentence(hypothesis, contrast, family, judged)
     return judged.model_copy(update={"sentence": sentence})
@@ -225,6 +224,9 @@ def _sentence(
         said.append(f"p {_told(p)} ({judged.test}, {_policy(family)})")
 
     said.append(_problems_told(contrast))
+    if contrast.chosen:
+        said.append(contrast.chosen)
+
     if contrast.is_standardised:
         said.append("in standard deviations of each problem's replicates")
 

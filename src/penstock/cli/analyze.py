@@ -78,6 +78,9 @@ def _told(found: Analysis) -> Iterator[str]:
     if primary.unit_note:
         yield primary.unit_note
 
+    if primary.chosen:
+        yield f"what follows is of {primary.chosen}"
+
     rows = _rows(primary)
     if rows:
         yield "conditions (mean [95 % interval], problems, runs)"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from penstock._base.extras import load_extra
 from penstock.analysis.forecasts import DECLARED, Band, PowerForecast, forecast_powers
-from penstock.analysis.readings import Readings, outcomes_of
+from penstock.analysis.readings import Readings
 from penstock.analysis.resources import Left, ResourceForecast, forecast_resources
 from penstock.cli.output import counted, listed
 from penstock.cli.plan_records import Planned
@@ -53,7 +53,7 @@ def plan_forecast_of(ready: Readiness, plan: Plan, pilot: Path | None) -> PlanFo
         if not expects:
             return PlanForecast(forecast_notes=tuple(_advice(study)))
 
-        return _forecast(lambda: PlanForecast(power=_powers(plan, {}, "")))
+        return _forecast(lambda: PlanForecast(power=_powers(plan, None, "")))
 
     with StoreReader(directory) as store, store.snapshot():
         return _forecast(lambda: _from_store(ready, plan, store))
@@ -79,7 +79,6 @@ def _from_store(ready: Readiness, plan: Plan, store: StoreReader) -> PlanForecas
     name = f"{counted(runs, 'run')} in {store.directory}"
     left = [*_left(plan, ready.kept.done)]
     readings = Readings(store, study)
-    samples = {each.name: readings.sample(each) for each in outcomes_of(study)}
     return PlanForecast(
         pilot=str(store.directory),
         resources=forecast_resources(
@@ -92,15 +91,15 @@ def _from_store(ready: Readiness, plan: Plan, store: StoreReader) -> PlanForecas
         )
         if left
         else None,
-        power=_powers(plan, samples, name),
+        power=_powers(plan, readings, name),
     )
 
 
-def _powers(plan: Plan, samples: Mapping[str, Any], name: str) -> tuple[PowerForecast, ...]:
+def _powers(plan: Plan, pilot: Readings | None, name: str) -> tuple[PowerForecast, ...]:
     return tuple(
         forecast_powers(
             plan.study,
-            samples,
+            None if pilot is None else pilot.samples,
             problems=len({problem for cell in plan.cells for problem in cell.problems}),
             replicates=min(cell.replicates for cell in plan.cells),
             pilot=name,

@@ -17,6 +17,9 @@ def methods_of(study: Study, sample: Sample, analysis: Analysis | None) -> str:
     repeats = study.replicates
     each = "one replicate" if repeats == 1 else f"{repeats:,} replicates"
     told = [f"{shape} with {each} each, in {order} order."]
+    if analysis is not None and (chosen := analysis.outcomes[analysis.primary].chosen):
+        told.append(f"Analysed were {chosen}.")
+
     if analysis is not None and sample.unit == WITHIN_PROBLEMS:
         told.append(
             "What is found is said of these problems and of no others: differences are means over "

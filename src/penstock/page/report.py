@@ -45,6 +45,7 @@ from penstock.page.view import (
 from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind, unblindings
+from penstock.study.hypotheses import Outcome
 from penstock.study.model import Study
 
 __all__ = ["report_view", "write_report"]
@@ -95,7 +96,7 @@ def report_view(
 
     readings = Readings(store, study)
     outcome = outcomes_of(study)[0]
-    sample = readings.sample(outcome)
+    sample, whole = readings.sample(outcome), readings.whole(outcome)
     planned, ended = store.planned(), store.count()
     is_withheld = is_blind(store, study)
     found = None if analysis is None else analysis.outcomes[analysis.primary]
@@ -104,7 +105,7 @@ def report_view(
         study_id=study.study_id,
         title=study.title,
         description=study.description,
-        facts=_facts(store, study, sample, readings),
+        facts=_facts(store, study, whole, readings),
         outcome=outcome.name,
         is_share=is_share,
         is_blind=is_withheld,
@@ -114,16 +115,16 @@ def report_view(
         lacks_analysis=analysis is None,
         verdicts=tuple(shown_verdicts(analysis, study)),
         signals=signals_of(store, study, found, planned=planned, ended=ended),
-        problems=sample.problems,
-        **({} if is_withheld else _by_condition(readings, sample, found)),
-        **_flow(sample, planned, found),
-        design=tuple(_design(study, sample, store, readings, analysis)),
+        problems=whole.problems,
+        **({} if is_withheld else _by_condition(readings, outcome, found)),
+        **_flow(readings, outcome, planned, found),
+        design=tuple(_design(study, whole, store, readings, analysis)),
         methods=methods_of(study, sample, analysis),
         runs=run_table(
             store,
-            readings.places(sample),
-            sample.problems,
-            [None] * ended if is_withheld else [run.value for run in sample.runs],
+            readings.places(whole),
+            whole.problems,
+            [None] * ended if is_withheld else [run.value for run in whole.runs],
             texts=texts,
             briefs={problem.problem_id: problem.brief for problem in study.problems},
             shows_scores=not is_withheld,
@@ -133,14 +134,15 @@ def report_view(
 
 
 def _by_condition(
-    readings: Readings, sample: Sample, found: OutcomeAnalysis | None
+    readings: Readings, outcome: Outcome, found: OutcomeAnalysis | None
 ) -> dict[str, Any]:
     """Return the sections that say what conditions came to, each with its finding."""
+    sample, whole = readings.sample(outcome), readings.whole(outcome)
     is_share = sample.is_binary
-    conditions = conditions_of(sample, found, costs_of(readings, sample))
+    conditions = conditions_of(sample, found, costs_of(readings, whole))
     better = None if found is None else found.better
     matrix = matrix_of(sample, is_lower_better=better == "lower")
-    time = tuple(time_points(readings, sample))
+    time = tuple(time_points(readings, whole))
     return {
         "conditions": conditions,
         "conditions_finding": conditions_finding(conditions, is_share=is_share, unit=sample.unit),
@@ -155,8 +157,10 @@ def _by_condition(
     }
 
 
-def _flow(sample: Sample, planned: int, found: OutcomeAnalysis | None) -> dict[str, Any]:
-    flow = flow_rows(sample)
+def _flow(
+    readings: Readings, outcome: Outcome, planned: int, found: OutcomeAnalysis | None
+) -> dict[str, Any]:
+    flow = flow_rows(readings.flow(outcome), readings.whole(outcome))
     return {"flow": flow, "flow_finding": flow_finding(flow, planned, found)}
 
 

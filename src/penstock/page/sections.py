@@ -9,7 +9,7 @@ import numpy as np
 
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.covariates import Covariate
-from penstock.analysis.missingness import flow_of
+from penstock.analysis.missingness import Flow
 from penstock.analysis.readings import Readings
 from penstock.analysis.sample import Sample
 from penstock.page.sentences import MINUS
@@ -33,7 +33,7 @@ _BLOCKS = 16
 def conditions_of(
     sample: Sample,
     found: OutcomeAnalysis | None,
-    costs: Mapping[int, tuple[float | None, float | None]],
+    costs: Mapping[str, tuple[float | None, float | None]],
 ) -> tuple[ConditionRow, ...]:
     """Return an estimate for each condition, with what a run of it cost and took."""
     rows = []
@@ -42,7 +42,7 @@ def conditions_of(
         interval = None if estimate is None else estimate.interval
         means = sample.means(arm)
         means = means[~np.isnan(means)]
-        cost, latency = costs.get(arm, (None, None))
+        cost, latency = costs.get(each.name, (None, None))
         rows.append(
             ConditionRow(
                 name=label_of(each.levels),
@@ -64,13 +64,13 @@ def label_of(levels: Mapping[str, Any]) -> str:
     return " · ".join(str(level) for level in levels.values()) or "all runs"
 
 
-def costs_of(readings: Readings, sample: Sample) -> dict[int, tuple[float | None, float | None]]:
-    """Return the cost of a run and the median seconds of each condition."""
-    places = readings.places(sample)
-    costs: dict[int, list[float]] = {}
-    seconds: dict[int, list[float]] = {}
+def costs_of(readings: Readings, whole: Sample) -> dict[str, tuple[float | None, float | None]]:
+    """Return the cost of a run and the median seconds of each condition, by its name."""
+    places = readings.places(whole)
+    costs: dict[str, list[float]] = {}
+    seconds: dict[str, list[float]] = {}
     for row in readings.rows():
-        arm = places[row["condition_id"], row["agent_id"]]
+        arm = whole.arms[places[row["condition_id"], row["agent_id"]]].name
         seconds.setdefault(arm, []).append(row["latency_s"])
         if row["cost_usd"] is not None:
             costs.setdefault(arm, []).append(row["cost_usd"])
@@ -84,18 +84,12 @@ def costs_of(readings: Readings, sample: Sample) -> dict[int, tuple[float | None
     }
 
 
-def flow_rows(sample: Sample) -> tuple[FlowRow, ...]:
-    """Return what became of each condition's runs."""
+def flow_rows(flow: Iterable[Flow], whole: Sample) -> tuple[FlowRow, ...]:
+    """Return what became of each condition's runs, those without any at the end."""
+    labels = {arm.name: label_of(arm.levels) for arm in whole.arms}
     return tuple(
-        FlowRow(
-            name=label_of(arm.levels),
-            ended=each.ended,
-            scored=each.scored,
-            failed=each.failed,
-            skipped=each.skipped,
-            failures=each.failures,
-        )
-        for arm, each in zip(sample.arms, flow_of(sample), strict=True)
+        FlowRow(name=labels.get(each.name, each.name), **each.model_dump(exclude={"name"}))
+        for each in flow
     )
 
 

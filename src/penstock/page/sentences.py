@@ -210,7 +210,7 @@ def how_of(result: HypothesisResult, analysis: Analysis) -> str:
         over = f"{POLICY_NAMES[family.policy]} over {len(family.p)}" if is_adjusted else ""
         parts.append(over or "not adjusted")
 
-    parts.append(p_told(result.p_adjusted))
+    parts += [p_told(result.p_adjusted), contrast.chosen]
     if result.missing:
         parts.append(result.missing)
 
@@ -267,10 +267,13 @@ def _best(winner: Winner) -> str:
 def flow_finding(rows: Sequence[FlowRow], planned: int, found: OutcomeAnalysis | None) -> str:
     """Write how many runs have no outcome, and whether that depends on the condition."""
     scored = sum(row.scored for row in rows)
-    if scored == planned:
-        return f"Every one of the {planned:,} planned runs has an outcome."
-
     told = f"{planned - scored:,} of {planned:,} planned runs have no outcome."
+    if scored == planned:
+        told = f"Every one of the {planned:,} planned runs has an outcome."
+
+    if found is not None and found.chosen:
+        told += f" Analysed are {found.chosen}."
+
     tests = [] if found is None else [each for each in found.missing.values() if each.p is not None]
     if tests:
         least = min(tests, key=lambda each: each.p or 1.0)

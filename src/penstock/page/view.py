@@ -86,10 +86,13 @@ class FlowRow(Fact):
     """What became of a condition's runs."""
 
     name: str
+    planned: int
+    started: int
     ended: int
-    scored: int
     failed: int
     skipped: int
+    scored: int
+    analysed: int
     failures: dict[str, int] = EMPTY
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from penstock._base.suggestions import did_you_mean
+from penstock.planning.named_values import known_after, known_before
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS
 from penstock.study.conditions import Condition
 from penstock.study.factors import Block, Factor
-from penstock.study.hypotheses import Hypothesis, HypothesisKind
+from penstock.study.hypotheses import AnalysisPlan, Hypothesis, HypothesisKind
 from penstock.study.model import Study
 
 __all__ = ["claim_errors"]
@@ -46,6 +47,27 @@ def claim_errors(study: Study, conditions: Sequence[Condition] | None = None) ->
             if outcome not in outcomes:
                 yield f"{label} outcome '{outcome}'{did_you_mean(outcome, outcomes, '.')}"
 
+        yield from _filter_errors(study, names, each)
+
+
+def _filter_errors(study: Study, names: _Names, plan: AnalysisPlan) -> Iterator[str]:
+    """List filters of what nothing in the study is called, and of levels that there are not."""
+    label = f"Analysis plan '{plan.analysis_plan_id}': its filter"
+    known = [*known_before(study), *known_after(study)]
+    for name, wanted in plan.filters.items():
+        values = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+        if not values or any(isinstance(each, Mapping) for each in values):
+            yield f"{label} '{name}' is not a value or a list of values."
+        elif name in names.levels:
+            for level in map(str, values):
+                if level not in names.levels[name]:
+                    yield f"{label} {_no_level(name, level, names.levels)}"
+        elif name not in known and names.knows_problems:
+            yield (
+                f"{label} '{name}' is not a factor, a block, a field of the problems, an evaluator "
+                f"or the column of an outcome{did_you_mean(name, known, '.')}"
+            )
+
 
 class _Names:
     """What a hypothesis may name: the levels of each factor and block, and of what is not one."""
@@ -59,6 +81,9 @@ class _Names:
             self.levels[each.name] = list(dict.fromkeys([*_levels(each), *given]))
 
         self.outcomes = [outcome.name for outcome in study.outcomes]
+        chosen = (each for name in PROBLEM_FACTORS for each in self.levels.get(name, ()))
+        declared = {problem.problem_id for problem in study.problems}
+        self.knows_problems = {*study.problem_ids, *chosen} <= declared
         families = dict.fromkeys(problem.family for problem in study.problems)
         self.others = [*study.agent_specs, *study.problem_ids, *families]
 

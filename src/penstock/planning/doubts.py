@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock._base.suggestions import did_you_mean
+from penstock.planning.named_values import known_after, known_before
 from penstock.planning.plan import Plan
 from penstock.study.hypotheses import AnalysisPlan, HypothesisKind
 from penstock.study.level_ranges import is_text_by_yaml
@@ -36,14 +37,9 @@ def study_doubts(study: Study, plan: Plan) -> Iterator[str]:
                 "dunnett, none), so its hypotheses are adjusted by Holm."
             )
 
-        if each.filters:
-            yield (
-                f"Analysis plan '{each.analysis_plan_id}': its `filters` are kept for readers and "
-                "not applied; select runs in your own analysis of results.csv, or leave problems "
-                "and levels out of the study."
-            )
-
+        yield from _filters_of_results(study, each)
         yield from _unknown_covariates(study, each)
+        yield from _tested_covariates(study, each)
 
     yield from _texts_like_numbers(study)
     yield from _too_few(study, plan)
@@ -73,18 +69,33 @@ def _texts_like_numbers(study: Study) -> Iterator[str]:
         )
 
 
-_OF_A_RUN = ("latency_s", "cost_usd", "input_tokens", "output_tokens", "started_order", "replicate")
+def _filters_of_results(study: Study, plan: AnalysisPlan) -> Iterator[str]:
+    """List filters of what runs come to, which may be what a condition does."""
+    before, after = known_before(study), known_after(study)
+    for name in plan.filters:
+        if name in after and name not in before:
+            yield (
+                f"Analysis plan '{plan.analysis_plan_id}': its filter '{name}' is known after a "
+                "run only, so it may leave out more runs of one condition than of another; a run "
+                "that it leaves out counts as one without a value, and the verdict says so."
+            )
+
+
+def _tested_covariates(study: Study, plan: AnalysisPlan) -> Iterator[str]:
+    """List covariates that are what a hypothesis of the same plan compares."""
+    for each in study.hypotheses:
+        for name in plan.covariates:
+            if each.hypothesis_id in plan.hypothesis_ids and name in each.independent_vars:
+                yield (
+                    f"Analysis plan '{plan.analysis_plan_id}': hypothesis "
+                    f"'{each.hypothesis_id}' compares levels of '{name}', so it is not adjusted "
+                    "for that covariate: nothing would be left of the difference."
+                )
 
 
 def _unknown_covariates(study: Study, plan: AnalysisPlan) -> Iterator[str]:
     """List covariates that neither the study nor its evaluators name: agents may record them."""
-    known = [*(each.name for each in study.factors), *(each.name for each in study.blocks)]
-    known += [*study.evaluators, *_OF_A_RUN, "family"]
-    for problem in study.problems:
-        for where, fields in (("payload", problem.payload), ("metadata", problem.metadata)):
-            known += [name for field in fields for name in (field, f"{where}.{field}")]
-
-    known = list(dict.fromkeys(known))
+    known = list(dict.fromkeys([*known_before(study), *known_after(study)]))
     for name in plan.covariates:
         if name not in known:
             hint = did_you_mean(name, known, ".")

@@ -199,7 +199,7 @@ class AnalysisPlan(Declaration):
         tests: The families of tests, at least one.
         outcomes: The outcomes that it looks at; those of its hypotheses where not given.
         covariates: What the estimates are adjusted for.
-        filters: Which runs it would leave out; kept for readers and not applied.
+        filters: Which runs it looks at: what of them -> the value it has, or a list of such values.
         plots: The figures that are planned; kept for readers.
         export_tables: The tables that are planned; kept for readers.
         notes: Anything else, for readers.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["EVERY_RUN", "RUN_COLUMNS"]
+__all__ = ["BEFORE_A_RUN", "EVERY_RUN", "READ_OF_A_RUN", "RUN_COLUMNS"]
 
 RUN_COLUMNS = (
     "study_id",
@@ -32,3 +32,17 @@ RUN_COLUMNS = (
 
 EVERY_RUN = ("tool_call_count", "step_event_count", "unique_actor_count")
 """Metrics that every run has, beside those that are columns of ``runs.csv``."""
+
+BEFORE_A_RUN = ("condition_id", "agent_id", "problem_id", "replicate", "started_order")
+"""What a run is, whatever it comes to."""
+
+READ_OF_A_RUN = (
+    *BEFORE_A_RUN,
+    "status",
+    "latency_s",
+    "cost_usd",
+    "input_tokens",
+    "output_tokens",
+    "primary_outcome",
+)
+"""What an analysis plan may name of a run, whatever its agent recorded."""
