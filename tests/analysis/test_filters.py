@@ -15,6 +15,7 @@ from tests.analysis.test_analyze import hypothesis, study_of
 
 Made = dict[str, Any]
 
+
 def is_scored(run: Made) -> bool:
     return not (run["at"] == 7 and run["tone"] == "plain" and run["replicate"] == 3)
 
@@ -29,7 +30,7 @@ FILTERS: list[tuple[dict[str, Any], Callable[[Made], bool]]] = [
     ({"problem_id": ["p1", "p2", "p5"]}, lambda run: run["at"] in (1, 2, 5)),
     ({"agent_id": "b", "family": "logic"}, lambda run: run["agent"] == "b" and run["at"] % 2),
     ({"is_sure": True}, lambda run: run["sure"]),
-    ({"status": "success"}, lambda run: is_scored(run)),
+    ({"status": "success"}, is_scored),
     ({"words": [2, "3.0"]}, lambda run: run["at"] in (2, 3)),
 ]
 """Filters of an analysis plan, and which runs they leave."""
@@ -37,7 +38,9 @@ FILTERS: list[tuple[dict[str, Any], Callable[[Made], bool]]] = [
 
 def score_of(run: Made) -> float:
     gain = (0.1 + run["at"] / 50) * (run["tone"] == "polite") * (1 + (run["agent"] == "b"))
-    return float(run["at"] / 10 + gain + run["replicate"] / 100 + 0.3 * (run["length"] != "at length"))
+    return float(
+        run["at"] / 10 + gain + run["replicate"] / 100 + 0.3 * (run["length"] != "at length")
+    )
 
 
 def made_of(ctx: ps.RunContext) -> Made:

@@ -273,8 +273,12 @@ def _student(differences: Floats, sd: float, delta: float | None) -> dict[str, A
         "p_t": t_two_sided(t, df),
         "p_t_greater": t_tail(t, df),
         "d_z": mean / sd,
-        "hedges_g_z": mean / sd * hedges_factor(df),
     }
+    if df > 1:
+        found["hedges_g_z"] = mean / sd * hedges_factor(df)
+    else:
+        found["undefined"] = {"hedges_g_z": "two problems are too few to correct for few problems."}
+
     if delta is not None:
         found["p_superior"] = t_tail((mean - delta) / se, df)
         found["equivalence"] = equivalence(differences, delta)

@@ -13,7 +13,7 @@ import numpy as np
 
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.contrasts import Contrast, Weights, compare
-from penstock.analysis.sample import Floats, Sample
+from penstock.analysis.sample import Floats, Sample, weighted
 
 __all__ = [
     "Begun",
@@ -199,13 +199,13 @@ def _difference(
     sample: Sample, weights: Weights, missing: Floats, *, left: float, right: float
 ) -> float:
     """Return a contrast in which runs without a value count as one on each side."""
-    found = 0.0
+    means = []
     for arm, weight in weights.items():
         filling = left if weight > 0 else right
         cells = [sample.cell(arm, at) for at in range(len(sample.problems))]
         scored = np.array([len(cell) for cell in cells])
         sums = np.array([cell.sum() for cell in cells]) + filling * missing[arm]
         runs = scored + missing[arm]
-        found += weight * float((sums[runs > 0] / runs[runs > 0]).mean())
+        means.append([(sums[runs > 0] / runs[runs > 0]).mean()])
 
-    return found
+    return float(weighted(np.array([*weights.values()]), np.array(means))[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 from penstock._base.fact import EMPTY
@@ -41,7 +42,6 @@ WHERE scoring.place IS NOT NULL
 AND attempt_id IN (SELECT id FROM attempt WHERE final AND position IS NOT NULL)
 ORDER BY attempt_id, scoring.place, number
 """
-_LARGEST = 1e150
 _FLAGS = {"True": 1.0, "False": 0.0}
 
 
@@ -314,14 +314,11 @@ def shown_assignments(
 
 
 def _number(value: Any) -> Any:
-    """Return a number for flags and numbers; other texts as they are, anything else as None.
-
-    A number so large that its square is none is taken for no value: nothing can be computed of it.
-    """
+    """Return a number for flags and numbers; other texts as they are, anything else as None."""
     if isinstance(value, bool):
         return float(value)
 
     if isinstance(value, str):
         return _FLAGS.get(value, value)
 
-    return value if isinstance(value, (int, float)) and abs(value) <= _LARGEST else None
+    return value if isinstance(value, (int, float)) and isfinite(value) else None

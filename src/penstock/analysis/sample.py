@@ -25,6 +25,7 @@ __all__ = [
     "weighted",
 ]
 
+_LARGEST = 1e75
 _ROUNDING = 1e-14
 """What sums of so many parts of a value are off by."""
 
@@ -193,16 +194,29 @@ class Sample:
 
 
 def _of_one_kind(runs: Sequence[Run]) -> tuple[Run, ...]:
-    """Return runs whose values are numbers or texts: a text among numbers is not a value."""
-    if not any(isinstance(run.value, (int, float)) for run in runs):
+    """Return runs whose values are numbers or texts: a text among numbers is not a value.
+
+    Nor is a number so large that its fourth power is none, for degrees of freedom are made of
+    those; where all are so small that theirs is 0, none is one.
+    """
+    numbers = [abs(run.value) for run in runs if isinstance(run.value, (int, float))]
+    if not numbers:
         return tuple(runs)
 
-    return tuple(
-        run._replace(value=None, error=f"{run.value[:40]!r} is not a number")
-        if isinstance(run.value, str)
-        else run
-        for run in runs
-    )
+    is_tiny = 0 < max(numbers) < 1 / _LARGEST
+    return tuple(_valued(run, is_tiny=is_tiny) for run in runs)
+
+
+def _valued(run: Run, *, is_tiny: bool) -> Run:
+    value = run.value
+    if isinstance(value, str):
+        return run._replace(value=None, error=f"{value[:40]!r} is not a number")
+
+    if value is not None and (is_tiny or abs(value) > _LARGEST):
+        size = "small" if is_tiny else "large"
+        return run._replace(value=None, error=f"a number too {size} to compute with")
+
+    return run
 
 
 def _scored(runs: Sequence[Run], arms: int, problems: Sequence[str]) -> list[list[list[Run]]]:
@@ -293,5 +307,5 @@ def weighted(weights: Floats, means: Floats) -> Floats:
         means: Shape (arms, problems).
     """
     sums: Floats = weights @ means
-    sums[np.abs(sums) <= _ROUNDING * (np.abs(weights) @ np.abs(means))] = 0.0
+    sums[np.abs(sums) <= _ROUNDING * (np.abs(weights) @ np.abs(means))] = 0.0  # and not -0.0
     return sums

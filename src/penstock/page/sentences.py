@@ -32,6 +32,8 @@ __all__ = [
 
 
 MINUS = "\u2212"
+_MOST_DECIMALS = 6
+_LARGEST = 1e9
 
 
 def value_told(value: float | None, *, is_share: bool) -> str:
@@ -65,7 +67,11 @@ def difference_told(
     factor = 100 if is_share else 1
     largest = max(abs(each) * factor for each in (value, *like))
     decimals = 1 if is_share else max(0, 2 - floor(log10(largest))) if largest else 0
-    text = f"{value * factor:+,.{min(decimals, 9)}f}"
+    is_plain = decimals <= _MOST_DECIMALS and largest < _LARGEST
+    text = f"{value * factor:+,.{decimals}f}" if is_plain else f"{value:+.3g}"
+    if not text.strip("+-0.,"):
+        text = text.replace("-", "+")  # there is no negative zero
+
     return (text if signed else text.lstrip("+-")).replace("-", MINUS)
 
 
