@@ -1,8 +1,8 @@
 """The command line: a file a command, named by it, and what several of them share (floor 7).
 
 People read stderr, machines read stdout. The exit code says what came of it: see `ExitCode`.
-A command's file holds its options; what it needs is imported when it is called, so that
-``--help`` is quick.
+A command's file holds its options. It is imported when the command, or the list of all, is asked
+for, and what it needs when it does its work, so that no command waits for what others need.
 """
 
 from __future__ import annotations
@@ -14,42 +14,15 @@ from typing import Annotated
 
 import typer
 
-from penstock.cli import (
-    analyze,
-    bundle,
-    check,
-    compare,
-    deliver,
-    doctor,
-    export,
-    figures,
-    init,
-    pause,
-    plan,
-    preview,
-    purge,
-    report,
-    rescore,
-    resume,
-    run,
-    serve,
-    set_values,
-    show,
-    simulate_model,
-    status,
-    stop,
-    unblind,
-    watch,
-)
+from penstock.cli.commands import Commands
 from penstock.cli.exit_codes import ExitCode
-from penstock.cli.installed import InstalledCommands
 from penstock.cli.output import ensure_descriptors
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
     name="penstock",
-    cls=InstalledCommands,
+    cls=Commands,
     help="Run studies with language models; nothing paid for is lost, nothing is run twice.",
     no_args_is_help=True,
     add_completion=False,
@@ -91,33 +64,3 @@ def _penstock(
     ] = False,
 ) -> None:
     pass
-
-
-for _name, _command in (
-    ("init", init.init),
-    ("run", run.run),
-    ("check", check.check),
-    ("plan", plan.plan),
-    ("preview", preview.preview),
-    ("status", status.status),
-    ("watch", watch.watch),
-    ("serve", serve.serve),
-    ("pause", pause.pause),
-    ("resume", resume.resume),
-    ("stop", stop.stop),
-    ("set", set_values.set_values),
-    ("unblind", unblind.unblind),
-    ("show", show.show),
-    ("analyze", analyze.analyze),
-    ("report", report.report),
-    ("figures", figures.figures),
-    ("compare", compare.compare),
-    ("export", export.export),
-    ("rescore", rescore.rescore),
-    ("bundle", bundle.bundle),
-    ("purge", purge.purge),
-    ("deliver", deliver.deliver),
-    ("doctor", doctor.doctor),
-    ("simulate-model", simulate_model.simulate_model),
-):
-    app.command(_name)(_command)
