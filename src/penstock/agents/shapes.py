@@ -22,7 +22,6 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from functools import partial
-from itertools import takewhile
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ import anyio
 
 from penstock.agents.context import RunContext
 from penstock.agents.isolation import isolated
+from penstock.agents.parameters import asked_for, required
 from penstock.agents.thread_draws import ThreadDraws
 from penstock.agents.worker_threads import run_in_thread
 from penstock.agents.workers import WorkerFunction, bind_worker
@@ -186,30 +186,23 @@ _CONTEXT_ALONE = _Arguments(positional=(PARAMETERS["ctx"],))
 
 def _arguments(name: str, function: Callable[..., Any], *, is_agent: bool) -> _Arguments:
     parameters = _parameters(name, function)
-    required = [p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
-    if len(required) == 1 and not (is_agent or is_async(function)):
-        _check_is_no_builder(name, function, required[0])
+    needed = required(parameters)
+    if len(needed) == 1 and not (is_agent or is_async(function)):
+        _check_is_no_builder(name, function, needed[0])
 
-    unknown = [p for p in required if p.name not in PARAMETERS]
-    takes_context = len(required) == 1 and required[0].kind is not required[0].KEYWORD_ONLY
+    unknown = [p for p in needed if p.name not in PARAMETERS]
+    takes_context = len(needed) == 1 and needed[0].kind is not needed[0].KEYWORD_ONLY
     if unknown and not takes_context:
         raise BindingError(
             f"agent {name!r}: `{_signature(function)}` asks for "
             f"{', '.join(p.name for p in unknown)}; an agent may ask for: {', '.join(PARAMETERS)}"
         )
 
-    # What a partial holds by name was chosen by its author and is not asked for.
-    held = function.keywords if isinstance(function, partial) else {}
-    known = [p for p in parameters if p.name in PARAMETERS and p.name not in held]
-    leading = [*takewhile(lambda p: p.kind in _BY_POSITION and p in known, parameters)]
-    named = [p.name for p in known if p not in leading and p.kind is not p.POSITIONAL_ONLY]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        taken = {*held, *(p.name for p in leading)}
-        named = [parameter for parameter in PARAMETERS if parameter not in taken]
-
+    asked = asked_for(function, parameters, PARAMETERS, offered=PARAMETERS)
+    leading = ("ctx",) if unknown else asked.positional
     return _Arguments(
-        (PARAMETERS["ctx"],) if unknown else tuple(PARAMETERS[p.name] for p in leading),
-        tuple((parameter, PARAMETERS[parameter]) for parameter in named),
+        tuple(PARAMETERS[each] for each in leading),
+        tuple((each, PARAMETERS[each]) for each in asked.named),
     )
 
 
@@ -223,10 +216,6 @@ def _check_is_no_builder(name: str, function: Callable[..., Any], only: inspect.
         "the parameter `ctx` if it is an agent, or say which it is with agent(...) or "
         "per_condition(...)"
     )
-
-
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def _built_per_run(
@@ -249,11 +238,7 @@ def _built_per_run(
 
 def _check_class(name: str, target: type) -> None:
     """Check, before any run, that a class can be instantiated without arguments and called."""
-    needed = [
-        p.name
-        for p in _parameters(name, target)
-        if p.default is p.empty and p.kind not in _VARIADIC
-    ]
+    needed = [p.name for p in required(_parameters(name, target))]
     if needed:
         raise BindingError(
             f"agent {name!r} is the class {target.__qualname__}, which needs "

@@ -9,12 +9,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import takewhile
 from typing import Any, NamedTuple
 
 import anyio
 
 from penstock.agents.context import RunContext
+from penstock.agents.parameters import asked_for, required
 from penstock.agents.shapes import is_async
 from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
@@ -113,10 +113,6 @@ def _bound(
     return evaluate
 
 
-_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
 def _arguments(
     name: str, function: Callable[..., Any], answer: Argument, *, is_first: bool = False
 ) -> _Arguments:
@@ -127,28 +123,19 @@ def _arguments(
     if is_first or (first.name not in known and all(p.name != "answer" for p in parameters)):
         known[first.name] = answer
 
-    required = [p for p in parameters if p.default is p.empty and p.kind not in _VARIADIC]
-    unknown = [p.name for p in required if p.name not in known]
+    unknown = [p.name for p in required(parameters) if p.name not in known]
     if unknown:
         raise BindingError(
             f"evaluator {name!r} asks for {', '.join(unknown)}; after the answer an evaluator "
             f"may ask for: {', '.join(PARAMETERS)}"
         )
 
-    # What a partial holds by name was chosen by its author and is not asked for.
-    held = function.keywords if isinstance(function, partial) else {}
-    asked = [p for p in parameters if p.name in known and p.name not in held]
-    leading = [*takewhile(lambda p: p.kind in _BY_POSITION and p in asked, parameters)]
-    named = [p.name for p in asked if p not in leading and p.kind not in _VARIADIC]
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        taken = {*held, *(p.name for p in leading)}
-        named = [parameter for parameter in PARAMETERS if parameter not in taken]
-
-    positional = tuple(known[p.name] for p in leading)
+    asked = asked_for(function, parameters, known, offered=PARAMETERS)
+    positional = tuple(known[each] for each in asked.positional)
     if first.kind is first.VAR_POSITIONAL:
         positional = (answer,)
 
-    return _Arguments(positional, tuple((each, known[each]) for each in named))
+    return _Arguments(positional, tuple((each, known[each]) for each in asked.named))
 
 
 def _parameters(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:

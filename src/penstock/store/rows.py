@@ -38,6 +38,16 @@ __all__ = [
     "score_cells",
 ]
 
+_ERROR_COLUMNS = (
+    "error_kind",
+    "error_message",
+    "error_stage",
+    "error_retryable",
+    "error_retry_after_s",
+    "error_http_status",
+    "error_stops_study",
+    "traceback",
+)
 ATTEMPT_COLUMNS = (
     "id",
     "position",
@@ -65,14 +75,7 @@ ATTEMPT_COLUMNS = (
     "metrics",
     "provenance",
     "trace_refs",
-    "error_kind",
-    "error_message",
-    "error_stage",
-    "error_retryable",
-    "error_retry_after_s",
-    "error_http_status",
-    "error_stops_study",
-    "traceback",
+    *_ERROR_COLUMNS,
     "answer_event_id",
     "problem_made",
     "agent_made",
@@ -83,14 +86,7 @@ _CHANGED_BY_SCORES = (
     "status",
     "primary_outcome",
     "metrics",
-    "error_kind",
-    "error_message",
-    "error_stage",
-    "error_retryable",
-    "error_retry_after_s",
-    "error_http_status",
-    "error_stops_study",
-    "traceback",
+    *_ERROR_COLUMNS,
     "answer_event_id",
 )
 OBSERVED_COLUMNS = tuple(
