@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -46,7 +47,11 @@ TEMPLATES = ROOT / "cli" / "templates"
 PATHS = {
     module_name(path): path for path in sorted(ROOT.rglob("*.py")) if TEMPLATES not in path.parents
 }
-MODULES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in PATHS.items()}
+
+
+@functools.cache
+def tree(module: str) -> ast.Module:
+    return ast.parse(PATHS[module].read_text(encoding="utf-8"))
 
 
 def floor_of(module: str) -> int | None:
@@ -54,13 +59,13 @@ def floor_of(module: str) -> int | None:
     if top in FLOORS_OF_FILES:
         return FLOORS_OF_FILES[top]
 
-    said = FLOOR.search((ast.get_docstring(MODULES[top]) or "").partition("\n\n")[0])
+    said = FLOOR.search((ast.get_docstring(tree(top)) or "").partition("\n\n")[0])
     return int(said[1]) if said else None
 
 
-def imported_names(tree: ast.Module) -> Iterator[str]:
+def imported_names(module: str) -> Iterator[str]:
     """List what a module imports, inside its functions as well, as absolute dotted names."""
-    for node in ast.walk(tree):
+    for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -68,77 +73,75 @@ def imported_names(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def imported_modules(tree: ast.Module) -> set[str]:
+@functools.cache
+def imported_modules(module: str) -> set[str]:
     """List the modules of ours that a module imports: the longest known part of each name."""
     found = set()
-    for name in imported_names(tree):
+    for name in imported_names(module):
         package, _, rest = name.partition(".")
         if package != "penstock":
             continue
 
         parts = rest.split(".") if rest else []
         known = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
-        found.add(next((module for module in known if module in MODULES), "__init__"))
+        found.add(next((other for other in known if other in PATHS), "__init__"))
 
     return found
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_module_lives_on_a_floor(module: str) -> None:
-    assert floor_of(module) is not None, (
-        f"{module} is not on a floor: its room's docstring says none, as in (floor 4)."
-    )
+def test_every_module_lives_on_a_floor() -> None:
+    nowhere = [module for module in PATHS if floor_of(module) is None]
+    assert not nowhere, "on no floor, as their rooms' docstrings say none, as in (floor 4)"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_from_its_own_floor_and_below(module: str) -> None:
-    own = floor_of(module) or 0
-    above = sorted(
-        f"{other} (floor {floor})"
-        for other in imported_modules(MODULES[module])
-        if (floor := floor_of(other) or 0) > own
-    )
-    assert not above, f"{module} (floor {own}) imports from above: {', '.join(above)}"
+def test_a_module_imports_from_its_own_floor_and_below() -> None:
+    above = [
+        f"{module} (floor {floor_of(module)}) imports {other} (floor {floor_of(other)})"
+        for module in PATHS
+        for other in sorted(imported_modules(module))
+        if (floor_of(other) or 0) > (floor_of(module) or 0)
+    ]
+    assert not above, "imports from above:\n" + "\n".join(above)
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {name: imported_modules(tree) - {name} for name, tree in MODULES.items()}
+    graph = {name: imported_modules(name) - {name} for name in PATHS}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"modules import each other in a circle: {' -> '.join(error.args[1])}")
 
-    assert set(order) == set(MODULES)
+    assert set(order) == set(PATHS)
 
 
 def test_only_the_scheduler_the_loop_and_the_isolation_of_runs_import_asyncio() -> None:
     users = {
         name
-        for name, tree in MODULES.items()
-        if any(used.partition(".")[0] == "asyncio" for used in imported_names(tree))
+        for name in PATHS
+        if any(used.partition(".")[0] == "asyncio" for used in imported_names(name))
     }
     allowed = {"_base.loop", "agents.isolation", "running.scheduler"}
     assert users <= allowed, f"anyio is the house's way, also in {users - allowed}"
 
 
 def test_the_scheduler_knows_neither_store_nor_events() -> None:
-    known = imported_modules(MODULES["running.scheduler"])
+    known = imported_modules("running.scheduler")
     assert not {name for name in known if floor_of(name) in {3, 5}}
 
 
 def test_subscribers_do_not_know_each_other() -> None:
     subscribers = {f"subscribers.{name}" for name in ("checkpoint", "export", "log", "progress")}
     for name in subscribers:
-        others = imported_modules(MODULES[name]) & subscribers - {name}
+        others = imported_modules(name) & subscribers - {name}
         assert not others, f"{name} imports {others}"
 
 
 def test_no_other_room_imports_the_older_names() -> None:
     users = {
         name
-        for name, tree in MODULES.items()
+        for name in PATHS
         if not is_in("compat", name)
-        and any(is_in("compat", used) for used in imported_modules(tree))
+        and any(is_in("compat", used) for used in imported_modules(name))
     }
     assert not users, f"compat is reached through entry points alone, not from {users}"
 
@@ -155,7 +158,7 @@ def test_each_file_has_a_name_of_its_own() -> None:
 
 
 def test_nothing_imports_what_third_parties_test_with() -> None:
-    users = {name for name, tree in MODULES.items() if "testing" in imported_modules(tree)}
+    users = {name for name in PATHS if "testing" in imported_modules(name)}
     assert not users, f"penstock.testing is for third parties, and imported by {users}"
 
 
@@ -169,20 +172,18 @@ def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_file_is_longer_than_a_reader_likes(module: str) -> None:
-    lines = PATHS[module].read_text(encoding="utf-8").count("\n")
-    most = MAX_FILE_LINES * TOLERANCE
-    assert lines <= most, f"{PATHS[module]} has {lines} lines; split it at about {MAX_FILE_LINES}"
+def test_no_file_is_longer_than_a_reader_likes() -> None:
+    lines = {path: path.read_text(encoding="utf-8").count("\n") for path in PATHS.values()}
+    long = [f"{path}: {n} lines" for path, n in lines.items() if n > MAX_FILE_LINES * TOLERANCE]
+    assert not long, f"split these at about {MAX_FILE_LINES} lines:\n" + "\n".join(long)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_function_is_longer_than_a_screen(module: str) -> None:
-    most = MAX_FUNCTION_LINES * TOLERANCE
+def test_no_function_is_longer_than_a_screen() -> None:
     long = [
-        f"{PATHS[module]}:{node.lineno} {node.name} has {lines} lines"
-        for node in ast.walk(MODULES[module])
+        f"{path}:{node.lineno} {node.name} has {lines} lines"
+        for module, path in PATHS.items()
+        for node in ast.walk(tree(module))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and (lines := body_lines(node)) > most
+        and (lines := body_lines(node)) > MAX_FUNCTION_LINES * TOLERANCE
     ]
     assert not long, f"split these at about {MAX_FUNCTION_LINES} lines:\n" + "\n".join(long)
