@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -14,10 +15,17 @@ from tests.command_line import StudyFolder
 from tests.older_stores import make_older
 
 
-@pytest.fixture
-def results(folder: StudyFolder) -> Path:
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = StudyFolder(tmp_path_factory.mktemp("healthy"))
     assert folder.run("--no-progress").returncode == 0
-    return folder.results
+    return folder.path
+
+
+@pytest.fixture
+def results(healthy: Path, tmp_path: Path) -> Path:
+    shutil.copytree(healthy, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "results"
 
 
 def test_a_healthy_directory_is_said_to_be(results: Path, cli: Any) -> None:
@@ -116,7 +124,6 @@ def test_an_older_layout_is_told_and_its_files_are_the_same(
     assert told.exit_code == 0
 
 
-@pytest.mark.field("studies-M8")
 @pytest.mark.field("studies-M8")
 def test_a_killed_study_that_was_never_exported_has_no_fault(results: Path, cli: Any) -> None:
     for name in ARTIFACTS:

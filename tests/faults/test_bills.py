@@ -11,16 +11,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from random import Random
-from subprocess import DEVNULL, PIPE
+from subprocess import DEVNULL, PIPE, Popen
 
 import anyio
 import pytest
-from anyio.abc import Process
 
 import penstock as ps
 from penstock.models.chat_model import Usage
@@ -28,6 +25,7 @@ from penstock.models.gate.prices import Prices
 from penstock.simulator import Fault, SimulatedProvider, SimulatorOptions
 from penstock.simulator.exchange import Arrival, Reply
 from penstock.study.spending import Price
+from tests.children import COMMAND_LINE, start_python
 from tests.faults.conftest import Prove, environment
 from tests.models.studies import chat, chat_study
 
@@ -36,7 +34,6 @@ pytestmark = pytest.mark.anyio
 HISTORIES = int(os.environ.get("PENSTOCK_BILLS", "4"))
 MOST_TOKENS = 20
 PRICE = {"input_usd_per_million": 1000.0, "output_usd_per_million": 10_000.0}
-COMMAND = (sys.executable, "-c", "from penstock.cli import main; main()", "run")
 ENDS = ("natural", "interrupt", "twice", "kill", "kill")
 FAULTS = (
     Fault.RATE_LIMITED,
@@ -110,30 +107,39 @@ async def session_of(
         number: The signal; an interrupt is sent again when it was noticed.
         *arguments: What else the command line says.
     """
-    command = [*COMMAND, str(path), "--no-progress", "--max-failures", "100000", *arguments]
-    async with await anyio.open_process(
-        command, env=environment(), stdout=DEVNULL, stderr=PIPE
-    ) as process:
+    with start(path, "--no-progress", "--max-failures", "100000", *arguments) as process:
         came = 0
 
         def when(count: int) -> None:
             nonlocal came
             came = count
             if count == at:
-                send(process, number)
+                process.send_signal(number)
 
         begin(when)
-        assert process.stderr is not None
-        said, is_told = b"", number is not signal.SIGINT or at is None
-        async for piece in process.stderr:
-            said += piece
+        said, is_told = "", number is not signal.SIGINT or at is None
+        async for line in lines_of(process):
+            said += line
             if not is_told and at is not None and came >= at and said.strip():
                 is_told = True
-                send(process, signal.SIGINT)
+                process.send_signal(signal.SIGINT)
 
-        code = await process.wait()
-        assert b"Traceback" not in said, said.decode()
-        return code
+        assert "Traceback" not in said, said
+        return process.returncode
+
+
+def start(path: Path, *arguments: str) -> Popen[str]:
+    command = (*COMMAND_LINE, "run", path, *arguments)
+    return start_python(*command, env=environment(), stdout=DEVNULL, stderr=PIPE)
+
+
+async def lines_of(process: Popen[str]) -> AsyncIterator[str]:
+    """Read what a process says, line by line, until it has ended."""
+    assert process.stderr is not None
+    while line := await anyio.to_thread.run_sync(process.stderr.readline):
+        yield line
+
+    await anyio.to_thread.run_sync(process.wait)
 
 
 def options_of(random: Random) -> SimulatorOptions:
@@ -189,34 +195,23 @@ async def a_session(path: Path, bill: Bill, random: Random) -> int | None:
         *("--concurrency", str(random.choice([2, 10, 40])), "--max-failures", "100000"),
         *(("--timeout", "0.2") if random.random() < 0.5 else ()),
     ]
-    command = [*COMMAND, str(path), *arguments]
-    async with await anyio.open_process(
-        command, env=environment(), stdout=DEVNULL, stderr=PIPE
-    ) as process:
+    with start(path, *arguments) as process:
         bill.came = 0
         bill.when = lambda number: send_at(process, end, number, at)
-        assert process.stderr is not None
-        said = b""
-        is_interrupted = False
-        async for piece in process.stderr:
-            said += piece
+        said, is_interrupted = "", False
+        async for line in lines_of(process):
+            said += line
             if end == "twice" and not is_interrupted and bill.came >= at and said.strip():
                 is_interrupted = True
-                send(process, signal.SIGINT)
+                process.send_signal(signal.SIGINT)
 
-        code = await process.wait()
-        assert b"Traceback" not in said, said.decode()
-        return code
+        assert "Traceback" not in said, said
+        return process.returncode
 
 
-def send_at(process: Process, end: str, number: int, at: int) -> None:
+def send_at(process: Popen[str], end: str, number: int, at: int) -> None:
     if number == at and end != "natural":
-        send(process, signal.SIGKILL if end == "kill" else signal.SIGINT)
-
-
-def send(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        process.send_signal(number)
+        process.send_signal(signal.SIGKILL if end == "kill" else signal.SIGINT)
 
 
 @pytest.mark.field("studies-M3")

@@ -20,7 +20,7 @@ import pytest
 
 from tests.random_host.host import Host
 
-HOSTS = int(os.environ.get("PENSTOCK_HOSTS", "100"))
+HOSTS = int(os.environ.get("PENSTOCK_HOSTS", "40"))
 AT_ONCE = 20
 """Hosts of one test: each test has a limit of time."""
 
