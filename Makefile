@@ -51,7 +51,7 @@ bills: .venv/installed
 
 # Kills agents of twenty turns a hundred times, and has a thousand with tools in flight.
 loops: .venv/installed
-	PENSTOCK_LOOPS=100 $(BIN)/python -m pytest tests/faults/test_loops.py
+	PENSTOCK_LOOPS=100 $(BIN)/python -m pytest -n auto tests/faults/test_loops.py
 
 # Runs a thousand random studies in random hosts on each kind of event loop.
 hosts: .venv/installed

@@ -33,6 +33,7 @@ KILLS = int(os.environ.get("PENSTOCK_LOOPS", "1"))
 IS_LONG = KILLS > 1
 IN_FLIGHT = 1000 if IS_LONG else 20
 TURNS = 20
+KILLS_OF_A_HISTORY = 5
 AGENTS = f'''
 def f(a: int) -> int:
     """Add one."""
@@ -129,38 +130,51 @@ def _written(messages: Any) -> str:
     return json.dumps(messages, sort_keys=True)
 
 
+@pytest.mark.parametrize("history", range(-(-KILLS // KILLS_OF_A_HISTORY)))
 async def test_an_agent_that_is_killed_asks_for_no_answer_again_that_was_kept(
-    tmp_path: Path, proved: Prove
+    history: int, tmp_path: Path, proved: Prove
 ) -> None:
-    random, kills, history = Random(KILLS), 0, 0
+    random, kills, cut = Random(history), 0, 0
     broken = {at: [*FAILURES][at % 3] for at in range(5, 100_000, 23)}
-    async with SimulatedProvider(options_of(1, {"tool_call": 0.6}, faults_at=broken)) as provider:
+    agents, wanted = ("talks", "calculates"), min(KILLS, KILLS_OF_A_HISTORY)
+    faults = {"tool_call": 0.8}
+    async with SimulatedProvider(options_of(history, faults, faults_at=broken)) as provider:
         log = Log(provider)
-        while kills < KILLS:
-            history += 1
-            agents = ("talks", "calculates")
-            path = write_study(tmp_path / f"killed-{history}", provider.url, agents, 2)
-            for _ in range(min(8, KILLS - kills)):
-                at = random.randint(2, 14)
-                code = await session_of(path, partial(log.begin, path), at, signal.SIGKILL)
-                if code == 0:
-                    break
+        path = write_study(tmp_path / "killed", provider.url, agents, 4)
+        for _ in range(wanted):
+            at = random.randint(11, 18)
+            if await session_of(path, partial(log.begin, path), at, signal.SIGKILL) == 0:
+                break
 
-                kills += 1
+            kills += 1
+            cut += under_way(path)
 
-            log.begin(path, lambda _: None)
-            went_on = answers_of(await finish(path))
-            assert log.again == []
-            log.kept.clear()
-            whole = write_study(tmp_path / f"whole-{history}", provider.url, agents, 2)
-            assert went_on == answers_of(await finish(whole))
+        log.begin(path, lambda _: None)
+        went_on = answers_of(await finish(path))
+        assert log.again == []
+        log.kept.clear()
+        whole = write_study(tmp_path / "whole", provider.url, agents, 4)
+        assert went_on == answers_of(await finish(whole))
 
+    assert kills == wanted
+    assert cut
     proved(
-        "an agent of twenty turns whose process is killed",
-        "no request is made again whose answer was kept, and its outputs are as without it",
-        "{kills:.0f} kills",
+        "agents of twenty turns whose process is killed",
+        "no request is made again whose answer was kept, and their outputs are as without it",
+        "{kills:.0f} kills, {cut:.0f} agents in mid-loop",
         kills=kills,
+        cut=cut,
     )
+
+
+def under_way(path: Path) -> int:
+    """How many agents have answers that are kept, and have not ended."""
+    with closing(sqlite3.connect(path.parent / "results" / "study.sqlite")) as connection:
+        query = """
+        SELECT count(DISTINCT run_id) FROM calls
+        WHERE error_kind IS NULL AND run_id NOT IN (SELECT run_id FROM attempts WHERE final)
+        """
+        return int(connection.execute(query).fetchone()[0])
 
 
 async def test_what_agents_with_tools_cost_is_what_the_provider_counts(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ WORDS: dict[Ending, tuple[str, ...]] = {
         "network_error",
         "MALFORMED_FUNCTION_CALL",
     ),
-    Ending.UNKNOWN: ("OTHER", "pause_turn", "gone fishing"),
+    Ending.PAUSED: ("pause_turn", "pauseTurn"),
+    Ending.UNKNOWN: ("OTHER", "gone fishing"),
 }
 
 

@@ -11,6 +11,7 @@ import pydantic
 import pytest
 
 import penstock as ps
+from penstock._base.json import encode
 from penstock.models.chat_model import ChatMessage, Completion, Image, ToolCall, Usage
 from penstock.models.model_errors import AuthenticationError, ModelError, RateLimitedError
 from penstock.models.sdk.embeddings_wire import EMBEDDINGS
@@ -162,7 +163,7 @@ def test_a_message_is_read_as_a_conversation() -> None:
             "assistant",
             "Yes",
             tool_calls=(ToolCall(id="a", name="double", arguments='{"n": 4}'),),
-            sealed_reasoning=json.dumps([thought]),
+            sealed_reasoning=encode([thought]),
         ),
         said("tool", "8", tool_call_id="a"),
         said("user", (Image(url=DATA), "And this?")),

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from mcp.server.mcpserver import Context, MCPServer
 
 import penstock as ps
 from penstock.models.conversations.tool_servers import ToolServers
@@ -19,7 +23,9 @@ from penstock.study.tool_server import ToolSource
 from tests.models.loopback import http_server
 from tests.models.studies import chat, chat_study, rows
 from tests.models.test_conversing import Turn, provider
+from tests.models.test_images import png
 from tests.models.test_run_model import a_study, run
+from tests.served import served
 
 pytestmark = pytest.mark.anyio
 
@@ -32,11 +38,16 @@ if "refuse" in sys.argv:
 if "sleep" in sys.argv:
     sys.stdin.read()
 
+if "garbage" in sys.argv:
+    print("Listening ...", "{not json", '{"jsonrpc": "2.0"}', "", sep=chr(10), flush=True)
+
 asked_before = 0
 TOOLS = [
     {"name": name, "description": f"To {name}.", "inputSchema": {"type": "object"}}
-    for name in ("count", "fail", "die", "token", "show", "pid")
+    for name in ("count", "fail", "die", "token", "show", "pid", "files/read.v2", "hang")
 ]
+if "empty" in sys.argv:
+    TOOLS = []
 
 def page(params):
     if params.get("cursor"):
@@ -49,8 +60,15 @@ def call(name):
     if name == "die":
         os._exit(3)
     if name == "show":
-        return [{"type": "image", "mimeType": "image/png", "data": "abcd"}], False
-    text = {"count": asked_before, "token": os.environ.get("TOKEN"), "pid": os.getpid()}.get(name)
+        data = open("shot").read() if os.path.exists("shot") else "abcd"
+        return [{"type": "image", "mimeType": "image/png", "data": data}], False
+    if name == "hang":
+        sys.stdin.read()
+    if "mortal" in sys.argv and asked_before == 1:
+        sys.argv.remove("mortal")
+        os.close(0)  # answers, and ends
+    told = {"count": asked_before, "token": os.environ.get("TOKEN"), "pid": os.getpid()}
+    text = {**told, "files/read.v2": os.getcwd()}.get(name)
     return [{"type": "text", "text": str(text)}], name == "fail"
 
 for line in sys.stdin:
@@ -74,6 +92,8 @@ for line in sys.stdin:
         answer["error"] = {"code": -32601, "message": "Method not found"}
     print(json.dumps(answer), flush=True)
 """
+
+REMOTE = {"command": [], "url": "https://a.test/mcp"}
 
 
 @pytest.fixture
@@ -144,7 +164,7 @@ async def test_functions_and_servers_give_tools_together_and_processes_end_with_
     assert (here, token, shown) == ("here", "None", "[image image/png]")
     assert (failed, count) == ("ToolFailedError: None", "5")
     assert [each["function"]["name"] for each in asked[0]["tools"]] == [
-        *("local", "count", "fail", "die", "token", "show", "pid")
+        *("local", "count", "fail", "die", "token", "show", "pid", "files_read_v2", "hang")
     ]
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
@@ -175,7 +195,8 @@ async def test_a_server_that_dies_fails_the_attempt_and_the_next_one_has_another
     assert result.error is not None
     assert (result.error.kind, result.error.retryable) == ("ToolServerError", True)
     assert "ended while its tool 'die' was called" in result.error.message
-    assert len(rows(study, "SELECT 1 FROM attempts")) == len(asked) == 2
+    assert len(rows(study, "SELECT 1 FROM attempts")) == 2
+    assert len(asked) == 1  # what was answered before is given again
 
 
 @pytest.mark.parametrize(
@@ -208,7 +229,7 @@ async def test_only_the_tools_that_are_chosen_are_told(
     result, _ = await by_hand(tmp_path, [missing], "never", output_dir="missing")
     assert result.error is not None
     assert result.error.message.endswith(
-        "has no tool 'search' (tools: count, fail, die, token, show, pid)"
+        "has no tool 'search' (tools: count, fail, die, token, show, pid, files/read.v2, hang)"
     )
 
 
@@ -241,6 +262,13 @@ async def test_only_a_conversation_asks_a_server(tmp_path: Path, server: dict[st
         ({"env": {"TOKEN": "${NO_SUCH_VARIABLE}"}}, r"no env\.TOKEN: NO_SUCH_VARIABLE is set"),
         ({"env": {"API_KEY": "abc"}}, "API_KEY holds a key"),
         ({"session": "attempt"}, "session"),
+        ({"url": "https://a.test/mcp"}, "give one of them"),
+        ({"command": [], "url": "a.test"}, "url"),
+        ({"headers": {"X-One": "1"}}, "headers: is of servers with a url"),
+        (REMOTE | {"env": {"A": "1"}}, "env: is of servers with a command"),
+        (REMOTE | {"headers": {"Authorization": "Bearer abcdefgh0123456"}}, "holds a key"),
+        (REMOTE | {"headers": {"Authorization": "${NO_SUCH}"}}, r"headers\.Authorization: NO_SUCH"),
+        ({"prefix": "a.b"}, "prefix"),
     ],
 )
 def test_a_server_that_cannot_be_started_is_told_before_anything_runs(
@@ -298,3 +326,121 @@ async def test_a_server_ends_with_a_run_that_is_cancelled(
 
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+async def test_what_a_server_prints_beside_its_answers_is_passed_over(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    given = McpServer(command=[*server["command"], "garbage"], timeout_s=30)
+    result, _ = await by_hand(tmp_path, [given], asks("count", "files_read_v2"), "done")
+
+    assert result.error is None
+    assert result.outputs["results"] == ["1", str(tmp_path)]
+
+
+async def test_a_server_without_tools_fails_the_run(tmp_path: Path, server: dict[str, Any]) -> None:
+    given = McpServer(command=[*server["command"], "empty"], timeout_s=30)
+    result, asked = await by_hand(tmp_path, [given], "never")
+
+    assert result.error is not None
+    assert (result.error.kind, asked) == ("BindingError", [])
+    assert result.error.message.endswith("has no tools (tools: none)")
+
+
+async def test_a_call_that_is_not_answered_in_time_is_told_to_the_model(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    given = McpServer(**{**server, "timeout_s": 1.0})
+    result, _ = await by_hand(tmp_path, [given], asks("hang"), "done")
+
+    assert result.error is None
+    assert result.outputs["results"][0].startswith("ToolFailedError: ")
+
+
+async def test_a_server_that_ends_between_two_turns_loses_no_turn_that_was_paid(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    tools = [{"mcp": {**server, "command": [*server["command"], "mortal"]}}]
+    execution = {"retry": {"attempts": 3, "wait_s": 0.0}}
+    (result,), asked, study = await answered(
+        tmp_path, tools, asks("count"), asks("count"), "done", execution=execution
+    )
+
+    assert (result.error, result.outputs["text"]) == (None, "done")
+    assert (result.attempt, len(asked)) == (2, 3)
+    events = rows(study, "SELECT text FROM events WHERE event_type = 'tool_call'")
+    assert [each["text"] for each in events][-2:] == ["1", "1"]  # the other one counts anew
+
+
+async def test_tools_of_one_name_are_told_apart_by_a_prefix(
+    tmp_path: Path, server: dict[str, Any]
+) -> None:
+    only = {**server, "tools": ("count",)}
+    both = [McpServer(**only), McpServer(**only, env={"A": "b"})]
+    result, _ = await by_hand(tmp_path, both, "never")
+    assert result.error is not None
+    assert result.error.message.endswith("give one another name, and those of a server a prefix")
+
+    both[1] = McpServer(**only, env={"A": "b"}, prefix="other_")
+    result, asked = await by_hand(
+        tmp_path, both, asks("count", "other_count", "count"), "done", output_dir="told-apart"
+    )
+    assert result.outputs["results"] == ["1", "1", "2"]
+    told = [each["function"]["name"] for each in asked[0]["tools"]]
+    assert told == ["count", "other_count"]
+
+
+@pytest.mark.parametrize(("sees", "told"), [(False, "[image image/png]"), (True, "[image]")])
+async def test_a_model_is_shown_the_images_of_a_server_where_it_can_see(
+    tmp_path: Path, server: dict[str, Any], sees: bool, told: str
+) -> None:
+    (tmp_path / "shot").write_text(base64.b64encode(png()).decode())
+    given = McpServer(**server, images=sees)
+    result, asked = await by_hand(tmp_path, [given], asks("show"), "done")
+
+    assert result.outputs["results"] == [told]
+    assert any(message["role"] == "user" for message in asked[1]["messages"][2:]) is sees
+
+
+@contextmanager
+def remote_server() -> Iterator[str]:
+    """A server of the official SDK that counts, and knows who asks."""
+    tools = MCPServer("remote")
+
+    @tools.tool()
+    async def who(context: Context) -> str:
+        headers = context.headers or {}
+        return headers.get("authorization", "nobody")
+
+    @tools.tool()
+    async def fail() -> str:
+        raise ValueError("not today")
+
+    with served(tools.streamable_http_app()) as given:
+        yield f"{given.client.base_url}/mcp"
+
+
+@pytest.mark.parametrize("session", ["run", "study"])
+async def test_a_server_that_is_there_already_is_asked_over_http(
+    tmp_path: Path, session: str
+) -> None:
+    (tmp_path / ".env").write_text("SEARCH_TOKEN=s3cr3t")
+    with remote_server() as url:
+        headers = {"Authorization": "Token ${SEARCH_TOKEN}"}
+        given: Any = {"url": url, "headers": headers, "session": session, "timeout_s": 30}
+        turns = (asks("who", "fail"), "done")
+        results, _, study = await answered(tmp_path, [{"mcp": given}], *turns, replicates=2)
+
+    assert [result.error for result in results] == [None, None]
+    events = rows(study, "SELECT text FROM events WHERE event_type = 'tool_call'")
+    told = sorted(each["text"] for each in events)
+    assert told == [*["Token s3cr3t"] * 2, *["ToolFailedError: Error executing tool fail"] * 2]
+
+
+async def test_an_address_where_nobody_answers_fails_the_attempt(tmp_path: Path) -> None:
+    given = McpServer(url="http://127.0.0.1:9/mcp", timeout_s=30)
+    result, asked = await by_hand(tmp_path, [given], "never")
+
+    assert result.error is not None
+    assert (result.error.kind, asked) == ("ToolServerError", [])
+    assert "http://127.0.0.1:9/mcp' did not start" in result.error.message

@@ -28,7 +28,8 @@ class CallCounts:
             ones; None while nobody has looked for them.
         refused: Requests that earlier sessions were refused for good, and how.
         refused_before: How many calls were not made because of that, since the last answer.
-        has_failed_in_passing: Whether the agent's last call failed in a way that passes by itself.
+        has_failed_in_passing: Whether the agent's last call, or the server of a tool, failed in a
+            way that passes by itself.
     """
 
     __slots__ = (

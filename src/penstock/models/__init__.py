@@ -11,8 +11,10 @@ The extra ``penstock[models]`` installs what they need.
     run_model          a model in the hands of an agent in Python; in_hand: what it can do
     calls              one call: given again, from the cache, or sent; sender: budget, gate,
                        accounts; cache: answers for all; kept_calls: every call, durable
-    conversing         a conversation with tools, to its end; tools: functions that are such;
-                       tool_servers: processes that have some
+    conversing         a conversation with tools, to its end
+    tools              functions that a model may call; signatures, docstrings: what it is told of
+                       them; tool_results: what it is told that they gave
+    tool_servers       servers that have some; tool_session: one of them
     images             what messages show, read and counted
     sdk_transport      SDKs behind the gate; wire: what the formats that they speak have in common;
                        chat_wire, responses_wire, messages_wire, embeddings_wire: each of them

@@ -143,11 +143,20 @@ def checked(template: RequestTemplate, completion: Completion) -> dict[str, Any]
     """See that an answer is whole and of the form that was asked for; give its fields.
 
     Raises:
-        TruncatedError: it was cut at ``max_tokens``, and the study does not keep such answers.
+        TruncatedError: it was cut at ``max_tokens`` or paused, and the study does not keep such
+            answers.
         MalformedResponseError: it does not follow the JSON schema.
     """
-    options = template.options
-    if options.on_truncated == "fail" and ending_of(completion.finish_reason) is Ending.CUT:
+    options, ending = template.options, ending_of(completion.finish_reason)
+    if options.on_truncated == "fail" and ending is Ending.PAUSED:
+        raise TruncatedError(
+            f"{template.who}: its provider paused the answer "
+            f"(finish_reason={completion.finish_reason!r}); let its own tools do less, or keep "
+            "such answers with on_truncated: keep",
+            completion=completion,
+        )
+
+    if options.on_truncated == "fail" and ending is Ending.CUT:
         name = "max_tokens" if options.max_completion_tokens is None else "max_completion_tokens"
         raise TruncatedError(
             f"{template.who}: the answer was cut at {name}={getattr(options, name)}; "

@@ -36,6 +36,8 @@ class Ending(StrEnum):
     CUT = "cut"
     """At ``max_tokens``, or at the end of the model's context."""
     TOOL_CALLS = "tool_calls"
+    PAUSED = "paused"
+    """Its provider goes on with it when it is sent back: it has called its own tools for long."""
     FILTERED = "filtered"
     REFUSED = "refused"
     FAILED = "failed"
@@ -46,7 +48,7 @@ class Ending(StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether it is known that the answer is as the model meant it, or cut."""
-        return self in {Ending.COMPLETE, Ending.CUT, Ending.TOOL_CALLS}
+        return self in {Ending.COMPLETE, Ending.CUT, Ending.TOOL_CALLS, Ending.PAUSED}
 
 
 _WORDS: Mapping[Ending, str] = {
@@ -60,6 +62,7 @@ _WORDS: Mapping[Ending, str] = {
         "model_context_window_exceeded error_limit incomplete"
     ),
     Ending.TOOL_CALLS: "tool_calls tool_call tool_use function_call function_calls",
+    Ending.PAUSED: "pause_turn",
     Ending.FILTERED: (
         "content_filter content_filtered safety recitation language blocklist prohibited_content "
         "spii image_safety image_prohibited_content image_recitation model_armor sensitive "
@@ -127,7 +130,7 @@ def fault_of(completion: Completion, request: CompletionRequest, who: str) -> Mo
     if ending is Ending.FAILED:
         return OverloadedError(f"{who} broke off its answer {word}", completion=completion)
 
-    has_answer = bool(completion.text or completion.tool_calls)
+    has_answer = bool(completion.text or completion.tool_calls) or ending is Ending.PAUSED
     return None if has_answer else _fault_of_silence(completion, request, who)
 
 

@@ -27,6 +27,8 @@ class Dialect(NamedTuple):
         reasoning: The field of the message that holds reasoning; ``parts`` are parts of the
             content, ``<think>`` are marks in it.
         is_reasoning_apart: Whether its tokens are counted beside those of the answer.
+        wants_reasoning_back: Whether calls of tools are refused that come back without the
+            reasoning that led to them.
         usage_at: Where a stream says its usage: ``end``, in the ``choice``, or in ``x_groq``.
     """
 
@@ -41,6 +43,7 @@ class Dialect(NamedTuple):
     reasoning: str = "reasoning_content"
     is_reasoning_apart: bool = False
     usage_at: str = "end"
+    wants_reasoning_back: bool = False
 
 
 OPENAI = Dialect()
@@ -52,6 +55,7 @@ DIALECTS = {
         "max_tokens",
         None,
         tools="tool_use",
+        wants_reasoning_back=True,
         error={"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
     ),
     "gemini": Dialect(
@@ -74,9 +78,9 @@ DIALECTS = {
         error={"object": "error", "message": "Service unavailable", "code": 3505},
         reasoning="parts",
     ),
-    "deepseek": Dialect(broken="insufficient_system_resource"),
+    "deepseek": Dialect(broken="insufficient_system_resource", wants_reasoning_back=True),
     "groq": Dialect(filtered=None, reasoning="reasoning", usage_at="x_groq"),
-    "moonshot": Dialect(usage_at="choice"),
+    "moonshot": Dialect(usage_at="choice", wants_reasoning_back=True),
     "minimax": Dialect(
         filtered="sensitive",
         error={"base_resp": {"status_code": 1002, "status_msg": "rate limit"}, "choices": None},

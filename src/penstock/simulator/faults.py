@@ -72,6 +72,9 @@ class Fault(StrEnum):
     """A completion with a finish reason that says the provider broke off."""
     UNKNOWN_ENDING = "unknown_ending"
     """A completion with a finish reason that nobody has heard of."""
+    PAUSED = "paused"
+    """A completion in the middle of which the provider's own tools have had their turns; it goes on
+    when it is sent back. Of Anthropic's messages alone; elsewhere an answer like any."""
     TOOL_CALL = "tool_call"
     """A completion that calls a tool in place of an answer."""
 

@@ -9,6 +9,7 @@ import orjson
 
 from penstock.simulator.faults import Fault
 from penstock.simulator.payloads import Answer, error_under_200
+from penstock.simulator.question import SIGNATURE
 
 __all__ = ["message_error_body", "message_pieces"]
 
@@ -70,7 +71,9 @@ def _ending(answer: Answer) -> dict[str, Any]:
         details = {"type": "refusal", "category": "bio", "explanation": answer.text}
         return {"stop_reason": "refusal", "stop_sequence": None, "stop_details": details}
 
-    if answer.fault is Fault.BROKEN_ANSWER:
+    if answer.fault is Fault.PAUSED:
+        reason = "pause_turn"
+    elif answer.fault is Fault.BROKEN_ANSWER:
         reason = "error"
     elif answer.fault is Fault.UNKNOWN_ENDING:
         reason = "who-knows"
@@ -80,7 +83,15 @@ def _ending(answer: Answer) -> dict[str, Any]:
 
 def _blocks(answer: Answer) -> Iterator[dict[str, Any]]:
     if answer.reasoning and answer.fault is not Fault.REFUSAL:
-        yield {"type": "thinking", "thinking": answer.reasoning, "signature": "signed"}
+        yield {"type": "thinking", "thinking": answer.reasoning, "signature": SIGNATURE}
+        yield {"type": "redacted_thinking", "data": "c2VhbGVk"}
+
+    if answer.fault is Fault.PAUSED:
+        yield {"type": "text", "text": "Let me search."}
+        yield {"type": "server_tool_use", "id": "srv-1", "name": "web_search", "input": {"q": "x"}}
+        found = [{"type": "web_search_result", "url": "https://a.test", "encrypted_content": "yz"}]
+        yield {"type": "web_search_tool_result", "tool_use_id": "srv-1", "content": found}
+        return
 
     if answer.fault is Fault.TOOL_CALL:
         yield {"type": "tool_use", "id": "call-1", "name": "f", "input": {"a": 1}}
@@ -133,7 +144,10 @@ def _empty(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _deltas(block: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    if block["type"] == "tool_use":
+    if block["type"] in ("redacted_thinking", "web_search_tool_result"):
+        return
+
+    if "input" in block:
         yield {"type": "input_json_delta", "partial_json": ""}
         yield {"type": "input_json_delta", "partial_json": orjson.dumps(block["input"]).decode()}
         return

@@ -152,12 +152,14 @@ def _message(answer: Answer) -> dict[str, Any]:
     if answer.fault is Fault.REFUSAL:
         return {"content": None, "refusal": text}
 
-    if answer.fault is Fault.TOOL_CALL:
-        return {"content": None, "tool_calls": [_CALL]}
-
+    calls = {"tool_calls": [_CALL]} if answer.fault is Fault.TOOL_CALL else {}
     if not thought:
-        return {"content": text}
+        return {"content": None if calls else text, **calls}
 
+    return _with_thought(text, thought, place) | calls
+
+
+def _with_thought(text: str, thought: str, place: str) -> dict[str, Any]:
     if place == "<think>":
         return {"content": f"<think>{thought}</think>\n\n{text}"}
 

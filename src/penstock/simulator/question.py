@@ -10,11 +10,13 @@ import orjson
 
 from penstock.simulator.messages_question import chat_fields_of
 
-__all__ = ["Question", "tokens_of"]
+__all__ = ["SIGNATURE", "Question", "tokens_of"]
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _TOKENS_PER_IMAGE = 85
+SIGNATURE = "signed"
+"""What reasoning is signed with, in Anthropic's messages."""
 
 
 def tokens_of(text: str) -> int:
@@ -42,6 +44,8 @@ class Question(NamedTuple):
         wants_usage: Whether a streamed answer ends with its usage.
         problem_id: The problem that ``metadata.problem_id`` or ``user`` names.
         cached: The texts that the prompt begins with and that are to be kept in a cache.
+        is_without_reasoning: Whether a call of a tool has come back without the reasoning that led
+            to it.
     """
 
     key: str
@@ -60,6 +64,7 @@ class Question(NamedTuple):
     wants_usage: bool
     problem_id: str | None
     cached: tuple[str, ...] = ()
+    is_without_reasoning: bool = False
 
     @classmethod
     def read(cls, body: bytes) -> Question:
@@ -94,6 +99,7 @@ class Question(NamedTuple):
             and stream_options.get("include_usage") is True,
             problem_id=_problem_of(fields),
             cached=tuple(text for _, text in messages[:-1]) if _wants_cache(fields) else (),
+            is_without_reasoning=not all(map(_has_its_reasoning, fields["messages"])),
         )
 
     @classmethod
@@ -166,6 +172,19 @@ def _images_in(message: dict[str, Any]) -> int:
     content = message.get("content")
     parts = content if isinstance(content, list) else ()
     return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in parts)
+
+
+def _has_its_reasoning(message: dict[str, Any]) -> bool:
+    """Return whether a message that calls tools has the reasoning that led to it, as it was."""
+    content = message.get("content")
+    parts = content if isinstance(content, list) else ()
+    kinds = [part.get("type") for part in parts if isinstance(part, dict)]
+    if "tool_use" in kinds:
+        thoughts = [part for part in parts if part.get("type") == "thinking"]
+        are_signed = all(part.get("signature") == SIGNATURE for part in thoughts)
+        return are_signed and kinds[:2] == ["thinking", "redacted_thinking"]
+
+    return not message.get("tool_calls") or isinstance(message.get("reasoning_content"), str)
 
 
 def _most_tokens(fields: dict[str, Any]) -> int | None:

@@ -116,6 +116,11 @@ class Simulation:
         if options.context_tokens is not None and question.tokens > options.context_tokens:
             return self._failure(arrival, question, Fault.CONTEXT_TOO_LONG)._replace(fault=None)
 
+        wants_back = self._dialect_of(arrival).wants_reasoning_back and options.reasoning
+        if wants_back and question.wants_reasoning and question.is_without_reasoning:
+            message = "the reasoning that led to a call of a tool must be passed back to the API"
+            return self._error(arrival, 400, message, "invalid_request_error")
+
         return self._limited(arrival, 0)
 
     def _fault(self, arrival: Arrival, question: Question) -> Fault | None:

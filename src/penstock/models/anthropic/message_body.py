@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from penstock._base.json import decode
+from penstock.models.anthropic.message_reading import SEALED, sealed_parts
 from penstock.models.chat_model import ChatMessage, CompletionRequest, Image
 from penstock.models.model_errors import BadRequestError
 from penstock.models.openai.request_body import written
@@ -75,10 +76,13 @@ def _turn(message: ChatMessage) -> dict[str, Any]:
         is_text = isinstance(content, str)
         return {"role": "user", "content": content if is_text else list(map(_part, content))}
 
-    if not (message.tool_calls or message.sealed_reasoning):
+    parts = sealed_parts(message.sealed_reasoning)
+    if not (message.tool_calls or parts):
         return {"role": "assistant", "content": message.text}
 
-    parts = [*decode(message.sealed_reasoning or "[]")]
+    if any(part.get("type") not in SEALED for part in parts):  # the message, as it came
+        return {"role": "assistant", "content": parts}
+
     parts += [{"type": "text", "text": message.text}] if message.text else []
     parts += [
         {"type": "tool_use", "id": call.id, "name": call.name, "input": _arguments(call.arguments)}
@@ -89,11 +93,12 @@ def _turn(message: ChatMessage) -> dict[str, Any]:
 
 def _result(message: ChatMessage) -> dict[str, Any]:
     content = message.content
-    return {
+    told = {
         "type": "tool_result",
         "tool_use_id": message.tool_call_id,
         "content": content if isinstance(content, str) else list(map(_part, content)),
     }
+    return {**told, "is_error": True} if message.is_error else told
 
 
 def _part(part: str | Image) -> dict[str, Any]:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock._base.json import encode
+from penstock._base.json import decode, encode
 from penstock.models.openai.complaints import Complaint, complaint_in
 
-__all__ = ["SEALED", "StreamedMessage", "chat_completion_in", "complaint_in_event"]
+__all__ = [
+    "SEALED",
+    "StreamedMessage",
+    "chat_completion_in",
+    "complaint_in_event",
+    "sealed_of",
+    "sealed_parts",
+]
 
 SEALED = frozenset({"thinking", "redacted_thinking"})
 """The types of the parts that hold reasoning, which only the provider can read."""
+
+_OURS = ("text", "tool_use")
+"""The types of the parts that any format has; in their order here they are written again."""
 
 _REFUSAL = "refusal"
 _EVENTS = frozenset(
@@ -34,9 +44,8 @@ def chat_completion_in(payload: Any) -> Any:
 
     content = [part for part in payload["content"] if isinstance(part, Mapping)]
     message: dict[str, Any] = {"role": "assistant", "content": list(map(_part, content))}
-    sealed = [part for part in content if part.get("type") in SEALED]
-    if sealed:
-        message["sealed_reasoning"] = encode(sealed)
+    if sealed := sealed_of(content):
+        message["sealed_reasoning"] = sealed
 
     reason, details = payload.get("stop_reason"), payload.get("stop_details")
     if reason == _REFUSAL and isinstance(details, Mapping):
@@ -48,6 +57,39 @@ def chat_completion_in(payload: Any) -> Any:
         "choices": [{"index": 0, "message": message, "finish_reason": reason}],
         "usage": payload.get("usage"),
     }
+
+
+def sealed_of(content: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the parts of a message that are wanted back as they came, as JSON; None for none.
+
+    They are those of the reasoning; and all parts, in their order, where there are others that only
+    the provider can write, such as what its own tools have found, or reasoning after a text.
+    """
+    kinds = [str(part.get("type")) for part in content]
+    are_ours = all(kind in {*SEALED, *_OURS} for kind in kinds)
+    are_cited = any(part.get("citations") for part in content)
+    order = [kind if kind in _OURS else "" for kind in kinds]
+    is_plain = are_ours and not are_cited and order == sorted(order) and kinds.count("text") <= 1
+    kept = [part for part in content if part.get("type") in SEALED] if is_plain else content
+    return encode([{**part, **_input(part)} for part in kept]) if kept else None
+
+
+def sealed_parts(sealed: str | None) -> list[dict[str, Any]]:
+    """Return parts that are wanted back; none of what another format seals."""
+    found = decode(sealed) if sealed else []
+    return found if isinstance(found, list) else []
+
+
+def _input(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a tool was called with as an object, as it was before it was streamed."""
+    given = part.get("input")
+    if not isinstance(given, str):
+        return {}
+
+    try:
+        return {"input": decode(given)}
+    except ValueError:
+        return {"input": {}}
 
 
 def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -90,6 +132,7 @@ class StreamedMessage:
             self._blocks[index] = dict(piece["content_block"])
         elif kind == "content_block_delta" and isinstance(piece.get("delta"), Mapping):
             self._pieces.setdefault(index, []).extend(_texts_in(piece["delta"]))
+            self._cite(index, piece["delta"])
             self.is_begun = True
         elif kind == "message_delta":
             self._end(piece)
@@ -100,6 +143,11 @@ class StreamedMessage:
         whole = {**self._message, "content": content, "usage": self._usage}
         completion: dict[str, Any] = chat_completion_in(whole)
         return completion
+
+    def _cite(self, index: Any, delta: Mapping[str, Any]) -> None:
+        if "citation" in delta and index in self._blocks:
+            block = self._blocks[index]
+            block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
 
     def _end(self, piece: Mapping[str, Any]) -> None:
         said = piece.get("delta")

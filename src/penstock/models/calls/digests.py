@@ -41,6 +41,9 @@ def kept_message(message: ChatMessage) -> dict[str, Any]:
     if message.sealed_reasoning is not None:
         fields["sealed_reasoning"] = message.sealed_reasoning
 
+    if message.is_error:
+        fields["is_error"] = True
+
     if message.images:
         fields["content"] = list(map(_kept_part, fields["content"]))
 
@@ -101,8 +104,8 @@ class Digests:
 
     def _of(self, message: ChatMessage) -> bytes:
         # Python hashes a text once, and the texts of a history are the same objects at each turn.
-        sealed = message.sealed_reasoning
-        key = message.role, message.content, message.tool_calls, message.tool_call_id, sealed
+        told = message.tool_calls, message.tool_call_id, message.is_error
+        key = message.role, message.content, *told, message.sealed_reasoning
         found = self._known.get(key)
         if found is None:
             characters = len(message.text) + sum(len(image.url) for image in message.images)

@@ -152,7 +152,7 @@ class Sender:
 
     async def _completed(self, request: CompletionRequest) -> Completion:
         """Ask, and see that what comes is an answer, whoever the provider is."""
-        completion = await self._client.client.complete(request)
+        completion = with_ids(await self._client.client.complete(request), request)
         fault = fault_of(completion, request, self._provider)
         if fault is not None:
             raise fault
@@ -243,6 +243,20 @@ class Sender:
         ctx.record(**{name: None})
         if known_usd := (before or 0.0) + (cost_usd or 0.0):
             self._record(ctx, known_cost_usd=known_usd)
+
+
+def with_ids(completion: Completion, request: CompletionRequest) -> Completion:
+    """Give each call of a tool an id of its own; some servers give none, or one to several."""
+    given = [call.id for call in completion.tool_calls]
+    if all(given) and len(set(given)) == len(given):
+        return completion
+
+    begun = len(request.messages)
+    calls = tuple(
+        call.model_copy(update={"id": f"call_{begun}_{place}"})
+        for place, call in enumerate(completion.tool_calls)
+    )
+    return completion.model_copy(update={"tool_calls": calls})
 
 
 _BILLED = ("input_tokens", "output_tokens", "uncounted_tokens", "replayed_calls")

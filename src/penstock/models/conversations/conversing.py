@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import inf
 from time import perf_counter
 from typing import Any
 
@@ -14,15 +15,19 @@ from penstock.agents.context import RunContext
 from penstock.errors import SkipRun, StopStudy, message_of
 from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
 from penstock.models.conversations.conversation import Conversation, ConversationOutcome, ToolUse
+from penstock.models.conversations.tool_results import Content, in_words
 from penstock.models.conversations.tool_servers import ToolServerError
 from penstock.models.conversations.tools import Tool
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import ContentFilteredError, ModelError, RefusalError
+from penstock.models.prompts.images import ImageFiles, message_with_data
 from penstock.results import ObservationLevel
 
 __all__ = ["converse"]
 
 Ask = Callable[[tuple[ChatMessage, ...]], Awaitable[Completion]]
+_Result = tuple[ChatMessage, float]
+"""What a tool gave, as the model is told, and how long it took, in seconds."""
 
 
 async def converse(
@@ -30,12 +35,14 @@ async def converse(
     ask: Ask,
     messages: Sequence[ChatMessage],
     tools: Mapping[str, Tool],
+    *,
     max_turns: int,
+    images: ImageFiles,
 ) -> Conversation:
     """Ask until the model answers without calling a tool.
 
     Tools that it calls at once are called at once. One that fails is told to the model, which may
-    try again; so is one that there is not.
+    try again; so is one that there is not. An answer that its provider has paused is gone on with.
 
     Args:
         ctx: The run.
@@ -43,6 +50,7 @@ async def converse(
         messages: What is said first.
         tools: The tools by name.
         max_turns: How often the model is asked at most.
+        images: Reads those that tools show.
 
     Raises:
         ModelError: there is no answer, and the model has not declined.
@@ -62,19 +70,22 @@ async def converse(
         talk.count(completion.usage, completion.cost_usd)
         calls = completion.tool_calls
         talk.history.append(completion.message)
-        if not calls:
-            is_cut = ending_of(completion.finish_reason) is Ending.CUT
-            outcome = ConversationOutcome.CUT if is_cut else ConversationOutcome.ANSWERED
+        ending = ending_of(completion.finish_reason)
+        if not calls and ending is not Ending.PAUSED:
+            outcome = (
+                ConversationOutcome.CUT if ending is Ending.CUT else ConversationOutcome.ANSWERED
+            )
             return talk.ended(outcome, completion.text, completion.fields)
 
         if talk.turns >= max_turns:
             return talk.ended(ConversationOutcome.MAX_TURNS, completion.text)
 
-        uses = _made_before(ctx, talk.history, calls) or await _call_all(ctx, tools, calls)
-        for call, use in zip(calls, uses, strict=True):
-            talk.history.append(ChatMessage(role="tool", content=use.result, tool_call_id=call.id))
-            talk.uses.append(use)
-            _observe(ctx, use)
+        results = _made_before(ctx, talk.history, calls)
+        results = results or await _call_all(ctx, tools, calls, images)
+        for call, (told, seconds) in zip(calls, results, strict=True):
+            talk.history.append(told)
+            talk.uses.append(_use(call, told, seconds))
+            _observe(ctx, talk.uses[-1])
 
 
 class _Talk:
@@ -111,43 +122,50 @@ class _Talk:
 
 
 async def _call_all(
-    ctx: RunContext, tools: Mapping[str, Tool], calls: Sequence[ToolCall]
-) -> list[ToolUse]:
+    ctx: RunContext, tools: Mapping[str, Tool], calls: Sequence[ToolCall], images: ImageFiles
+) -> list[_Result]:
     """Call tools at once.
 
     Raises:
         SkipRun, StopStudy: a tool ended the run.
         ToolServerError: the server of a tool ended.
+        SystemExit, KeyboardInterrupt: a tool raised that.
     """
-    made: dict[int, ToolUse] = {}
+    made: dict[int, _Result] = {}
     endings: list[BaseException] = []
 
     async def use(place: int, call: ToolCall) -> None:
-        begun, is_error = perf_counter(), False
+        begun = perf_counter()
         try:
-            result = await _tool(tools, call).call(call, ctx)
-        except (SkipRun, StopStudy, ToolServerError) as ending:
-            endings.append(ending)
+            content = await _tool(tools, call).call(call, ctx)
+            told = message_with_data(_told(call, content), images)
+        except (SkipRun, StopStudy, ToolServerError, SystemExit, KeyboardInterrupt) as ending:
+            endings.append(ending)  # raised below: raised here some would end the event loop
             return
         except Exception as error:  # noqa: BLE001 - whatever a tool raises, the model is told
-            result, is_error = f"{type(error).__name__}: {message_of(error)}", True
+            told = _told(call, f"{type(error).__name__}: {message_of(error)}", is_error=True)
+        except anyio.get_cancelled_exc_class():
+            if anyio.current_effective_deadline() == -inf:
+                raise
 
-        made[place] = ToolUse(
-            name=call.name,
-            arguments=_arguments(call),
-            result=result,
-            is_error=is_error,
-            seconds=perf_counter() - begun,
-        )
+            told = _told(call, "the tool was cancelled, by itself", is_error=True)
+
+        made[place] = told, perf_counter() - begun
 
     async with anyio.create_task_group() as group:
         for place, call in enumerate(calls):
             group.start_soon(use, place, call)
 
     if endings:
+        # What its model was answered so far is given to the next attempt.
+        ctx.calls.has_failed_in_passing |= isinstance(endings[0], ToolServerError)
         raise endings[0]
 
     return [made[place] for place in range(len(calls))]
+
+
+def _told(call: ToolCall, content: Content, *, is_error: bool = False) -> ChatMessage:
+    return ChatMessage(role="tool", content=content, tool_call_id=call.id, is_error=is_error)
 
 
 def _tool(tools: Mapping[str, Tool], call: ToolCall) -> Tool:
@@ -160,20 +178,26 @@ def _tool(tools: Mapping[str, Tool], call: ToolCall) -> Tool:
 
 def _made_before(
     ctx: RunContext, history: Sequence[ChatMessage], calls: Sequence[ToolCall]
-) -> list[ToolUse]:
+) -> list[_Result]:
     """Return what tools gave an attempt that was cut off, and was asked to go on from there."""
-    begun, many = len(history), len(calls)
+    begun, wanted = len(history), [call.id for call in calls]
     for left in (ctx.calls.left or {}).values():
-        told = left.messages[begun : begun + many]
-        if len(told) == many and list(left.messages[:begun]) == list(history):
-            results = {each.tool_call_id: each.content for each in told if each.role == "tool"}
-            if all(call.id in results for call in calls):
-                return [
-                    ToolUse(name=call.name, arguments=_arguments(call), result=results[call.id])
-                    for call in calls
-                ]
+        told = left.messages[begun : begun + len(wanted)]
+        are_results = [each.tool_call_id for each in told if each.role == "tool"] == wanted
+        if are_results and list(left.messages[:begun]) == list(history):
+            return [(each, 0.0) for each in told]
 
     return []
+
+
+def _use(call: ToolCall, told: ChatMessage, seconds: float) -> ToolUse:
+    return ToolUse(
+        name=call.name,
+        arguments=_arguments(call),
+        result=in_words(told.content),
+        is_error=told.is_error,
+        seconds=seconds,
+    )
 
 
 def _observe(ctx: RunContext, use: ToolUse) -> None:

@@ -18,7 +18,8 @@ from penstock.models.conversations.conversation import Conversation
 from penstock.models.conversations.conversing import converse
 from penstock.models.conversations.in_hand import ChatFields, Messages
 from penstock.models.conversations.tool_servers import ToolServers
-from penstock.models.conversations.tools import tools_of
+from penstock.models.conversations.tools import free_choice, tools_of
+from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import MalformedResponseError
 from penstock.models.prompts.asking import Asking
 from penstock.models.prompts.images import message_with_data
@@ -63,6 +64,9 @@ class RunModel:
         try:
             fields = _answers(stable_json_dumps(request.json_schema)).read(completion.text)
         except MalformedResponseError as error:
+            if completion.tool_calls or ending_of(completion.finish_reason) is Ending.PAUSED:
+                return completion  # what it says on its way is not the answer
+
             said = f"model {self.name!r}: {error}"
             raise MalformedResponseError(said, completion=completion) from None
 
@@ -79,9 +83,15 @@ class RunModel:
         given: ChatFields = {**options, "tools": tuple(tools.values())}
 
         async def ask(history: tuple[ChatMessage, ...]) -> Completion:
+            if history[-1].role == "tool":
+                extra = {**self._declared["extra"], **options.get("extra", {})}
+                given["extra"] = free_choice(extra)
+
             return await self.chat(history, **given)
 
-        return await converse(self._ctx, ask, self._read(messages), tools, max_turns)
+        images = self._template.images
+        said = self._read(messages)
+        return await converse(self._ctx, ask, said, tools, max_turns=max_turns, images=images)
 
     def transport(self, library: Library = "httpx2") -> Any:
         """Return a transport for an SDK's HTTP client: see `ModelInHand.transport`."""

@@ -11,7 +11,7 @@ from penstock.models.chat_model import ChatMessage, Completion, CompletionReques
 from penstock.models.conversations.conversation import ConversationOutcome
 from penstock.models.conversations.conversing import converse
 from penstock.models.conversations.tool_servers import ToolServers
-from penstock.models.conversations.tools import GivenTool, tools_of
+from penstock.models.conversations.tools import GivenTool, free_choice, tools_of
 from penstock.models.model_errors import ModelError
 from penstock.models.prompts.asking import Asked, Asking
 from penstock.study.tool_server import McpServer
@@ -56,7 +56,8 @@ class ToolAgent(ChatAgent):
         told = tuple(tool.told for tool in tools.values())
 
         async def ask(history: tuple[ChatMessage, ...]) -> Completion:
-            turn = request.model_copy(update={"messages": history, "tools": told})
+            extra = free_choice(request.extra) if history[-1].role == "tool" else request.extra
+            turn = request.model_copy(update={"messages": history, "tools": told, "extra": extra})
             try:
                 completion = await asked.caller.complete(ctx, turn)
             except ModelError as error:
@@ -67,7 +68,9 @@ class ToolAgent(ChatAgent):
             answers.append(completion)
             return completion
 
-        talk = await converse(ctx, ask, request.messages, tools, self._max_turns)
+        images = asked.template.images
+        most = self._max_turns
+        talk = await converse(ctx, ask, request.messages, tools, max_turns=most, images=images)
         if failures:  # the model declined: that is told as it is of an agent without tools
             raise failures[0]
 

@@ -5,38 +5,38 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, make_dataclass
 from functools import partial
 from math import inf
-from types import NoneType
-from typing import Annotated, Any, get_type_hints
+from typing import Any
 
 import anyio
-import pydantic
 
-from penstock._base.json import decode, encode
-from penstock._base.pydantic_errors import in_one_sentence
+from penstock._base.json import decode
 from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
 from penstock.models.chat_model import ToolCall
+from penstock.models.conversations.signatures import Signature, context_parameter
+from penstock.models.conversations.tool_results import Content, awaited, content_of_result
 from penstock.study.tool_server import McpServer
 
-__all__ = ["GivenTool", "McpServer", "Tool", "tools_of"]
+__all__ = ["GivenTool", "McpServer", "Tool", "arguments_in", "free_choice", "tools_of"]
 
-_CONTEXT = "ctx"
-"""A parameter of this name is given the run, and is not told to the model."""
-
-_ARGUMENT = re.compile(r"^\s*(\w+)(?:\s*\([^)]*\))?:\s*(.+)$")
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What providers take for the name of a tool."""
 
 
 class Tool:
     """A function that a model may call.
 
     Args:
-        name: What the model calls it.
+        name: What the model calls it: letters, digits, ``_`` and ``-``, at most 64.
         description: What it does, as the model is told.
         schema: The JSON schema of its arguments.
-        function: Takes the arguments by name; async, or plain and then run in a thread.
+        function: Takes the arguments by name; async, or plain and then run in a thread. A
+            parameter that is called ``ctx``, or annotated as a `RunContext`, is given the run.
+
+    Raises:
+        BindingError: no provider takes such a name.
     """
 
     def __init__(
@@ -46,48 +46,45 @@ class Tool:
         schema: Mapping[str, Any],
         function: Callable[..., Any],
     ) -> None:
+        if _NAME.fullmatch(name) is None:
+            raise BindingError(
+                f"no tool can be called {name!r}: providers take up to 64 letters, digits, '_' and "
+                "'-'; give it a name of that kind with Tool(name, description, schema, function)"
+            )
+
         self.name = name
         self.description = description
         self.schema = schema
         self._function = function
-        self._arguments: pydantic.TypeAdapter[Any] | None = None
-        self._takes_context = _CONTEXT in inspect.signature(function).parameters
+        self._signature: Signature | None = None
+        self._context = context_parameter(function)
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Tool:
         """Make a tool of a function.
 
-        Its parameters are told with their annotations and defaults, and what its docstring says
-        of each under ``Args:``; what the docstring says before that is the description.
+        Its parameters are told with their annotations and defaults, and what the docstring says
+        of each, in the style of Google, NumPy or Sphinx; what the docstring says before that is the
+        description.
 
         Raises:
             BindingError: the function takes arguments that cannot be given by name, or one of a
                 type that JSON cannot hold.
         """
-        name = getattr(function, "__name__", type(function).__name__)
-        said, meanings = _described(inspect.getdoc(function) or "")
-        try:
-            arguments = _arguments_of(name, function, meanings)
-            schema = arguments.json_schema()
-        except (pydantic.errors.PydanticUserError, NameError, TypeError) as error:
-            raise BindingError(f"tool {name!r}: its signature cannot be told: {error}") from error
-
-        schema.pop("title", None)
-        for each in schema.get("properties", {}).values():
-            each.pop("title", None)
-
-        tool = cls(name, said, schema, function)
-        tool._arguments = arguments
+        signature = Signature.of(function)
+        tool = cls(signature.name, signature.description, signature.schema, function)
+        tool._signature = signature
         return tool
 
     @property
     def told(self) -> dict[str, Any]:
         """What the model is told of it, as chat completions have it."""
-        function = {"name": self.name, "description": self.description, "parameters": self.schema}
+        described = {"description": self.description} if self.description else {}
+        function = {"name": self.name, **described, "parameters": self.schema}
         return {"type": "function", "function": function}
 
-    async def call(self, call: ToolCall, ctx: object = None) -> str:
-        """Call the function as a model asks, and return what it gives as text.
+    async def call(self, call: ToolCall, ctx: object = None) -> Content:
+        """Call the function as a model asks, and return what it gives as the model is told.
 
         Args:
             call: What the model asks for.
@@ -97,34 +94,47 @@ class Tool:
             ValueError: the arguments are not those of the function.
             Exception: whatever the function raises.
         """
-        given = self._read(call.arguments)
-        if self._takes_context:
-            given[_CONTEXT] = ctx
+        given = arguments_in(call.arguments)
+        if self._signature is not None:
+            given = self._signature.read(given)
+
+        if self._context is not None:
+            given[self._context] = ctx
 
         ready = partial(self._function, **given)
         if inspect.iscoroutinefunction(self._function):
             result = await ready()
         else:
-            result = await run_in_thread(ready, _threads())
+            result = await run_in_thread(partial(_drawn, ready), _threads())
 
-        return result if isinstance(result, str) else encode(result, "result")
+        return content_of_result(await awaited(result))
 
-    def _read(self, written: str) -> dict[str, Any]:
-        try:
-            given = decode(written or "{}")
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"the arguments are not JSON: {error}") from None
 
-        if not isinstance(given, dict):
-            raise ValueError(f"the arguments are {given!r}, not an object")  # noqa: TRY004
+def _drawn(function: Callable[[], Any]) -> Any:
+    """Call a function; one that gives its parts in turn gives them here, in its thread."""
+    result = function()
+    return list(result) if isinstance(result, Iterator) else result
 
-        if self._arguments is None:
-            return given
 
-        try:
-            return dict(vars(self._arguments.validate_python(given)))
-        except pydantic.ValidationError as error:
-            raise ValueError(in_one_sentence(error)) from None
+def arguments_in(text: str) -> dict[str, Any]:
+    """Read the arguments of a call; models write none as ``null``, and some write text in text.
+
+    Raises:
+        ValueError: they are not JSON, or not an object.
+    """
+    try:
+        given = decode(text.strip() or "{}")
+        given = decode(given.strip() or "{}") if isinstance(given, str) else given
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"the arguments are not JSON: {error}") from None
+
+    if given is None:
+        return {}
+
+    if not isinstance(given, dict):
+        raise ValueError(f"the arguments are {given!r}, not an object")  # noqa: TRY004
+
+    return given
 
 
 GivenTool = Tool | McpServer | Callable[..., Any]
@@ -144,69 +154,21 @@ def tools_of(given: Sequence[GivenTool]) -> dict[str, Tool]:
 
         tool = each if isinstance(each, Tool) else Tool.of(each)
         if tool.name in tools:
-            raise BindingError(f"two tools are called {tool.name!r}; give one another name")
+            raise BindingError(
+                f"two tools are called {tool.name!r}; give one another name, and those of a server "
+                "a prefix"
+            )
 
         tools[tool.name] = tool
 
     return tools
 
 
+def free_choice(extra: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fields of a request once tools were called: a model that must go on never ends."""
+    is_forced = extra.get("tool_choice") not in (None, "auto", "none")
+    return {**extra, "tool_choice": None} if is_forced else extra
+
+
 def _threads() -> anyio.CapacityLimiter:
     return anyio.CapacityLimiter(inf)  # runs in flight bound them
-
-
-def _arguments_of(
-    name: str, function: Callable[..., Any], meanings: Mapping[str, str]
-) -> pydantic.TypeAdapter[Any]:
-    """Return what reads the arguments of a function: a dataclass has any names, a model has not."""
-    hints = get_type_hints(function, include_extras=True)
-    fields: list[Any] = []
-    for parameter in inspect.signature(function).parameters.values():
-        if parameter.name == _CONTEXT:
-            continue
-
-        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise BindingError(f"tool {name!r}: {parameter} cannot be given by name")
-
-        kind = hints.get(parameter.name, Any)
-        if meaning := meanings.get(parameter.name):
-            kind = Annotated[kind, pydantic.Field(description=meaning)]
-
-        fields.append((parameter.name, kind, _field(parameter.default)))
-
-    made: Any = make_dataclass(name, fields, kw_only=True)
-    made.__pydantic_config__ = pydantic.ConfigDict(extra="forbid", arbitrary_types_allowed=False)
-    return pydantic.TypeAdapter(made)
-
-
-def _field(default: Any) -> Any:
-    """Make the field of an argument; a dataclass takes no list, or its like, for a default."""
-    if default is inspect.Parameter.empty:
-        return field()
-
-    is_plain = isinstance(default, (str, int, float, bool, tuple, NoneType))
-    return field(default=default) if is_plain else field(default_factory=lambda: default)
-
-
-def _described(docstring: str) -> tuple[str, dict[str, str]]:
-    """Split a docstring into what the function does and what each argument means."""
-    said, _, rest = docstring.partition("\nArgs:")
-    return " ".join(said.split()), dict(_meanings(rest))
-
-
-def _meanings(section: str) -> Iterator[tuple[str, str]]:
-    name, words = "", list[str]()
-    for line in section.splitlines():
-        if line and not line[0].isspace():
-            break  # the next section
-
-        if found := _ARGUMENT.match(line):
-            if name:
-                yield name, " ".join(words)
-
-            name, words = found[1], [found[2].strip()]
-        elif line.strip():
-            words.append(line.strip())
-
-    if name:
-        yield name, " ".join(words)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import orjson
 
 from penstock.models.chat_model import ChatMessage, CompletionRequest, Image
 from penstock.models.model_errors import BadRequestError
+from penstock.models.openai.returned import with_sealed
 
 __all__ = ["body_of", "message_fields", "options_of", "written"]
 
@@ -42,8 +44,25 @@ def written(fields: Mapping[str, Any]) -> bytes:
 
 
 def _fields_of(request: CompletionRequest) -> dict[str, Any]:
-    messages = [message_fields(message) for message in request.messages]
+    messages = list(_turns(request.messages))
     return {"model": request.model, "messages": messages, **options_of(request)}
+
+
+def _turns(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
+    """Write messages; the images of tools follow in one of the user, as no tool may show any."""
+    for is_of_tools, group in groupby(messages, lambda message: message.role == "tool"):
+        shown: list[Any] = []
+        for message in group:
+            fields = with_sealed(message_fields(message), message.sealed_reasoning)
+            if is_of_tools and message.images:
+                shown.append(f"Shown by the tool of call {message.tool_call_id}:")
+                shown += message.images
+                fields["content"] = message.text or "[shown below]"
+
+            yield fields
+
+        if shown:
+            yield {"role": "user", "content": list(map(_part, shown))}
 
 
 def message_fields(message: ChatMessage) -> dict[str, Any]:

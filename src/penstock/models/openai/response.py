@@ -14,6 +14,7 @@ from penstock.models.openai.complaints import complaint_in
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
 from penstock.models.openai.error_response import failure_of_complaint
 from penstock.models.openai.message import Message, read_message
+from penstock.models.openai.returned import sealed_in
 from penstock.models.openai.usage import counted_in, usage_of
 
 __all__ = ["completion_of", "payload_of"]
@@ -90,7 +91,8 @@ def completion_of(
     completion = Completion(
         text=text,
         reasoning=reasoning or None,
-        sealed_reasoning=_string(choice["message"].get("sealed_reasoning")),
+        sealed_reasoning=_string(choice["message"].get("sealed_reasoning"))
+        or sealed_in(choice["message"]),
         tool_calls=message.tool_calls,
         refusal=message.refusal or None,
         model=_string(payload.get("model")) or request.model,

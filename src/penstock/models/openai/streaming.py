@@ -101,6 +101,7 @@ class StreamedAnswer:
         self._index: str | None = None
         self._texts: dict[str, list[str]] = {}
         self._calls: dict[str, dict[str, Any]] = {}
+        self._details: dict[Any, dict[str, Any]] = {}
         self._logprobs: list[Any] = []
 
     def add(self, piece: Any) -> None:
@@ -127,6 +128,9 @@ class StreamedAnswer:
         message.setdefault("content", "")
         if self._calls:
             message["tool_calls"] = list(self._calls.values())
+
+        if self._details:
+            message["reasoning_details"] = list(self._details.values())
 
         logprobs = {"content": self._logprobs} if self._logprobs else None
         return self._head | {"choices": [self._choice | {"message": message, "logprobs": logprobs}]}
@@ -168,6 +172,8 @@ class StreamedAnswer:
         for name in ("reasoning_content", "reasoning"):
             self._add(name, delta.get(name))
 
+        details = delta.get("reasoning_details")
+        self._add_details(details if isinstance(details, list) else [])
         if not (delta.get("reasoning_content") or delta.get("reasoning")):
             self._add("reasoning", _details_in(delta))
 
@@ -185,11 +191,30 @@ class StreamedAnswer:
             self._texts.setdefault(name, []).append(piece)
             self.is_begun = True
 
+    def _add_details(self, details: list[Any]) -> None:
+        """Put together what the provider wants back: the pieces of one detail have one index."""
+        for piece in details:
+            if not isinstance(piece, dict):
+                continue
+
+            known = self._details.setdefault((piece.get("index"), piece.get("type")), {})
+            for name, value in piece.items():
+                is_more = name in ("text", "summary", "data") and isinstance(value, str)
+                known[name] = (known.get(name) or "") + value if is_more else value
+
     def _add_call(self, place: str, piece: dict[str, Any]) -> None:
+        function = piece.get("function")
+        known = self._calls.get(place)
+        is_named = isinstance(function, dict) and bool(function.get("name"))
+        if known is not None and is_named and piece.get("id") not in (None, "", known["id"]):
+            place = f"{place}:{piece['id']}"  # Gemini gives calls at once one index
+
         call = self._calls.setdefault(place, {"id": "", "function": {"name": "", "arguments": ""}})
         self.is_begun = True
         call["id"] = piece.get("id") or call["id"]
-        function = piece.get("function")
+        if piece.get("extra_content"):
+            call["extra_content"] = piece["extra_content"]
+
         for name, known in call["function"].items():
             more = function.get(name) if isinstance(function, dict) else None
             if isinstance(more, str) and not (name == "name" and known == more):

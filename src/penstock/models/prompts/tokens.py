@@ -49,7 +49,7 @@ def prompt_tokens(request: CompletionRequest) -> int:
 
 def _message_tokens(message: ChatMessage) -> int:
     called = [f"{call.id} {call.name} {call.arguments}" for call in message.tool_calls]
-    said = [message.text, message.tool_call_id or "", *called]
+    said = [message.text, message.tool_call_id or "", message.sealed_reasoning or "", *called]
     seen = sum(image_tokens(image.url) for image in message.images)
     return sum(map(estimate_tokens, said)) + seen + _TOKENS_PER_MESSAGE
 

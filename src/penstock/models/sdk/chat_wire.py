@@ -8,13 +8,24 @@ from typing import Any
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest, ToolCall
 from penstock.models.model_errors import ModelError
 from penstock.models.openai.request_body import message_fields
-from penstock.models.sdk.wire import Declared, SdkFormat, UnreadableRequestError, server_event
+from penstock.models.openai.returned import sealed_in, with_sealed
+from penstock.models.sdk.wire import (
+    Declared,
+    SdkFormat,
+    UnreadableRequestError,
+    only_known,
+    server_event,
+)
 
 __all__ = ["CHAT", "openai_error"]
 
 _OURS = frozenset(CompletionRequest.model_fields) - {
     *("messages", "extra", "json_schema", "stream", "is_embedding")
 }
+_WANTED_BACK = frozenset(
+    {"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "refusal"}
+)
+_OF_MESSAGES = frozenset({"role", "content", "tool_calls", "tool_call_id", "annotations"})
 _OF_SENDING = frozenset({"messages", "model", "stream", "stream_options", "n"})
 
 
@@ -41,18 +52,21 @@ def _message(said: Mapping[str, Any]) -> ChatMessage:
         )
         for each in said.get("tool_calls") or ()
     ]
+    unread = {name: value for name, value in said.items() if name not in _WANTED_BACK}
+    only_known(unread, _OF_MESSAGES, "messages")
     return ChatMessage(
         role=said["role"],
         content=said.get("content") or "",
         tool_calls=tuple(calls),
         tool_call_id=said.get("tool_call_id"),
+        sealed_reasoning=sealed_in(said),
     )
 
 
 def _answer(completion: Completion, body: Mapping[str, Any]) -> dict[str, Any]:
     choice = {
         "index": 0,
-        "message": {**message_fields(completion.message), "refusal": completion.refusal},
+        "message": {**_said(completion), "refusal": completion.refusal},
         "finish_reason": completion.finish_reason or "stop",
         "logprobs": completion.logprobs,
     }
@@ -63,9 +77,16 @@ def _answer(completion: Completion, body: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _said(completion: Completion) -> dict[str, Any]:
+    """Return the fields of the answer, with the reasoning as most providers have it."""
+    thought = {"reasoning_content": completion.reasoning} if completion.reasoning else {}
+    fields = {**message_fields(completion.message), **thought}
+    return with_sealed(fields, completion.sealed_reasoning)
+
+
 def _events(completion: Completion, body: Mapping[str, Any]) -> Iterator[bytes]:
     head = _head(completion, body, "chat.completion.chunk")
-    delta = message_fields(completion.message)
+    delta = _said(completion)
     for place, call in enumerate(delta.get("tool_calls", ())):
         call["index"] = place
 

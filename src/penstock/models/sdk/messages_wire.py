@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock._base.json import decode
-from penstock.models.anthropic.message_reading import SEALED
+from penstock.models.anthropic.message_reading import SEALED, sealed_of, sealed_parts
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest, Image, ToolCall
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import AuthenticationError, ModelError, RateLimitedError
@@ -86,18 +86,16 @@ def _messages(body: Mapping[str, Any]) -> Iterator[ChatMessage]:
 
 
 def _of_assistant(parts: Sequence[Mapping[str, Any]]) -> ChatMessage:
-    sealed = [part for part in parts if part.get("type") in SEALED]
     calls = [
         ToolCall(id=part["id"], name=part["name"], arguments=json.dumps(part["input"]))
         for part in parts
         if part.get("type") == "tool_use"
     ]
-    others = [_part(part) for part in parts if part.get("type") not in {*SEALED, "tool_use"}]
     return ChatMessage(
         role="assistant",
-        content=others or "",
+        content=[_part(part) for part in parts if part.get("type") == "text"] or "",
         tool_calls=tuple(calls),
-        sealed_reasoning=json.dumps(sealed) if sealed else None,
+        sealed_reasoning=sealed_of(parts),
     )
 
 
@@ -107,7 +105,12 @@ def _of_user(parts: Sequence[Mapping[str, Any]]) -> Iterator[ChatMessage]:
         if part.get("type") == "tool_result":
             content = part.get("content") or ""
             told = content if isinstance(content, str) else [_part(each) for each in content]
-            yield ChatMessage(role="tool", content=told, tool_call_id=part["tool_use_id"])
+            yield ChatMessage(
+                role="tool",
+                content=told,
+                tool_call_id=part["tool_use_id"],
+                is_error=part.get("is_error") or False,
+            )
         else:
             said.append(_part(part))
 
@@ -143,7 +146,7 @@ def _answer(completion: Completion, body: Mapping[str, Any]) -> dict[str, Any]:
         "role": "assistant",
         "model": completion.model or body["model"],
         "content": list(_blocks(completion)),
-        "stop_reason": _ENDINGS.get(ending, completion.finish_reason),
+        "stop_reason": _ENDINGS.get(ending, completion.finish_reason or "end_turn"),
         "stop_sequence": None,
         "usage": {
             "input_tokens": plain,
@@ -158,12 +161,15 @@ _ENDINGS = {
     Ending.COMPLETE: "end_turn",
     Ending.CUT: "max_tokens",
     Ending.TOOL_CALLS: "tool_use",
-    Ending.UNKNOWN: "end_turn",
 }
 
 
 def _blocks(completion: Completion) -> Iterator[dict[str, Any]]:
-    yield from decode(completion.sealed_reasoning or "[]")
+    parts = sealed_parts(completion.sealed_reasoning)
+    yield from parts
+    if any(part.get("type") not in SEALED for part in parts):
+        return  # that is all of it
+
     if completion.text:
         yield {"type": "text", "text": completion.text}
 

@@ -1,9 +1,9 @@
 """What a run has asked and need not ask again.
 
 The answers of an attempt that was cut off are given to the next one; so are those of one whose
-model failed in a way that passes. What a provider has refused for good is not asked again while the
-request is the same; nor is what the agent had asked before, or it would come to the same refusal by
-other answers, and pay for them each time.
+model, or server of tools, failed in a way that passes. What a provider has refused for good is not
+asked again while the request is the same; nor is what the agent had asked before, or it would come
+to the same refusal by other answers, and pay for them each time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal
 from penstock._base.json import decode
 from penstock.models.calls.kept_call import CallError, LeftCall, LeftCalls, Refusal
 from penstock.models.chat_model import ChatMessage, Completion, Image, ToolCall, Usage
+from penstock.models.conversations.tool_session import ToolServerError
 from penstock.models.model_errors import FOR_GOOD, PASSING
 
 __all__ = ["left_calls"]
@@ -136,7 +137,7 @@ def _ending(
         return "by itself"
 
     last = calls[-1]["error_kind"]
-    if last in PASSING:
+    if last in PASSING or ended["error_kind"] == ToolServerError.__name__:
         return "passing"
 
     refusals = {row["error_kind"] for row in calls} & FOR_GOOD.keys()
@@ -150,6 +151,7 @@ def _message(connection: sqlite3.Connection, written: dict[str, Any]) -> ChatMes
         content=content if isinstance(content, str) else [_part(connection, p) for p in content],
         tool_calls=tuple(_tool_calls(written)),
         tool_call_id=written.get("tool_call_id"),
+        is_error=written.get("is_error", False),
         sealed_reasoning=written.get("sealed_reasoning"),
     )
 
