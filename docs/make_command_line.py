@@ -24,6 +24,7 @@ from penstock.cli import (
     run_records,
     steering_records,
 )
+from penstock.cli.commands import OURS
 from penstock.cli.exit_codes import ExitCode
 
 PAGE = Path(__file__).parent / "command-line.md"
@@ -91,8 +92,7 @@ def fields(shape: type[BaseModel]) -> str:
 
 def _commands() -> dict[str, Any]:
     group: Any = typer.main.get_command(app)
-    older = {name for name, each in group.commands.items() if each.hidden}
-    return {name: each for name, each in group.commands.items() if name not in older}
+    return {name: group.commands[name] for name in OURS}
 
 
 def _event(shape: type[BaseModel]) -> str | None:

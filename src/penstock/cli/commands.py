@@ -18,9 +18,9 @@ from typer.main import get_command
 from penstock._base.entry_points import entry_point_names, load_entry_point
 from penstock.errors import BindingError
 
-__all__ = ["Commands"]
+__all__ = ["OURS", "Commands"]
 
-_OURS = {
+OURS = {
     name: name.replace("-", "_")
     for name in (
         *("init", "run", "check", "plan", "preview", "status", "watch", "serve", "pause", "resume"),
@@ -44,14 +44,14 @@ class Commands(TyperGroup):
 
 class _CommandsByName(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
-        yield from _OURS
-        yield from (name for name in entry_point_names(_GROUP) if name not in _OURS)
+        yield from OURS
+        yield from (name for name in entry_point_names(_GROUP) if name not in OURS)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __getitem__(self, name: str) -> Any:
-        if file := _OURS.get(name):
+        if file := OURS.get(name):
             return _command(name, getattr(import_module(f"penstock.cli.{file}"), file))
 
         try:
