@@ -15,14 +15,14 @@ from penstock.store.continuing.restored import Restored
 from penstock.store.scores import score_rows
 from penstock.store.transaction import Statement
 
-__all__ = ["Answered", "Group", "Session", "count_group", "counts", "made_group"]
+__all__ = ["Answered", "Group", "SessionKeys", "count_group", "counts", "made_group"]
 
 Row: TypeAlias = tuple[Any, ...]
 
 _COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in COUNTED)} WHERE id = ?"  # noqa: S608
 
 
-class Session(NamedTuple):
+class SessionKeys(NamedTuple):
     """What rows of a session refer to: itself, and what answers and scores are made by."""
 
     id: int = 0
@@ -67,7 +67,7 @@ class Group(NamedTuple):
 
 def made_group(
     attempts: Iterable[tuple[RunResult, bool]],
-    session: Session,
+    session: SessionKeys,
     next_id: int,
     scoring: Mapping[int, Answered],
     waits: Waits = NO_WAITS,
@@ -154,6 +154,6 @@ def count_group(
             tally.count(result, retried=not final, replaced=replaced, counted=counted)
 
 
-def counts(tally: Tally, session: Session) -> Statement:
+def counts(tally: Tally, session: SessionKeys) -> Statement:
     """Write what a session has counted."""
     return (_COUNT, [(*(getattr(tally, name) for name in COUNTED), session.id)])

@@ -18,7 +18,7 @@ from penstock.results import RunResult, RunStatus, reported_in
 from penstock.running.tally import COUNTED, Tally
 from penstock.store.announced import NO_WAITS, Waits, announced_group, gained_in
 from penstock.store.continuing.restored import Restored
-from penstock.store.group import Answered, Session, count_group, counts, made_group
+from penstock.store.group import Answered, SessionKeys, count_group, counts, made_group
 from penstock.store.starts import Starts
 from penstock.store.transaction import open_existing, transact
 from penstock.store.unsaved import told_by
@@ -42,7 +42,7 @@ class LastSave(NamedTuple):
     """
 
     path: Path
-    session: Session
+    session: SessionKeys
     left: Restored
     starts: Starts
     waits: Waits = NO_WAITS

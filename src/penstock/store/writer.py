@@ -28,7 +28,7 @@ from penstock.store.continuing.beginning import begin_session, declared_problems
 from penstock.store.continuing.declaration_rows import study_file_of
 from penstock.store.continuing.restored import Restored
 from penstock.store.files.directory import OpenFiles
-from penstock.store.group import Answered, Session, count_group, counts, made_group
+from penstock.store.group import Answered, SessionKeys, count_group, counts, made_group
 from penstock.store.last_save import LastSave
 from penstock.store.ledger import read_ledger, unsaved
 from penstock.store.reader import StoreReader
@@ -59,7 +59,7 @@ class Store:
     def __init__(self, connection: aiosqlite.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
-        self._session = Session()
+        self._session = SessionKeys()
         self._next_id = 1
         self._starts = Starts()
         self._files = OpenFiles()

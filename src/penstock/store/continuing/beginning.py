@@ -19,7 +19,7 @@ from penstock.store.continuing.redeclared import changes_told, declared_otherwis
 from penstock.store.continuing.refused import find_refused
 from penstock.store.continuing.replaced_images import replaced_images
 from penstock.store.continuing.restored import Restored, adopt, moved_in, restored
-from penstock.store.group import Session
+from penstock.store.group import SessionKeys
 from penstock.store.scores.legacy_scores import adopt_scores
 from penstock.store.scores.primary_outcomes import follow_outcomes, remake_outcomes
 from penstock.store.scores.scorings import declare_scorings, find_scorings
@@ -38,7 +38,7 @@ def begin_session(
     bindings: Bindings,
     rescore: bool,
     retry_failed: bool = False,
-) -> tuple[Session, Restored]:
+) -> tuple[SessionKeys, Restored]:
     """Write what is declared now, and find what earlier sessions left.
 
     Args:
@@ -89,7 +89,7 @@ def begin_session(
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed)
     edited += tuple(replaced_images(connection, plan, bindings))
     left = restored(connection, len(plan), scorings=found, refused=refused)
-    session = Session(session_id, origins, found.ids())
+    session = SessionKeys(session_id, origins, found.ids())
     told = notes_of_actions(
         connection, session_id, Settings(plan.study.execution, plan.study.budget)
     )

@@ -10,7 +10,7 @@ from penstock._base.json import decode
 from penstock.results import RunResult
 from penstock.running.tally import Tally
 from penstock.store import rows
-from penstock.store.group import Session
+from penstock.store.group import SessionKeys
 from penstock.store.scores import score_rows
 from penstock.store.transaction import Statement
 
@@ -21,7 +21,7 @@ _SCORED = "SELECT scoring_id FROM scored WHERE attempt_id = ?"
 
 
 def new_scores(
-    connection: sqlite3.Connection, session: Session, results: Sequence[RunResult], tally: Tally
+    connection: sqlite3.Connection, session: SessionKeys, results: Sequence[RunResult], tally: Tally
 ) -> tuple[list[Statement], list[int]]:
     """Write new scores of kept answers; what earlier ones cost is told apart.
 
@@ -49,7 +49,7 @@ def new_scores(
 
 
 def _rescored(
-    attempt_id: int, session: Session, result: RunResult, known: Collection[int]
+    attempt_id: int, session: SessionKeys, result: RunResult, known: Collection[int]
 ) -> list[Statement]:
     """Write new scores of an answer beside those that it had, which stay.
 
