@@ -26,7 +26,6 @@ PenstockError
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +53,6 @@ __all__ = [
     "ValidationError",
     "WorkerLostError",
     "message_of",
-    "traceback_of",
 ]
 
 
@@ -222,11 +220,3 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except BaseException as unreadable:  # noqa: BLE001 - anyone's code
         return f"(its message cannot be read: {type(unreadable).__name__})"
-
-
-def traceback_of(error: BaseException) -> str:
-    """Write where an error was raised, also where Python cannot write the error itself."""
-    try:
-        return "".join(traceback.format_exception(error))
-    except BaseException:  # noqa: BLE001 - it reads the fields of a SyntaxError, which may be any
-        return "".join(traceback.format_tb(error.__traceback__))

@@ -250,6 +250,7 @@ class StudyRunner(Hooks):
                     with self._stalls.told():
                         await self._run_with(store, restored)
             finally:
+                self.steering.end()
                 self._final = await store.end(self.summary.ending, self.summary)
 
         if self._subscribers.failure is not None:
@@ -276,6 +277,7 @@ class StudyRunner(Hooks):
         self._announce(StudyStarted, **beginning)
         failure: BaseException | None = None
         try:
+            await self.steering.begin(store.write)
             order = execution_order(self.plan)
             jobs = restored.jobs(order, self._chosen, store.recall, store.note_start)
             await self._scheduler.run(jobs)

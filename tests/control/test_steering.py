@@ -211,15 +211,38 @@ async def test_a_study_that_is_stopped_for_good_counts_as_ended_and_the_next_ses
     assert any(note.startswith("Ended for good") for note in notes)
 
 
+async def test_what_is_done_before_a_study_begins_is_kept_and_said_when_it_does(
+    tmp_path: Path,
+) -> None:
+    study = Running(tmp_path)
+    study.let_go.set()
+    await study.runner.steering.set({"execution.concurrency": 3}, who="ada")
+    await study.runner.pause(reason="not yet")
+    assert study.runner.concurrency == 3
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(study.runner.run)
+        with anyio.fail_after(30):
+            while not study.said:
+                await anyio.lowlevel.checkpoint()
+
+        assert study.begun == 0
+        await study.runner.resume()
+
+    await study.runner.pause(reason="too late")
+    told = ["set execution.concurrency", "pause", "resume"]
+    assert [each.what for each in study.said] == told
+    assert [each[1] for each in kept(tmp_path)] == [*told, "pause"]
+
+
 async def test_an_action_that_cannot_be_kept_is_done_all_the_same_and_the_error_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any, **__: Any) -> None:
+    async def full(_: Any) -> None:
         raise StoreError("the disk is full")
 
     study = Running(tmp_path)
     async with study.running() as runner:
-        monkeypatch.setattr("penstock.control.steering.keep_action", full)
+        monkeypatch.setattr(runner.steering, "_write", full)
         with pytest.raises(StoreError, match="pause: it is done, and could not be kept"):
             await runner.steering.pause(who="ada")
 

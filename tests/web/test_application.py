@@ -229,7 +229,7 @@ async def test_what_needs_no_process_is_done_and_kept_with_who_did_it(tmp_path: 
         page = await client.get("/studies/results/")
 
     assert unsaid.status_code == 409
-    assert answer.json() == {"errors": []}
+    assert answer.json() == {"errors": [], "now": {}}
     assert "the board asks" in page.text
     with StoreReader(results) as store:
         assert [(each.who, each.what) for each in actions(store)] == [("ada (page)", "unblind")]
@@ -313,7 +313,7 @@ async def test_a_runner_of_this_process_is_looked_at_and_steered(tmp_path: Path)
         go_on.set()
 
     assert early.status_code == 409
-    assert done.json() == {"errors": []}
+    assert done.json() == {"errors": [], "now": {"state": "running", "limit": 3}}
     assert wrong.status_code == 409
     assert "cannot be set" in wrong.json()["errors"][0]
     assert view["state"] == "running"

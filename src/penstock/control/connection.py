@@ -28,7 +28,14 @@ from penstock.control.protocol import (
 from penstock.errors import PenstockError, ValidationError
 from penstock.store.files.lock import is_held
 
-__all__ = ["Client", "LostStudyError", "NothingRunsError", "UnreachableStudyError", "connect"]
+__all__ = [
+    "Client",
+    "LostStudyError",
+    "NothingRunsError",
+    "UnheardError",
+    "UnreachableStudyError",
+    "connect",
+]
 
 _ANSWER_S = 10.0
 """How long a study may take to answer; its event loop may stand still for a while."""
@@ -46,6 +53,10 @@ class UnreachableStudyError(PenstockError):
 
 class LostStudyError(PenstockError):
     """The process that ran the study has gone without a word."""
+
+
+class UnheardError(LostStudyError):
+    """It had gone before it was asked: nothing was done."""
 
 
 @asynccontextmanager
@@ -149,8 +160,12 @@ class Client:
         request = Request.model_validate({"do": do, **said})
         try:
             await self._stream.send(line(request))
+        except anyio.BrokenResourceError as error:
+            raise UnheardError("the process that ran the study has gone") from error
+
+        try:
             reply = Reply.model_validate_json(await self._hear(_ANSWER_S))
-        except (anyio.BrokenResourceError, TimeoutError, pydantic.ValidationError) as error:
+        except (TimeoutError, pydantic.ValidationError) as error:
             raise LostStudyError("the process that runs the study does not answer") from error
 
         if reply.errors or reply.snapshot is None:

@@ -1,26 +1,39 @@
 """What can be done to a study while it runs: hold it, let it go on, slow it, end it, look.
 
-An action takes effect at once. Then it is kept in the store, and said on the bus.
+An action takes effect at once. Then it is kept in the store, and said on the bus; of a study that
+has not begun, when it begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 
 from penstock._base.threads import call_in_thread
 from penstock.errors import PenstockError, StoreError
 from penstock.events.tree import ActionTaken
-from penstock.store.actions import SET, STOP_FOR_GOOD, UNBLIND, keep_action
+from penstock.store.actions import (
+    SET,
+    STOP_FOR_GOOD,
+    UNBLIND,
+    keep_action,
+    made_action,
+    statements_of,
+)
+from penstock.store.transaction import Statement
 from penstock.store.unblinding import unblind
 from penstock.study.model import Study
 from penstock.study.settings import Settings
+from penstock.summary import StudySummary
 
 __all__ = ["Steered", "Steering"]
+
+Write: TypeAlias = Callable[[Sequence[Statement]], Awaitable[None]]
+"""Executes statements in one transaction of the store."""
 
 
 class Steered(Protocol):
@@ -29,6 +42,11 @@ class Steered(Protocol):
     study: Study
     output_dir: Path
     concurrency: int
+
+    @property
+    def summary(self) -> StudySummary:
+        """Where the study stands."""
+        ...
 
     def stop(self, reason: str) -> None:
         """Start nothing new; what is in flight ends."""
@@ -63,6 +81,23 @@ class Steering:
         self._announce = announce
         self._go_on: anyio.Event | None = None
         self._followers: list[Callable[[Settings], None]] = []
+        self._early: list[Mapping[str, Any]] | None = []
+        self._write: Write | None = None
+
+    async def begin(self, write: Write) -> None:
+        """Keep what was done already, and what is done from now on, through the runner's store.
+
+        Raises:
+            StoreError: it cannot be kept.
+        """
+        self._write = write
+        early, self._early = self._early or (), None
+        for said in early:
+            await self._keep(**said)
+
+    def end(self) -> None:
+        """Keep what is done from now on without the runner's store, which is closed."""
+        self._early, self._write = None, None
 
     @property
     def is_paused(self) -> bool:
@@ -191,9 +226,22 @@ class Steering:
         self, what: str, who: str, reason: str, *, old: Any = None, new: Any = None
     ) -> None:
         said = {"who": who, "what": what, "reason": reason, "old": old, "new": new}
+        if self._early is not None:
+            self._early.append(said)
+            return
+
         try:
-            await call_in_thread(partial(keep_action, self._runner.output_dir, **said))
+            await self._save(said)
         except PenstockError as error:
             raise StoreError(f"{what}: it is done, and could not be kept: {error}") from error
         finally:
             self._announce(ActionTaken, **said)
+
+    async def _save(self, said: Mapping[str, Any]) -> None:
+        if self._write is None:  # the session has ended
+            await call_in_thread(partial(keep_action, self._runner.output_dir, **said))
+            return
+
+        now = self._runner.summary
+        action = made_action(**said, ended=now.done, planned=now.planned)
+        await self._write(statements_of(action))

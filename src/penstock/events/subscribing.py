@@ -16,7 +16,8 @@ from penstock._base.loop import (
     is_closed_by,
     undisturbed,
 )
-from penstock.errors import SubscriberError, message_of, traceback_of
+from penstock._base.tracebacks import traceback_of
+from penstock.errors import SubscriberError, message_of
 from penstock.events.bus import EventBus, EventStream, Subscriber
 from penstock.events.tree import Event, StudyWaiting, SubscriberFailed
 

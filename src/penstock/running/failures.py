@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import Any
 
 from penstock._base.memory import is_exhausted, out_of_memory
 from penstock._base.secrets import redacted
+from penstock._base.tracebacks import traceback_of
 from penstock.agents.call_counts import CallCounts
 from penstock.errors import (
     SkipRun,
@@ -15,7 +17,6 @@ from penstock.errors import (
     StudyCancelled,
     WorkerLostError,
     message_of,
-    traceback_of,
 )
 from penstock.results import RunError, RunStage, RunStatus
 
@@ -27,6 +28,10 @@ NOT_SCORED = RunError(
     stage=RunStage.EVALUATOR,
 )
 """What an attempt that is killed while its answer is scored has ended with."""
+
+
+_redacted_traceback = lru_cache(maxsize=128)(redacted)
+"""Many runs fail alike."""
 
 
 def error_of(error: BaseException, stage: RunStage, calls: CallCounts | None = None) -> RunError:
@@ -51,7 +56,7 @@ def error_of(error: BaseException, stage: RunStage, calls: CallCounts | None = N
         or _said(error, "stops_study", bool) is True,
         is_passing=worth_another and calls is not None and calls.has_failed_in_passing,
         is_known=calls is not None and calls.refused_before > 0,
-        traceback=redacted(traceback_of(error)),
+        traceback=_redacted_traceback(traceback_of(error)),
     )
 
 

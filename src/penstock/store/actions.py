@@ -1,7 +1,7 @@
 """What was done to a study while runs were left: by whom, when and why.
 
-An action takes effect at once, and is kept by a connection of its own, so that it can be kept
-where nobody runs the study, and neither waits for the results of a group nor holds them up.
+An action takes effect at once. The process that runs the study keeps it through the connection
+that keeps results, in its turn; any other one through a connection of its own.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock._base.json import decode, encode
-from penstock._base.text import without_surrogates
 from penstock.results import timestamp
 from penstock.store import STORE_FILE
 from penstock.store.announced import ANNOUNCE_ACTION
 from penstock.store.layout import refuse_older
 from penstock.store.reader import StoreReader
-from penstock.store.transaction import open_existing, store_failure, transaction
+from penstock.store.transaction import Statement, open_existing, store_failure, transact
 from penstock.study.settings import SETTABLE, Settings
 
 __all__ = [
@@ -33,7 +32,9 @@ __all__ = [
     "Action",
     "actions",
     "keep_action",
+    "made_action",
     "notes_of_actions",
+    "statements_of",
     "this_person",
     "this_user",
 ]
@@ -140,6 +141,36 @@ def actions(store: StoreReader) -> list[Action]:
     return [Action(*row) for row in store.table(query)]
 
 
+def made_action(
+    *,
+    who: str,
+    what: str,
+    reason: str,
+    ended: int,
+    planned: int,
+    old: Any = None,
+    new: Any = None,
+) -> Action:
+    """Make the action that somebody takes now.
+
+    Args:
+        who: Who does it.
+        what: What is done.
+        reason: Why, in their words.
+        ended: How many runs of the plan have a result.
+        planned: Runs in the plan.
+        old: What the value was that is set.
+        new: What it is from now on.
+    """
+    kept = (encode(old), encode(new)) if what.startswith(f"{SET} ") else (None, None)
+    return Action(timestamp(), who, what, kept[0], kept[1], reason.strip(), ended, planned)
+
+
+def statements_of(action: Action) -> list[Statement]:
+    """Return what keeps an action, with its place in what is told again, in one transaction."""
+    return [(KEEP_ACTION, [tuple(action)]), (ANNOUNCE_ACTION, [()])]
+
+
 def keep_action(
     directory: Path, *, who: str, what: str, reason: str, old: Any = None, new: Any = None
 ) -> Action:
@@ -159,14 +190,12 @@ def keep_action(
     path = directory / STORE_FILE
     with StoreReader(directory) as store:
         refuse_older(directory, store.layout)
-        kept = (encode(old), encode(new)) if what.startswith(f"{SET} ") else (None, None)
-        ran = store.count(), store.planned()
+        ran = {"ended": store.count(), "planned": store.planned()}
 
-    done = Action(timestamp(), who, what, kept[0], kept[1], reason.strip(), *ran)
+    done = made_action(who=who, what=what, reason=reason, old=old, new=new, **ran)
     try:
-        with closing(open_existing(path)) as connection, transaction(connection):
-            connection.executemany(KEEP_ACTION, without_surrogates([tuple(done)]))
-            connection.execute(ANNOUNCE_ACTION)
+        with closing(open_existing(path)) as connection:
+            transact(connection, statements_of(done))
     except sqlite3.Error as error:
         raise store_failure(path, error) from error
 

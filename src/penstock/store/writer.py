@@ -110,7 +110,7 @@ class Store:
         (last,) = (await self._all("SELECT coalesce(max(id), 0) FROM attempt"))[0]
         self._next_id = last + 1
         self._tally = Tally(await self._read_summary(), restored=self._left.kept)
-        await self._write([self._counts(self._tally)])
+        await self.write([self._counts(self._tally)])
         self._files = OpenFiles(self.path, self.path.with_name(f"{self.path.name}-wal"))
         return self._left
 
@@ -149,7 +149,7 @@ class Store:
         self._tally.uncounted_cost_usd = account.uncounted_cost_usd
         self._tally.uncounted_tokens = account.uncounted_tokens
         self._files = OpenFiles()
-        await self._write([self._counts(self._tally), ended])
+        await self.write([self._counts(self._tally), ended])
         with suppress(StoreError):  # its directory may be gone by now
             return await self._read_summary()
 
@@ -162,7 +162,7 @@ class Store:
             what: The class of the event.
             **told: Its fields.
         """
-        await self._write([announced_session(self._session.id, what, told)])
+        await self.write([announced_session(self._session.id, what, told)])
 
     async def save(
         self, results: Sequence[tuple[RunResult, bool]], waits: Waits = NO_WAITS
@@ -193,7 +193,7 @@ class Store:
         counted = self._counts(tally)
         told = in_turn(results, group.listed, news[1], waits)
         kept = announced_group(self._session.id, told, results, tally)
-        await self._write([*group.statements, *news[0], counted, kept])
+        await self.write([*group.statements, *news[0], counted, kept])
         self._tally, self._scoring = tally, group.scoring
         return tally.summary()
 
@@ -262,7 +262,8 @@ class Store:
 
                 raise
 
-    async def _write(self, statements: Sequence[Statement]) -> None:
+    async def write(self, statements: Sequence[Statement]) -> None:
+        """Execute statements in one transaction; when this returns they survive a crash."""
         await self._do(partial(transact, statements=statements))
 
     async def _do(self, work: Callable[[sqlite3.Connection], None]) -> None:

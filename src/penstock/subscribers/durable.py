@@ -17,7 +17,8 @@ import anyio
 from penstock._base.logger import logger
 from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
-from penstock.errors import BindingError, message_of, traceback_of
+from penstock._base.tracebacks import traceback_of
+from penstock.errors import BindingError, message_of
 from penstock.events.bus import EventStream, Subscriber
 from penstock.events.fetched import FetchedStream
 from penstock.events.subscribing import Subscription

@@ -30,7 +30,7 @@ from penstock.page.view import ReportView
 from penstock.store.actions import this_person
 from penstock.store.reader import StoreReader
 from penstock.web.guarding import LOOPBACK, Authorize, Guard
-from penstock.web.looking import EVERY_S, LiveStudy
+from penstock.web.looking import EVERY_S, LiveStudy, news_of
 from penstock.web.paging import MOST_ROWS, chosen_positions, one_run, rows_of
 from penstock.web.served_studies import Studies
 
@@ -224,7 +224,7 @@ class Application:
         return _html(render_report(view))
 
     async def _act(self, request: Request) -> Response:
-        """Do something to a study; the answer says what is wrong, or nothing."""
+        """Do something to a study; the answer says what is wrong, and what is so at once."""
         study = self._study(request)
         if not study.may_act:
             raise HTTPException(403, "this page only reads; start it with --control to act")
@@ -244,7 +244,8 @@ class Application:
             return _json({"errors": [str(error)]}, status=409)
 
         study.look_anew()
-        return _json({"errors": list(reply.errors)}, status=409 if reply.errors else 200)
+        status = 409 if reply.errors else 200
+        return _json({"errors": list(reply.errors), "now": news_of(reply)}, status)
 
 
 async def _told(

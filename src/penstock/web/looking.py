@@ -26,7 +26,7 @@ from penstock.web.projections import cost_of_all, over_time, rate_of, time_left
 from penstock.web.reaching import Here, Reached, There
 from penstock.web.saved import Saved
 
-__all__ = ["EVERY_S", "LiveStudy"]
+__all__ = ["EVERY_S", "LiveStudy", "news_of"]
 
 EVERY_S = 0.25
 """So often a study is looked at, however many look."""
@@ -193,6 +193,14 @@ def view_of(saved: Saved, snapshot: Snapshot | None, *, note: str, may_act: bool
         saved_at=max(counts.per_second, default=""),
         **_now(snapshot, saved, summary, now if state == "running" else None),
     )
+
+
+def news_of(reply: Reply) -> dict[str, Any]:
+    """Return what a page shows at once of what it has done: fields of `LiveView`."""
+    if reply.snapshot is None:
+        return {}
+
+    return {"state": _state(reply.snapshot), "limit": reply.snapshot.limit}
 
 
 def _state(snapshot: Snapshot) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import anyio
 
 from penstock.control.channel import Channel, Controlled
 from penstock.control.connection import (
     Client,
     LostStudyError,
     NothingRunsError,
+    UnheardError,
     UnreachableStudyError,
     connect,
 )
@@ -78,6 +81,7 @@ class There:
         self._directory = directory
         self._connection: AbstractAsyncContextManager[Client] | None = None
         self._client: Client | None = None
+        self._lock = anyio.Lock()
 
     async def snapshot(self) -> Snapshot | None:
         """Return where it stands; None where no process runs it.
@@ -86,29 +90,47 @@ class There:
             UnreachableStudyError: one does, and cannot be asked.
         """
         try:
-            return await self._asked()
+            return await self._ask(LostStudyError, do="snapshot")
         except NothingRunsError:
             return None
         except LostStudyError as error:
             raise UnreachableStudyError(str(error)) from error
 
-    async def _asked(self) -> Snapshot:
-        """Ask; of a connection that was left over, ask again over another one."""
-        if self._client is not None:
-            try:
-                return await self._ask(self._client)
-            except LostStudyError:
-                pass
+    async def do(self, request: Request) -> Reply:
+        """Have something done.
 
-        self._connection = connect(self._directory)
-        self._client = await self._connection.__aenter__()
-        return await self._ask(self._client)
+        Raises:
+            NothingRunsError: no process runs the study.
+            UnreachableStudyError: one does, and cannot be asked.
+            LostStudyError: it has gone.
+        """
+        try:
+            said = request.model_dump(exclude_defaults=True)
+            return Reply(snapshot=await self._ask(UnheardError, **said))
+        except ValidationError as error:
+            return Reply(errors=tuple(error.errors))
 
-    async def _ask(self, client: Client) -> Snapshot:
+    async def _ask(self, stale: type[LostStudyError], **said: Any) -> Snapshot:
+        """Ask over the connection that is kept; where that is stale, over another one."""
+        async with self._lock:
+            if self._client is not None:
+                try:
+                    return await self._ask_over(self._client, said)
+                except stale:
+                    pass
+
+            self._connection = connect(self._directory)
+            self._client = await self._connection.__aenter__()
+            return await self._ask_over(self._client, said)
+
+    async def _ask_over(self, client: Client, said: dict[str, Any]) -> Snapshot:
         is_answered = False
         try:
-            snapshot = await client.ask("snapshot")
+            snapshot = await client.ask(**said)
             is_answered = True
+        except ValidationError:
+            is_answered = True
+            raise
         finally:
             if not is_answered:  # also where whoever asked has gone: an answer may still come
                 await self._leave()
@@ -119,18 +141,3 @@ class There:
         connection, self._connection, self._client = self._connection, None, None
         if connection is not None:
             await connection.__aexit__(None, None, None)
-
-    async def do(self, request: Request) -> Reply:
-        """Have something done.
-
-        Raises:
-            NothingRunsError: no process runs the study.
-            UnreachableStudyError: one does, and cannot be asked.
-            LostStudyError: it has gone.
-        """
-        async with connect(self._directory) as client:
-            said = request.model_dump(exclude={"do"}, exclude_defaults=True)
-            try:
-                return Reply(snapshot=await client.ask(request.do, **said))
-            except ValidationError as error:
-                return Reply(errors=tuple(error.errors))

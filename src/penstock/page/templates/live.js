@@ -269,7 +269,9 @@ acts.forEach((button) => button.addEventListener("click", async () => {
   put("done-so", "…");
   try {
     const answer = await fetch("actions", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
-    const { errors } = await answer.json();
+    const { errors, now: news } = await answer.json();
+    Object.assign(now, news);
+    show(news ?? {});
     put("done-so", errors.length ? shown(errors.join(" ")) : `${button.textContent.replace(": sure?", "")}: done, and kept.`);
     if (!errors.length) $("reason").value = "";
   } catch {
