@@ -6,7 +6,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # How many processes share the tests; 0 runs them in one, which a debugger needs.
 TEST_WORKERS ?= auto
 
-.PHONY: demo test coverage lint docs faults deliveries bills loops hosts workers clients older-suite notebook simulations soak bench clean
+.PHONY: demo test coverage lint docs faults deliveries connections bills loops hosts workers clients older-suite notebook simulations soak bench clean
 
 .venv/penstock: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,11 @@ faults: .venv/installed
 # Kills a study a hundred times while its webhook posts, and looks what arrived.
 deliveries: .venv/installed
 	PENSTOCK_DELIVERY_KILLS=100 $(BIN)/python -m pytest tests/faults/test_deliveries.py --timeout 1200
+
+# Opens 10,000 connections that say nothing to the live page, and to the socket of a study.
+connections: .venv/installed
+	PENSTOCK_CONNECTIONS=10000 $(BIN)/python -m pytest tests/web/test_serving.py \
+		tests/control/test_channel.py -k "say_nothing"
 
 # Runs 200 studies with budgets that fail, are interrupted and are killed, against the bill.
 bills: .venv/installed

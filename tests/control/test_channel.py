@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import pytest
 import structlog.testing
 from anyio.abc import SocketStream
@@ -23,12 +24,14 @@ from penstock.control import channel
 from penstock.control.address import peer_uid, read_address
 from penstock.control.connection import Client, LostStudyError, connect
 from penstock.control.protocol import LONGEST, Request, Snapshot, line
+from penstock.control.requests import Requests
 from penstock.errors import ValidationError
 from penstock.store.actions import actions
 from penstock.store.files.ownership import CONTROL
 from penstock.store.reader import StoreReader
 from tests.builders import make_study
 from tests.control.running import Running
+from tests.silent_clients import silent_clients
 
 pytestmark = pytest.mark.anyio
 
@@ -233,16 +236,69 @@ async def held(results: Path, *, task_status: anyio.abc.TaskStatus[anyio.CancelS
             await stream.receive()
 
 
-async def test_more_clients_than_are_answered_are_left_at_once(
+async def test_one_client_too_many_takes_the_place_of_the_one_silent_longest_and_of_no_watcher(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "_MOST_CLIENTS", 3)
+    async with (
+        listening(results),
+        connect(results) as first,
+        connect(results) as second,
+        raw(results) as watcher,
+    ):
+        await watcher.send(line(Request(do="watch")))
+        await lines(watcher, 2)
+        assert (await first.ask("snapshot")).limit == 2  # the second is silent for longer now
+        async with connect(results) as third:
+            with pytest.raises(LostStudyError):
+                await second.ask("snapshot")
+
+            assert (await third.ask("snapshot")).limit == 2
+            await first.ask("set", values={"execution.concurrency": 3})
+            changed: dict[str, Any] = {}
+            while changed.get("limit") != 3:
+                for each in await lines(watcher, 1):
+                    changed |= each["changed"]
+
+
+async def test_where_all_watch_nobody_else_is_answered(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(channel, "_MOST_CLIENTS", 1)
-    async with listening(results), connect(results) as first:
+    async with listening(results), raw(results) as watcher:
+        await watcher.send(line(Request(do="watch")))
+        await lines(watcher, 2)
         async with raw(results) as second:
             with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
                 await second.receive()
 
-        assert (await first.ask("snapshot")).limit == 2
+
+async def test_a_client_that_asks_for_nothing_is_left_in_the_end(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "_IDLE_S", 0.05)
+    async with listening(results), raw(results) as client:
+        await lines(client, 1)
+        with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
+            await client.receive()
+
+
+async def test_thousands_of_clients_that_say_nothing_keep_nobody_from_steering(
+    results: Path,
+) -> None:
+    async with listening(results) as study:
+        place = results / CONTROL / "socket"
+        with silent_clients(place) as said:
+            assert await anyio.to_thread.run_sync(said.readline) == "connected\n"
+            async with connect(results) as client:
+                assert (await client.ask("snapshot")).limit == 2
+                study.let_go.set()
+
+            with anyio.fail_after(240):
+                while study.runner.summary.succeeded < 16:
+                    await anyio.lowlevel.checkpoint()
+
+            assert await anyio.to_thread.run_sync(said.readline) == "left\n"
 
 
 async def test_another_users_process_is_not_answered(
@@ -356,7 +412,7 @@ async def test_a_snapshot_says_where_the_gates_before_endpoints_stand(results: P
         models={"small": {**small, "model": "m", "limits": {"max_in_flight": 3}}}, replicates=2
     )
     runner = ps.StudyRunner(study, agent_bindings={"agent-a": agent}, output_dir=results)
-    watching = channel.Channel(runner)
+    watching = Requests(runner)
     assert watching.snapshot().endpoints == ()
     await runner.run()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import stat
+import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 from penstock.errors import ValidationError
 from penstock.web.serving import _token_for, listen, open_server, served_beside
 from tests.page.studies import run_study
+from tests.silent_clients import silent_clients
 
 
 @pytest.fixture(autouse=True)
@@ -82,20 +86,69 @@ def test_a_study_is_served_beside_whoever_runs_it(tmp_path: Path) -> None:
         httpx.get(address)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no limit of open files to raise")
 def test_connections_that_say_nothing_are_left_and_the_page_answers_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.web.serving._SILENT_S", 0.2)
-    with served_beside(tmp_path / "nothing", control=False) as address:
-        port = httpx.URL(address).port
-        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(200)]
-        for each in silent[::2]:
-            each.sendall(b"GET / HTTP/1.1\r\nHost: ")  # and never says the rest
+    monkeypatch.setattr("penstock.web.serving._MOST_CONNECTIONS", 64)
+    monkeypatch.setattr("penstock.web.serving._SILENT_S", 1.0)
+    with listen("127.0.0.1", 0) as at:
+        server, address = open_server([tmp_path / "nothing"], at, control=False)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [at]})
+        thread.start()
+        with silent_clients(at.getsockname()[1]) as said, httpx.Client() as browser:
+            assert said.readline() == "connected\n"
+            open_ = len(server.server_state.connections)
+            answer = browser.get(address, timeout=240)
+            assert said.readline() == "left\n"
 
-        answer = httpx.get(address, timeout=240)
-        for each in silent:
-            each.settimeout(240)
-            assert each.recv(1) == b""
-            each.close()
+        server.should_exit = True
+        thread.join()
 
+    assert open_ <= 64 + 128
     assert answer.status_code == 303
+
+
+def test_a_request_that_comes_in_half_is_left_and_garbage_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("penstock.web.serving._SILENT_S", 0.2)
+    monkeypatch.setattr("penstock.web.application._BODY_S", 0.2)
+    with served_beside(tmp_path / "nothing", control=True) as address:
+        url = httpx.URL(address)
+        token = url.params["token"]
+        own = f"Host: 127.0.0.1:{url.port}\r\nOrigin: http://127.0.0.1:{url.port}"
+        asks = f"{own}\r\nAuthorization: Bearer {token}"
+        act = f"POST /studies/nothing/actions HTTP/1.1\r\n{asks}\r\nContent-Type: application/json"
+        sent = {
+            "half a request after a whole one": (
+                f"GET /list HTTP/1.1\r\n{asks}\r\n\r\nGET / HTTP/1.1\r\nHo",
+                "200",
+            ),
+            "a body that does not come": (f"{act}\r\nContent-Length: 20\r\n\r\n{{", "408"),
+            "a body without end": (
+                f"{act}\r\nContent-Length: 999999\r\n\r\n{'x' * 99_999}",
+                "413",
+            ),
+            "a stranger's body that does not come": (
+                f"POST / HTTP/1.1\r\n{own}\r\nContent-Length: 20\r\n\r\n{{",
+                "401",
+            ),
+            "headers without end": (f"GET / HTTP/1.1\r\n{own}\r\nX: {'x' * 99_999}", "400"),
+            "no request": ("\x16\x03\x01 hello\r\n\r\n", "400"),
+            "two lengths": (
+                f"{act}\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{{}}",
+                "400",
+            ),
+        }
+        for what, (text, status) in sent.items():
+            with socket.create_connection(("127.0.0.1", url.port or 0), 240) as client:
+                heard = b""
+                with suppress(ConnectionError):
+                    client.sendall(text.encode())
+                    while piece := client.recv(1 << 16):
+                        heard += piece
+
+            assert heard[9:12].decode() in (status, ""), what
+
+    assert capfd.readouterr().err == ""

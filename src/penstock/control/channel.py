@@ -7,12 +7,10 @@ be read, and whoever watches gets what has changed since it last read, and not w
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import anyio
 import pydantic
@@ -31,25 +29,21 @@ from penstock.control.protocol import (
     Hello,
     Reply,
     Request,
-    Snapshot,
     line,
 )
-from penstock.control.steering import Steered, Steering
-from penstock.errors import PenstockError, ValidationError
-from penstock.events.bus import EventBus, EventStream, Subscriber
+from penstock.control.requests import Controlled, Requests
+from penstock.events.bus import EventStream, Subscriber
 from penstock.events.subscribing import Subscription
 from penstock.events.tree import LoopStalled, WorkersChanged
-from penstock.models.session import Gated
-from penstock.running.binding import Bindings
 from penstock.study.execution import Execution
-from penstock.study.settings import SETTABLE
-from penstock.summary import StudySummary, WorkerNow
 
-__all__ = ["EVENTS", "Channel", "Controlled", "control", "wanted"]
+__all__ = ["EVENTS", "Channel", "control", "wanted"]
 
 EVENTS = (LoopStalled, WorkersChanged)
 
 _MOST_CLIENTS = 16
+"""One more takes the place of the one that has been silent longest; those who watch keep theirs."""
+
 _EVERY_S = 0.25
 """So often those who watch hear of changes at most."""
 
@@ -79,21 +73,6 @@ _GONE = (
 """How a client leaves, or what makes us leave it."""
 
 
-class Controlled(Steered, Protocol):
-    """A study that can be looked at and acted on: a `StudyRunner`."""
-
-    bindings: Bindings
-    bus: EventBus
-    has_begun: bool
-    steering: Steering
-    left_out: int
-
-    @property
-    def summary(self) -> StudySummary:
-        """Where the study stands."""
-        ...
-
-
 def wanted(execution: Execution, runner: Controlled) -> list[Subscription]:
     """Return the subscriber where a study is to be reached by other processes, else nothing."""
     return [Subscription(control(runner), EVENTS)] if execution.control and CAN_LISTEN else []
@@ -108,7 +87,7 @@ def control(runner: Controlled) -> Subscriber:
             async with _listening(runner.output_dir) as listener, anyio.create_task_group() as all_:
                 all_.start_soon(channel.accept, listener)
                 async for event in stream:
-                    channel.note(event)
+                    channel.requests.note(event)
 
                 await channel.say_end()
                 all_.cancel_scope.cancel()
@@ -149,26 +128,21 @@ class Channel:
         runner: The study.
         user: Whose processes are answered; those of this process's user, where not given.
         every_s: How often those who watch hear of changes at most, in seconds.
+
+    Attributes:
+        requests: Executes what clients ask for.
     """
 
     def __init__(
         self, runner: Controlled, *, user: int | None = None, every_s: float = _EVERY_S
     ) -> None:
-        self._runner = runner
+        self.requests = Requests(runner)
         self._user = os.geteuid() if user is None else user
         self._every_s = every_s
-        self._began_at = datetime.now(UTC)
-        self._stalls, self._culprit = 0, ""
-        self._workers: tuple[WorkerNow, ...] = ()
-        self._clients = self._watchers = 0
+        self._silent: dict[anyio.CancelScope, None] = {}
+        """Those who have asked for nothing, whoever has been silent longest first."""
+        self._busy = self._watchers = 0
         self._is_over, self._unwatched = anyio.Event(), anyio.Event()
-
-    def note(self, event: object) -> None:
-        """Record what happened."""
-        if isinstance(event, LoopStalled):
-            self._stalls, self._culprit = self._stalls + 1, event.culprit
-        elif isinstance(event, WorkersChanged):
-            self._workers = event.workers
 
     async def accept(self, listener: SocketListener) -> None:
         """Serve every client, until this is cancelled."""
@@ -191,22 +165,39 @@ class Channel:
     async def _greet(self, client: SocketStream) -> None:
         async with client:
             uid = peer_uid(client.extra(SocketAttribute.raw_socket))  # noqa: S610 - anyio's
-            if self._clients >= _MOST_CLIENTS or uid not in (None, self._user):
+            if uid not in (None, self._user) or not self._has_room():
                 return
 
-            self._clients += 1
             try:
                 await self.serve(client)
             except _GONE:
                 pass
             except Exception as error:  # noqa: BLE001 - the others are answered all the same
                 logger().warning("control.failed", error=f"{type(error).__name__}: {error}")
-            finally:
-                self._clients -= 1
+
+    def _has_room(self) -> bool:
+        """Return whether there is room for another client, and make it where there can be."""
+        if len(self._silent) + self._busy < _MOST_CLIENTS:
+            return True
+
+        for longest in self._silent:
+            del self._silent[longest]
+            longest.cancel()
+            return True
+
+        return False
 
     async def serve(self, client: ByteStream) -> None:
         """Serve one client, until it disconnects or sends what cannot be understood."""
-        study_id = self._runner.study.study_id
+        with anyio.CancelScope() as scope:
+            self._silent[scope] = None
+            try:
+                await self._serve(client, scope)
+            finally:
+                self._silent.pop(scope, None)
+
+    async def _serve(self, client: ByteStream, scope: anyio.CancelScope) -> None:
+        study_id = self.requests.runner.study.study_id
         await _send(client, Hello(study_id=study_id, pid=os.getpid()))
         lines = BufferedByteReceiveStream(client)
         while True:
@@ -220,34 +211,24 @@ class Channel:
                 await _send(client, Reply(errors=said))
                 return
 
-            await _send(client, await self.answer(request))
-            if request.do == "watch":
-                await self._watch(client)
-                return
+            with self._served(scope):
+                await _send(client, await self.requests.execute(request))
+                if request.do == "watch":
+                    await self._watch(client)
+                    return
 
             await anyio.sleep(_PACE_S)
 
-    async def answer(self, request: Request) -> Reply:
-        """Execute a request, and return where the study stands then, or what is wrong."""
-        steering, said = self._runner.steering, {"who": request.who, "reason": request.reason}
+    @contextmanager
+    def _served(self, scope: anyio.CancelScope) -> Iterator[None]:
+        """Keep a client's place inside the block; afterwards it is silent."""
+        self._silent.pop(scope, None)
+        self._busy += 1
         try:
-            match request.do:
-                case "pause":
-                    await steering.pause(**said, now=request.now)
-                case "resume":
-                    await steering.resume(**said)
-                case "stop":
-                    await steering.stop(**said, now=request.now, for_good=request.for_good)
-                case "set":
-                    await steering.set(request.values, **said)
-                case "unblind":
-                    await steering.unblind(**said)
-        except ValidationError as error:
-            return Reply(errors=tuple(error.errors), snapshot=self.snapshot())
-        except (PenstockError, OSError) as error:
-            return Reply(errors=(str(error),), snapshot=self.snapshot())
-
-        return Reply(snapshot=self.snapshot())
+            yield
+        finally:
+            self._busy -= 1
+            self._silent[scope] = None
 
     async def _watch(self, client: ByteStream) -> None:
         """Send what changes until the session ends, or the client does."""
@@ -265,47 +246,18 @@ class Channel:
                 self._unwatched.set()
 
     async def _send_changes(self, client: ByteStream) -> None:
-        known = self.snapshot().model_dump(mode="json")
+        known = self.requests.snapshot().model_dump(mode="json")
         while not self._is_over.is_set():
             with anyio.move_on_after(self._every_s):
                 await self._is_over.wait()
 
-            now = self.snapshot().model_dump(mode="json")
+            now = self.requests.snapshot().model_dump(mode="json")
             changed = {name: value for name, value in now.items() if value != known[name]}
             known = now
             if changed:
                 await _send(client, Changed(changed=changed))
 
-        await _send(client, Ended(ended=self.snapshot()))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the study has begun and has not ended."""
-        return self._runner.has_begun and not self._runner.bus.is_closed
-
-    def snapshot(self) -> Snapshot:
-        """Return where the study stands."""
-        runner = self._runner
-        settings = runner.steering.settings
-        return Snapshot(
-            study_id=runner.study.study_id,
-            pid=os.getpid(),
-            began_at=self._began_at,
-            summary=runner.summary,
-            limit=runner.concurrency,
-            left_out=runner.left_out,
-            is_paused=runner.steering.is_paused,
-            stalls=self._stalls,
-            culprit=self._culprit,
-            workers=self._workers,
-            endpoints=tuple(
-                gate
-                for each in runner.bindings.resources
-                if isinstance(each, Gated)
-                for gate in each.endpoints_now()
-            ),
-            settings={name: settings.value(name) for name in SETTABLE},
-        )
+        await _send(client, Ended(ended=self.requests.snapshot()))
 
 
 async def _send(client: ByteStream, message: Fact) -> None:

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from penstock._base.pydantic_errors import sentences_of
 from penstock.control import protocol
-from penstock.control.channel import Controlled
+from penstock.control.requests import Controlled
 from penstock.errors import PenstockError
 from penstock.page.live_page import ListedStudy, LiveHead, list_page, live_page
 from penstock.page.live_view import changes_between
@@ -43,6 +43,8 @@ _SILENCE_S = 15.0
 """After so long a browser is told that nothing has changed, which finds those that have gone."""
 
 _LONGEST_REQUEST = 1 << 16
+_BODY_S = 10.0
+"""How long an action may take to come."""
 
 
 def app(
@@ -272,12 +274,15 @@ async def _told(
 
 async def _body(request: Request) -> bytes:
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LONGEST_REQUEST:
-            raise HTTPException(413, "an action is shorter than that")
+    with anyio.move_on_after(_BODY_S):
+        async for piece in request.stream():
+            body += piece
+            if len(body) > _LONGEST_REQUEST:
+                raise HTTPException(413, "an action is shorter than that")
 
-    return body
+        return body
+
+    raise HTTPException(408, "an action comes sooner than that")
 
 
 async def _failed(_: Request, error: Exception) -> Response:

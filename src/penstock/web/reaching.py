@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import anyio
 
-from penstock.control.channel import Channel, Controlled
 from penstock.control.connection import (
     Client,
     LostStudyError,
@@ -18,6 +17,7 @@ from penstock.control.connection import (
     connect,
 )
 from penstock.control.protocol import Reply, Request, Snapshot
+from penstock.control.requests import Controlled, Requests
 from penstock.errors import ValidationError
 
 __all__ = ["Here", "Reached", "There"]
@@ -52,11 +52,11 @@ class Here:
 
     def __init__(self, runner: Controlled) -> None:
         self._runner = runner
-        self._channel = Channel(runner)
+        self._requests = Requests(runner)
 
     async def snapshot(self) -> Snapshot | None:
         """Return where it stands; None before it has begun and after it has ended."""
-        return self._channel.snapshot() if self._channel.is_open else None
+        return self._requests.snapshot() if self._requests.is_open else None
 
     async def do(self, request: Request) -> Reply:
         """Have something done.
@@ -64,10 +64,10 @@ class Here:
         Raises:
             NothingRunsError: the study does not run.
         """
-        if not self._channel.is_open:
+        if not self._requests.is_open:
             raise NothingRunsError(f"the study of {self._runner.output_dir} does not run")
 
-        return await self._channel.answer(request)
+        return await self._requests.execute(request)
 
 
 class There:

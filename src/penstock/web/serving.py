@@ -35,6 +35,8 @@ _LAST_LOOK_S = 3.0
 """A page that is open when a study ends may ask so long for what came of it."""
 
 _BACKLOG = 128
+_MOST_CONNECTIONS = 256
+"""One more is taken for the one on which nobody has asked for anything for longest."""
 
 
 def listen(host: str, port: int | None) -> socket.socket:
@@ -75,7 +77,8 @@ def open_server(
     config = uvicorn.Config(
         application,
         http=_Impatient,
-        log_level="warning",
+        backlog=_BACKLOG,
+        log_level="error",
         access_log=False,
         lifespan="off",
         ws="none",
@@ -92,14 +95,43 @@ def open_server(
 class _Impatient(H11Protocol):
     """Speaks HTTP, and leaves connections on which nobody asks for anything."""
 
+    silent_since = 0.0
+    _timer: Any = None
+
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self.loop.call_later(_SILENT_S, self._leave_silent)
+        self.silent_since = self.loop.time()
+        self._leave_silent()
+        open_: list[Any] = [each for each in self.connections if not each.transport.is_closing()]
+        if len(open_) > _MOST_CONNECTIONS:
+            silent = (each for each in open_ if each.is_silent)
+            min(silent, key=lambda each: each.silent_since).transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for another request."""
+        self.silent_since = self.loop.time()
+        super().on_response_complete()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether no request has come whole that is not answered."""
+        cycle: Any = self.cycle
+        return cycle is None or cycle.response_complete
 
     def _leave_silent(self) -> None:
-        if vars(self)["cycle"] is None:  # no request has come whole
+        """Leave a connection that has been silent for so long, now or later."""
+        if self.transport.is_closing():  # what it does not read is not sent
+            self.transport.abort()
+        elif self.is_silent and self.loop.time() - self.silent_since >= _SILENT_S:
             self.transport.close()
+
+        self._timer = self.loop.call_later(_SILENT_S, self._leave_silent)
 
 
 @contextmanager
