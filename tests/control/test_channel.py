@@ -23,8 +23,8 @@ import penstock as ps
 from penstock.control import channel
 from penstock.control.address import peer_uid, read_address
 from penstock.control.connection import Client, LostStudyError, connect
+from penstock.control.controlled import Requests
 from penstock.control.protocol import LONGEST, Request, Snapshot, line
-from penstock.control.requests import Requests
 from penstock.errors import ValidationError
 from penstock.store.actions import actions
 from penstock.store.files.ownership import CONTROL

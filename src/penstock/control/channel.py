@@ -22,6 +22,7 @@ from penstock._base.logger import logger
 from penstock._base.pydantic_errors import sentences_of
 from penstock._base.threads import call_in_thread
 from penstock.control.address import CAN_LISTEN, Candidate, candidates, peer_uid
+from penstock.control.controlled import Controlled, Requests
 from penstock.control.protocol import (
     LONGEST,
     Changed,
@@ -31,7 +32,6 @@ from penstock.control.protocol import (
     Request,
     line,
 )
-from penstock.control.requests import Controlled, Requests
 from penstock.events.bus import EventStream, Subscriber
 from penstock.events.subscribing import Subscription
 from penstock.events.tree import LoopStalled, WorkersChanged

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from penstock._base.pydantic_errors import sentences_of
 from penstock.control import protocol
-from penstock.control.requests import Controlled
+from penstock.control.controlled import Controlled
 from penstock.errors import PenstockError
 from penstock.page.live_page import ListedStudy, LiveHead, list_page, live_page
 from penstock.page.live_view import changes_between

@@ -13,8 +13,8 @@ import anyio
 
 from penstock._base.threads import call_in_thread
 from penstock.control.connection import NothingRunsError, UnreachableStudyError
+from penstock.control.controlled import Controlled
 from penstock.control.protocol import Reply, Request, Snapshot
-from penstock.control.requests import Controlled
 from penstock.page.live_view import LiveView
 from penstock.page.report import report_view
 from penstock.page.view import ReportView

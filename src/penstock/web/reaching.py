@@ -16,8 +16,8 @@ from penstock.control.connection import (
     UnreachableStudyError,
     connect,
 )
+from penstock.control.controlled import Controlled, Requests
 from penstock.control.protocol import Reply, Request, Snapshot
-from penstock.control.requests import Controlled, Requests
 from penstock.errors import ValidationError
 
 __all__ = ["Here", "Reached", "There"]

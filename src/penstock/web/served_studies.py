@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from penstock.control.requests import Controlled
+from penstock.control.controlled import Controlled
 from penstock.store import STORE_FILE
 from penstock.store.files.directory import results_below
 from penstock.web.looking import LiveStudy
