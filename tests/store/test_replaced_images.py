@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,9 @@ import penstock as ps
 from penstock.events.tree import StudyStarted
 from tests.models.loopback import http_server
 from tests.models.studies import chat, chat_study
-from tests.models.test_conversing import provider
+from tests.models.test_conversing import Turn, provider
 from tests.models.test_images import png
-from tests.models.test_run_model import run
+from tests.models.test_run_model import a_study, run
 
 pytestmark = pytest.mark.anyio
 
@@ -60,3 +61,34 @@ async def test_an_image_that_is_written_again_as_it_was_is_the_same(tmp_path: Pa
         (tmp_path / name).write_bytes(png())
 
     assert await warned(study) == ()
+
+
+@pytest.mark.parametrize("showing", ["a judge", "an agent in Python", "its tool"])
+async def test_whoever_has_shown_an_image_that_was_replaced_it_is_told(
+    showing: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.png").write_bytes(png())
+    part = {"type": "image_url", "image_url": {"url": "a.png"}}
+
+    def look() -> dict[str, Any]:
+        return part
+
+    async def agent(ctx: ps.RunContext) -> str:
+        model = ctx.model("small")
+        if showing == "an agent in Python":
+            return (await model.chat([{"role": "user", "content": [part]}])).text
+
+        return (await model.run("Look", tools=[look] if showing == "its tool" else [])).text
+
+    turns: list[Turn] = [[("look", {})]] if showing == "its tool" else []
+    async with http_server(provider(*turns, "Score: 4", asked=[])) as url:
+        asked = {"model": "small", "prompt": "{{ answer }}", "image": "a.png", "scale": [1, 5]}
+        judge = {"evaluators": {"j": {"judge": asked}}} if showing == "a judge" else {}
+        study = a_study(tmp_path, agent, url, **judge)
+        (result,) = await run(study)
+
+    assert result.error is None
+    assert await warned(study) == ()
+    (tmp_path / "a.png").write_bytes(png(shade=9))
+    (said,) = await warned(study)
+    assert said.startswith("kept answers were given to other images than those of now: a.png. ")

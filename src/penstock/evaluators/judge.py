@@ -23,11 +23,15 @@ from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.declared import DeclaredModels
 from penstock.models.model_errors import MalformedResponseError, ModelError
 from penstock.models.prompts.asking import Asking
+from penstock.models.prompts.images import ImageFile
 from penstock.models.prompts.prompts import scope_of, stand_in_answer
 from penstock.models.prompts.request_template import RequestTemplate
+from penstock.planning.plan import RunSpec
 from penstock.results import Evaluation
 from penstock.study.chat import JudgeOptions
+from penstock.study.conditions import Condition
 from penstock.study.execution import Retry
+from penstock.study.problem import Problem
 
 __all__ = ["Judge", "UnclearVerdictError", "bind_judge", "judge_seed"]
 
@@ -90,6 +94,17 @@ class Judge:
         self._asking = asking
         self._options = options
         self._threads = threads
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether it may show an image in any run."""
+        return self._asking.shows_images
+
+    def images_of(
+        self, spec: RunSpec, problem: Problem, condition: Condition
+    ) -> tuple[ImageFile, ...]:
+        """Return the files of images that it shows of a run, whatever its answer."""
+        return self._asking.image_files(scope_of(spec, problem, condition, **stand_in_answer()))
 
     async def __call__(self, ctx: RunContext, outputs: Mapping[str, Any]) -> tuple[Evaluation, ...]:
         """Score.

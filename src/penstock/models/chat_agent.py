@@ -72,17 +72,13 @@ class ChatAgent:
     @property
     def shows_images(self) -> bool:
         """Whether any of its runs may show an image."""
-        return any(each.shows_images for each in self._asking.requests.templates.values())
+        return self._asking.shows_images
 
     def images_of(
         self, spec: RunSpec, problem: Problem, condition: Condition
     ) -> tuple[ImageFile, ...]:
         """Return the files of images that a run shows; none where that cannot be told."""
-        scope = scope_of(spec, problem, condition)
-        try:
-            return tuple(self._asking.requests.of(scope).image_files(scope))
-        except PromptError:
-            return ()
+        return self._asking.image_files(scope_of(spec, problem, condition))
 
     async def __call__(self, ctx: RunContext) -> AgentResult:
         """Answer.

@@ -15,12 +15,13 @@ from penstock.agents.context import RunContext
 from penstock.errors import SkipRun, StopStudy, message_of
 from penstock.models.chat_model import ChatMessage, Completion, ToolCall, Usage
 from penstock.models.conversations.conversation import Conversation, ConversationOutcome, ToolUse
+from penstock.models.conversations.showing import shown
 from penstock.models.conversations.tool_results import Content, in_words
 from penstock.models.conversations.tool_servers import ToolServerError
 from penstock.models.conversations.tools import Tool
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import ContentFilteredError, ModelError, RefusalError
-from penstock.models.prompts.images import ImageFiles, message_with_data
+from penstock.models.prompts.images import ImageFiles
 from penstock.results import ObservationLevel
 
 __all__ = ["converse"]
@@ -138,7 +139,7 @@ async def _call_all(
         begun = perf_counter()
         try:
             content = await _tool(tools, call).call(call, ctx)
-            told = message_with_data(_told(call, content), images)
+            told = shown(ctx, _told(call, content), images)
         except (SkipRun, StopStudy, ToolServerError, SystemExit, KeyboardInterrupt) as ending:
             endings.append(ending)  # raised below: raised here some would end the event loop
             return

@@ -17,12 +17,12 @@ from penstock.models.chat_model import ChatMessage, Completion, CompletionReques
 from penstock.models.conversations.conversation import Conversation
 from penstock.models.conversations.conversing import converse
 from penstock.models.conversations.in_hand import ChatFields, Messages
+from penstock.models.conversations.showing import shown
 from penstock.models.conversations.tool_servers import ToolServers
 from penstock.models.conversations.tools import free_choice, tools_of
 from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import MalformedResponseError
 from penstock.models.prompts.asking import Asking
-from penstock.models.prompts.images import message_with_data
 from penstock.models.prompts.json_answers import JsonAnswers
 from penstock.models.prompts.prompts import scope_of
 from penstock.models.sdk.sdk_transport import Library, sdk_transport
@@ -100,7 +100,7 @@ class RunModel:
 
     def _read(self, messages: Messages) -> tuple[ChatMessage, ...]:
         images = self._template.images
-        return tuple(message_with_data(each, images) for each in _messages(messages))
+        return tuple(shown(self._ctx, each, images) for each in _messages(messages))
 
     async def _asked(self, request: CompletionRequest) -> Completion:
         if not self._ctx.calls.evaluator_id:  # what scores an answer has not given it

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from penstock.models.calls.elsewhere import ModelCaller
+from penstock.models.prompts.images import ImageFile
+from penstock.models.prompts.prompts import PromptError
 from penstock.models.prompts.request_template import RequestTemplate
 from penstock.models.prompts.requests import Requests
 
@@ -35,6 +37,18 @@ class Asking:
     def who(self) -> str:
         """Whose requests they are, for errors: ``agent 'gpt'``."""
         return self.requests.who
+
+    @property
+    def shows_images(self) -> bool:
+        """Whether any run may show an image."""
+        return any(each.shows_images for each in self.requests.templates.values())
+
+    def image_files(self, scope: Mapping[str, Any]) -> tuple[ImageFile, ...]:
+        """Return the files of images that a run shows; none where that cannot be told."""
+        try:
+            return tuple(self.requests.of(scope).image_files(scope))
+        except PromptError:
+            return ()
 
     def of(self, scope: Mapping[str, Any]) -> Asked:
         """Return what a run asks with.
