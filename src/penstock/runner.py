@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
-from typing import Any, Unpack
+from typing import Unpack
 
 from penstock._base.threads import call_in_thread
 from penstock.control import channel
+from penstock.control.host_controls import HostControls
 from penstock.control.steering import Steering
 from penstock.errors import PenstockError, StoreError
 from penstock.events.listening import subscription_of
 from penstock.events.subscribing import LEFT_AFTER_S, Subscribers, Subscription
 from penstock.events.tree import StudyFinished, StudyStarted
-from penstock.hooks import Hooks
 from penstock.models.session import Session
 from penstock.options import (
     HOST_DEFAULTS,
@@ -32,7 +32,6 @@ from penstock.running.lifecycle import Lifecycle
 from penstock.running.parallelism import Parallelism, first_limit
 from penstock.running.scheduler import Orders, Scheduler
 from penstock.running.watchdog.stalls import Stalls
-from penstock.store.actions import this_user
 from penstock.store.continuing.restored import Restored
 from penstock.store.files.directory import resolved_directory
 from penstock.store.files.lock import move_aside
@@ -47,7 +46,7 @@ from penstock.summary import StudySummary
 __all__ = ["StudyRunner"]
 
 
-class StudyRunner(Hooks):
+class StudyRunner(HostControls):
     """Runs a study inside an event loop; everything belongs to the instance, so many can run.
 
     A study is run until every run of the plan has a result. What an earlier session left in the
@@ -62,9 +61,6 @@ class StudyRunner(Hooks):
         TypeError: there is no option of that name.
         ValidationError: the study cannot be run as declared; everything that is wrong.
     """
-
-    left_out = 0
-    """Runs without a result that ``only`` leaves to a later session; known once it runs."""
 
     def __init__(self, study: Study, **options: Unpack[RunnerOptions]) -> None:
         refuse_unknown_options(options)
@@ -82,9 +78,14 @@ class StudyRunner(Hooks):
             isolate_random=given["isolate_random"],
         ).ready()
         self._ending = ending = Ending(self._announce, execution.grace_s)
-        hear: dict[str, Any] = {"stop": ending.stop_for_good, "announce": self._announce}
-        parts = self.plan, self.bindings
-        self._attempts, self.bindings = attempts_of(given, execution, *parts, **hear)
+        self._attempts, self.bindings = attempts_of(
+            given,
+            execution,
+            self.plan,
+            self.bindings,
+            stop=ending.stop_for_good,
+            announce=self._announce,
+        )
         self._subscribers = Subscribers(self.bus, self._announce, ending.stop, ending.interrupt)
         named = (*self.bindings.subscribers, *given["subscribers"])
         self._subscriptions += [subscription_of(subscriber) for subscriber in named]
@@ -94,7 +95,6 @@ class StudyRunner(Hooks):
         self._again = {"rescore": given["rescore"], "retry_failed": given["retry_failed"]}
         self._chosen = choose(self.plan, self._only)
         self._unsaved = checkpoint.Unsaved()
-        self._final: StudySummary | None = None
         self._make_machinery()
 
     def _make_machinery(self) -> None:
@@ -135,76 +135,6 @@ class StudyRunner(Hooks):
     def _follow(self, settings: Settings) -> None:
         self.execution = self._lifecycle.execution = settings.execution
         self._ending.grace_s = self._scheduler.grace_s = settings.execution.grace_s
-
-    @property
-    def summary(self) -> StudySummary:
-        """Where the study stands now, over all its sessions; ``summary.session`` is this one."""
-        return self._final or self._lifecycle.tally.summary(
-            in_flight=self._scheduler.in_flight,
-            stopped_because=self._ending.why,
-            is_out_of_budget=self._ending.is_out_of_budget,
-        )
-
-    @property
-    def cannot_go_on(self) -> bool:
-        """Whether the study was stopped because no run could succeed: a wrong key, all alike."""
-        return self._ending.cannot_go_on
-
-    @property
-    def concurrency(self) -> int:
-        """How many runs may be in flight at once; may be set while the study runs.
-
-        Where it was automatic, setting it ends that.
-        """
-        return self._scheduler.limit
-
-    @concurrency.setter
-    def concurrency(self, limit: int) -> None:
-        self._parallelism.hold_at(limit)
-        self.steering.note_concurrency(self._scheduler.limit)
-
-    async def pause(self, *, now: bool = False, reason: str = "") -> None:
-        """Start no run, and try none again, until `resume`; what is in flight ends.
-
-        Args:
-            now: Whether what is in flight is cancelled. Its runs have not failed: they are made
-                again after the pause, and what they have cost until now is kept and counted.
-            reason: Why; it is kept with who did it and when.
-
-        Raises:
-            StoreError: it is done, and cannot be kept.
-        """
-        await self.steering.pause(who=this_user(), reason=reason, now=now)
-
-    async def resume(self, *, reason: str = "") -> None:
-        """Resume after a pause.
-
-        Raises:
-            StoreError: it is done, and cannot be kept.
-        """
-        await self.steering.resume(who=this_user(), reason=reason)
-
-    def recall(self) -> None:
-        """Cancel what is in flight; its runs are made again in this session. For `pause`."""
-        self._scheduler.recall()
-
-    def stop(self, reason: str = "stopped by the host") -> None:
-        """Start no more runs; those in flight end, and everything is saved and exported."""
-        self._ending.stop(reason)
-
-    def cancel(self, reason: str = "cancelled by the host") -> None:
-        """Stop, and cancel the runs in flight too; they run again in the next session.
-
-        Runs and subscribers that ignore it longer than ``grace_s`` are left behind.
-        """
-        self._ending.cancel(reason)
-
-    def save_at_once(self) -> int:
-        """Save what has ended though the event loop stands still; return how many attempts.
-
-        For a process that is about to end; any thread and a signal's handler may call it.
-        """
-        return self._unsaved.save()
 
     async def run(self) -> StudySummary:
         """Run what is missing, and return where the study stands then.
@@ -263,28 +193,9 @@ class StudyRunner(Hooks):
     async def _run_with(self, store: Store, restored: Restored) -> None:
         beginning = restored.told(self.summary, self.left_out)
         await store.keep(StudyStarted.__name__, **beginning)
-        told = self._unsaved, self._attempts.note_saved
-        saves = checkpoint.checkpoint(store, self._announce, *told)
-        ours: dict[str, Any] = {"critical": True, "is_waited_for": True}
-        saving = Subscription(saves, checkpoint.EVENTS, size=checkpoint.GROUP, **ours)
-        exporting = Subscription(export.export(self.output_dir), export.EVENTS, **ours)
-        subscriptions = [saving, exporting, Subscription(log.log, log.EVENTS), *self._subscriptions]
-        subscriptions += self._parallelism.subscriptions
-        subscriptions += progress.wanted(self._show_progress, self.summary.undone)
-        for subscription in subscriptions:
-            self._subscribers.start(subscription)
-
+        saving, exporting = self._start_subscribers(store)
         self._announce(StudyStarted, **beginning)
-        failure: BaseException | None = None
-        try:
-            await self.steering.begin(store.write)
-            order = execution_order(self.plan)
-            jobs = restored.jobs(order, self._chosen, store.recall, store.note_start)
-            await self._scheduler.run(jobs)
-            self._lifecycle.conclude()
-        except BaseException as error:  # noqa: BLE001 - raised below, when all is saved
-            failure = error
-
+        failure = await self._make_runs(store, restored)
         # From here on a stop has only subscribers to wait for.
         self._ending.on_stop(self._limit_subscribers)
         if failure is not None:
@@ -305,11 +216,49 @@ class StudyRunner(Hooks):
         if failure is not None:
             raise failure
 
+    def _start_subscribers(self, store: Store) -> tuple[Subscription, Subscription]:
+        """Start whoever hears the study; return the two that its end waits for, in that order."""
+        saving = checkpoint.saving(store, self._announce, self._unsaved, self._attempts.note_saved)
+        exporting = export.exporting(self.output_dir)
+        for subscription in (
+            saving,
+            exporting,
+            Subscription(log.log, log.EVENTS),
+            *self._subscriptions,
+            *self._parallelism.subscriptions,
+            *progress.wanted(self._show_progress, self.summary.undone),
+        ):
+            self._subscribers.start(subscription)
+
+        return saving, exporting
+
+    async def _make_runs(self, store: Store, restored: Restored) -> BaseException | None:
+        """Make the runs that are left, and return what kept them from being made."""
+        order = execution_order(self.plan)
+        try:
+            await self.steering.begin(store.write)
+            jobs = restored.jobs(order, self._chosen, store.recall, store.note_start)
+            await self._scheduler.run(jobs)
+            self._lifecycle.conclude()
+        except BaseException as error:  # noqa: BLE001 - raised when all is saved
+            return error
+
+        return None
+
     def _session(self, store: Store) -> Session:
-        spent, ending = self._lifecycle.tally.opening.committed, self._ending
-        told = *spent, ending.out_of_budget, self._parallelism.say, self.steering.follow
-        ours = *told, store.note_spent, ending.on_stop, self._shared
-        return Session(*ours, store.calls, self.execution.keep_calls)
+        spent_usd, spent_tokens = self._lifecycle.tally.opening.committed
+        return Session(
+            spent_usd=spent_usd,
+            spent_tokens=spent_tokens,
+            out_of_budget=self._ending.out_of_budget,
+            limit_changed=self._parallelism.say,
+            follow=self.steering.follow,
+            risked=store.note_spent,
+            on_stop=self._ending.on_stop,
+            endpoints=self._shared,
+            calls=store.calls,
+            keep_calls=self.execution.keep_calls,
+        )
 
     def _limit_subscribers(self, _: str | None = None) -> None:
         """Wait for subscribers no longer than the grace; abandoned runs are announced before."""

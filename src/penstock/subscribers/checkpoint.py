@@ -10,6 +10,7 @@ from functools import partial
 from penstock._base.loop import undisturbed
 from penstock.errors import StoreError
 from penstock.events.bus import EventStream, Subscriber
+from penstock.events.subscribing import Subscription
 from penstock.events.tree import (
     Event,
     RunAnswered,
@@ -23,7 +24,7 @@ from penstock.running.failures import error_of
 from penstock.store.announced import Waits
 from penstock.store.writer import Store
 
-__all__ = ["EVENTS", "GROUP", "Unsaved", "checkpoint"]
+__all__ = ["EVENTS", "GROUP", "Unsaved", "checkpoint", "saving"]
 
 EVENTS = (RunFinished, RunAnswered, RunRetried, RunCancelled)
 
@@ -58,6 +59,20 @@ class Unsaved:
 
         events = [*self.in_hand, *self.stream.unread()]
         return self.store.save_at_once([*_attempts(events)], _waits(events))
+
+
+def saving(
+    store: Store,
+    announce: Callable[..., None],
+    unsaved: Unsaved,
+    on_saved: Callable[[Sequence[Event]], None],
+) -> Subscription:
+    """Return the subscription of `checkpoint`, which is given the same.
+
+    Nobody need pay for what cannot be kept, so the study stops where it fails.
+    """
+    subscriber = checkpoint(store, announce, unsaved, on_saved)
+    return Subscription(subscriber, EVENTS, size=GROUP, critical=True, is_waited_for=True)
 
 
 def checkpoint(
