@@ -60,6 +60,7 @@ class ChatMessage(Fact):
             are taken for those.
         tool_calls: The tools that a model wanted to have called.
         tool_call_id: The call that a tool's message answers.
+        name: Who of several speaks in this role, where an endpoint takes names.
         is_error: Whether that tool failed; a provider that can hear of it is told.
         sealed_reasoning: The parts of the model's reasoning that its provider wants back, as JSON.
     """
@@ -68,6 +69,7 @@ class ChatMessage(Fact):
     content: str | tuple[str | Image, ...]
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    name: str | None = None
     is_error: bool = False
     sealed_reasoning: str | None = None
 

@@ -41,6 +41,9 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
             f"{' and '.join(unknown)}: Anthropic's messages have none; leave it out"
         )
 
+    if any(message.name for message in request.messages):
+        raise BadRequestError("name: Anthropic's messages have none; say who speaks in the text")
+
     system = [message.text for message in request.messages if message.role in _SYSTEM]
     others = request.messages[len(system) :]
     if any(message.role in _SYSTEM for message in others):

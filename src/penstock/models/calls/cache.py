@@ -34,7 +34,7 @@ _APPLICATION_ID = 0x70656E63
 _LAYOUT = 1
 _BUSY_TIMEOUT_S = 30.0
 _ADDED = ("max_completion_tokens", "reasoning_effort", "tools", "is_embedding")
-_ADDED_TO_MESSAGES = ("tool_calls", "tool_call_id", "is_error", "sealed_reasoning")
+_ADDED_TO_MESSAGES = ("name", "tool_calls", "tool_call_id", "is_error", "sealed_reasoning")
 """Fields that earlier versions did not have: without them, keys are what they were."""
 
 _OF_THE_CALL = {"is_cached", "rate_limits", "fields", "cost_usd"}

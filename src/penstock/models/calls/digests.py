@@ -104,7 +104,7 @@ class Digests:
 
     def _of(self, message: ChatMessage) -> bytes:
         # Python hashes a text once, and the texts of a history are the same objects at each turn.
-        told = message.tool_calls, message.tool_call_id, message.is_error
+        told = message.tool_calls, message.tool_call_id, message.is_error, message.name
         key = message.role, message.content, *told, message.sealed_reasoning
         found = self._known.get(key)
         if found is None:

@@ -78,6 +78,9 @@ def message_fields(message: ChatMessage) -> dict[str, Any]:
             for call in message.tool_calls
         ]
 
+    if message.name is not None:
+        fields["name"] = message.name
+
     if message.tool_call_id is not None:
         fields["tool_call_id"] = message.tool_call_id
 

@@ -25,7 +25,7 @@ _OURS = frozenset(CompletionRequest.model_fields) - {
 _WANTED_BACK = frozenset(
     {"reasoning_content", "reasoning", "reasoning_details", "thinking_blocks", "refusal"}
 )
-_OF_MESSAGES = frozenset({"role", "content", "tool_calls", "tool_call_id", "annotations"})
+_OF_MESSAGES = frozenset({"role", "name", "content", "tool_calls", "tool_call_id", "annotations"})
 _OF_SENDING = frozenset({"messages", "model", "stream", "stream_options", "n"})
 
 
@@ -59,6 +59,7 @@ def _message(said: Mapping[str, Any]) -> ChatMessage:
         content=said.get("content") or "",
         tool_calls=tuple(calls),
         tool_call_id=said.get("tool_call_id"),
+        name=said.get("name"),
         sealed_reasoning=sealed_in(said),
     )
 

@@ -33,6 +33,10 @@ _FORMATS = (CHAT, RESPONSES, MESSAGES, EMBEDDINGS)
 _VERSION = "/v1"
 """What some SDKs write before the path, as others have it at the end of their address."""
 
+_NOT_ASYNC = (
+    "a client that blocks cannot ask through the study's gate; use the async client of the SDK "
+    "(AsyncOpenAI, AsyncAnthropic) with an AsyncClient, in an `async def` agent"
+)
 _HEADERS = {"content-type": "application/json", "x-should-retry": "false"}
 """Retries are the study's: SDKs that heed this make none of their own."""
 
@@ -55,14 +59,15 @@ def sdk_transport(
         BindingError: the library is not installed.
     """
     try:
-        http = import_module(library)
+        base = import_module(library)
     except ImportError:
         said = f"{library} is not installed; the SDK that the transport is for would bring it"
         raise BindingError(said) from None
 
-    wanted = http.URL(base_url)
+    wanted = base.URL(base_url)
 
     async def handle_async_request(_: object, request: Any) -> Any:
+        http = _library_of(request)
         spoken = _format_of(request, wanted)
         if spoken is None:
             return _refused(http, CHAT, 404, UnreadableRequestError(_refusal(request, wanted)))
@@ -77,9 +82,17 @@ def sdk_transport(
         except (UnreadableRequestError, ModelError) as error:
             return _refused(http, spoken, _status(error), error)
 
-    # The class that it is to be of is known only now.
-    members = {"handle_async_request": handle_async_request}
-    return type("PenstockTransport", (http.AsyncBaseTransport,), members)()
+    def handle_request(_: object, request: Any) -> Any:
+        return _refused(_library_of(request), CHAT, 400, UnreadableRequestError(_NOT_ASYNC))
+
+    # The classes that it is to be of are known only now.
+    members = {"handle_async_request": handle_async_request, "handle_request": handle_request}
+    return type("PenstockTransport", (base.AsyncBaseTransport, base.BaseTransport), members)()
+
+
+def _library_of(request: Any) -> Any:
+    """Return the library that a request is of, whichever the transport was made for."""
+    return import_module(type(request).__module__.partition(".")[0])
 
 
 def _format_of(request: Any, wanted: Any) -> SdkFormat | None:

@@ -151,6 +151,7 @@ def _message(connection: sqlite3.Connection, written: dict[str, Any]) -> ChatMes
         content=content if isinstance(content, str) else [_part(connection, p) for p in content],
         tool_calls=tuple(_tool_calls(written)),
         tool_call_id=written.get("tool_call_id"),
+        name=written.get("name"),
         is_error=written.get("is_error", False),
         sealed_reasoning=written.get("sealed_reasoning"),
     )
