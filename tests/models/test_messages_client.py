@@ -197,6 +197,7 @@ def test_arguments_that_a_model_wrote_badly_are_sent_back_as_none(arguments: str
         ((), {"max_tokens": None}, "max_tokens: Anthropic's messages want it"),
         ((), {"seed": 3, "logprobs": True}, "seed and logprobs: Anthropic's messages have none"),
         ((said("user", "a"), said("system", "b")), {}, "at the beginning alone"),
+        ((said("user", "a", name="Bob"),), {}, "name: Anthropic's messages have none"),
     ],
 )
 def test_what_the_format_does_not_have_is_not_sent(
