@@ -15,6 +15,6 @@ loaded the same study by itself, and what it comes to is sent back. Nothing but 
     host        the worker's side: makes the attempts that are leased to it
                 (host_thread: in an event loop of its own)
     local       an engine in this event loop, for tests and simulations
-    dask        an engine on Dask: dask_cluster makes one for a study, dask_process is a worker of
-                it, dask_worker what any worker is taught
+    dask        an engine on Dask: dask_cluster makes one for a study, dask_members hears who
+                is there, dask_process is a worker, dask_worker what any worker is taught
 """

@@ -77,6 +77,7 @@ class DaskEngine:
         self._processes: WorkerProcesses | None = None
         self._lost_loading = 0
         self._client: Any = None
+        self._members: Any = None
         self._pool: Any = None
         self._names: dict[str, str] = {}
         self._known: set[str] = set()
@@ -97,11 +98,8 @@ class DaskEngine:
             if self._workers:
                 self._processes = WorkerProcesses(self._workers)
 
-            identity = await self._reach()
+            await self._reach()
             stack.pop_all()
-
-        for found in identity["workers"]:
-            self._greet(found)
 
         if self._processes is not None:
             self._processes.begin(self._own.credentials(), self._arrivals.send_nowait)
@@ -109,8 +107,8 @@ class DaskEngine:
         if self._rendezvous is not None:
             leave_word(self._rendezvous, self._own.credentials())
 
-    async def _reach(self) -> Any:
-        """Reach a cluster, and have every worker taught what it is to do; return who is there."""
+    async def _reach(self) -> None:
+        """Reach a cluster, and have every worker taught what it is to do."""
         address, security = await self._find_cluster()
         arguments = security.get_connection_args("client")
         if arguments["ssl_context"] is None and address.startswith("tls://"):
@@ -126,10 +124,10 @@ class DaskEngine:
         )
         try:
             await self._client
-            module = _load("penstock.engines.dask_worker")
-            await self._client.register_plugin(module.HostsAgents())
-            self._client.subscribe_topic("all", self._note)
-            return await self._client.scheduler.identity()
+            members = _load("penstock.engines.dask_members").Members
+            tell = self._greet, self._note_gone, self._arrivals.send_nowait
+            self._members = members(self._client, *tell)
+            await self._members.begin()
         except (OSError, TimeoutError) as error:
             raise EngineError(f"the scheduler at {address} cannot be reached: {error}") from error
 
@@ -185,6 +183,9 @@ class DaskEngine:
             attended.task.cancel()
 
         self._attending.clear()
+        if self._members is not None:
+            self._members.close()
+
         if self._client is not None:
             with suppress(OSError, TimeoutError):
                 await self._client.close()
@@ -208,13 +209,9 @@ class DaskEngine:
         with suppress(TimeoutError):
             await self._call(self._attending[worker], "penstock_leave")
 
-    def _note(self, event: tuple[float, dict[str, Any]]) -> None:
-        """Note what the scheduler says of workers."""
-        said = event[1]
-        if said.get("action") == "add-worker":
-            self._greet(said["worker"])
-        elif said.get("action") == "remove-worker" and said["worker"] in self._names:
-            self._lose(self._names[said["worker"]], "its process ended, or cannot be reached")
+    def _note_gone(self, address: str) -> None:
+        if address in self._names:
+            self._lose(self._names[address], "its process ended, or cannot be reached")
 
     def _greet(self, address: str) -> None:
         if address in self._names:

@@ -18,17 +18,17 @@ __all__ = ["HostsAgents"]
 
 
 class HostsAgents(WorkerPlugin):
-    """Lets a driver lease attempts to a Dask worker.
+    """Lets drivers lease attempts to a Dask worker.
 
-    Every call names the session of the driver: what is said to an earlier one is not heard.
+    Every call names the session of its driver; several studies may share a worker.
     """
 
     name = "penstock"
+    idempotent = True
 
     def setup(self, worker: Any) -> None:
         """Add what the driver calls to what the worker answers."""
-        self._session = ""
-        self._hosted: HostThread | None = None
+        self._hosted: dict[str, HostThread] = {}
         self._news = anyio.Event()
         self._loaded: dict[str, str] = {}
         worker.handlers.update(
@@ -40,27 +40,31 @@ class HostsAgents(WorkerPlugin):
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002 - the plugin's own signature
         """Cancel every attempt: the worker ends."""
-        self._close()
+        for session in list(self._hosted):
+            self._close(session)
 
     async def boot(self, session: str, boot: str) -> dict[str, Any]:
         """Load a study; return how many attempts are made here at once, or why none are."""
-        self._close()
+        for other, hosted in list(self._hosted.items()):
+            if hosted.is_left:
+                self._close(other)
+
         told = Boot.model_validate_json(boot)
         if stale := self._stale(told):
             return {"capacity": 0, "refusal": stale}
 
         call_soon = call_soon_from_threads()
-        self._session = session
-        self._hosted = hosted = HostThread(told, partial(call_soon, self._tell))
+        hosted = self._hosted[session] = HostThread(told, partial(call_soon, self._tell))
         await call_in_thread(hosted.wait_until_ready)
         return {"capacity": told.capacity, "refusal": hosted.refusal}
 
     async def send(self, session: str, data: bytes) -> bool:
         """Do what the driver says; return whether it was heard."""
-        if self._hosted is None or session != self._session:
+        hosted = self._hosted.get(session)
+        if hosted is None:
             return False
 
-        self._hosted.receive(bytes(data))
+        hosted.receive(bytes(data))
         return True
 
     async def poll(
@@ -74,8 +78,8 @@ class HostsAgents(WorkerPlugin):
             saved: Batches that may be forgotten.
             hold_s: After so many seconds the answer is that there is nothing.
         """
-        hosted = self._hosted
-        if hosted is None or session != self._session:
+        hosted = self._hosted.get(session)
+        if hosted is None:
             return None
 
         hosted.hear(saved)
@@ -89,18 +93,16 @@ class HostsAgents(WorkerPlugin):
 
     async def leave(self, session: str) -> None:
         """Cancel every attempt of a session."""
-        if session == self._session:
-            self._close()
+        self._close(session)
 
     def _tell(self) -> None:
         self._news.set()
         self._news = anyio.Event()
 
-    def _close(self) -> None:
-        self._session = ""
-        if self._hosted is not None:
-            self._hosted.close()
-            self._hosted = None
+    def _close(self, session: str) -> None:
+        hosted = self._hosted.pop(session, None)
+        if hosted is not None:
+            hosted.close()
 
     def _stale(self, boot: Boot) -> str:
         """Return what of a study's code was loaded here in an older version: Python keeps that."""

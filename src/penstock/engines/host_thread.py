@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from threading import Event, Thread
+from time import monotonic
 
 import anyio
 
@@ -45,6 +46,7 @@ class HostThread:
         self.batches: dict[int, bytes] = {}
         self.refusal = ""
         self._boot = boot
+        self._heard_at = monotonic()
         self._on_batch = on_batch
         self._is_ready = Event()
         self._call_soon: Callable[..., None] = lambda *_: None
@@ -57,12 +59,14 @@ class HostThread:
 
     def receive(self, data: bytes) -> None:
         """Do what the driver says."""
+        self._heard_at = monotonic()
         messages = read_to_worker(data)
         if self._host is not None:
             self._call_soon(self._host.receive, messages)
 
     def hear(self, saved: Sequence[int] = ()) -> None:
         """Note that the driver is there, and which batches are saved."""
+        self._heard_at = monotonic()
         for seq in saved:
             self.batches.pop(seq, None)
             if self._host is not None:
@@ -70,6 +74,11 @@ class HostThread:
 
         if self._host is not None:
             self._call_soon(self._host.hear)
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nothing was heard of the driver for the length of a lease."""
+        return monotonic() - self._heard_at > self._boot.lease_s
 
     def close(self) -> None:
         """Cancel every attempt, and end the thread."""

@@ -24,6 +24,7 @@ from penstock.events.tree import (
     Event,
     LimitChanged,
     LoopStalled,
+    RunCancelled,
     RunFinished,
     RunRetried,
     RunsSaved,
@@ -45,6 +46,7 @@ EVENTS = (
     StudyFinished,
     RunStarted,
     RunRetried,
+    RunCancelled,
     RunFinished,
     RunsSaved,
     LimitChanged,
@@ -150,7 +152,7 @@ class Board:
         match event:
             case RunStarted():
                 self.started += 1
-            case RunFinished() | RunRetried():
+            case RunFinished() | RunRetried() | RunCancelled():
                 self.ended += 1
             case RunsSaved():
                 self.summary = event.summary or self.summary
