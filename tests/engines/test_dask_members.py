@@ -20,7 +20,7 @@ class Scheduled:
         self.status = "running"
         self.workers = set(workers)
         self.taught = 0
-        self.scheduler = SimpleNamespace(address="tls://there:1", identity=self.identity)
+        self.scheduler: Any = SimpleNamespace(address="tls://there:1", identity=self.identity)
 
     async def identity(self) -> dict[str, Any]:
         return {"workers": dict.fromkeys(self.workers)}
