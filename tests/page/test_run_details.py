@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from penstock.page.run_details import run_details
+from penstock.page.run_details import ATTEMPTS, LINE, NOTE, SAID, TITLE, run_details
 from penstock.page.view import Details
 from penstock.store.reader import StoreReader
 from tests.page.studies import HOSTILE, run_asking_study
@@ -30,37 +30,47 @@ def test_a_run_is_told_with_its_conversation_its_scores_and_its_attempts(tmp_pat
     details, texts = details_of(run_asking_study(tmp_path))
 
     assert len(details.runs) == 4
-    retried = [each for each in details.runs.values() if len(each["attempts"]) == 2]
-    assert len(retried) == 2
-    for each in details.runs.values():
-        first, second, judge = each["calls"]
-        who = [details.words[call[1]] for call in each["calls"]]
-        assert who == ["agent", "agent", "clear"]
-        assert [details.words[details.messages[at][0]] for at in first[4]] == ["system", "user"]
-        assert texts[details.messages[first[4][0]][1]] == "You add."
-        assert (second[3], len(second[4])) == (2, 2)
-        assert texts[first[5]] in HOSTILE[:3]
-        assert texts[judge[5]] == "It is clear. Score: 8"
-        ((evaluator, _, value, reason),) = each["scores"]
-        assert (details.words[evaluator], value) == ("clear", 8.0)
-        assert texts[reason] == "It is clear. Score: 8"
-        assert [details.words[kind] for kind, _ in each["events"]] == ["looked"]
+    titles = [[each[1] for each in items if each[0] == TITLE] for items in details.runs.values()]
+    assert sorted(each[1] for each in titles) == ["Attempts"] * 2 + ["Where its time went"] * 2
+    for items, titled in zip(details.runs.values(), titles, strict=True):
+        assert (titled[0], *titled[2:]) == ("Scores", "Conversation", "Events")
+        said = [
+            (each[1], "".join(texts[at] for at in each[2:])) for each in items if each[0] == SAID
+        ]
+        assert [role for role, _ in said][:4] == ["system", "user", "answers", "assistant"]
+        assert said[0][1] == "You add."
+        assert said[2][1] in HOSTILE[:3]
+        assert ("answers", "It is clear. Score: 8") in said
+        assert said[-1][0] == "looked"
+        (line,) = (each for each in items if each[0] == LINE)
+        assert (line[1], texts[line[2]]) == ("clear: 8", "It is clear. Score: 8")
+        calls = [each[1] for each in items if each[0] == NOTE]
+        assert [each.partition(" asks ")[0] for each in calls] == ["agent", "agent", "clear"]
+        assert calls[1].endswith("after 2 messages from above")
+        (attempts,) = (each[1:] for each in items if each[0] == ATTEMPTS)
+        for _, told, *pieces in attempts:
+            assert all(0 <= left <= left + width <= 100.2 for _, left, width in pieces)
+            assert [part for part, _, _ in pieces] == [
+                each.split()[0] for each in told.split(" \u00b7 ")[1:]
+            ]
 
 
 def test_what_is_the_same_in_many_runs_stands_once(tmp_path: Path) -> None:
     details, texts = details_of(run_asking_study(tmp_path))
 
-    system = [place for role, place in details.messages if details.words[role] == "system"]
-    assert len(system) == 1
+    systems = [each for items in details.runs.values() for each in items if "system" in each]
+    assert len(systems) >= 4
+    assert len({each[2] for each in systems}) == 1
     assert len(texts) == len(set(texts))
 
 
 def test_of_a_study_that_is_blind_neither_scores_nor_judges_are_shown(tmp_path: Path) -> None:
     details, _ = details_of(run_asking_study(tmp_path), shows_scores=False)
 
-    for each in details.runs.values():
-        assert "scores" not in each
-        assert {details.words[call[1]] for call in each["calls"]} == {"agent"}
+    for items in details.runs.values():
+        assert not any(each[1] == "Scores" for each in items)
+        calls = [each[1] for each in items if each[0] == NOTE]
+        assert {each.partition(" asks ")[0] for each in calls} == {"agent"}
 
 
 def test_a_page_that_is_full_leaves_out_whole_runs(tmp_path: Path) -> None:

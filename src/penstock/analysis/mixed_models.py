@@ -147,7 +147,11 @@ def fit_mixed_model(
     found = {}
     small = _small_sample(cells, fit, (problem, cell), tells_cells=tells_cells)
     for at, name in enumerate(effects, start=1):
-        coefficient, (adjusted_se, df) = float(fit.coefficients[at]), small[at]
+        coefficient, error = float(fit.coefficients[at]), small[at]
+        if error is None:
+            continue
+
+        adjusted_se, df = error
         found[name] = MixedModel(
             coefficient=coefficient,
             se=sqrt(fit.covariance[at, at]),
@@ -247,8 +251,10 @@ def _most_likely(cells: _Cells, *, tells_cells: bool) -> tuple[float, float]:
 
 def _small_sample(
     cells: _Cells, fit: _Fit, variances: tuple[float, float], *, tells_cells: bool
-) -> list[tuple[float, float]]:
+) -> list[tuple[float, float] | None]:
     """Return the adjusted error and the degrees of freedom of each coefficient.
+
+    None where too little is left to adjust it with: the adjusted variance is not above 0.
 
     The variances' own covariance comes from the expected information. For a single coefficient
     Kenward and Roger's test is a t test: its scale is 1, its degrees of freedom Satterthwaite's.
@@ -289,10 +295,12 @@ def _small_sample(
         for j in range(size)
     )
     adjusted = fit.covariance + 2 * fit.covariance @ bias @ fit.covariance
-    found = []
+    found: list[tuple[float, float] | None] = []
     for at in range(columns):
         gradient = np.array([-(fit.covariance @ each @ fit.covariance)[at, at] for each in slopes])
-        df = 2 * fit.covariance[at, at] ** 2 / float(gradient @ spread @ gradient)
-        found.append((sqrt(adjusted[at, at]), df))
+        uncertain, variance = float(gradient @ spread @ gradient), float(adjusted[at, at])
+        is_known = uncertain > 0 and variance > 0
+        df = 2 * fit.covariance[at, at] ** 2 / uncertain if is_known else 0.0
+        found.append((sqrt(variance), df) if is_known else None)
 
     return found

@@ -78,7 +78,7 @@ def live_page(head: LiveHead, first: LiveView, report: ReportView | None) -> Pag
     return render_page(
         "live.html.j2",
         view,
-        modules=("page.js", "live.js", "paged.js"),
+        modules=("page.js", "live.js", "grid.js", "paged.js"),
         styles=_STYLES,
         asks_server=True,
         data={**told, **rows, "first": first.told()},

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import dropwhile, takewhile
+from typing import Any
 
 from penstock.analysis.sample import Sample
-from penstock.page.run_details import run_details
+from penstock.page.run_details import REPLIES, SAID, run_details
 from penstock.page.sections import label_of
 from penstock.page.view import DesignRow
 from penstock.store.reader import StoreReader
@@ -47,11 +49,17 @@ def prompt_rows(
 
     details = run_details(store, list(first.values()), place_of, shows_scores=False)
     for arm, run_id in sorted(first.items()):
-        calls = details.runs.get(run_id, {}).get("calls")
-        if calls:
-            said = [details.messages[place] for place in calls[0][4]]
+        said = [*_first_prompt(details.runs.get(run_id, []))]
+        if said:
             told = "\n".join(
-                f"{details.words[role]}: {texts[text] if text >= 0 else ''}" for role, text in said
+                f"{role}: {''.join(texts[place] for place in places)}" for role, *places in said
             )
             cut = f"{told[:_LONGEST]}…" if len(told) > _LONGEST else told
             yield DesignRow(name=f"Prompt, {label_of(sample.arms[arm].levels)}", value=cut)
+
+
+def _first_prompt(items: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """Yield by whom and where what the first call was asked stands."""
+    said = dropwhile(lambda item: item[0] != SAID, items)
+    asked = takewhile(lambda item: item[0] == SAID and item[1] not in REPLIES, said)
+    yield from (each[1:] for each in asked)

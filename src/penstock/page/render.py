@@ -54,11 +54,9 @@ def render_report(view: ReportView) -> Page:
         "runs": dict(view.runs.columns),
         "texts": view.runs.texts,
         "briefs": view.runs.briefs,
-        "words": view.runs.details.words,
-        "messages": view.runs.details.messages,
         "details": dict(view.runs.details.runs),
     }
-    modules = ("page.js", "details.js", "runs.js")
+    modules = ("page.js", "grid.js", "details.js", "runs.js")
     return render_page("report.html.j2", view, modules=modules, data=data)
 
 

@@ -1,8 +1,9 @@
 """How runs went: scores with their reasons, attempts with where their time went, conversations.
 
 A page shows them beside a run's answer, for as many runs as it should carry, failures first; of the
-others ``penstock show RUN`` prints the same. Texts stand once and are named by their place, and a
-call names the messages that the one before it has not.
+others ``penstock show RUN`` prints the same. What a run is told by is a list of items, each a kind
+and what it says; long texts stand once and are named by their place, and a call has the messages
+that the one before it has not.
 """
 
 from __future__ import annotations
@@ -12,16 +13,37 @@ from datetime import datetime
 from typing import Any
 
 from penstock._base.json import decode, encode
+from penstock.page.sentences import money_told
 from penstock.page.view import Details
 from penstock.store.reader import StoreReader
 from penstock.store.views import ANSWER
 
-__all__ = ["run_details"]
+__all__ = ["ATTEMPTS", "LINE", "NOTE", "REPLIES", "SAID", "TITLE", "run_details"]
+
+TITLE = 0
+"""A heading: its text."""
+
+LINE = 1
+"""A line: its text, and the place of what explains it where there is that."""
+
+NOTE = 2
+"""A line beside: its text."""
+
+SAID = 3
+"""What was said: by whom, and the places of the texts."""
+
+REPLIES = ("answers", "failed")
+"""By whom a call's answer is said, and its error."""
+
+ATTEMPTS = 4
+"""For each attempt its number, its line, and its parts: which, from where and how wide in %."""
 
 _MOST_RUNS = 5_000
 _CHUNK = 500
 _MOST_EVENTS = 50
 _LONGEST = 20_000
+
+_TOKENS = ("input_tokens", "output_tokens")
 
 _REASONS = frozenset({"reply", "reason", "explanation"})
 """Notes of a score that need no name before them."""
@@ -67,9 +89,19 @@ ORDER BY attempt_id, number
 Place = Callable[[str], int | None]
 """Gives the place of a text in the page; None where the page has no room for it."""
 
+Prompts = Callable[[str], Iterable[tuple[str, str]]]
+"""Gives what a run's agent is asked first, by role, where its call was not kept."""
+
+Item = list[Any]
+
 
 def run_details(
-    store: StoreReader, runs: Sequence[str], place_of: Place, *, shows_scores: bool = True
+    store: StoreReader,
+    runs: Sequence[str],
+    place_of: Place,
+    *,
+    shows_scores: bool = True,
+    prompts: Prompts = lambda _: (),
 ) -> Details:
     """Return how runs went.
 
@@ -79,30 +111,32 @@ def run_details(
             the others are left out.
         place_of: Gives the place of a text in the page.
         shows_scores: Whether scores, and what judges said, are not withheld.
+        prompts: See `Prompts`.
     """
-    found = _Found(store, place_of, shows_scores=shows_scores)
+    found = _Found(store, place_of, prompts, shows_scores=shows_scores)
     for start in range(0, min(len(runs), _MOST_RUNS), _CHUNK):
         if found.is_full:
             break
 
         found.read(runs[start : start + _CHUNK])
 
-    return Details(words=tuple(found.words), messages=tuple(found.messages), runs=found.runs)
+    return Details(runs=found.runs)
 
 
 class _Found:
     """What was read so far."""
 
-    def __init__(self, store: StoreReader, place_of: Place, *, shows_scores: bool) -> None:
-        self.words: dict[str, int] = {}
-        self.messages: list[tuple[int, int]] = []
-        self.runs: dict[str, dict[str, Any]] = {}
+    def __init__(
+        self, store: StoreReader, place_of: Place, prompts: Prompts, *, shows_scores: bool
+    ) -> None:
+        self.runs: dict[str, list[Item]] = {}
+        self._prompts = prompts
         self.is_full = False
         self._store = store
         self._place_of = place_of
         self._shows_scores = shows_scores
-        self._turns: dict[int, tuple[int, int]] = {}
-        """Turn -> the turn before it, and the place of its message."""
+        self._turns: dict[int, tuple[int, Item]] = {}
+        """Turn -> the turn before it, and what was said."""
 
     def read(self, run_ids: Sequence[str]) -> None:
         """Read some runs; one that no longer fits is left out, with all that follow."""
@@ -114,16 +148,17 @@ class _Found:
         for run_id in run_ids:
             own = attempts.get(run_id, [])
             last = next((each["id"] for each in own if each["final"]), None)
-            details = {
-                "attempts": [*self._attempts(own)],
-                "calls": [*self._calls(self._shown(calls.get(run_id, [])))],
-                "scores": [*self._scores(scores.get(last, []))] if self._shows_scores else [],
-                "events": [*self._events(events.get(last, [])[:_MOST_EVENTS])],
-            }
+            asked = self._shown(calls.get(run_id, []))
+            told = [
+                *(self._scores(scores.get(last, [])) if self._shows_scores else ()),
+                *_attempts(own),
+                *self._asked(run_id, asked, is_retried=len(own) > 1),
+                *self._events(events.get(last, [])[:_MOST_EVENTS]),
+            ]
             if self.is_full:
                 return
 
-            self.runs[run_id] = {name: each for name, each in details.items() if each}
+            self.runs[run_id] = told
 
     def _shown(self, calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return calls if self._shows_scores else [each for each in calls if each["role"] == "agent"]
@@ -135,51 +170,50 @@ class _Found:
 
         return grouped
 
-    def _attempts(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Any]]:
-        """Yield number, start, gate, provider, agent and judge in seconds, and how it ended."""
-        for row in rows:
-            metrics = _mapping(row["metrics"])
-            gate, provider = _s(metrics, "queued_s"), _s(metrics, "provider_s")
-            judge = _s(metrics, "judge_queued_s") + _s(metrics, "judge_provider_s")
-            if len(rows) == 1 and not (gate or provider or judge):
-                continue  # there is nothing to tell apart
+    def _asked(
+        self, run_id: str, calls: Sequence[Mapping[str, Any]], *, is_retried: bool
+    ) -> Iterator[Item]:
+        """Yield the conversation; where no call was kept, what the templates say again."""
+        if any(each["asked"] is not None and each["role"] == "agent" for each in calls):
+            yield [TITLE, "Conversation"]
+            yield from self._calls(calls, is_retried=is_retried)
+            return
 
-            own = max(0.0, row["latency_s"] - provider)
-            yield [
-                row["number"],
-                round(_seconds_between(rows[0]["started_at"], row["started_at"]), 3),
-                *(round(each, 3) for each in (gate, provider, own, judge)),
-                self._word(row["error_kind"] or row["status"]),
-            ]
+        prompt = [*self._prompts(run_id)]
+        if prompt:
+            yield [TITLE, "Prompt"]
+            yield [NOTE, "filled in again from the study: calls were not kept"]
+            yield from (self._said(role, text) for role, text in prompt)
 
-    def _calls(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Any]]:
-        """Yield attempt, who, model, messages, answer, tool calls, tokens, cost, time, error."""
-        before: list[int] = []
+        if calls:
+            yield [TITLE, "Calls"]
+            yield from self._calls(calls, is_retried=is_retried)
+
+    def _calls(self, rows: Sequence[Mapping[str, Any]], *, is_retried: bool) -> Iterator[Item]:
+        before: list[Item] = []
         for row in rows:
             asked = self._path(row["asked"])
             shared = 0
-            while shared < min(len(asked), len(before)) and asked[shared] == before[shared]:
+            while shared < min(len(asked), len(before)) and asked[shared] is before[shared]:
                 shared += 1
 
+            yield [NOTE, " \u00b7 ".join(_facts(row, shared, is_retried=is_retried))]
+            yield from asked[shared:]
             answer = {} if row["answer"] is None else self._content(row["answer"])
-            yield [
-                row["attempt"],
-                self._word(row["who"]),
-                self._word(row["model"] or ""),
-                shared,
-                asked[shared:],
-                self._text(_told(answer.get("content"))),
-                self._text("\n".join(_tool_calls(answer))),
-                row["input_tokens"],
-                row["output_tokens"],
-                row["cost_usd"],
-                None if row["provider_s"] is None else round(row["provider_s"], 3),
-                self._text(row["error"] or ""),
-            ]
+            said = [_told(answer.get("content")), "\n".join(_tool_calls(answer))]
+            if any(said):
+                yield self._said(REPLIES[0], *said)
+
+            if row["error"]:
+                yield self._said(REPLIES[1], row["error"])
+
             before = asked
 
-    def _scores(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Any]]:
-        """Yield evaluator, metric, value, and the evaluator's reason."""
+    def _scores(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+        """Yield each score with the evaluator's reason."""
+        if rows:
+            yield [TITLE, "Scores"]
+
         for row in rows:
             notes = _mapping(row["notes_json"])
             reason = "\n".join(
@@ -187,21 +221,21 @@ class _Found:
                 for name, each in notes.items()
                 if name not in _OF_A_CALL
             )
-            names = self._word(row["evaluator_id"]), self._word(row["metric_name"])
-            value = row["metric_value"]
-            yield [
-                *names,
-                value if isinstance(value, (int, float)) else str(value),
-                self._text(reason),
-            ]
+            by, name, value = row["evaluator_id"], row["metric_name"], row["metric_value"]
+            name = name if by == name else f"{name}, by {by}"
+            value = f"{value:.6g}" if isinstance(value, (int, float)) else value
+            yield [LINE, f"{name}: {value}", *self._places(reason)]
 
-    def _events(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Any]]:
-        """Yield what sort of event, and what was said."""
+    def _events(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+        """Yield what sort of event each was, and what was said."""
+        if rows:
+            yield [TITLE, "Events"]
+
         for row in rows:
-            yield [self._word(row["event_type"]), self._text(row["text"] or row["meta_json"])]
+            yield self._said(row["event_type"], row["text"] or row["meta_json"])
 
-    def _path(self, turn: int | None) -> list[int]:
-        """Return the places of the messages of a conversation, up to a turn."""
+    def _path(self, turn: int | None) -> list[Item]:
+        """Return what was said in a conversation, up to a turn."""
         path = []
         while turn:
             if turn not in self._turns:
@@ -209,34 +243,90 @@ class _Found:
                 ((before, content),) = self._store.rows(query, (turn,))
                 self._turns[turn] = before, self._message(content)
 
-            turn, place = self._turns[turn]
-            path.append(place)
+            turn, said = self._turns[turn]
+            path.append(said)
 
         return path[::-1]
 
-    def _message(self, content: int) -> int:
+    def _message(self, content: int) -> Item:
         message = self._content(content)
-        told = "\n".join(filter(None, [_told(message.get("content")), *_tool_calls(message)]))
-        text = self._text(told)
-        self.messages.append(
-            (self._word(str(message.get("role", ""))), -1 if text is None else text)
-        )
-        return len(self.messages) - 1
+        role = str(message.get("role", ""))
+        return self._said(role, _told(message.get("content")), *_tool_calls(message))
+
+    def _said(self, role: str, *texts: str) -> Item:
+        return [SAID, role, *self._places("\n".join(filter(None, texts)))]
 
     def _content(self, content: int) -> dict[str, Any]:
         ((text,),) = self._store.rows("SELECT text FROM content WHERE id = ?", (content,))
         return _mapping(text)
 
-    def _text(self, text: str) -> int | None:
+    def _places(self, text: str) -> list[int]:
+        """Return the place of a text; none of an empty one, or where the page is full."""
         if not text:
-            return None
+            return []
 
         place = self._place_of(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n[cut]")
         self.is_full = self.is_full or place is None
-        return place
+        return [] if place is None else [place]
 
-    def _word(self, word: str) -> int:
-        return self.words.setdefault(word, len(self.words))
+
+def _attempts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
+    """Yield attempts on one clock: what each part of one took, and the waits between them."""
+    attempts = []
+    for row in rows:
+        metrics = _mapping(row["metrics"])
+        provider = _s(metrics, "provider_s")
+        parts = {
+            "gate": _s(metrics, "queued_s"),
+            "provider": provider,
+            "agent": max(0.0, row["latency_s"] - provider),
+            "judge": _s(metrics, "judge_queued_s") + _s(metrics, "judge_provider_s"),
+        }
+        if len(rows) == 1 and not any(took for part, took in parts.items() if part != "agent"):
+            return  # there is nothing to tell apart
+
+        attempts.append((row, _seconds_between(rows[0]["started_at"], row["started_at"]), parts))
+
+    end = max((start + sum(parts.values()) for _, start, parts in attempts), default=0) or 1e-6
+    if attempts:
+        yield [TITLE, "Attempts" if len(attempts) > 1 else "Where its time went"]
+        yield [ATTEMPTS, *(_on_one_clock(*each, end) for each in attempts)]
+
+
+def _on_one_clock(
+    row: Mapping[str, Any], start: float, parts: Mapping[str, float], end: float
+) -> list[Any]:
+    pieces, at = [], start
+    for part, took in parts.items():
+        if round(took, 3):
+            pieces.append([part, round(100 * at / end, 1), round(100 * took / end, 1)])
+            at += took
+
+    times = (f"{part} {_seconds(took)}" for part, took in parts.items() if round(took, 3))
+    told = " \u00b7 ".join([row["error_kind"] or row["status"], *times])
+    return [row["number"], told, *pieces]
+
+
+def _facts(row: Mapping[str, Any], shared: int, *, is_retried: bool) -> Iterator[str]:
+    """Yield who asked which model, and what it took."""
+    tokens = ("?" if row[each] is None else row[each] for each in _TOKENS)
+    yield f"{row['who']} asks {row['model'] or 'a model'}"
+    yield "{} \u2192 {} tokens".format(*tokens)
+    if row["cost_usd"] is not None:
+        yield money_told(row["cost_usd"])
+
+    if row["provider_s"] is not None:
+        yield _seconds(row["provider_s"])
+
+    if is_retried:
+        yield f"attempt {row['attempt']}"
+
+    if shared:
+        yield f"after {shared} messages from above"
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value >= 1 else f"{value:.3f} s"
 
 
 def _mapping(text: str | None) -> dict[str, Any]:

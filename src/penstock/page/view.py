@@ -142,14 +142,9 @@ class Details(Fact):
     """How runs went, of as many as the page carries.
 
     Args:
-        words: Roles, models, evaluators and the like, each once; others name their places.
-        messages: Of conversations: the place of a role, and that of a text (-1 where none is).
-        runs: Run -> ``attempts``, ``calls``, ``scores`` and ``events``, a list for each, as
-            `penstock.page.run_details` writes them.
+        runs: Run -> its items, in order, as `penstock.page.run_details` writes them.
     """
 
-    words: tuple[str, ...] = ()
-    messages: tuple[tuple[int, int], ...] = ()
     runs: dict[str, Any] = EMPTY
 
 

@@ -97,7 +97,7 @@ if (data.rows.length && columns > 0) {
   $("matrix-part").hidden = false;
   if (tall >= 14) {
     $("matrix-names").append(...data.rows.map((name) => {
-      const label = make("span", shown(name));
+      const label = make("span", name);
       label.title = shown(name);
       label.style.setProperty("height", `${tall}px`);
       label.style.setProperty("line-height", `${tall - 2}px`);
@@ -158,7 +158,7 @@ function showRows(id, rows) {
   table.hidden = !rows.length;
   table.tBodies[0].replaceChildren(...rows.map(([name, ...counts]) => {
     const row = make("tr");
-    row.append(make("td", shown(name)), ...counts.map((count) => make("td", many(count), "n")));
+    row.append(make("td", name), ...counts.map((count) => make("td", many(count), "n")));
     return row;
   }));
 }
@@ -173,13 +173,9 @@ function showNewest() {
     ? "Conditions and scores are withheld until every planned run has ended, so that watching does not become choosing."
     : now.newest.length ? "The runs that ended last." : "No run has ended yet.");
   $("newest").replaceChildren(...now.newest.map((each) => {
-    const row = make("li", undefined, each.status);
-    const button = make("button", shown(each.text) || "(empty)");
-    button.type = "button";
-    button.addEventListener("click", () => open(each.id));
-    const said = make("span", undefined, "said");
-    said.append(button);
-    row.append(make("span", shown(each.problem), "who"), said, make("span", shown([each.condition, each.value].filter(Boolean).join(" · ") || (each.status === "success" ? "" : each.status)), "who"));
+    const row = make("li", "", each.status);
+    row.append(make("span", each.problem, "who"), group("span", "said", button(each.text || "(empty)", () => open(each.id))),
+      make("span", [each.condition, each.value].filter(Boolean).join(" · ") || (each.status === "success" ? "" : each.status), "who"));
     return row;
   }));
 }

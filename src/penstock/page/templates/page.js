@@ -1,14 +1,26 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const { conditions, problems } = data;
 const $ = (id) => document.getElementById(id);
-const make = (tag, text, kind) => {
-  const made = document.createElement(tag);
-  if (text !== undefined) made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
-};
+// Whatever a page shows of a study is made here, as text: what reorders or hides text is a box.
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e\u2066-\u2069]/g;
 const shown = (text) => String(text).replace(controls, "\u25a1");
+const make = (tag, text = "", kind = "", more = {}) => {
+  const made = document.createElement(tag);
+  made.textContent = shown(text);
+  made.className = kind;
+  for (const [name, value] of Object.entries(more)) made.setAttribute(name, value);
+  return made;
+};
+const group = (tag, kind, ...children) => {
+  const made = make(tag, "", kind);
+  made.append(...children);
+  return made;
+};
+const button = (label, act, more) => {
+  const made = make("button", label, "", { type: "button", ...more });
+  made.addEventListener("click", act);
+  return made;
+};
 
 // Light or dark, as the reader last chose.
 const root = document.documentElement;
@@ -87,23 +99,21 @@ const formats = {
 for (const table of document.querySelectorAll("#evidence table")) {
   const line = make("p", "Copy as ", "copy");
   for (const [name, write] of Object.entries(formats)) {
-    const button = line.appendChild(make("button", name));
-    button.type = "button";
-    button.addEventListener("click", async () => {
+    const copy = button(name, async () => {
       const rows = [...table.rows].map((row) => [...row.cells]
         .filter((cell) => !cell.classList.contains("plot")).map((cell) => cell.textContent.trim()));
       await navigator.clipboard.writeText(write(rows));
-      button.textContent = "copied";
-      setTimeout(() => { button.textContent = name; }, 1500);
+      copy.textContent = "copied";
+      setTimeout(() => { copy.textContent = name; }, 1500);
     });
+    line.append(copy);
   }
   (table.closest(".scroll") ?? table).after(line);
 }
 
 // A titled text in the panel of a run.
-const looksLikeCode = (value) => /^\s*[[{<]/.test(value);
 function block(title, value) {
   const panel = $("panel");
-  panel.append(make("h3", title), make("div", shown(value), `text${looksLikeCode(value) ? " code" : ""}`));
+  panel.append(make("h3", title), make("div", value, `text${/^\s*[[{<]/.test(value) ? " code" : ""}`));
   return panel.lastChild;
 }

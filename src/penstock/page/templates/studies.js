@@ -4,11 +4,11 @@ function list(studies) {
   $("studies").tBodies[0].replaceChildren(...studies.map((each) => {
     const row = make("tr");
     const name = make("td");
-    const link = make("a", shown(each.title));
+    const link = make("a", each.title);
     link.href = `studies/${encodeURIComponent(each.name)}/`;
-    name.append(link, make("small", shown(each.id)));
+    name.append(link, make("small", each.id));
     const ended = each.succeeded + each.failed + each.skipped;
-    row.append(name, make("td", shown(each.state)), make("td", `${many(ended)} of ${many(each.planned)}`, "n"),
+    row.append(name, make("td", each.state), make("td", `${many(ended)} of ${many(each.planned)}`, "n"),
       make("td", each.failed ? many(each.failed) : "·", `n${each.failed ? " warns" : ""}`), make("td", each.cost || "–", "n wide"),
       make("td", each.saved_at ? `${each.saved_at.replace("T", " ")} UTC` : "–", "n wide"));
     return row;
