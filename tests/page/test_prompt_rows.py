@@ -6,6 +6,7 @@ import pytest
 
 import penstock as ps
 from penstock.page.report import report_view
+from penstock.page.run_details import SAID, TITLE
 from penstock.page.sentences import money_told
 from penstock.store.reader import StoreReader
 from tests.page.studies import run_asking_study, run_study
@@ -23,6 +24,41 @@ def test_the_design_shows_what_the_first_run_of_each_condition_was_asked(tmp_pat
 
     assert shown["Prompt, plain"] == "system: You add.\nuser: Add 0"
     assert shown["Prompt, polite"] == "system: You add.\nuser: Add 0"
+
+
+@pytest.mark.parametrize("keep_calls", ["full", "usage", "none"])
+def test_a_prompt_is_filled_in_again_where_calls_were_not_kept(
+    tmp_path: Path, keep_calls: str
+) -> None:
+    chat = {
+        "provider": "simulated",
+        "model": "m",
+        "system": "Be {{ condition.tone }}.",
+        "prompt": "{{ problem.brief }}?",
+        "simulator": {"answers": ("4",), "latency_s": 0.0},
+    }
+    study = ps.Study(
+        study_id="asked",
+        title="t",
+        factors=(ps.Factor(name="tone", levels=("plain", "polite")),),
+        problems=tuple(ps.Problem(problem_id=f"p{at}", brief=f"Add {at}") for at in range(2)),
+        agents={"a": {"chat": chat}},
+        execution={"keep_calls": keep_calls},
+        output_dir=tmp_path / "results",
+    )
+    ps.run_study(study, show_progress=False)
+
+    with StoreReader(tmp_path / "results") as store:
+        view = report_view(store, store.study())
+
+    shown = {row.name: row.value for row in view.design}
+    assert shown["Prompt, polite"] == "system: Be polite.\nuser: Add 0?"
+    for items in view.runs.details.runs.values():
+        texts = [view.runs.texts[each[2]] for each in items if each[0] == SAID]
+        assert texts[0].startswith("Be ")
+        assert texts[1] in ("Add 0?", "Add 1?")
+        titles = [each[1] for each in items if each[0] == TITLE]
+        assert ("Prompt" in titles) == (keep_calls != "full")
 
 
 def test_a_study_without_calls_shows_no_prompts(tmp_path: Path) -> None:

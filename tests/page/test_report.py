@@ -175,3 +175,10 @@ def test_how_runs_vary_and_evaluators_agree_is_told(tmp_path: Path) -> None:
 
     assert rows["Agreement of strict with lenient"].startswith("the same on ")
     assert "bias \u2212" in rows["Agreement of strict with lenient"]
+
+
+def test_the_page_s_own_script_stays_small(results: Path) -> None:
+    page = (results / "report.html").read_text()
+    module = page.rpartition('<script type="module">')[2].partition("</script>")[0]
+
+    assert 5_000 < len(module.encode()) < 15_000

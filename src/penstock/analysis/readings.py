@@ -15,7 +15,7 @@ from penstock.analysis.missingness import Begun, Flow, flow_of
 from penstock.analysis.sample import AGENT, ALL_RUNS, Sample, arm_name, arrange
 from penstock.analysis.sources import OF_THE_RUN, value_sql
 from penstock.errors import PenstockError, ValidationError
-from penstock.planning.plan import PROBLEM_FACTORS, plan
+from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
 from penstock.study.conditions import Condition
@@ -51,6 +51,9 @@ class Readings:
     Args:
         store: The study's store.
         study: The study as it is declared.
+
+    Attributes:
+        plan: The plan of the last session; None where the store does not tell it.
     """
 
     def __init__(self, store: StoreReader, study: Study) -> None:
@@ -58,7 +61,12 @@ class Readings:
         self._conditions = [each for each in store.conditions() if each.admissible]
         self._rows = [dict(row) for row in store.rows(_RUNS)]
         self._started = {(row[0], row[1]): row[2] for row in store.table(_STARTED)}
-        self._planned = _planned(study, self._conditions, store.planned())
+        self.plan = _plan(study, self._conditions, store.planned())
+        self._planned = {
+            (cell.condition.condition_id, agent): cell.replicates * len(cell.problems)
+            for cell in (() if self.plan is None else self.plan.cells)
+            for agent in cell.agents
+        }
         self._scores: dict[int, dict[str, Any]] = {}
         for attempt_id, name, value in store.table(_SCORES):
             self._scores.setdefault(attempt_id, {}).setdefault(name, value)
@@ -204,20 +212,13 @@ class Readings:
         return decode(row["metrics"]).get(outcome.column)
 
 
-def _planned(
-    study: Study, conditions: Sequence[Condition], planned: int
-) -> dict[tuple[str, str], int]:
-    """Return how many runs of each condition and agent are planned; nothing where unknown."""
+def _plan(study: Study, conditions: Sequence[Condition], planned: int) -> Plan | None:
+    """Return the plan that the last session ran; None where the store does not tell it."""
     with suppress(ValidationError):
         made = plan(study, conditions, standalone=not study.agent_specs)
-        if len(made) == planned:
-            return {
-                (cell.condition.condition_id, agent): cell.replicates * len(cell.problems)
-                for cell in made.cells
-                for agent in cell.agents
-            }
+        return made if len(made) == planned else None
 
-    return {}
+    return None
 
 
 def outcomes_of(study: Study) -> Sequence[Outcome]:

@@ -1,13 +1,12 @@
-"""Prompts as they were sent: what the first run of each condition was asked, from kept calls."""
+"""Prompts as they were sent: what the first run of each condition was asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import dropwhile, takewhile
 from typing import Any
 
 from penstock.analysis.sample import Sample
-from penstock.page.run_details import REPLIES, SAID, run_details
+from penstock.page.run_details import ASKED, REPLIES, SAID, TITLE, PromptOf, run_details
 from penstock.page.sections import label_of
 from penstock.page.view import DesignRow
 from penstock.store.reader import StoreReader
@@ -21,11 +20,13 @@ _FIRST = """
 SELECT condition_id, agent_id, run_id, min(position) AS first FROM attempt
 WHERE final AND position IS NOT NULL GROUP BY condition_id, agent_id ORDER BY first LIMIT ?
 """
-_HAS_CALLS = "SELECT 1 FROM call WHERE asked IS NOT NULL LIMIT 1"
 
 
 def prompt_rows(
-    store: StoreReader, places: Mapping[tuple[str, str], int], sample: Sample
+    store: StoreReader,
+    places: Mapping[tuple[str, str], int],
+    sample: Sample,
+    prompt_of: PromptOf,
 ) -> Iterator[DesignRow]:
     """Yield the messages that the first run of each condition began with.
 
@@ -33,10 +34,8 @@ def prompt_rows(
         store: The study's store.
         places: Condition id and agent -> the place of the row that stands for both.
         sample: The runs.
+        prompt_of: See `PromptOf`.
     """
-    if not any(True for _ in store.table(_HAS_CALLS)):
-        return
-
     texts: list[str] = []
 
     def place_of(text: str) -> int:
@@ -47,7 +46,9 @@ def prompt_rows(
     for row in store.rows(_FIRST, (_MOST_CONDITIONS,)):
         first.setdefault(places[row["condition_id"], row["agent_id"]], row["run_id"])
 
-    details = run_details(store, list(first.values()), place_of, shows_scores=False)
+    details = run_details(
+        store, list(first.values()), place_of, shows_scores=False, prompt_of=prompt_of
+    )
     for arm, run_id in sorted(first.items()):
         said = [*_first_prompt(details.runs.get(run_id, []))]
         if said:
@@ -59,7 +60,13 @@ def prompt_rows(
 
 
 def _first_prompt(items: Iterable[list[Any]]) -> Iterator[list[Any]]:
-    """Yield by whom and where what the first call was asked stands."""
-    said = dropwhile(lambda item: item[0] != SAID, items)
-    asked = takewhile(lambda item: item[0] == SAID and item[1] not in REPLIES, said)
-    yield from (each[1:] for each in asked)
+    """Yield by whom and where what the first call was asked stands; nothing of events."""
+    is_asked = False
+    for kind, *said in items:
+        if kind == TITLE:
+            is_asked = said[0] in ASKED
+        elif is_asked and kind == SAID:
+            if said[0] in REPLIES:
+                return
+
+            yield said

@@ -17,6 +17,7 @@ from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
 from penstock.page.methods import methods_of
 from penstock.page.prompt_rows import prompt_rows
+from penstock.page.prompts_again import PromptsAgain
 from penstock.page.render import render
 from penstock.page.run_table import Texts, run_table
 from penstock.page.sections import (
@@ -126,6 +127,7 @@ def report_view(
             whole.problems,
             [None] * ended if is_withheld else [run.value for run in whole.runs],
             texts=texts,
+            prompt_of=PromptsAgain(readings.plan).of,
             briefs={problem.problem_id: problem.brief for problem in study.problems},
             shows_scores=not is_withheld,
         ),
@@ -227,7 +229,8 @@ def _design(
     for name, value in provenance.items():
         yield DesignRow(name=str(name), value=str(value))
 
-    yield from prompt_rows(store, readings.places(sample), sample)
+    prompts = PromptsAgain(readings.plan)
+    yield from prompt_rows(store, readings.places(sample), sample, prompts.of)
     yield from measured_rows(analysis)
 
 

@@ -18,7 +18,17 @@ from penstock.page.view import Details
 from penstock.store.reader import StoreReader
 from penstock.store.views import ANSWER
 
-__all__ = ["ATTEMPTS", "LINE", "NOTE", "REPLIES", "SAID", "TITLE", "run_details"]
+__all__ = [
+    "ASKED",
+    "ATTEMPTS",
+    "LINE",
+    "NOTE",
+    "REPLIES",
+    "SAID",
+    "TITLE",
+    "PromptOf",
+    "run_details",
+]
 
 TITLE = 0
 """A heading: its text."""
@@ -31,6 +41,9 @@ NOTE = 2
 
 SAID = 3
 """What was said: by whom, and the places of the texts."""
+
+ASKED = ("Conversation", "Prompt")
+"""The headings of what was asked: of kept calls, and of what the study says again."""
 
 REPLIES = ("answers", "failed")
 """By whom a call's answer is said, and its error."""
@@ -61,7 +74,8 @@ _OF_A_CALL = frozenset(
 """Notes of a judge that stand with its call."""
 
 _ATTEMPTS = """
-SELECT run_id, number, started_at, ended_at, latency_s, status, error_kind, metrics, final, id
+SELECT run_id, number, started_at, ended_at, latency_s, status, error_kind, metrics, final, id,
+       position
 FROM attempt WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY id
 """
 _CALLS = """
@@ -89,8 +103,8 @@ ORDER BY attempt_id, number
 Place = Callable[[str], int | None]
 """Gives the place of a text in the page; None where the page has no room for it."""
 
-Prompts = Callable[[str], Iterable[tuple[str, str]]]
-"""Gives what a run's agent is asked first, by role, where its call was not kept."""
+PromptOf = Callable[[int], Iterable[tuple[str, str]]]
+"""Gives by its place in the plan what a run begins with, by role, where calls were not kept."""
 
 Item = list[Any]
 
@@ -101,7 +115,7 @@ def run_details(
     place_of: Place,
     *,
     shows_scores: bool = True,
-    prompts: Prompts = lambda _: (),
+    prompt_of: PromptOf = lambda _: (),
 ) -> Details:
     """Return how runs went.
 
@@ -111,9 +125,9 @@ def run_details(
             the others are left out.
         place_of: Gives the place of a text in the page.
         shows_scores: Whether scores, and what judges said, are not withheld.
-        prompts: See `Prompts`.
+        prompt_of: See `PromptOf`.
     """
-    found = _Found(store, place_of, prompts, shows_scores=shows_scores)
+    found = _Found(store, place_of, prompt_of, shows_scores=shows_scores)
     for start in range(0, min(len(runs), _MOST_RUNS), _CHUNK):
         if found.is_full:
             break
@@ -127,10 +141,10 @@ class _Found:
     """What was read so far."""
 
     def __init__(
-        self, store: StoreReader, place_of: Place, prompts: Prompts, *, shows_scores: bool
+        self, store: StoreReader, place_of: Place, prompt_of: PromptOf, *, shows_scores: bool
     ) -> None:
         self.runs: dict[str, list[Item]] = {}
-        self._prompts = prompts
+        self._prompt_of = prompt_of
         self.is_full = False
         self._store = store
         self._place_of = place_of
@@ -147,12 +161,13 @@ class _Found:
         events = self._grouped(_EVENTS, finals, "attempt_id")
         for run_id in run_ids:
             own = attempts.get(run_id, [])
-            last = next((each["id"] for each in own if each["final"]), None)
+            final = next((each for each in own if each["final"]), {})
+            last = final.get("id")
             asked = self._shown(calls.get(run_id, []))
             told = [
                 *(self._scores(scores.get(last, [])) if self._shows_scores else ()),
                 *_attempts(own),
-                *self._asked(run_id, asked, is_retried=len(own) > 1),
+                *self._asked(final.get("position", -1), asked, is_retried=len(own) > 1),
                 *self._events(events.get(last, [])[:_MOST_EVENTS]),
             ]
             if self.is_full:
@@ -171,17 +186,17 @@ class _Found:
         return grouped
 
     def _asked(
-        self, run_id: str, calls: Sequence[Mapping[str, Any]], *, is_retried: bool
+        self, position: int, calls: Sequence[Mapping[str, Any]], *, is_retried: bool
     ) -> Iterator[Item]:
         """Yield the conversation; where no call was kept, what the templates say again."""
         if any(each["asked"] is not None and each["role"] == "agent" for each in calls):
-            yield [TITLE, "Conversation"]
+            yield [TITLE, ASKED[0]]
             yield from self._calls(calls, is_retried=is_retried)
             return
 
-        prompt = [*self._prompts(run_id)]
+        prompt = [*self._prompt_of(position)]
         if prompt:
-            yield [TITLE, "Prompt"]
+            yield [TITLE, ASKED[1]]
             yield [NOTE, "filled in again from the study: calls were not kept"]
             yield from (self._said(role, text) for role, text in prompt)
 

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from penstock._base.json import decode
-from penstock.page.run_details import run_details
+from penstock.page.run_details import PromptOf, run_details
 from penstock.page.view import RunTable
 from penstock.store.reader import StoreReader
 
@@ -54,6 +54,7 @@ def run_table(
     texts: Texts = "all",
     briefs: Mapping[str, str],
     shows_scores: bool = True,
+    prompt_of: PromptOf = lambda _: (),
 ) -> RunTable:
     """Read every run.
 
@@ -65,6 +66,7 @@ def run_table(
         texts: Whose answers go into the page. Where not all fit, failures come first.
         briefs: Problem -> what it asks.
         shows_scores: Whether scores are not withheld.
+        prompt_of: See `PromptOf`.
     """
     place = {problem: at for at, problem in enumerate(problems)}
     kept = _Kept(texts)
@@ -101,7 +103,9 @@ def run_table(
     ]
     columns = dict(zip(_COLUMNS, zip(*cells, strict=True), strict=True)) if cells else {}
     detailed = () if texts == "none" else told
-    details = run_details(store, detailed, kept.room_for, shows_scores=shows_scores)
+    details = run_details(
+        store, detailed, kept.room_for, shows_scores=shows_scores, prompt_of=prompt_of
+    )
     return RunTable(
         columns=columns,
         details=details,

@@ -13,10 +13,10 @@ from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.prices import Prices
 from penstock.models.openai.request_body import body_of
-from penstock.models.prompts.images import ImageFiles, data_of
+from penstock.models.prompts.images import data_of
 from penstock.models.prompts.prompts import PromptError, scope_of, stand_in_answer
 from penstock.models.prompts.request_template import RequestTemplate
-from penstock.models.prompts.requests import Requests
+from penstock.models.prompts.requests import Requests, requests_of
 from penstock.models.prompts.tokens import prompt_tokens
 from penstock.planning.plan import Plan, RunSpec
 from penstock.study.chat import ChatOptions, choices
@@ -88,7 +88,7 @@ def planned_calls(plan: Plan, position: int) -> Iterator[PlannedCall]:
         if options is None:
             continue
 
-        requests = _requests_of(study, who, options)
+        requests = requests_of(study, who, options)
         others = stand_in_answer() if is_judge else {}
         scope = scope_of(spec, problem, plan.condition_of(spec), **others)
         template = requests.of(scope)
@@ -119,13 +119,13 @@ def forecasts(
     for name in plan.agents():
         declared = study.agents.get(name)
         if declared is not None and declared.chat is not None:
-            requests = _requests_of(study, f"agent {name!r}", declared.chat)
+            requests = requests_of(study, f"agent {name!r}", declared.chat)
             left = [at for at in _positions(plan, name, done) if at not in answered]
             found.append(_forecast(plan, requests, endpoints, left))
 
     for name, evaluator in study.evaluators.items():
         if evaluator.judge is not None:
-            requests = _requests_of(study, f"evaluator {name!r}", evaluator.judge)
+            requests = requests_of(study, f"evaluator {name!r}", evaluator.judge)
             unscored = _positions(plan, None, done)
             found.append(_forecast(plan, requests, endpoints, unscored, is_judge=True))
 
@@ -143,7 +143,7 @@ def judging_cost_usd(plan: Plan, name: str, judge: ChatOptions) -> float | None:
     Raises:
         ValidationError: a template cannot be read, or an address is not known.
     """
-    requests = _requests_of(plan.study, f"evaluator {name!r}", judge)
+    requests = requests_of(plan.study, f"evaluator {name!r}", judge)
     positions = _positions(plan, None, ())
     found = _forecast(plan, requests, StudyEndpoints(plan.study), positions, is_judge=True)
     cost_usd = found.low_usd if found.high_usd is None else found.high_usd
@@ -170,11 +170,6 @@ def _without_data(value: Any) -> Any:
         return value
 
     return f"data:{found.media_type};base64,... ({found.size_bytes:,} bytes)"
-
-
-def _requests_of(study: Study, who: str, options: ChatOptions) -> Requests:
-    chosen = choices(options, study.models)
-    return Requests(who, options.model, chosen, ImageFiles(study.resolve))
 
 
 def _forecast(

@@ -9,10 +9,26 @@ from penstock.errors import ValidationError
 from penstock.models.prompts.images import ImageFiles
 from penstock.models.prompts.prompts import PromptError, Template
 from penstock.models.prompts.request_template import RequestTemplate
-from penstock.study.chat import ChatOptions
+from penstock.study.chat import ChatOptions, choices
+from penstock.study.model import Study
 from penstock.study.request_fields import is_template
 
-__all__ = ["Requests"]
+__all__ = ["Requests", "requests_of"]
+
+
+def requests_of(study: Study, who: str, options: ChatOptions) -> Requests:
+    """Return the requests of an agent or judge of a study.
+
+    Args:
+        study: The study, whose models and images they may be of.
+        who: Whose requests they are, for errors.
+        options: What is declared of it.
+
+    Raises:
+        ValidationError: a field is not a template, or ``json_schema`` cannot be used.
+    """
+    chosen = choices(options, study.models)
+    return Requests(who, options.model, chosen, ImageFiles(study.resolve))
 
 
 class Requests:
