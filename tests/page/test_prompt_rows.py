@@ -6,8 +6,8 @@ import pytest
 
 import penstock as ps
 from penstock.page.report import report_view
-from penstock.page.run_details import SAID, TITLE
 from penstock.page.sentences import money_told
+from penstock.page.view import SAID, TITLE
 from penstock.store.reader import StoreReader
 from tests.page.studies import run_asking_study, run_study
 

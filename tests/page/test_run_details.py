@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from penstock.page.run_details import ATTEMPTS, LINE, NOTE, SAID, TITLE, run_details
-from penstock.page.view import Details
+from penstock.page.run_details import run_details
+from penstock.page.view import ATTEMPTS, LINE, NOTE, SAID, TITLE, Details
 from penstock.store.reader import StoreReader
 from tests.page.studies import HOSTILE, run_asking_study
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from penstock.analysis.sample import Sample
-from penstock.page.run_details import ASKED, REPLIES, SAID, TITLE, PromptOf, run_details
+from penstock.page.run_details import PromptOf, run_details
 from penstock.page.sections import label_of
-from penstock.page.view import DesignRow
+from penstock.page.view import ASKED, REPLIES, SAID, TITLE, DesignRow
 from penstock.store.reader import StoreReader
 
 __all__ = ["prompt_rows"]

@@ -9,47 +9,16 @@ that the one before it has not.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
-from penstock._base.json import decode, encode
+from penstock._base.json import encode
 from penstock.page.sentences import money_told
-from penstock.page.view import Details
+from penstock.page.view import ASKED, LINE, NOTE, REPLIES, SAID, TITLE, Details
+from penstock.page.waterfall import attempt_items, mapping_of, seconds_told
 from penstock.store.reader import StoreReader
 from penstock.store.views import ANSWER
 
-__all__ = [
-    "ASKED",
-    "ATTEMPTS",
-    "LINE",
-    "NOTE",
-    "REPLIES",
-    "SAID",
-    "TITLE",
-    "PromptOf",
-    "run_details",
-]
-
-TITLE = 0
-"""A heading: its text."""
-
-LINE = 1
-"""A line: its text, and the place of what explains it where there is that."""
-
-NOTE = 2
-"""A line beside: its text."""
-
-SAID = 3
-"""What was said: by whom, and the places of the texts."""
-
-ASKED = ("Conversation", "Prompt")
-"""The headings of what was asked: of kept calls, and of what the study says again."""
-
-REPLIES = ("answers", "failed")
-"""By whom a call's answer is said, and its error."""
-
-ATTEMPTS = 4
-"""For each attempt its number, its line, and its parts: which, from where and how wide in %."""
+__all__ = ["PromptOf", "run_details"]
 
 _MOST_RUNS = 5_000
 _CHUNK = 500
@@ -166,7 +135,7 @@ class _Found:
             asked = self._shown(calls.get(run_id, []))
             told = [
                 *(self._scores(scores.get(last, [])) if self._shows_scores else ()),
-                *_attempts(own),
+                *attempt_items(own),
                 *self._asked(final.get("position", -1), asked, is_retried=len(own) > 1),
                 *self._events(events.get(last, [])[:_MOST_EVENTS]),
             ]
@@ -230,7 +199,7 @@ class _Found:
             yield [TITLE, "Scores"]
 
         for row in rows:
-            notes = _mapping(row["notes_json"])
+            notes = mapping_of(row["notes_json"])
             reason = "\n".join(
                 _told(each) if name in _REASONS else f"{name}: {_told(each)}"
                 for name, each in notes.items()
@@ -273,7 +242,7 @@ class _Found:
 
     def _content(self, content: int) -> dict[str, Any]:
         ((text,),) = self._store.rows("SELECT text FROM content WHERE id = ?", (content,))
-        return _mapping(text)
+        return mapping_of(text)
 
     def _places(self, text: str) -> list[int]:
         """Return the place of a text; none of an empty one, or where the page is full."""
@@ -285,43 +254,6 @@ class _Found:
         return [] if place is None else [place]
 
 
-def _attempts(rows: Sequence[Mapping[str, Any]]) -> Iterator[Item]:
-    """Yield attempts on one clock: what each part of one took, and the waits between them."""
-    attempts = []
-    for row in rows:
-        metrics = _mapping(row["metrics"])
-        provider = _s(metrics, "provider_s")
-        parts = {
-            "gate": _s(metrics, "queued_s"),
-            "provider": provider,
-            "agent": max(0.0, row["latency_s"] - provider),
-            "judge": _s(metrics, "judge_queued_s") + _s(metrics, "judge_provider_s"),
-        }
-        if len(rows) == 1 and not any(took for part, took in parts.items() if part != "agent"):
-            return  # there is nothing to tell apart
-
-        attempts.append((row, _seconds_between(rows[0]["started_at"], row["started_at"]), parts))
-
-    end = max((start + sum(parts.values()) for _, start, parts in attempts), default=0) or 1e-6
-    if attempts:
-        yield [TITLE, "Attempts" if len(attempts) > 1 else "Where its time went"]
-        yield [ATTEMPTS, *(_on_one_clock(*each, end) for each in attempts)]
-
-
-def _on_one_clock(
-    row: Mapping[str, Any], start: float, parts: Mapping[str, float], end: float
-) -> list[Any]:
-    pieces, at = [], start
-    for part, took in parts.items():
-        if round(took, 3):
-            pieces.append([part, round(100 * at / end, 1), round(100 * took / end, 1)])
-            at += took
-
-    times = (f"{part} {_seconds(took)}" for part, took in parts.items() if round(took, 3))
-    told = " \u00b7 ".join([row["error_kind"] or row["status"], *times])
-    return [row["number"], told, *pieces]
-
-
 def _facts(row: Mapping[str, Any], shared: int, *, is_retried: bool) -> Iterator[str]:
     """Yield who asked which model, and what it took."""
     tokens = ("?" if row[each] is None else row[each] for each in _TOKENS)
@@ -331,22 +263,13 @@ def _facts(row: Mapping[str, Any], shared: int, *, is_retried: bool) -> Iterator
         yield money_told(row["cost_usd"])
 
     if row["provider_s"] is not None:
-        yield _seconds(row["provider_s"])
+        yield seconds_told(row["provider_s"])
 
     if is_retried:
         yield f"attempt {row['attempt']}"
 
     if shared:
         yield f"after {shared} messages from above"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.1f} s" if value >= 1 else f"{value:.3f} s"
-
-
-def _mapping(text: str | None) -> dict[str, Any]:
-    value = decode(text) if text else None
-    return value if isinstance(value, dict) else {}
 
 
 def _told(content: Any) -> str:
@@ -368,13 +291,3 @@ def _tool_calls(message: Mapping[str, Any]) -> Iterator[str]:
     for each in message.get("tool_calls") or ():
         function = each.get("function", {})
         yield f"calls {function.get('name', '?')}({function.get('arguments', '')})"
-
-
-def _s(metrics: Mapping[str, Any], name: str) -> float:
-    value = metrics.get(name)
-    return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def _seconds_between(first: str, then: str) -> float:
-    between = datetime.fromisoformat(then) - datetime.fromisoformat(first)
-    return max(0.0, between.total_seconds())

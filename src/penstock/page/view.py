@@ -7,6 +7,13 @@ from typing import Any
 from penstock._base.fact import EMPTY, Fact
 
 __all__ = [
+    "ASKED",
+    "ATTEMPTS",
+    "LINE",
+    "NOTE",
+    "REPLIES",
+    "SAID",
+    "TITLE",
     "BoundsRow",
     "ConditionRow",
     "DesignRow",
@@ -136,6 +143,28 @@ class DesignRow(Fact):
 
     name: str
     value: str
+
+
+TITLE = 0
+"""A kind of item: a heading, with its text."""
+
+LINE = 1
+"""A line: its text, and the place of what explains it where there is that."""
+
+NOTE = 2
+"""A line beside: its text."""
+
+SAID = 3
+"""What was said: by whom, and the places of the texts."""
+
+ASKED = ("Conversation", "Prompt")
+"""The headings of what was asked: of kept calls, and of what the study says again."""
+
+REPLIES = ("answers", "failed")
+"""By whom a call's answer is said, and its error."""
+
+ATTEMPTS = 4
+"""For each attempt its number, its line, and its parts: which, from where and how wide in %."""
 
 
 class Details(Fact):
