@@ -147,20 +147,17 @@ def fit_mixed_model(
     found = {}
     small = _small_sample(cells, fit, (problem, cell), tells_cells=tells_cells)
     for at, name in enumerate(effects, start=1):
-        coefficient, error = float(fit.coefficients[at]), small[at]
-        if error is None:
-            continue
-
-        adjusted_se, df = error
-        found[name] = MixedModel(
-            coefficient=coefficient,
-            se=sqrt(fit.covariance[at, at]),
-            adjusted_se=adjusted_se,
-            df=df,
-            p=t_two_sided(coefficient / adjusted_se, df),
-            covariates=long.covariates,
-            **shared,
-        )
+        coefficient, (adjusted_se, df) = float(fit.coefficients[at]), small[at]
+        if df > 0:  # else too little is left to adjust its error with
+            found[name] = MixedModel(
+                coefficient=coefficient,
+                se=sqrt(fit.covariance[at, at]),
+                adjusted_se=adjusted_se,
+                df=df,
+                p=t_two_sided(coefficient / adjusted_se, df),
+                covariates=long.covariates,
+                **shared,
+            )
 
     return found
 
@@ -251,10 +248,10 @@ def _most_likely(cells: _Cells, *, tells_cells: bool) -> tuple[float, float]:
 
 def _small_sample(
     cells: _Cells, fit: _Fit, variances: tuple[float, float], *, tells_cells: bool
-) -> list[tuple[float, float] | None]:
+) -> list[tuple[float, float]]:
     """Return the adjusted error and the degrees of freedom of each coefficient.
 
-    None where too little is left to adjust it with: the adjusted variance is not above 0.
+    Both are 0 where too little is left to adjust it with: the adjusted variance is not above 0.
 
     The variances' own covariance comes from the expected information. For a single coefficient
     Kenward and Roger's test is a t test: its scale is 1, its degrees of freedom Satterthwaite's.
@@ -288,19 +285,22 @@ def _small_sample(
 
     runs_within = float((np.maximum(cells.runs, 1) - 1).sum())
     information[-1, -1] += runs_within / (2 * fit.replicate**2)
-    spread = np.linalg.pinv(information)
+    spread: Floats = np.linalg.pinv(information)
     bias = sum(
         spread[i, j] * (curves[i, j] - slopes[i] @ fit.covariance @ slopes[j])
         for i in range(size)
         for j in range(size)
     )
     adjusted = fit.covariance + 2 * fit.covariance @ bias @ fit.covariance
-    found: list[tuple[float, float] | None] = []
-    for at in range(columns):
-        gradient = np.array([-(fit.covariance @ each @ fit.covariance)[at, at] for each in slopes])
-        uncertain, variance = float(gradient @ spread @ gradient), float(adjusted[at, at])
-        is_known = uncertain > 0 and variance > 0
-        df = 2 * fit.covariance[at, at] ** 2 / uncertain if is_known else 0.0
-        found.append((sqrt(variance), df) if is_known else None)
+    return [_error(at, fit.covariance, adjusted, slopes, spread) for at in range(columns)]
 
-    return found
+
+def _error(
+    at: int, covariance: Floats, adjusted: Floats, slopes: list[Floats], spread: Floats
+) -> tuple[float, float]:
+    gradient = np.array([-(covariance @ each @ covariance)[at, at] for each in slopes])
+    uncertain, variance = float(gradient @ spread @ gradient), float(adjusted[at, at])
+    if uncertain <= 0 or variance <= 0:
+        return 0.0, 0.0
+
+    return sqrt(variance), 2 * float(covariance[at, at]) ** 2 / uncertain

@@ -70,14 +70,7 @@ def run_table(
     """
     place = {problem: at for at, problem in enumerate(problems)}
     kept = _Kept(texts)
-    rows = []
-    for which in _FAILURES_FIRST:
-        for found in store.rows(_RUNS.format(which)):
-            row = dict(found)
-            row["text"] = kept.place_of(row)
-            del row["outputs"]  # all of them would not fit into memory
-            rows.append(row)
-
+    rows = _rows(store, kept)
     told = [row["run_id"] for row in rows if texts == "all" or row["status"] != "success"]
     rows.sort(key=itemgetter("position"))
     by_start = sorted(range(len(rows)), key=lambda at: rows[at]["started_at"])
@@ -89,7 +82,7 @@ def run_table(
             place[row["problem_id"]],
             row["replicate"],
             _STATUS.get(row["status"], 1),
-            value if value is None or isinstance(value, str) else round(float(value), 6),
+            value if value is None or isinstance(value, str) else float(f"{value:.6g}"),
             row["seed"],
             row["attempts"],
             round(row["latency_s"], 2),
@@ -102,17 +95,32 @@ def run_table(
         for at, (row, value) in enumerate(zip(rows, values, strict=True))
     ]
     columns = dict(zip(_COLUMNS, zip(*cells, strict=True), strict=True)) if cells else {}
-    detailed = () if texts == "none" else told
-    details = run_details(
-        store, detailed, kept.room_for, shows_scores=shows_scores, prompt_of=prompt_of
-    )
     return RunTable(
         columns=columns,
-        details=details,
+        details=run_details(
+            store,
+            () if texts == "none" else told,
+            kept.room_for,
+            shows_scores=shows_scores,
+            prompt_of=prompt_of,
+        ),
         texts=tuple(kept.texts),
         briefs=tuple(briefs.get(problem, "") for problem in problems),
         left_out=kept.left_out,
     )
+
+
+def _rows(store: StoreReader, kept: _Kept) -> list[dict[str, Any]]:
+    """Read the runs, those that failed first, each with the place of its text."""
+    rows = []
+    for which in _FAILURES_FIRST:
+        for found in store.rows(_RUNS.format(which)):
+            row = dict(found)
+            row["text"] = kept.place_of(row)
+            del row["outputs"]  # all of them would not fit into memory
+            rows.append(row)
+
+    return rows
 
 
 class _Kept:
