@@ -285,7 +285,7 @@ def _small_sample(
 
     runs_within = float((np.maximum(cells.runs, 1) - 1).sum())
     information[-1, -1] += runs_within / (2 * fit.replicate**2)
-    spread: Floats = np.linalg.pinv(information)
+    spread = np.linalg.pinv(information).astype(np.float64)
     bias = sum(
         spread[i, j] * (curves[i, j] - slopes[i] @ fit.covariance @ slopes[j])
         for i in range(size)
