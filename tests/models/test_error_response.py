@@ -93,7 +93,7 @@ def test_a_request_that_never_fits_a_rate_is_not_tried_again() -> None:
         (said("one"), ": one"),
         ({"error": "two"}, ": two"),
         ({"message": "three"}, ": three"),
-        ({"detail": [{"loc": ["body", "model"], "msg": "missing"}]}, "'msg': 'missing'"),
+        ({"detail": [{"loc": ["body", "model"], "msg": "missing"}]}, ": body.model: missing"),
         ("four", ": four"),
         (b"<html><h1>five</h1></html>", ": five"),
         ({"odd": 6}, ': {"odd":6}'),

@@ -294,6 +294,19 @@ ODD: list[tuple[str, bytes]] = [
         events(piece("4"), piece("2"), HEAD | {"choices": [{"delta": {}, **STOP, **USED}]}),
     ),
     ("usage of Groq", events(piece("4"), piece("2"), END, {"choices": [], "x_groq": USED})),
+    (
+        "usage that grows in every piece",
+        events(
+            piece("4") | {"usage": {"prompt_tokens": 5, "completion_tokens": 1}},
+            piece("2") | USED,
+            END | {"usage": {"prompt_tokens": 0, "completion_tokens": 0}},
+        ),
+    ),
+    ("usage after the end", events(piece("4"), piece("2"), END) + events(USAGE, done=False)),
+    (
+        "nonsense after the end",
+        events(piece("4"), piece("2"), END) + b'data: {"error": "late"}\n\ndata: bye\n\n',
+    ),
 ]
 
 
@@ -345,6 +358,53 @@ async def test_calls_of_tools_are_put_together() -> None:
         ToolCall(id="c1", name="f", arguments='{"a":1}'),
         ToolCall(id="c2", name="g", arguments="{}"),
     )
+
+
+@pytest.mark.field("models-F12")
+@pytest.mark.parametrize(
+    ("pieces", "calls"),
+    [
+        pytest.param(
+            [
+                {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "{}"}},
+                {"index": 0, "id": "c2", "function": {"name": "g", "arguments": "{}"}},
+            ],
+            [("c1", "f", "{}"), ("c2", "g", "{}")],
+            id="one index for all, as of Gemini",
+        ),
+        pytest.param(
+            [
+                {"id": "", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "", "function": {"name": "f", "arguments": "{}"}},
+            ],
+            [("", "f", "{}"), ("", "f", "{}")],
+            id="neither index nor id",
+        ),
+        pytest.param(
+            [
+                {"index": 0, "id": "c1", "function": {"name": "f"}},
+                {"index": 0, "id": "c9", "function": {"arguments": "{"}},
+                {"index": 0, "id": "c1", "function": {"name": "f", "arguments": "}"}},
+            ],
+            [("c1", "f", "{}")],
+            id="an id anew in each piece, as of older vLLM",
+        ),
+        pytest.param(
+            [
+                {"index": 0, "id": "c1", "type": "custom", "custom": {"name": "f", "input": "{"}},
+                {"index": 0, "custom": {"input": "}"}},
+            ],
+            [("c1", "f", "{}")],
+            id="a tool of OpenAI's own kind",
+        ),
+    ],
+)
+async def test_calls_of_tools_are_told_apart_however_they_are_numbered(
+    pieces: list[dict[str, Any]], calls: list[tuple[str, str, str]]
+) -> None:
+    chunks = [HEAD | {"choices": [{"delta": {"tool_calls": [each]}}]} for each in pieces]
+    completion = await streamed(events(*chunks, piece(finish_reason="tool_calls")))
+    assert [(each.id, each.name, each.arguments) for each in completion.tool_calls] == calls
 
 
 @pytest.mark.field("models-F11")

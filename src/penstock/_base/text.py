@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe for a terminal and for SQLite, which keeps UTF-8 only."""
+"""Text of unknown origin: made safe for a terminal and for SQLite, and names in one spelling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from penstock._base.json import decode, encode
 
-__all__ = ["printable", "readable", "readable_json", "without_surrogates"]
+__all__ = ["printable", "readable", "readable_json", "snake_case", "without_surrogates"]
 
 _CONTROLS = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -19,6 +19,15 @@ _CONTROLS = re.compile(
 def printable(text: str) -> str:
     r"""Show control characters, which could rewrite the terminal, as ``\x1b``."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def snake_case(name: str) -> str:
+    """Spell a name in one way: ``maxTokens``, ``MAX_TOKENS`` and ``max-tokens`` are one."""
+    return _BETWEEN.sub("_", _HUMP.sub("_", name)).lower()
+
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_BETWEEN = re.compile(r"[\s._-]+")
 
 
 def without_surrogates(values: Sequence[Sequence[Any]]) -> Iterator[tuple[Any, ...]]:

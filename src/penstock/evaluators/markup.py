@@ -5,7 +5,18 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["INVISIBLE", "SPACES", "last_boxed", "normal", "plain", "without_thoughts"]
+__all__ = [
+    "INVISIBLE",
+    "SPACES",
+    "THOUGHT_TAG",
+    "last_boxed",
+    "normal",
+    "plain",
+    "without_thoughts",
+]
+
+THOUGHT_TAG = r"(?:think|thinking|thoughts?|reasoning|seed:think)"
+"""The names of tags between which models were trained to reason."""
 
 SPACES = "\xa0\u1680\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 """Spaces beside the plain one: some that do not break, some of a width of their own."""
@@ -43,8 +54,8 @@ def without_thoughts(text: str) -> str:
     return "" if _THOUGHTS.match(text) else text
 
 
-_THOUGHTS = re.compile(r"\s*<(?:think|thinking|thought|reasoning)>")
-_THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>")
+_THOUGHTS = re.compile(rf"\s*<{THOUGHT_TAG}>", re.IGNORECASE)
+_THOUGHTS_END = re.compile(rf"</{THOUGHT_TAG}>", re.IGNORECASE)
 
 
 def plain(text: str) -> str:

@@ -3,19 +3,20 @@
 OpenAI, Azure, Mistral, DeepSeek, Groq, Moonshot, MiniMax, OpenRouter, vLLM, SGLang, llama.cpp and
 LiteLLM say ``finish_reason`` in snake case, Gemini in capitals (also behind a gateway, and as
 ``content_filter: SAFETY``), TGI and Ollama add words of their own, LM Studio writes camel case,
-Anthropic and Bedrock say ``stop_reason``. A word that nobody knows is told as unknown, and never
-taken for success or failure.
+Anthropic and Bedrock say ``stop_reason``, Cohere and watsonx have words of their own. Of a word
+that is not in the table the parts are looked at (``stop_criteria_met``, ``error_timeout``); one
+that says nothing even so is told as unknown, and never taken for success or failure.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 from penstock._base.secrets import Redactor
+from penstock._base.text import snake_case
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.model_errors import (
     ContentFilteredError,
@@ -53,37 +54,44 @@ class Ending(StrEnum):
 
 _WORDS: Mapping[Ending, str] = {
     Ending.COMPLETE: (
-        "stop stopped end_turn stop_sequence stop_string_found eos eos_found eos_token "
-        "eos_token_id end_of_text endoftext complete completed done finished finish success word"
+        "end_turn eos eos_found eos_token eos_token_id end_of_text end_of_sequence endoftext "
+        "complete completed done finished finish success normal word"
     ),
     Ending.CUT: (
-        "length max_tokens max_length max_output_tokens max_new_tokens token_limit limit "
-        "model_length max_predicted_tokens_reached context_length_reached context_length_exceeded "
-        "model_context_window_exceeded error_limit incomplete"
+        "limit token_limit token_limit_reached time_limit error_limit incomplete "
+        "model_context_window_exceeded context_window_exceeded"
     ),
     Ending.TOOL_CALLS: "tool_calls tool_call tool_use function_call function_calls",
     Ending.PAUSED: "pause_turn",
     Ending.FILTERED: (
-        "content_filter content_filtered safety recitation language blocklist prohibited_content "
-        "spii image_safety image_prohibited_content image_recitation model_armor sensitive "
-        "guardrail_intervened guardrail flagged moderation blocked error_toxic "
-        "data_inspection_failed"
+        "language spii model_armor sensitive flagged moderation error_toxic data_inspection_failed"
     ),
     Ending.REFUSED: "refusal refused",
     Ending.FAILED: (
-        "error abort aborted cancelled canceled failed failure timeout timed_out user_cancel "
-        "user_stopped model_unloaded unload insufficient_system_resource network_error "
-        "server_error internal_error malformed_function_call malformed_response "
-        "malformed_model_output malformed_tool_use unexpected_tool_call too_many_tool_calls "
-        "missing_thought_signature engine_error preempted overloaded"
+        "user_cancel user_stopped load unload model_unloaded not_finished no_image image_other "
+        "insufficient_system_resource unexpected_tool_call too_many_tool_calls "
+        "missing_thought_signature preempted overloaded rate_limit rate_limited"
     ),
 }
+_PARTS: Mapping[Ending, str] = {
+    Ending.FAILED: (
+        "error errored abort aborted cancelled canceled failed failure timeout timed malformed "
+        "crashed"
+    ),
+    Ending.FILTERED: (
+        "filter filtered safety blocked blocklist prohibited recitation guardrail guardrails policy"
+    ),
+    Ending.CUT: "length max",
+    Ending.COMPLETE: "stop stopped",
+}
+"""Parts of words that say it in whatever company, the graver ones first."""
+
 _ENDINGS = {word: ending for ending, words in _WORDS.items() for word in words.split()}
+_OF_PARTS = {part: ending for ending, parts in _PARTS.items() for part in parts.split()}
 _NO_WORDS = frozenset({"", "null", "none"})
 """What DashScope and others write into every piece of a stream but the last."""
 
 _PRINTED = Redactor(None)
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 @lru_cache(maxsize=1024)
@@ -97,12 +105,18 @@ def ending_of(finish_reason: str | None) -> Ending:
     if finish_reason is None:
         return Ending.UNKNOWN
 
-    word = _HUMP.sub("_", finish_reason.partition(":")[0].strip())
-    word = re.sub(r"[\s.-]+", "_", word.lower())
-    for prefix in ("finish_reason_", "finishreason_", "stop_reason_", "stopreason_"):
+    word = snake_case(finish_reason.partition(":")[0].strip())
+    for prefix in _PREFIXES:
         word = word.removeprefix(prefix)
 
-    return _ENDINGS.get(word, Ending.UNKNOWN)
+    if word in _ENDINGS:
+        return _ENDINGS[word]
+
+    parts = word.split("_")
+    return next((_OF_PARTS[part] for part in _OF_PARTS if part in parts), Ending.UNKNOWN)
+
+
+_PREFIXES = ("finish_reason_", "finishreason_", "stop_reason_", "stopreason_")
 
 
 def said_word(word: Any) -> str | None:

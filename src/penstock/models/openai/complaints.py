@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from penstock._base.json import decode, encode
-from penstock.models.openai.retry_after import wait_in_words_s
+from penstock._base.text import snake_case
+from penstock.models.openai.retry_after import wait_in_words_s, wait_of_fields_s
 
 __all__ = ["Complaint", "complaint_in", "complaint_of"]
 
 _ERRORS = range(400, 600)
-_SENTENCES = ("message", "detail", "msg", "error_msg", "error_description", "title")
-_CODES = ("code", "type", "status", "error_type", "error_code", "reason")
+_SENTENCES = ("message", "detail", "msg", "error_msg", "error_description", "title", "status_msg")
+_CODES = ("code", "type", "status", "error_type", "error_code", "reason", "title")
+_DEEPEST = 5
+_LONGEST = 4000
 
 
 class Complaint(NamedTuple):
@@ -21,7 +25,7 @@ class Complaint(NamedTuple):
 
     Args:
         sentence: For people; the whole body where it has no sentence.
-        codes: Its codes and types in lower case; MiniMax's begin with ``minimax_``.
+        codes: Its codes and types, in snake case; MiniMax's begin with ``minimax_``.
         status: The HTTP status that it names, where it names one.
         wait_s: How long it asks to wait, in seconds.
     """
@@ -30,6 +34,24 @@ class Complaint(NamedTuple):
     codes: frozenset[str] = frozenset()
     status: int | None = None
     wait_s: float | None = None
+
+    @property
+    def words(self) -> str:
+        """All that it says, as plain words: ``ContextWindow`` is ``context window``.
+
+        Gateways quote the error of whoever is behind them, with its codes, in a sentence.
+        """
+        return _words_of(self.sentence[:_LONGEST], self.codes)
+
+
+@lru_cache(maxsize=256)
+def _words_of(sentence: str, codes: frozenset[str]) -> str:
+    spelt = _HUMP.sub(" ", sentence).lower()
+    return _SPACES.sub(" ", " ".join((spelt, *sorted(codes))))
+
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SPACES = re.compile(r"[\s_]+")
 
 
 def complaint_of(body: bytes) -> Complaint:
@@ -54,6 +76,9 @@ def complaint_in(payload: Any, event: str = "") -> Complaint | None:
     Returns:
         None where it holds no error.
     """
+    if isinstance(payload, list) and payload:
+        payload = payload[0]  # Google's
+
     if not isinstance(payload, dict) or not (event == "error" or _is_error(payload)):
         return None
 
@@ -94,28 +119,56 @@ def _read(payload: Any) -> Complaint:
     sentences = dict.fromkeys(sentence for part in parts if (sentence := _sentence_of(part)))
     sentence = ": ".join(sentences)
     status = next((int(code) for code in codes if code.isdecimal() and int(code) in _ERRORS), None)
-    waits = [wait for part in parts if (wait := _wait_of(part)) is not None]
+    waits = [wait for part in parts if (wait := wait_of_fields_s(part)) is not None]
     wait_s = waits[0] if waits else wait_in_words_s(sentence)
     return Complaint(sentence, frozenset(codes), status, wait_s)
 
 
 def _parts_of(payload: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the mappings of a body that may say something, the one that says most first."""
-    inner = [payload.get("error"), payload.get("base_resp"), payload.get("errors")]
     choices: Any = payload.get("choices")
-    inner.append(choices[0].get("error") if _is_list_of_mappings(choices) else None)
-    for each in inner:
-        part = each[0] if isinstance(each, list) and each else each
-        if isinstance(part, str):
-            part = {"message": part}
-
-        if isinstance(part, dict):
-            yield part
-            yield from (part[name] for name in _WITHIN if isinstance(part.get(name), dict))
-            if _is_list_of_mappings(part.get("details")):  # Google's
-                yield from part["details"]
+    first = choices[0] if isinstance(choices, list) and choices else None
+    within = [payload.get(name) for name in _ERROR_FIELDS]
+    within.append(first.get("error") if isinstance(first, dict) else None)
+    for each in within:
+        if isinstance(each, str) and _mapping_in(each) is None:
+            yield {"message": each}
+        else:
+            yield from _mappings_in(each)
 
     yield payload
+
+
+_ERROR_FIELDS = ("error", "base_resp", "errors", "detail", "message")
+
+
+def _mappings_in(value: Any, depth: int = _DEEPEST) -> Iterator[dict[str, Any]]:
+    """Yield a mapping and those within it, also where one is written as text in another.
+
+    What a server quotes of the request says nothing about the error.
+    """
+    for each in value if isinstance(value, list) else [value]:
+        found = _mapping_in(each)
+        if found is not None and depth:
+            if "loc" not in found:  # FastAPI's, which its list says better
+                yield found
+
+            for name, inner in found.items():
+                if name not in _QUOTED:
+                    yield from _mappings_in(inner, depth - 1)
+
+
+_QUOTED = frozenset({"input", "ctx", "messages", "request", "request_body", "requestBodyValues"})
+
+
+def _mapping_in(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        try:
+            value = decode(value)
+        except (ValueError, RecursionError):
+            return None
+
+    return value if isinstance(value, dict) else None
 
 
 def _blocked_in(payload: Mapping[str, Any]) -> str:
@@ -125,51 +178,41 @@ def _blocked_in(payload: Mapping[str, Any]) -> str:
     return reason if isinstance(reason, str) and not payload.get("choices") else ""
 
 
-_WITHIN = ("innererror", "inner_error", "metadata", "error")
-
-
-def _is_list_of_mappings(value: Any) -> bool:
-    is_filled = isinstance(value, list) and bool(value)
-    return is_filled and all(isinstance(each, dict) for each in value)
-
-
 def _sentence_of(part: Mapping[str, Any]) -> str:
-    found = next((part[name] for name in _SENTENCES if part.get(name)), part.get("status_msg"))
+    found = next((part[name] for name in _SENTENCES if part.get(name)), None)
     if found is None and "raw" in part:  # what OpenRouter was told by the provider behind it
         found = part["raw"]
 
-    if isinstance(found, Mapping):
-        return _sentence_of(found)
+    if isinstance(found, list):
+        return "; ".join(map(_fault_in_a_field, found))
 
-    return found if isinstance(found, str) else "" if found is None else str(found)
+    is_mapping = _mapping_in(found) is not None  # it speaks for itself
+    return "" if found is None or is_mapping else str(found)
+
+
+def _fault_in_a_field(found: Any) -> str:
+    """Write one of FastAPI's: where, and what; they quote the whole request beside it."""
+    if not isinstance(found, dict):
+        return str(found)
+
+    place = found.get("loc")
+    where = ".".join(map(str, place)) if isinstance(place, list) else ""
+    said = _sentence_of(found)
+    return f"{where}: {said}" if where else said
 
 
 def _codes_of(part: Mapping[str, Any]) -> Iterator[str]:
     for name in _CODES:
         code = part.get(name)
         if isinstance(code, (str, int)) and not isinstance(code, bool):
-            yield str(code).lower()
+            yield snake_case(str(code))
 
-    if part.get("status_code"):
-        yield f"minimax_{part['status_code']}"
+    number = part.get("status_code")
+    if number:
+        yield str(number) if number in _ERRORS else f"minimax_{number}"
 
     if _blocked_in(part):  # Gemini, of a prompt
         yield "content_filter"
 
     if "flagged_input" in part:  # OpenRouter's moderation says 403 and no code
         yield "content_filter"
-
-
-_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
-
-
-def _wait_of(part: Mapping[str, Any]) -> float | None:
-    """Read Google's ``retryDelay``, and ``retry_after`` where a body has one."""
-    delay = part.get("retryDelay")
-    found = _DELAY.fullmatch(delay) if isinstance(delay, str) else None
-    if found is not None:
-        return float(found[1])
-
-    given = part.get("retry_after", part.get("retry_after_seconds"))
-    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    return float(given) if is_number and given >= 0 else None

@@ -17,6 +17,7 @@ from penstock.models.model_errors import (
     BadRequestError,
     ContentFilteredError,
     ContextTooLongError,
+    MalformedResponseError,
     ModelError,
     OverloadedError,
     RateLimitedError,
@@ -25,10 +26,12 @@ from penstock.models.model_errors import (
 from penstock.models.openai.complaints import Complaint, complaint_of
 from penstock.models.openai.endpoint import Endpoint, ResponseHead
 from penstock.models.openai.error_words import (
+    BAD_ANSWER,
     BAD_KEY,
     BAD_REQUEST,
     FILTERED,
     NEVER_FITS,
+    NO_ACCESS,
     NO_CREDIT,
     OVERLOADED,
     RATE,
@@ -125,6 +128,9 @@ _WAITED_FOR = (RateLimitedError, OverloadedError)
 
 def _verdict(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdict:
     is_about_request = status in _REQUEST_ERRORS or status in _SUCCESS
+    if status in _OF_ACCESS and NO_ACCESS.are_in(complaint):
+        return _Verdict(AccessDeniedError)
+
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED}:
         has_no_credit = status == HTTPStatus.PAYMENT_REQUIRED or NO_CREDIT.are_in(complaint)
         return _Verdict(
@@ -145,23 +151,34 @@ def _verdict(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdict:
     return _of_status(status, complaint, endpoint)
 
 
+_OF_ACCESS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
 def _of_content(status: int, complaint: Complaint) -> _Verdict | None:
-    """Judge what is about this one request; a 429 is about rates, whatever words it uses."""
+    """Judge what is about this one request; a rate may speak of too many tokens, too."""
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         return None
 
     if status == HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS or FILTERED.are_in(complaint):
         return _Verdict(ContentFilteredError)
 
-    return _Verdict(ContextTooLongError) if TOO_LONG.are_in(complaint) else None
+    if BAD_ANSWER.are_in(complaint):
+        return _Verdict(MalformedResponseError)
+
+    if RATE.are_in(complaint):
+        return None
+
+    is_too_long = status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or TOO_LONG.are_in(complaint)
+    return _Verdict(ContextTooLongError) if is_too_long else None
 
 
 def _of_account(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdict | None:
     """Judge what is about the key and its account: nothing else can succeed."""
-    # Gemini says of a rate, too, that the current quota is exceeded; then it says until when.
-    is_quota = "exceeded your current quota" in complaint.sentence.lower()
-    is_rate = complaint.wait_s is not None or "resource_exhausted" in complaint.codes
-    if NO_CREDIT.are_in(complaint) or (is_quota and not is_rate):
+    # Who says until when speaks of a rate, also where credits would lift it (OpenRouter) or the
+    # current quota is exceeded (Gemini).
+    is_quota = "exceeded your current quota" in complaint.words
+    is_quota = is_quota and "resource_exhausted" not in complaint.codes
+    if (NO_CREDIT.are_in(complaint) or is_quota) and complaint.wait_s is None:
         return _Verdict(AuthenticationError, advice=_about_the_key(endpoint, has_no_credit=True))
 
     if status != HTTPStatus.TOO_MANY_REQUESTS and BAD_KEY.are_in(complaint):
@@ -172,11 +189,10 @@ def _of_account(status: int, complaint: Complaint, endpoint: Endpoint) -> _Verdi
 
 def _of_load(status: int, complaint: Complaint) -> _Verdict | None:
     """Judge what is about how much is asked; it is waited for."""
-    is_rate = status == HTTPStatus.TOO_MANY_REQUESTS
-    if is_rate and NEVER_FITS.are_in(complaint):
-        return _Verdict(BadRequestError)
+    if status == HTTPStatus.TOO_MANY_REQUESTS or RATE.are_in(complaint):
+        if NEVER_FITS.are_in(complaint):
+            return _Verdict(BadRequestError)
 
-    if is_rate or RATE.are_in(complaint):
         return _Verdict(RateLimitedError, is_refusal=True)
 
     return _Verdict(OverloadedError, is_refusal=True) if OVERLOADED.are_in(complaint) else None

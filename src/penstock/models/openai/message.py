@@ -13,30 +13,29 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from penstock.evaluators.markup import THOUGHT_TAG
 from penstock.models.chat_model import ToolCall
 
-__all__ = ["Message", "parts_of", "read_message", "without_thoughts"]
+__all__ = ["REASONING_TEXTS", "Message", "parts_of", "read_message", "without_thoughts"]
 
-_REASONING_FIELDS = (
-    *("reasoning_content", "reasoning", "thinking"),
-    *("reasoning_details", "thinking_blocks"),
-)
+REASONING_TEXTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+"""The fields that hold reasoning as text, the one that is taken first where there are two."""
+
+_REASONING_FIELDS = (*REASONING_TEXTS, "reasoning_details", "thinking_blocks")
 _THOUGHTS = frozenset(
     {"reasoning", "reasoning_content", "reasoning_text", "thinking", "thought", "summary_text"}
 )
 """Types of parts that are not of the answer."""
 
-_MARKS = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<thought>", "</thought>"),
-    ("<reasoning>", "</reasoning>"),
-    ("<seed:think>", "</seed:think>"),
-    ("[THINK]", "[/THINK]"),
-    ("◁think▷", "◁/think▷"),
+_MARKS = {"[THINK]": "[/THINK]", "◁think▷": "◁/think▷", "<|channel>thought": "<channel|>"}
+"""Marks that are not tags: Magistral's, Kimi's and Gemma's."""
+
+_OPENED = re.compile(
+    rf"\s*(?:<((?i:{THOUGHT_TAG}))(?:\s[^<>]*)?>|({'|'.join(map(re.escape, _MARKS))}))"
 )
 _CHANNELS = re.compile(r"<\|channel\|>final[^<]*<\|message\|>(.*?)(?:<\|(?:return|end)\|>|$)", re.S)
 _CONTROL = re.compile(r"<\|[a-z_]+\|>(?:analysis|commentary|assistant)?")
+_ANALYSIS = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>analysis<\|message\|>")
 
 
 class Message(NamedTuple):
@@ -61,6 +60,10 @@ def read_message(message: Mapping[str, Any], *, has_marks: bool = True) -> Messa
         text, within = without_thoughts(text)
         thought += within
 
+    audio = message.get("audio")
+    if not text and isinstance(audio, dict):
+        text = _string(audio.get("transcript"))
+
     said = message.get("refusal")
     return Message(
         text,
@@ -75,15 +78,15 @@ def parts_of(content: Any) -> tuple[str, str, str]:
     if isinstance(content, str):
         return content, "", ""
 
+    parts = content if isinstance(content, list) else [content]
     texts, thoughts, refusals = [], [], []
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, str):
+    for part in parts:
+        if not isinstance(part, dict):
             continue
 
-        kind = part.get("type") if isinstance(part, dict) else None
-        if kind in _THOUGHTS:
+        if part.get("type") in _THOUGHTS or part.get("thought") is True:  # the latter: Gemini's
             thoughts.append(_thought_in(part))
-        elif isinstance(part, dict):
+        else:
             texts.append(_string(part.get("text")))
             refusals.append(_string(part.get("refusal")))
 
@@ -98,16 +101,19 @@ def without_thoughts(text: str) -> tuple[str, str]:
     if "<|message|>" in text and (final := _CHANNELS.search(text)) is not None:
         return final[1].strip(), _CONTROL.sub(" ", text[: final.start()]).strip()
 
-    begun = text.lstrip()
-    for opening, closing in _MARKS:
-        if begun.startswith(opening):
-            thought, found, rest = begun.removeprefix(opening).partition(closing)
-            rest, more = without_thoughts(rest) if found else ("", "")
-            return rest.lstrip(), thought.strip() + more
+    if _ANALYSIS.match(text):  # cut before its answer
+        return "", _CONTROL.sub(" ", text).strip()
 
-    thought, found, rest = text.partition("</think>")
-    if found and "<think>" not in thought:
-        return rest.lstrip(), thought.strip()
+    opened = _OPENED.match(text)
+    if opened is not None:
+        closing = f"</{opened[1]}>" if opened[1] else _MARKS[opened[2]]
+        thought, *rest = re.split(re.escape(closing), text[opened.end() :], maxsplit=1, flags=re.I)
+        answer, more = without_thoughts(rest[0]) if rest else ("", "")
+        return answer.lstrip(), thought.strip() + more
+
+    before, found, after = text.partition("</think>")
+    if found and "<think>" not in before:
+        return after.lstrip(), before.strip()
 
     return text, ""
 
@@ -143,9 +149,13 @@ def _thought_in(part: Mapping[str, Any]) -> str:
 def _tool_calls_of(message: Mapping[str, Any]) -> Iterator[ToolCall]:
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
-        function = call.get("function") if isinstance(call, dict) else None
-        if isinstance(function, dict):
-            yield _tool_call(call.get("id"), function.get("name"), function.get("arguments"))
+        if not isinstance(call, dict):
+            continue
+
+        function = call.get("function") or call.get("custom") or call  # of OpenAI's own, and bare
+        if isinstance(function, dict) and function.get("name"):
+            given = function.get("arguments", function.get("input"))
+            yield _tool_call(call.get("id"), function["name"], given)
 
     older = message.get("function_call")
     if isinstance(older, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import ClientResponse
@@ -19,6 +20,7 @@ from penstock.models.openai.streaming import (
     looks_streamed,
 )
 from penstock.models.openai.transport import read_out
+from penstock.models.openai.usage import counted_in
 from penstock.models.openai.wire_format import WireFormat
 
 __all__ = ["Answer"]
@@ -52,6 +54,7 @@ class Answer:
         self._size = 0
         self._wire = wire
         self._stream = wire.pieces()
+        self._is_done = False
 
     async def read(self, response: ClientResponse) -> Completion:
         """Read it to its end.
@@ -72,8 +75,8 @@ class Answer:
             return self._of_payload(self._payload(whole))
 
         events = EventReader()
-        is_done = self._take([*events.feed(whole), *events.close()])
-        return self._of_stream(None, is_done=is_done)
+        self._take([*events.feed(whole), *events.close()])
+        return self._of_stream(None)
 
     async def _next(self, response: ClientResponse) -> bytes:
         piece = await response.content.readany()
@@ -89,23 +92,23 @@ class Answer:
         return piece
 
     async def _read_stream(self, response: ClientResponse) -> Completion:
-        events, unread = EventReader(), b""
-        first_token_s, is_done = None, False
-        while not is_done and (chunk := await self._next(response)):
+        events, unread, first_token_s = EventReader(), b"", None
+        while not self._is_done and (chunk := await self._next(response)):
             found = events.feed(chunk)
             unread = b"" if found or self._stream.is_begun else unread + chunk
-            is_done = self._take(found)
+            self._take(found)
             if first_token_s is None and self._stream.is_begun:
                 first_token_s = self._call.elapsed_s()
 
-        await read_out(response)
+        self._take(events.feed(await read_out(response)))
         if unread.lstrip().startswith(b"{"):  # it only calls itself a stream
             return self._of_payload(self._payload(unread))
 
-        return self._of_stream(first_token_s, is_done=is_done or self._take(events.close()))
+        self._take(events.close())
+        return self._of_stream(first_token_s)
 
-    def _take(self, events: list[ServerEvent]) -> bool:
-        """Add events to the answer; say whether the stream has said that it is done.
+    def _take(self, events: list[ServerEvent]) -> None:
+        """Add events to the answer.
 
         Raises:
             ModelError: an event is an error, or cannot be read.
@@ -113,20 +116,30 @@ class Answer:
         for event in events:
             for data in _separate(event.data):
                 if data.strip() == DONE:
-                    return True
+                    self._is_done = True
+                elif self._is_done:
+                    self._take_late(data)
+                else:
+                    self._take_piece(data, event.name)
 
-                payload = self._payload_of_event(data, event.name)
-                complaint = self._wire.complaint_in(payload, event.name)
-                if complaint is not None:
-                    # What was written until then may be charged for.
-                    is_begun = self._stream.is_begun
-                    raise failure_of_complaint(
-                        self._endpoint, self._head, complaint, may_be_billed=is_begun
-                    )
+    def _take_piece(self, data: bytes, name: str) -> None:
+        payload = self._payload_of_event(data, name)
+        complaint = self._wire.complaint_in(payload, name)
+        if complaint is not None:
+            # What was written until then may be charged for.
+            is_begun = self._stream.is_begun
+            raise failure_of_complaint(
+                self._endpoint, self._head, complaint, may_be_billed=is_begun
+            )
 
-                self._stream.add(payload)
+        self._stream.add(payload)
 
-        return False
+    def _take_late(self, data: bytes) -> None:
+        """Take what is counted after the end; the answer is whole, whatever else comes."""
+        with suppress(MalformedResponseError):
+            payload = self._payload(data)
+            if isinstance(payload, dict):
+                self._stream.add({"usage": counted_in(payload)})
 
     def _payload_of_event(self, data: bytes, name: str) -> Any:
         try:
@@ -145,8 +158,8 @@ class Answer:
         self._call.is_redacted = self._call.is_redacted or was_redacted
         return payload
 
-    def _of_stream(self, first_token_s: float | None, *, is_done: bool) -> Completion:
-        if is_done or self._stream.is_finished:
+    def _of_stream(self, first_token_s: float | None) -> Completion:
+        if self._is_done or self._stream.is_finished:
             return self._of_payload(self._stream.payload(), first_token_s)
 
         raise ModelConnectionError(

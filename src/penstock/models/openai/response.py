@@ -40,13 +40,13 @@ def payload_of(endpoint: Endpoint, head: ResponseHead, body: bytes) -> tuple[Any
     except (ValueError, RecursionError) as error:
         reason = endpoint.hidden.excerpt(str(error), 80)
 
-    is_json = body.lstrip()[:1] == b"{"
-    is_cut = is_json and not body.rstrip().endswith(b"}")
+    begins = body.lstrip()[:1]
+    is_cut = begins == b"{" and not body.rstrip().endswith(b"}")
     what = "something that is not JSON" if body.strip() else "an empty body"
     excerpt = endpoint.hidden.excerpt(body.decode("utf-8", "replace"))
     said = f"{'truncated JSON' if is_cut else what} ({reason}): {excerpt}"
     # A page of a proxy or a portal is not an answer that anybody was charged for.
-    raise _malformed(endpoint, head, said, may_be_billed=is_json)
+    raise _malformed(endpoint, head, said, may_be_billed=begins != b"<")
 
 
 def completion_of(

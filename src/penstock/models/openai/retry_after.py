@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from time import time
+from typing import Any
 
 from penstock.models.chat_model import RateLimitHeaders
 
-__all__ = ["rate_limits_of", "retry_after_s", "wait_in_words_s"]
+__all__ = ["rate_limits_of", "retry_after_s", "wait_in_words_s", "wait_of_fields_s"]
 
 _DECIMAL = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+_CLOCK = r"\d+:[0-5]\d:[0-5]\d"
 _DURATION = re.compile(
     r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?"
 )
 _UNITS_S = (86400.0, 3600.0, 60.0, 1.0, 0.001)
+_SPELT = (
+    r"(?:\d+(?:\.\d+)?\s?(?:milliseconds?|ms|days?|d|hours?|hrs?|h|minutes?|mins?|m|"
+    r"seconds?|secs?|s)\b\s?)+|(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+\b"
+)
 _WAIT = re.compile(
-    r"(?:try(?:ing)? again|retry(?:ing)?|available|back ?off|allowed|wait|reset\w*)"
+    r"(?:try(?:ing)? again|retry(?:ing)?|available|back ?off|allowed|wait|reset\w*|replenished)"
     r"(?: again)?[\s_-]"
     r"(?:in|after|for|about|at least|approximately|[\s:=])*\s?"
-    r"((?:\d+(?:\.\d+)?\s?(?:milliseconds?|ms|days?|d|hours?|hrs?|h|minutes?|mins?|m|"
-    r"seconds?|secs?|s)\b\s?)+|(?:\d+(?:\.\d+)?(?:d|h|ms|m|s))+\b)",
+    rf"({_CLOCK}|{_SPELT})",
     re.IGNORECASE,
 )
 _BARE = re.compile(r"retry[-_ ]after[\s:=]{1,3}(\d+(?:\.\d+)?)(?![\w:-]|\.\d)", re.IGNORECASE)
@@ -31,34 +36,55 @@ _BARE = re.compile(r"retry[-_ ]after[\s:=]{1,3}(\d+(?:\.\d+)?)(?![\w:-]|\.\d)", 
 
 _SPELT_OUT = re.compile(r"\s?(ms|mil|d|h|m|s)[a-z]*\s?")
 _LONGEST_SENTENCE = 4000
-_EARLIEST_EPOCH_S = 1e9
-"""A reset further away than thirty years is a moment, not a duration."""
+_MOMENTS_S = (1e9, 1e11)
+_MOMENTS_MS = (1e12, 1e14)
+"""A number between these is a moment, of this century and some more, and not a duration."""
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Read ``retry-after-ms`` and ``Retry-After``: seconds, a fraction of them, or an HTTP date.
+    """Read ``retry-after-ms`` and ``Retry-After``, in whatever form a server writes it.
 
-    A date is taken relative to the server's own ``Date``, so that its clock need not be ours; one
-    that is over means now. What is negative or cannot be read says nothing.
+    It is seconds, a fraction of them, a duration (``1m30s``) or a moment. A moment is taken
+    relative to the server's own ``Date``, so that its clock need not be ours; one that is over
+    means now. What is negative or cannot be read says nothing.
 
     Args:
         headers: Headers of a response; looked up by lower-case name.
     """
-    given_ms = _decimal(headers.get("retry-after-ms"))
-    if given_ms is not None:
-        return given_ms / 1000
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        given_ms = _decimal(headers.get(name))
+        if given_ms is not None:
+            return given_ms / 1000
 
     given = headers.get("retry-after")
-    given_s = _decimal(given)
-    if given_s is not None or given is None:
-        return given_s
+    return None if given is None else _wait_s(given, headers.get("date"))
 
-    until = _date_s(given)
-    if until is None:
-        return None
 
-    now = _date_s(headers.get("date"))
-    return max(0.0, until - (time() if now is None else now))
+def wait_of_fields_s(fields: Mapping[str, Any]) -> float | None:
+    """Read how long the fields of an error ask to wait; headers that it quotes are such fields."""
+    for name in _WAIT_FIELDS:
+        given = fields.get(name)
+        is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
+        wait_s = _wait_s(str(given)) if is_number or isinstance(given, str) else None
+        if wait_s is not None:
+            return wait_s / 1000 if name.endswith("_ms") else wait_s
+
+    headers = {name.lower(): str(text) for name, text in fields.items() if "-" in name}
+    limits = rate_limits_of(headers) if headers else None
+    if limits is not None and limits.remaining_requests == 0:
+        return limits.reset_requests_s
+
+    return retry_after_s(headers)
+
+
+_WAIT_FIELDS = (
+    "retryDelay",  # Google's
+    "retry_after_ms",
+    "retry_after",
+    "retry_after_seconds",
+    "retryAfter",
+    "estimated_time",  # Hugging Face's, while it loads a model
+)
 
 
 def wait_in_words_s(sentence: str) -> float | None:
@@ -68,26 +94,30 @@ def wait_in_words_s(sentence: str) -> float | None:
     """
     found = _WAIT.search(sentence[:_LONGEST_SENTENCE])
     if found is not None:
-        return _duration_s(_SPELT_OUT.sub(_unit, found[1].lower()))
+        return _spelt_s(found[1])
 
     bare = _BARE.search(sentence[:_LONGEST_SENTENCE])
     return None if bare is None else float(bare[1])
 
 
 def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
-    """Read the ``x-ratelimit-*`` headers; those without a kind are about requests.
+    """Read what headers say about limits; those without a kind are about requests.
 
     Args:
-        headers: Headers of a response; looked up by lower-case name.
+        headers: Headers of a response, whatever the case of their names.
     """
-    said = {}
-    get = headers.get
-    for name, field, read in _RATE_LIMITS:
-        text = get(name)
-        if text is not None and field not in said:
-            value = read(text)
+    said: dict[str, float] = {}
+    ranks: dict[str, int] = {}
+    for name, text in headers.items():
+        place = _RATE_LIMITS.get(name.lower())
+        if place is None:
+            continue
+
+        field, rank = place
+        if rank < ranks.get(field, rank + 1):
+            value = _wait_s(text) if field.startswith("reset") else _whole(text)
             if value is not None:
-                said[field] = value
+                said[field], ranks[field] = value, rank
 
     return RateLimitHeaders.model_validate(said) if said else None
 
@@ -112,62 +142,71 @@ _LONG = 18
 _MOST = 1e18
 
 
-def _date_s(text: str | None) -> float | None:
-    if text is None:
-        return None
+def _wait_s(text: str, date: str | None = None) -> float | None:
+    """Read seconds with or without units, or a moment, which is after a date or after now."""
+    given_s = _spelt_s(text)
+    if given_s is not None and not _is_moment(given_s):
+        return given_s
 
-    try:
-        moment = parsedate_to_datetime(text)
-        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-
-
-def _reset_s(text: str) -> float | None:
-    """Read ``1s``, ``6m0s``, ``20ms``, seconds, a moment in seconds or ms, or an ISO date."""
-    said_s = _duration_s(text)
-    if said_s is not None and said_s < _EARLIEST_EPOCH_S:
-        return said_s
-
-    moment_s = _moment_s(text) if said_s is None else said_s
+    moment_s = _moment_s(text) if given_s is None else given_s
     if moment_s is None:
         return None
 
-    if moment_s > _EARLIEST_EPOCH_S * 100:
-        moment_s /= 1000
+    moment_s = moment_s / 1000 if moment_s > _MOMENTS_S[1] else moment_s
+    now = None if date is None else _moment_s(date)
+    return max(0.0, moment_s - (time() if now is None else now))
 
-    return max(0.0, moment_s - time())
 
-
-@lru_cache(1024)
-def _duration_s(text: str) -> float | None:
-    """Read seconds with or without units; they are few, and each call of a study brings two."""
-    text = text.strip()
-    found = _DURATION.fullmatch(text)
-    if not found or not text:
-        return _decimal(text)
-
-    pairs = zip(found.groups(), _UNITS_S, strict=True)
-    return sum(float(count) * unit_s for count, unit_s in pairs if count is not None)
+def _is_moment(number: float) -> bool:
+    return any(least <= number < most for least, most in (_MOMENTS_S, _MOMENTS_MS))
 
 
 def _moment_s(text: str) -> float | None:
-    try:
-        return datetime.fromisoformat(text.strip()).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
+    """Read a date as HTTP or as ISO 8601 writes it; one without a zone is in UTC."""
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text.strip())
+            zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+            return zoned.timestamp()
+        except (ValueError, TypeError, OverflowError, IndexError, OSError):
+            continue
+
+    return None
 
 
-_RATE_LIMITS: tuple[tuple[str, str, Callable[[str], float | None]], ...] = (
-    *(
-        (f"x-ratelimit-{what}-{kind}", f"{what}_{kind}", _whole)
-        for what in ("limit", "remaining")
-        for kind in ("requests", "tokens")
-    ),
-    ("x-ratelimit-reset-requests", "reset_requests_s", _reset_s),
-    ("x-ratelimit-reset-tokens", "reset_tokens_s", _reset_s),
-    ("x-ratelimit-limit", "limit_requests", _whole),
-    ("x-ratelimit-remaining", "remaining_requests", _whole),
-    ("x-ratelimit-reset", "reset_requests_s", _reset_s),
-)
-"""Where each is read from, and how; what is kept first is not read again."""
+@lru_cache(1024)
+def _spelt_s(text: str) -> float | None:
+    """Read ``1m30s``, ``2 minutes``, ``00:12:11`` or bare seconds.
+
+    They are few, and each call of a study brings two.
+    """
+    spelt = _SPELT_OUT.sub(_unit, text.strip().lower())
+    found = _DURATION.fullmatch(spelt)
+    if spelt and found:
+        pairs = zip(found.groups(), _UNITS_S, strict=True)
+        return sum(float(count) * unit_s for count, unit_s in pairs if count is not None)
+
+    if re.fullmatch(_CLOCK, spelt):
+        hours, minutes, seconds = map(int, spelt.split(":"))
+        return 3600.0 * hours + 60.0 * minutes + seconds
+
+    return _decimal(text)
+
+
+def _names_of_limits() -> Iterator[tuple[str, tuple[str, int]]]:
+    for what in ("limit", "remaining", "reset"):
+        ending = "_s" if what == "reset" else ""
+        for kind in ("requests", "tokens"):
+            field = f"{what}_{kind}{ending}"
+            names = (
+                f"x-ratelimit-{what}-{kind}",
+                f"anthropic-ratelimit-{kind}-{what}",
+                *(f"x-ratelimit-{what}-{kind}-{span}" for span in ("minute", "hour", "day")),
+                *((f"x-ratelimit-{what}", f"ratelimit-{what}") if kind == "requests" else ()),
+            )
+            for rank, name in enumerate(names):
+                yield name, (field, rank)
+
+
+_RATE_LIMITS = dict(_names_of_limits())
+"""Which field each header is read to; of several for one the lower number holds."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from penstock._base.json import encode
 from penstock.models.endings import said_word
-from penstock.models.openai.message import parts_of
+from penstock.models.openai.message import REASONING_TEXTS, parts_of
 from penstock.models.openai.usage import counted_in
 
 __all__ = ["DONE", "EventReader", "ServerEvent", "StreamedAnswer", "looks_streamed"]
@@ -100,7 +100,8 @@ class StreamedAnswer:
         self._choice: dict[str, Any] = {}
         self._index: str | None = None
         self._texts: dict[str, list[str]] = {}
-        self._calls: dict[str, dict[str, Any]] = {}
+        self._calls: list[dict[str, Any]] = []
+        self._call_at: dict[str, dict[str, Any]] = {}
         self._details: dict[Any, dict[str, Any]] = {}
         self._logprobs: list[Any] = []
 
@@ -114,8 +115,9 @@ class StreamedAnswer:
                 self._head[name] = piece[name]
 
         usage = counted_in(piece)
-        if usage:
-            self._head["usage"] = usage
+        if isinstance(usage, dict):  # counts grow: the last that is said of each holds
+            told = {name: value for name, value in usage.items() if value}
+            self._head["usage"] = self._head.get("usage", {}) | told
 
         choices = piece.get("choices")
         for choice in choices if isinstance(choices, list) else ():
@@ -127,7 +129,7 @@ class StreamedAnswer:
         message: dict[str, Any] = {name: "".join(texts) for name, texts in self._texts.items()}
         message.setdefault("content", "")
         if self._calls:
-            message["tool_calls"] = list(self._calls.values())
+            message["tool_calls"] = self._calls
 
         if self._details:
             message["reasoning_details"] = list(self._details.values())
@@ -167,14 +169,14 @@ class StreamedAnswer:
         text, thought, refusal = parts_of(delta.get("content"))
         self._add("content", text)
         self._add("refusal", delta.get("refusal") or refusal)
+        self._add("thinking", thought)
         # Gateways send the same reasoning in two fields; `read_message` takes the first.
-        self._add("thinking", delta.get("thinking") or thought)
-        for name in ("reasoning_content", "reasoning"):
+        for name in REASONING_TEXTS:
             self._add(name, delta.get(name))
 
         details = delta.get("reasoning_details")
         self._add_details(details if isinstance(details, list) else [])
-        if not (delta.get("reasoning_content") or delta.get("reasoning")):
+        if not any(delta.get(name) for name in REASONING_TEXTS):
             self._add("reasoning", _details_in(delta))
 
         calls = delta.get("tool_calls")
@@ -203,24 +205,35 @@ class StreamedAnswer:
                 known[name] = (known.get(name) or "") + value if is_more else value
 
     def _add_call(self, place: str, piece: dict[str, Any]) -> None:
-        function = piece.get("function")
-        known = self._calls.get(place)
-        is_named = isinstance(function, dict) and bool(function.get("name"))
-        if known is not None and is_named and piece.get("id") not in (None, "", known["id"]):
-            place = f"{place}:{piece['id']}"  # Gemini gives calls at once one index
-
-        call = self._calls.setdefault(place, {"id": "", "function": {"name": "", "arguments": ""}})
         self.is_begun = True
-        call["id"] = piece.get("id") or call["id"]
+        function = piece.get("function") or piece.get("custom")
+        said = function if isinstance(function, dict) else {}
+        call = self._call_at.get(place)
+        if call is None or (said.get("name") and _is_another(call, piece)):
+            call = {"id": "", "function": {"name": "", "arguments": ""}}
+            self._call_at[place] = call
+            self._calls.append(call)
+
+        call["id"] = call["id"] or piece.get("id") or ""
         if piece.get("extra_content"):
             call["extra_content"] = piece["extra_content"]
 
+        given = {"name": said.get("name"), "arguments": said.get("arguments", said.get("input"))}
         for name, known in call["function"].items():
-            more = function.get(name) if isinstance(function, dict) else None
+            more = given[name]
             if isinstance(more, str) and not (name == "name" and known == more):
                 call["function"][name] = known + more
             elif isinstance(more, dict):
                 call["function"][name] = encode(more)
+
+
+def _is_another(call: dict[str, Any], piece: dict[str, Any]) -> bool:
+    """Return whether a piece with a name begins a call of its own; Gemini gives all one index."""
+    known = call["function"]
+    if piece.get("id") or "index" in piece:
+        return bool(known["name"] and piece.get("id", call["id"]) != call["id"])
+
+    return bool(known["arguments"])
 
 
 def _details_in(delta: dict[str, Any]) -> str:

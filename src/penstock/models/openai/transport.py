@@ -43,11 +43,13 @@ async def error_body(response: aiohttp.ClientResponse) -> bytes:
     return body[:_MOST_ERROR_BYTES]
 
 
-async def read_out(response: aiohttp.ClientResponse) -> None:
+async def read_out(response: aiohttp.ClientResponse) -> bytes:
     """Read the end of a stream that is done, or its connection could not be used again."""
     if not response.content.at_eof():
         with anyio.move_on_after(_LAST_CHUNK_S), suppress(*FAILURES):
-            await response.content.readany()
+            return await response.content.readany()
+
+    return b""
 
 
 def failure_of(error: BaseException, endpoint: Endpoint, call: Call, route: Route) -> ModelError:

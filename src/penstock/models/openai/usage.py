@@ -7,8 +7,12 @@ Facts, as the providers' documentation states them or as they were seen:
 - Anthropic's ``input_tokens`` leave out what was read from and written to its cache.
 - DeepSeek says ``prompt_cache_hit_tokens``, Moonshot ``cached_tokens``.
 - Moonshot's streams carry the usage in the choice, Groq's in ``x_groq``.
-- OpenRouter charges ``usage.cost``; Perplexity says ``usage.cost.total_cost``; LiteLLM's proxy says
-  it in the header ``x-litellm-response-cost``.
+- OpenRouter charges ``usage.cost``, and beside it the provider whose key one brought charges
+  ``cost_details.upstream_inference_cost`` where ``is_byok`` says so; Perplexity says
+  ``usage.cost.total_cost``, DeepInfra ``estimated_cost``, xAI ``cost_in_usd_ticks``, of which 10^10
+  are a dollar (docs.x.ai/developers/cost-tracking); LiteLLM's proxy says it in the header
+  ``x-litellm-response-cost``.
+- Bedrock, Gemini and Ollama have names of their own, which some gateways pass on.
 """
 
 from __future__ import annotations
@@ -27,6 +31,23 @@ _MOST_TOKENS = 10**8
 
 _MOST_USD = 10_000.0
 """No call costs as much; a larger number is not a charge."""
+
+_TICK_USD = 1e-10
+
+_ASKED = (
+    *("prompt_tokens", "input_tokens"),
+    *("inputTokens", "promptTokenCount", "input_token_count", "prompt_eval_count"),
+)
+_ANSWERED = (
+    *("completion_tokens", "output_tokens"),
+    *("outputTokens", "candidatesTokenCount", "generated_token_count", "eval_count"),
+)
+_TOTAL = ("total_tokens", "totalTokens", "totalTokenCount")
+_CACHED = (
+    *("prompt_cache_hit_tokens", "cached_tokens"),
+    *("cacheReadInputTokens", "cachedContentTokenCount"),
+)
+_REASONED = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
 
 _NO_COUNTS: Mapping[str, Any] = {}
 
@@ -58,16 +79,16 @@ def usage_of(
     """
     said = counted if isinstance(counted, dict) else _NO_COUNTS
     details = _details(said)
-    reasoning = _count(details, "reasoning_tokens", "thinking_tokens")
-    reasoning = reasoning or _count(said, "reasoning_tokens") or 0
+    reasoning = _count(details, *_REASONED) or _count(said, *_REASONED) or 0
     asked, cached, written = _input(said, details)
     answered = _output(said, asked, reasoning)
     is_counted = bool(asked) and (bool(answered) or (answered == 0 and not any(texts)))
     if not asked:
         asked = prompt_tokens(request)
 
-    if not answered:
-        answered = sum(map(estimate_tokens, texts))
+    if not answered:  # a total alone tells at least how many they are together
+        total = _count(said, *_TOTAL) or 0
+        answered = max(sum(map(estimate_tokens, texts)), total - asked)
 
     return Usage(
         input_tokens=asked,
@@ -83,17 +104,19 @@ def usage_of(
 
 def _input(said: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[int | None, int, int]:
     """Read the tokens of the prompt, of them those from the cache, and those written to it."""
-    asked = _count(said, "prompt_tokens", "input_tokens")
+    asked, answered, total = (_count(said, *names) for names in (_ASKED, _ANSWERED, _TOTAL))
+    if not asked and answered and total:
+        asked = max(0, total - answered)
+
     cached = _count(details, "cached_tokens")
     if cached is None:
-        cached = _count(said, "prompt_cache_hit_tokens", "cached_tokens")
+        cached = _count(said, *_CACHED)
 
     read = _count(said, "cache_read_input_tokens") or 0
     written = _count(said, "cache_creation_input_tokens") or 0
     if asked is None or not read + written:
         return asked, cached or read, written or _count(details, "cache_write_tokens") or 0
 
-    total, answered = _count(said, "total_tokens"), _count(said, "completion_tokens")
     apart = asked + read + written
     is_apart = read + written > asked  # so it cannot be counted within
     if total is None or answered is None:
@@ -112,8 +135,7 @@ def _long_lived(said: Mapping[str, Any]) -> int:
 
 def _output(said: Mapping[str, Any], asked: int | None, reasoning: int) -> int | None:
     """Read the tokens of the answer: whatever of the total is not the prompt is billed as that."""
-    answered = _count(said, "completion_tokens", "output_tokens")
-    total = _count(said, "total_tokens")
+    answered, total = _count(said, *_ANSWERED), _count(said, *_TOTAL)
     if answered is None:
         return None if total is None or asked is None else max(0, total - asked)
 
@@ -139,17 +161,31 @@ def _cost_usd(said: Mapping[str, Any], header_cost: str | None) -> float | None:
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
 
-    charged_usd = _amount(header_cost if cost is None else cost)
+    ticks = _amount(said.get("cost_in_usd_ticks"))
+    stated = (cost, said.get("total_cost"), said.get("estimated_cost"), header_cost)
+    charged_usd = next((amount for each in stated if (amount := _amount(each)) is not None), None)
+    if charged_usd is None and ticks is not None:
+        charged_usd = ticks * _TICK_USD
+
+    details = said.get("cost_details")
+    if charged_usd is not None and said.get("is_byok") is True and isinstance(details, dict):
+        charged_usd += _amount(details.get("upstream_inference_cost")) or 0.0
+
     return charged_usd if charged_usd is not None and charged_usd < _MOST_USD else None
 
 
 def _count(said: Mapping[str, Any], *names: str) -> int | None:
+    """Read the first of these that is not 0; gateways write zeros for what they leave out."""
+    found = None
     for name in names:
-        value = _amount(said.get(name))
+        given = said.get(name)
+        value = None if given is None else _amount(given)
         if value is not None and value < _MOST_TOKENS:
-            return int(value)
+            found = int(value)
+            if found:
+                break
 
-    return None
+    return found
 
 
 def _amount(value: Any) -> float | None:
