@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 import penstock as ps
 from penstock.events import StudyStarted
@@ -72,6 +73,37 @@ async def test_an_agent_asks_a_declared_model_and_its_run_adds_up(tmp_path: Path
     )
     (row,) = rows(study, "SELECT model_name, agent_kind FROM runs")
     assert row["model_name"] == "some-model"
+
+
+@pytest.mark.parametrize(
+    ("recorded", "is_told"),
+    [
+        (("cost_usd",), True),
+        (("input_tokens", "output_tokens"), True),
+        (("input_tokens",), False),
+        ((), False),
+    ],
+)
+async def test_an_agent_that_records_what_its_calls_cost_is_told_that_it_counts_twice(
+    recorded: tuple[str, ...], is_told: bool, tmp_path: Path
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        for _ in range(2):
+            answer = await ctx.model("small").chat(ctx.problem.brief)
+            known = {
+                "cost_usd": answer.cost_usd,
+                "input_tokens": answer.usage.input_tokens,
+                "output_tokens": answer.usage.output_tokens,
+            }
+            ctx.record(**{name: known[name] for name in recorded})
+
+        return answer.text
+
+    with capture_logs() as logs:
+        (result,) = await run(a_study(tmp_path, agent))
+
+    assert result.provenance.get("is_counted_twice", False) is is_told
+    assert [each["event"] for each in logs].count("run.counted_twice") == is_told
 
 
 async def test_what_a_call_says_comes_before_what_the_model_says(tmp_path: Path) -> None:

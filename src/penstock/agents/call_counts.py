@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isclose
 from typing import Any
 
 from penstock._base.fact import EMPTY
@@ -28,12 +29,14 @@ class CallCounts:
             ones; None while nobody has looked for them.
         refused: Requests that earlier sessions were refused for good, and how.
         refused_before: How many calls were not made because of that, since the last answer.
+        counted: What the agent's calls cost and used, as its metrics have it too.
         has_failed_in_passing: Whether the agent's last call, or the server of a tool, failed in a
             way that passes by itself.
     """
 
     __slots__ = (
         "_counts",
+        "counted",
         "evaluator_id",
         "first_attempt",
         "has_failed_in_passing",
@@ -57,6 +60,7 @@ class CallCounts:
         self.refused: Mapping[str, Any] = EMPTY
         self.refused_before = 0
         self.has_failed_in_passing = False
+        self.counted: dict[str, float] = {}
         self._counts: dict[str, int] = {}
 
     def of_another_attempt(self) -> CallCounts:
@@ -77,6 +81,15 @@ class CallCounts:
     def of_lost_attempt(self) -> CallCounts:
         """Begin the counts of the attempt after this one, which was cut off with its worker."""
         return CallCounts(self.first_attempt, self.spoilt)
+
+    def are_recorded_again(self, metrics: Mapping[str, Any]) -> bool:
+        """Return whether an agent has recorded itself what was counted of its calls already."""
+        both = (("cost_usd",), ("input_tokens", "output_tokens"))
+        return any(all(self._is_double(name, metrics) for name in names) for names in both)
+
+    def _is_double(self, name: str, metrics: Mapping[str, Any]) -> bool:
+        counted, known = self.counted.get(name, 0.0), metrics.get(name)
+        return bool(counted) and known is not None and isclose(known, 2 * counted, rel_tol=1e-9)
 
     def note(self, digest: str) -> int:
         """Count a request that is about to be made; return how many equal ones its asker made."""

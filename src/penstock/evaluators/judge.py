@@ -21,6 +21,7 @@ from penstock.models.calls.elsewhere import ModelCaller
 from penstock.models.chat_agent import checked
 from penstock.models.chat_model import Completion, CompletionRequest
 from penstock.models.declared import DeclaredModels
+from penstock.models.endings import Ending, ending_of
 from penstock.models.model_errors import MalformedResponseError, ModelError
 from penstock.models.prompts.asking import Asking
 from penstock.models.prompts.images import ImageFile
@@ -145,7 +146,7 @@ class Judge:
         """
         checked(template, completion)
         who, reply = self._asking.who, completion.text
-        if str(completion.finish_reason).casefold() in _CUT_OFF:
+        if ending_of(completion.finish_reason) is Ending.CUT:
             raise UnclearVerdictError(
                 f"{who}: the reply was cut off at max_tokens={template.options.max_tokens}: "
                 f"{reply[-80:]!r}; raise it, or ask for a shorter reply"
@@ -186,10 +187,6 @@ class Judge:
             metric_value=score,
             notes_json=encode({name: value for name, value in notes.items() if value is not None}),
         )
-
-
-_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
-"""Why a reply ended where it was cut off, as providers say it."""
 
 
 def _scope(ctx: RunContext, outputs: Mapping[str, Any]) -> Mapping[str, Any]:

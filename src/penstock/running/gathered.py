@@ -64,6 +64,14 @@ def gather(ctx: RunContext, refuse: Callable[[BaseException], None]) -> Gathered
         refuse(OutputError("observations", "it was not made by ctx.observe"))
         observations = tuple(each for each in observations if type(each) is Observation)
 
+    if ctx.calls.counted and ctx.calls.are_recorded_again(metrics):
+        ctx.provenance["is_counted_twice"] = True
+        ctx.log.warning(
+            "run.counted_twice",
+            what_to_do="the agent records what its calls through ctx.model cost, which is counted "
+            "already, and both are in the sums; take its own record of it out",
+        )
+
     return Gathered(metrics, observations, _provenance(ctx, refuse) if ctx.provenance else EMPTY)
 
 

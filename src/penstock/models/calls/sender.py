@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager, nullcontext
 from random import Random
 from time import perf_counter
@@ -10,6 +10,7 @@ from time import perf_counter
 import anyio
 
 from penstock.agents.context import RunContext
+from penstock.agents.metrics import AMOUNTS
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.clients import EndpointClient
 from penstock.models.endings import ending_of, fault_of
@@ -228,6 +229,13 @@ class Sender:
 
     def _record(self, ctx: RunContext, **metrics: float) -> None:
         ctx.record(**{self._prefix + name: value for name, value in metrics.items()})
+        if not self._prefix:
+            self._count(ctx, metrics)
+
+    def _count(self, ctx: RunContext, metrics: Mapping[str, float]) -> None:
+        counted = ctx.calls.counted
+        for name in AMOUNTS & metrics.keys():
+            counted[name] = counted.get(name, 0) + metrics[name]
 
     def _record_cost(self, ctx: RunContext, cost_usd: float | None) -> None:
         """Record what a call cost; where that of one is not known, the run's is not either.
@@ -237,7 +245,7 @@ class Sender:
         name = f"{self._prefix}cost_usd"
         before = ctx.metrics.get(name, 0.0)
         if before is not None and cost_usd is not None:
-            ctx.record(**{name: cost_usd})
+            self._record(ctx, cost_usd=cost_usd)
             return
 
         ctx.record(**{name: None})
