@@ -90,7 +90,7 @@ async def test_forms_of_usage_of_two_providers_count_the_same_in_one_study(tmp_p
     assert summary.cost_usd == pytest.approx(3 * 0.2)
 
 
-@pytest.mark.parametrize("extra", ["max_tokens", "max_output_tokens", "n", "best_of", "model"])
+@pytest.mark.parametrize("extra", ["max_tokens", "num_predict", "n", "candidate_count", "model"])
 async def test_a_call_cannot_ask_for_more_than_was_set_aside_behind_the_budget(
     extra: str, tmp_path: Path
 ) -> None:

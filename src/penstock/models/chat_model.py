@@ -172,7 +172,7 @@ class CompletionRequest(Fact):
         return max(self.max_tokens, self.max_completion_tokens)  # providers heed one of them
 
 
-_ANSWERS = ("n", "best_of")
+_ANSWERS = ("n", "best_of", "candidate_count", "num_return_sequences")
 
 
 class Usage(Fact):

@@ -266,9 +266,14 @@ NOT_EXTRA = {
     ),
     "messages": "it is made of system and prompt",
     "prompt": _OPTION,
-    "max_output_tokens": "write max_tokens or max_completion_tokens",
-    "n": "a run keeps one answer; for more of them declare replicates",
-    "best_of": "a run keeps one answer; for more of them declare replicates",
+    **dict.fromkeys(
+        ("max_output_tokens", "max_new_tokens", "max_length", "n_predict", "num_predict"),
+        "write max_tokens or max_completion_tokens",
+    ),
+    **dict.fromkeys(
+        ("n", "best_of", "candidate_count", "num_return_sequences"),
+        "a run keeps one answer; for more of them declare replicates",
+    ),
 }
 """What prompts, prices and budgets are made from: no other field may change it behind them."""
 
