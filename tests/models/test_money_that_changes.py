@@ -49,7 +49,8 @@ async def test_what_was_paid_keeps_its_price_and_what_is_asked_has_the_new_one(
 async def test_a_budget_that_is_set_while_a_study_runs_holds_from_the_next_call_on(
     budget_usd: float, tmp_path: Path
 ) -> None:
-    asked, runners = Counter[str](), []
+    asked = Counter[str]()
+    runners: list[ps.StudyRunner] = []
 
     async def answer(_: web.Request) -> web.Response:
         asked["all"] += 1
