@@ -76,7 +76,7 @@ ENDINGS: dict[Ending, str] = {
         "ERROR TIMEOUT USER_CANCEL NO_IMAGE IMAGE_OTHER not_finished load unload error_timeout "
         "rate_limit UNEXPECTED_TOOL_CALL MALFORMED_RESPONSE cancelled modelUnloaded"
     ),
-    Ending.UNKNOWN: "FINISH_REASON_UNSPECIFIED OTHER pause_turn compaction repetition",
+    Ending.UNKNOWN: "FINISH_REASON_UNSPECIFIED OTHER compaction repetition",
 }
 
 
