@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import anyio
 
@@ -16,21 +16,26 @@ from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
 from penstock.agents.thread_draws import ThreadDraws
-from penstock.errors import PenstockError, ValidationError
-from penstock.evaluators.builtin import bind_built_in, expected_errors, pattern_doubts
-from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
-from penstock.evaluators.labels import bind_labels
+from penstock.errors import ValidationError
+from penstock.evaluators.builtin import pattern_doubts
 from penstock.evaluators.port import BoundEvaluator
-from penstock.evaluators.rules import Rule, RuledEvaluator, rule_of, rule_of_problem
+from penstock.evaluators.rules import Rule, RuledEvaluator
 from penstock.events.bus import Subscriber
 from penstock.models.calls.elsewhere import CallsElsewhere, ModelCaller
 from penstock.models.conversations.in_hand import ModelInHand
 from penstock.models.session import Resource, Session
 from penstock.planning.plan import AGENT_FACTORS, PROBLEM_FACTORS, Plan
-from penstock.running.lookup import find_agent, find_problem, find_subscriber, load_named
+from penstock.running.bound_evaluators import bind_evaluators, taking_long
+from penstock.running.lookup import (
+    find_agent,
+    find_all,
+    find_problem,
+    find_subscriber,
+    load_named,
+)
 from penstock.running.outcomes import outcome_errors
 from penstock.running.time_limits import Deadline
-from penstock.study.chat import ChatOptions, JudgeOptions
+from penstock.study.chat import ChatOptions
 from penstock.study.declarations import declared_chats
 from penstock.study.fingerprints import agent_fingerprint
 from penstock.study.model import Study
@@ -40,8 +45,6 @@ if TYPE_CHECKING:
     from penstock.models.declared import DeclaredModels
 
 __all__ = ["Bindings", "bind", "bind_standalone", "bind_subscribers"]
-
-Found = TypeVar("Found")
 
 
 class Bindings(NamedTuple):
@@ -112,26 +115,20 @@ def bind(
         What could be bound, and what is wrong with the rest.
     """
     errors: list[str] = []
-    sources: dict[str, str] = {}
     models = _declared_models(study, errors, elsewhere)
     agent_names, problem_names = _taking_part(study, plan)
     known = {**{problem.problem_id: problem for problem in study.problems}, **problems}
-    in_hand = {} if models is None else _gather(study.models, models.in_hand, errors)
-    found = _gather(problem_names, lambda name: find_problem(known, name), errors)
+    in_hand = {} if models is None else find_all(study.models, models.in_hand, errors)
+    found = find_all(problem_names, lambda name: find_problem(known, name), errors)
+    bound, sources = _bind_agents(
+        study, agent_names, agents, models, errors, isolate_random=isolate_random
+    )
     bindings = Bindings(
-        agents=_bind_agents(
-            study,
-            agent_names,
-            agents,
-            models,
-            errors,
-            sources=sources,
-            isolate_random=isolate_random,
-        ),
+        agents=bound,
         sources=sources,
         problems=found,
-        evaluators=_bind_evaluators(study, found, models, errors),
-        take_long=_taking_long(study, found.values()),
+        evaluators=bind_evaluators(study, found, models, errors),
+        take_long=taking_long(study, found.values()),
         resources=() if models is None or elsewhere is not None else (models,),
         models=in_hand,
         callers=EMPTY if models is None else models.callers,
@@ -148,7 +145,7 @@ def bind(
 def bind_standalone(runner: Any, *, isolate_random: bool) -> tuple[Bindings, list[str]]:
     """Bind a condition runner, which takes the place of agents, problems and evaluators."""
     errors: list[str] = []
-    found = _gather(
+    found = find_all(
         [""], lambda _: bind_condition_runner(runner, isolate_random=isolate_random), errors
     )
     return Bindings(found, {"": NO_PROBLEM}, {"": ()}), errors
@@ -157,7 +154,7 @@ def bind_standalone(runner: Any, *, isolate_random: bool) -> tuple[Bindings, lis
 def bind_subscribers(study: Study) -> tuple[tuple[Subscriber, ...], list[str]]:
     """Find the subscribers that a study names, and what is wrong with the others."""
     errors: list[str] = []
-    found = _gather(study.subscribers, lambda name: find_subscriber(study, name), errors)
+    found = find_all(study.subscribers, lambda name: find_subscriber(study, name), errors)
     return tuple(found.values()), errors
 
 
@@ -202,9 +199,9 @@ def _bind_agents(
     models: DeclaredModels | None,
     errors: list[str],
     *,
-    sources: dict[str, str],
     isolate_random: bool,
-) -> dict[str, BoundAgent]:
+) -> tuple[dict[str, BoundAgent], dict[str, str]]:
+    """Bind agents; return them with the fingerprints of their code."""
     # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
     threads = anyio.CapacityLimiter(math.inf)
     processes = anyio.CapacityLimiter(os.cpu_count() or 1)
@@ -215,116 +212,29 @@ def _bind_agents(
         if name not in bound and (declared := study.agents.get(name)) and declared.chat
     }
 
-    def bind_code(name: str) -> BoundAgent:
+    def bind_code(name: str) -> tuple[BoundAgent, str]:
         target = find_agent(study, bound, name)
-        sources[name] = agent_fingerprint(target, study.base_dir, study.models)
-        return bind_agent(
+        source = agent_fingerprint(target, study.base_dir, study.models)
+        agent = bind_agent(
             name, target, threads, processes, isolate_random=isolate_random, draws=draws
         )
+        return agent, source
 
-    found = _gather((name for name in names if name not in chats), bind_code, errors)
+    code = find_all((name for name in names if name not in chats), bind_code, errors)
+    found = {name: agent for name, (agent, _) in code.items()}
+    sources = {name: source for name, (_, source) in code.items()}
     if models is not None:  # else why they cannot be bound is told already
-        tools = _gather(chats, lambda name: _tools(study, name, chats[name]), errors)
+        tools = find_all(chats, lambda name: _tools(study, name, chats[name]), errors)
         sources |= {
             name: "+".join(map(models.fingerprint, functions))
             for name, functions in tools.items()
             if functions
         }
-        found |= _gather(tools, lambda name: models.agent(name, chats[name], tools[name]), errors)
+        found |= find_all(tools, lambda name: models.agent(name, chats[name], tools[name]), errors)
 
-    return found
+    return found, sources
 
 
 def _tools(study: Study, name: str, options: ChatOptions) -> tuple[Any, ...]:
     """Load the functions that the model of a chat agent may call, and give the servers."""
     return tuple(load_named(study, "a tool of agent", name, each) for each in options.tools)
-
-
-def _bind_evaluators(
-    study: Study,
-    problems: Mapping[str, Problem],
-    models: DeclaredModels | None,
-    errors: list[str],
-) -> dict[str, tuple[BoundEvaluator, ...]]:
-    """Bind the evaluators of each problem: its own, then the study's in their declared order."""
-    # Evaluators that are plain functions run in threads, and not at the cost of agents.
-    threads = anyio.CapacityLimiter(math.inf)
-    found = _gather(
-        (name for name, each in study.evaluators.items() if models is not None or not each.judge),
-        lambda name: _bind_declared_evaluator(study, name, models, threads),
-        errors,
-    )
-    for name, declared in study.evaluators.items():
-        errors += expected_errors(name, declared, problems.values())
-
-    own = _gather(
-        problems, lambda name: _bind_own_evaluator(study, problems[name], threads), errors
-    )
-    shared = tuple(found.values())
-    return {name: (*evaluators, *shared) for name, evaluators in own.items()}
-
-
-def _taking_long(study: Study, problems: Iterable[Problem]) -> frozenset[str]:
-    """Name the problems whose answers are saved before they are scored."""
-    do_all = any(each.call is not None or each.judge for each in study.evaluators.values())
-    return frozenset(each.problem_id for each in problems if do_all or each.evaluator is not None)
-
-
-def _bind_declared_evaluator(
-    study: Study, name: str, models: DeclaredModels | None, threads: anyio.CapacityLimiter
-) -> BoundEvaluator:
-    declared, function = study.evaluators[name], None
-    if declared.call is not None:
-        function = load_named(study, "evaluator", name, declared.call)
-        evaluate = bind_evaluator(name, function, threads)
-    elif declared.labels is not None:
-        function = study.resolve(declared.labels.file)
-        evaluate = bind_labels(name, declared.labels, function)
-    elif declared.judge is None or models is None:
-        evaluate = bind_built_in(name, declared, threads)
-    else:
-        evaluate = _bind_judge(name, declared.judge, models, threads)
-
-    rule = rule_of(name, declared, function, study.base_dir, study.models)
-    is_quick = declared.call is None and declared.judge is None
-    return RuledEvaluator(rule, evaluate, is_quick)
-
-
-def _bind_judge(
-    name: str, options: JudgeOptions, models: DeclaredModels, threads: anyio.CapacityLimiter
-) -> BoundEvaluator:
-    judges = load_extra("penstock.evaluators.judge", extra="models", what=f"evaluator {name!r}")
-    judge: BoundEvaluator = judges.bind_judge(name, options, models, threads)
-    return judge
-
-
-def _bind_own_evaluator(
-    study: Study, problem: Problem, threads: anyio.CapacityLimiter
-) -> tuple[BoundEvaluator, ...]:
-    evaluator = problem.evaluator
-    if evaluator is None:
-        return ()
-
-    if isinstance(evaluator, str):
-        evaluator = load_named(study, "the evaluator of problem", problem.problem_id, evaluator)
-
-    rule = rule_of_problem(evaluator, study.base_dir)
-    return (RuledEvaluator(rule, bind_problem_evaluator(evaluator, threads)),)
-
-
-def _gather(
-    names: Iterable[str], find: Callable[[str], Found], errors: list[str]
-) -> dict[str, Found]:
-    """Find everything that is named; what cannot be found is an error each, not the first only."""
-    found = {}
-    for name in names:
-        try:
-            found[name] = find(name)
-        except ValidationError as error:
-            errors += error.errors
-        except (PenstockError, ImportError, AttributeError) as error:
-            errors.append(str(error))
-        except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
-            errors.append(f"{name!r} cannot be loaded: {type(error).__name__}: {error}")
-
-    return found

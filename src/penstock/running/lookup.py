@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 from penstock._base.entry_points import load_entry_point
-from penstock.errors import BindingError, ValidationError
+from penstock.errors import BindingError, PenstockError, ValidationError
 from penstock.events.bus import Subscriber
 from penstock.events.listening import subscription_of
 from penstock.study.declarations import EVALUATOR_GROUP
@@ -17,7 +17,16 @@ from penstock.study.resolvers import find_agent as find_packaged_agent
 from penstock.study.resolvers import find_problem as find_packaged_problem
 from penstock.study.resolvers import where_else
 
-__all__ = ["SUBSCRIBER_GROUP", "find_agent", "find_problem", "find_subscriber", "load_named"]
+__all__ = [
+    "SUBSCRIBER_GROUP",
+    "find_agent",
+    "find_all",
+    "find_problem",
+    "find_subscriber",
+    "load_named",
+]
+
+Found = TypeVar("Found")
 
 SUBSCRIBER_GROUP = "penstock.subscribers"
 """Where installed packages register subscribers: name -> the coroutine function."""
@@ -146,3 +155,21 @@ def load_named(
         return load_reference(reference, study.base_dir)
     except (ImportError, AttributeError) as error:
         raise BindingError(f"{kind} {name!r}: {error}") from error
+
+
+def find_all(
+    names: Iterable[str], find: Callable[[str], Found], errors: list[str]
+) -> dict[str, Found]:
+    """Find everything that is named; what cannot be found is an error each, not the first only."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = find(name)
+        except ValidationError as error:
+            errors += error.errors
+        except (PenstockError, ImportError, AttributeError) as error:
+            errors.append(str(error))
+        except Exception as error:  # noqa: BLE001 - importing a user's module may raise anything
+            errors.append(f"{name!r} cannot be loaded: {type(error).__name__}: {error}")
+
+    return found
