@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import penstock as ps
 from penstock.export.artifacts import export_artifacts
-from penstock.export.tables import quote_formulas, write_csv, write_twins
+from penstock.export.tables import csv_line, quote_formulas, write_csv, write_twins
 from penstock.store.files.ownership import ARTIFACTS
 
 HEADER = ("one", "other")
@@ -29,6 +32,24 @@ def test_two_tables_are_alike_up_to_the_row_in_which_they_differ(
     write_csv(tmp_path / "expected b", HEADER, others)
     for name in "ab":
         assert (tmp_path / name).read_bytes() == (tmp_path / f"expected {name}").read_bytes()
+
+
+_CELLS = st.one_of(
+    st.none(),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.text(st.characters(), max_size=8),
+    st.text(',"\r\n \';\0é€', max_size=8),
+)
+
+
+@given(st.lists(_CELLS, max_size=5))
+def test_a_line_is_that_of_the_csv_module(row: list[Any]) -> None:
+    expected = StringIO(newline="")
+    csv.writer(expected).writerow(row)
+
+    assert csv_line(row) == expected.getvalue()
 
 
 def test_a_row_may_be_missing_in_the_other_table(tmp_path: Path) -> None:
