@@ -350,8 +350,20 @@ async def test_the_limit_is_cut_at_most_once_a_cooldown() -> None:
     assert endpoint.changes == [(16, "http status 429"), (8, "http status 429")]
 
 
-async def test_the_limit_grows_only_while_all_slots_are_taken() -> None:
+async def test_the_limit_begins_where_it_is_declared() -> None:
     endpoint = Endpoint(max_in_flight=1000)
+    async with anyio.create_task_group() as tasks:
+        start(tasks, endpoint, *[f"{index}" for index in range(1200)])
+        await settled()
+        assert len(endpoint.open) == 1000
+        await endpoint.end(*list(endpoint.open))
+        tasks.cancel_scope.cancel()
+
+    assert endpoint.changes == []
+
+
+async def test_the_limit_grows_only_while_all_slots_are_taken() -> None:
+    endpoint = Endpoint()
     async with anyio.create_task_group() as tasks:
         start(tasks, endpoint, *[f"{index}" for index in range(63)])
         await settled()

@@ -16,7 +16,7 @@ from typing import Self
 
 import anyio
 
-from penstock._base.aimd import AdaptiveLimit, Pause, RecentRefusals
+from penstock._base.aimd import FIRST_LIMIT, AdaptiveLimit, Pause, RecentRefusals
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
 from penstock.models.gate.pacing import Entry, Pace
@@ -116,7 +116,8 @@ class Gate:
         self._sleep = sleep
         self._room = room
         most = min(limits.max_in_flight or inf, room)
-        self._limit = AdaptiveLimit(int(most) if isfinite(most) else None, on_limit_changed)
+        first, bound = limits.max_in_flight or FIRST_LIMIT, int(most) if isfinite(most) else None
+        self._limit = AdaptiveLimit(bound, on_limit_changed, initial=first)
         self._pause = Pause(limits.max_retry_after_s)
         self._refusals = RecentRefusals()
         self._refused_since: float | None = None
