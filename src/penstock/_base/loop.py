@@ -145,11 +145,12 @@ class TimeLimit:
         self.scope = anyio.CancelScope()
         self._seconds = seconds
         self._excuses = _MOST_EXCUSES
-        self._guard: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         self.scope.__enter__()
-        self.deadline = asyncio.get_running_loop().time() + self._seconds
+        self._loop = asyncio.get_running_loop()
+        self.deadline = self._loop.time() + self._seconds
         return self
 
     def __exit__(
@@ -158,38 +159,38 @@ class TimeLimit:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        self._forget_guard()
+        self._forget_alarm()
         return bool(self.scope.__exit__(kind, error, traceback))
 
     @property
     def deadline(self) -> float:
         """When the time is over, on the clock of the event loop; may be set."""
-        return self.scope.deadline
+        return self._deadline
 
     @deadline.setter
     def deadline(self, deadline: float) -> None:
-        self._forget_guard()
-        self.scope.deadline = deadline
-        if isfinite(deadline) and self._excuses:
-            loop = asyncio.get_running_loop()
-            self._guard = loop.call_at(deadline - _GUARD_S, self._excuse, loop, deadline)
+        self._forget_alarm()
+        self._deadline = deadline
+        if isfinite(deadline):
+            self._alarm = self._loop.call_at(deadline, self._end)
+        elif deadline < 0:
+            self.scope.cancel()
 
-    def _excuse(self, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
-        """Put the end off where the loop sees only now that it is over, and long has been."""
-        self._guard = None
-        now = loop.time()
-        if now - deadline >= _PAUSE_S:
+    def _end(self) -> None:
+        """End it; put that off where the loop sees only now that it is over, and long has been."""
+        self._alarm = None
+        now = self._loop.time()
+        if self._excuses and now - self._deadline >= _PAUSE_S:
             self._excuses -= 1
             self.deadline = now + min(max(self._seconds, 1.0), _LONGEST_EXCUSE_S)
+        else:
+            self.scope.cancel()
 
-    def _forget_guard(self) -> None:
-        if self._guard is not None:
-            self._guard.cancel()
-            self._guard = None
+    def _forget_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
-
-_GUARD_S = 0.001
-"""The guard's timer is due that much earlier, so that of the two it is called first."""
 
 _PAUSE_S = 0.5
 _LONGEST_EXCUSE_S = 5.0

@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
+from penstock._base.fact import unchecked
 from penstock._base.json import encode
 from penstock.errors import BindingError
 from penstock.results import Evaluation
 
 __all__ = ["ScoreReader"]
+
+_row = unchecked(Evaluation)
 
 
 class ScoreReader(NamedTuple):
@@ -102,7 +105,7 @@ class ScoreReader(NamedTuple):
         )
 
     def _row(self, run_id: str, metric: str, value: float | None) -> Evaluation:
-        return Evaluation(
+        return _row(
             run_id=run_id, evaluator_id=self.evaluator_id, metric_name=metric, metric_value=value
         )
 

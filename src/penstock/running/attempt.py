@@ -11,6 +11,7 @@ from time import perf_counter
 from typing import Any
 
 from penstock._base.fact import unchecked
+from penstock._base.first_wait import told_first_wait
 from penstock._base.json import encode
 from penstock._base.loop import is_closed_by, take_back_cancellations, was_asked_to_cancel
 from penstock._base.secrets import without_secrets
@@ -141,7 +142,7 @@ class Attempt:
             agent: Answers the problem.
             evaluators: Score the answer.
             timeout_s: How long the agent may take, in seconds; evaluators are not counted.
-            on_answer: Told what there is when the answer is, before it is scored.
+            on_answer: Told what there is when its scores have to be waited for.
         """
         ctx = self.ctx
         try:
@@ -157,10 +158,8 @@ class Attempt:
             self._keep(answer)
 
         if evaluators and self.error is None:
-            if on_answer is not None:
-                on_answer(self.so_far())
-
-            await self.score(evaluators)
+            on_wait = None if on_answer is None else lambda: on_answer(self.so_far())
+            await told_first_wait(self.score(evaluators), on_wait)
 
         if was_asked_to_cancel():
             await take_back_cancellations()
@@ -215,15 +214,17 @@ class Attempt:
         return self.end()
 
     def so_far(self) -> RunResult:
-        """Return what is kept of an attempt whose answer is there and is not yet scored."""
-        return self._result(self.gathered(lambda _: None), RunStatus.SCORING, failures.NOT_SCORED)
+        """Return what is kept of an attempt whose answer is there, as if nothing had scored it."""
+        scores, self.evaluations, self.scored = (self.evaluations, self.scored), (), ()
+        kept = self.gathered(lambda _: None)
+        result = self._result(kept, RunStatus.SCORING, failures.NOT_SCORED)
+        self.evaluations, self.scored = scores
+        return result
 
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
         self.ctx.end()
-        if self._latency_s is None:
-            self._stop_the_clock()
-
+        self._stop_the_clock()
         gathered = self.gathered()
         if refused := [*self.ctx.refused, *self._refused]:
             self.error = failures.error_of_parts(refused, self.error)

@@ -8,6 +8,7 @@ from math import isfinite
 from time import perf_counter
 from typing import Any
 
+from penstock._base.fact import unchecked
 from penstock.agents.context import RunContext
 from penstock.errors import EvaluatorTimeoutError
 from penstock.evaluators.port import BoundEvaluator
@@ -16,6 +17,8 @@ from penstock.results import Evaluation, Scored
 from penstock.running.time_limits import within
 
 __all__ = ["score_by"]
+
+_scored = unchecked(Scored)
 
 
 async def score_by(
@@ -50,7 +53,7 @@ async def score_by(
     if rule is None:
         return scores, ()
 
-    scored = Scored(
+    scored = _scored(
         evaluator=rule.evaluator_id,
         rows=len(scores),
         latency_s=perf_counter() - begun,
@@ -61,7 +64,10 @@ async def score_by(
 
 def _recorded_usd(ctx: RunContext) -> float:
     """Add up what a run has recorded as cost, as far as it is numbers."""
-    metrics = ctx.metrics if isinstance(ctx.metrics, Mapping) else {}  # an agent may replace it
+    metrics = ctx.metrics  # an agent may replace it
+    if not metrics or not isinstance(metrics, Mapping):
+        return 0.0
+
     recorded = (metrics.get(name) for name in _COSTS)
     return sum(each for each in recorded if isinstance(each, (int, float)) and isfinite(each))
 
