@@ -11,6 +11,8 @@ import pytest
 
 from penstock._base.first_wait import told_first_wait
 
+pytestmark = pytest.mark.anyio
+
 
 async def _returns() -> str:
     return "answer"
