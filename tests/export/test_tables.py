@@ -40,7 +40,7 @@ _CELLS = st.one_of(
     st.floats(),
     st.booleans(),
     st.text(st.characters(), max_size=8),
-    st.text(',"\r\n \';\0é€', max_size=8),
+    st.text(",\"\r\n ';\0é€", max_size=8),
 )
 
 
