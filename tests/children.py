@@ -35,6 +35,8 @@ STREAMS = (0, 1, 2)
 NOT_IMPORTED = ("penstock.cli.templates", "penstock.engines.dask", "penstock.testing")
 """What is imported for long and needed seldom, or is not a part of the library."""
 
+_servers: list[tuple[socket.socket, subprocess.Popen[bytes]]] = []
+
 
 def start_python(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     """Start ``python ARGUMENTS``: ``-c CODE``, ``-m MODULE`` or a file, then what it is given.
@@ -115,12 +117,16 @@ def _server() -> socket.socket:
         command = [sys.executable, "-m", "tests.children", str(far.fileno())]
         server = subprocess.Popen(command, cwd=ROOT, pass_fds=[far.fileno()])
 
-    def end() -> None:
+    _servers.append((near, server))
+    return near
+
+
+def end_server() -> None:
+    """End the server of this process, where there is one; children that run go on."""
+    while _servers:
+        near, server = _servers.pop()
         near.close()
         server.wait()
-
-    atexit.register(end)
-    return near
 
 
 def _serve(requests: socket.socket) -> dict[str, Any]:

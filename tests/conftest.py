@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +16,15 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.children import end_server
+
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "tests" / "data"
 LIMIT_S = 300.0
 """How long a test may take: some ten times what the longest needs on a busy machine."""
+LEAVING_S = 60.0
+"""How long the last threads and processes may take to end, when all tests have."""
+
 count_frozen_objects = gc.get_freeze_count
 """Python's own function, for tests of the garbage collector: see `pytest_collection_finish`."""
 
@@ -52,6 +61,38 @@ def pytest_collection_finish() -> None:
     pytest.MonkeyPatch().setattr(gc, "get_freeze_count", lambda: frozen)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left() -> Iterator[None]:
+    """See that no thread and no process is left by any test: it would slow down all that follow."""
+    os.environ["TESTS_OF"] = str(os.getpid())
+    threads = {*threading.enumerate()}
+    yield
+    end_server()
+    for thread in {*threading.enumerate()} - threads:
+        if not thread.daemon:
+            thread.join(LEAVING_S)
+            assert not thread.is_alive(), f"a thread is left: {thread}"
+
+    deadline = time.monotonic() + LEAVING_S
+    while left := processes_with(f"TESTS_OF={os.getpid()}"):
+        assert time.monotonic() < deadline, f"processes are left: {left}"
+        time.sleep(0.05)
+
+
+def processes_with(mark: str) -> dict[int, str]:
+    """List the other processes whose environment says something, by their ids, where /proc does."""
+    found: dict[int, str] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it is another's, or has ended
+            said = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_text("utf-8", "replace").replace("\0", " ")
+            is_of_python = "multiprocessing" in command  # it ends with this process
+            if mark.encode() in said and int(folder.name) != os.getpid() and not is_of_python:
+                found[int(folder.name)] = command[:200]
+
+    return found
+
+
 @pytest.fixture(autouse=True)
 def host_without_a_logger() -> None:
     """Take back what an earlier test has configured: a study would log where that one wanted."""
@@ -61,14 +102,17 @@ def host_without_a_logger() -> None:
 @pytest.fixture
 def anyio_backend(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> tuple[str, dict[str, Any]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run async tests on asyncio; the store's driver runs on nothing else."""
     if request.node.get_closest_marker("virtual_time") is None:
-        return "asyncio", {}
+        yield "asyncio", {}
+        return
 
     from tests.virtual_time import keep_virtual_time  # it imports most of penstock
 
-    return "asyncio", {"loop_factory": keep_virtual_time(monkeypatch)}
+    loop = keep_virtual_time(monkeypatch)
+    yield "asyncio", {"loop_factory": lambda: loop}
+    loop.close()  # which nobody has begun, where another fixture has skipped the test
 
 
 @pytest.fixture(scope="session")

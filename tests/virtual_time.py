@@ -100,8 +100,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.selector.at_work -= 1
 
 
-def keep_virtual_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], VirtualLoop]:
-    """Let all of penstock read the clock of a loop; returns what makes the loop."""
+def keep_virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualLoop:
+    """Make a loop, and let all of penstock read its clock."""
     for name in _USED:
         import_module(name)
 
@@ -117,7 +117,7 @@ def keep_virtual_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[], VirtualLo
         if name.startswith("penstock.") and not name.startswith(_REAL):
             _replace(vars(module), virtual, monkeypatch)
 
-    return lambda: loop
+    return loop
 
 
 def _replace(
