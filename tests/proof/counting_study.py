@@ -14,7 +14,7 @@ import anyio
 import penstock as ps
 from penstock.study.policies import RunBudget
 
-RUNS = 2000
+RUNS = 1000
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def build_study() -> ps.Study:
         problems=[
             ps.Problem(problem_id=f"p{number}", family="f", evaluator=score) for number in range(20)
         ],
-        run_budget=RunBudget(replicates=10),
+        run_budget=RunBudget(replicates=5),
     )
 
 

@@ -19,7 +19,7 @@ def test_a_study_interrupted_five_times_runs_everything_once_and_writes_the_same
     tmp_path: Path,
 ) -> None:
     interrupted, whole, calls = (tmp_path / name for name in ("interrupted", "whole", "calls"))
-    for moment in (1, 150, 600, 1100, 1900):
+    for moment in (1, 80, 300, 550, 950):
         with _study(interrupted, calls, moment) as child:
             assert child.stdout is not None
             assert child.stdout.readline() == "now\n"
