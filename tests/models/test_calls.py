@@ -113,12 +113,9 @@ async def test_a_refusal_that_may_not_be_waited_for_fails_at_once(tmp_path: Path
 
 @pytest.mark.field("studies-P11")
 @pytest.mark.virtual_time
-@pytest.mark.parametrize("retry_after", ["seconds", "none"])
-async def test_one_stray_refusal_in_a_hundred_hardly_slows_a_study(
-    retry_after: str, tmp_path: Path
-) -> None:
+async def test_one_stray_refusal_in_a_hundred_hardly_slows_a_study(tmp_path: Path) -> None:
     lasted_s = {}
-    for share in (0.0, 0.01):
+    for retry_after, share in (("none", 0.0), ("none", 0.01), ("seconds", 0.01)):
         options = SimulatorOptions.model_validate(
             {
                 "latency_s": 1.0,
@@ -129,15 +126,17 @@ async def test_one_stray_refusal_in_a_hundred_hardly_slows_a_study(
         )
         async with SimulatedProvider(options) as provider:
             agent = chat(provider.url, timeout_s=600)
-            limits = {provider.url: {"max_in_flight": 500}}
-            study = chat_study(tmp_path / str(share), agent, **many(1300, limits=limits))
+            limits = {provider.url: {"max_in_flight": 250}}
+            folder = tmp_path / f"{retry_after}-{share}"
+            study = chat_study(folder, agent, **many(650, limits=limits))
             began_at = anyio.current_time()
-            results = await run(study, concurrency=500)
-            lasted_s[share] = anyio.current_time() - began_at
+            results = await run(study, concurrency=250)
+            lasted_s[retry_after, share] = anyio.current_time() - began_at
 
-        assert results.summary.succeeded == 1300
+        assert results.summary.succeeded == 650
 
-    assert lasted_s[0.01] < 1.3 * lasted_s[0.0] + 1.0, "the last of them waits a second"
+    most_s = 1.3 * lasted_s.pop(("none", 0.0)) + 1.0  # the last of them waits a second
+    assert max(lasted_s.values()) < most_s, lasted_s
 
 
 @pytest.mark.field("models-F8")
