@@ -36,7 +36,7 @@ SMALL = {
 }
 """The quick ones, and sizes with which they show in a minute or two that they work."""
 
-LONG = ("steering", "memory", "scaling", "export", "report_page")
+LONG = ("steering", "memory", "scaling", "export", "report_page", "page")
 
 
 def main() -> None:

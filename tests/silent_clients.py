@@ -31,7 +31,6 @@ def main(address: str, count: int) -> None:
     for at in range(count):
         family = socket.AF_INET if address.isdecimal() else socket.AF_UNIX
         client = socket.socket(family)
-        client.settimeout(240)
         client.connect(("127.0.0.1", int(address)) if address.isdecimal() else address)
         clients.append(client)
         if at % 2:

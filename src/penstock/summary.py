@@ -234,12 +234,14 @@ class EndpointNow(Fact):
         in_flight: Calls in flight.
         limit: How many may be.
         waiting: Calls that wait for their turn.
+        refused: Calls that it has refused in this session, as too many or for being overloaded.
     """
 
     name: str
     in_flight: int
     limit: int
     waiting: int
+    refused: int = 0
 
 
 class WorkerNow(Fact):

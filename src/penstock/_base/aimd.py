@@ -195,17 +195,23 @@ class _Weighed:
 
 
 class RecentRefusals:
-    """Which share of the last hundred or so outcomes were refusals."""
+    """Which share of the last hundred or so outcomes were refusals.
+
+    Attributes:
+        total: Refusals since the beginning.
+    """
 
     def __init__(self) -> None:
         self.refused = 0.0
         self.count = 0.0
+        self.total = 0
 
     def add(self, *, is_refused: bool) -> None:
         """Count an outcome; the older ones fade."""
         kept = 1 - 1 / _RECENT
         self.refused = self.refused * kept + is_refused
         self.count = self.count * kept + 1
+        self.total += is_refused
 
     @property
     def are_stray(self) -> bool:

@@ -73,8 +73,13 @@ class StudyEndpoints:
         """Yield where each gate stands."""
         for account, gate in self._gates.items():
             name = f"{account.base_url} ({account.model})" if account.model else account.base_url
-            at = {"in_flight": gate.in_flight, "limit": gate.limit, "waiting": gate.waiting}
-            yield EndpointNow(name=name, **at)
+            yield EndpointNow(
+                name=name,
+                in_flight=gate.in_flight,
+                limit=gate.limit,
+                waiting=gate.waiting,
+                refused=gate.refusals.total,
+            )
 
     async def reserve(self, expected: Expected) -> Reservation:
         """Reserve what a call may spend; where the budget does not allow it, the study stops.

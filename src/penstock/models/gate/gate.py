@@ -119,7 +119,7 @@ class Gate:
         first, bound = limits.max_in_flight or FIRST_LIMIT, int(most) if isfinite(most) else None
         self._limit = AdaptiveLimit(bound, on_limit_changed, initial=first)
         self._pause = Pause(limits.max_retry_after_s)
-        self._refusals = RecentRefusals()
+        self.refusals = RecentRefusals()
         self._refused_since: float | None = None
         self._pace = Pace(limits)
         self._queue: FairQueue[Ticket] = FairQueue()
@@ -286,7 +286,7 @@ class Gate:
         self._hear(ticket, headers)
         self._pause.relax(ticket._admitted_at)
         is_saturated = self._in_flight >= self._limit.value
-        self._refusals.add(is_refused=False)
+        self.refusals.add(is_refused=False)
         self._refused_since = None
         if self._limit.weigh(
             ticket._admitted_at, is_refused=False, is_saturated=is_saturated
@@ -305,7 +305,7 @@ class Gate:
         now = self._clock()
         self._refused_since = self._refused_since or now
         self._correct(ticket, requests=1, tokens=0)  # rejected requests count, their tokens do not
-        recent = self._refusals
+        recent = self.refusals
         recent.add(is_refused=True)
         is_stray = recent.are_stray
         if not is_stray and self._pause.begin(error.retry_after_s, ticket._admitted_at, now):

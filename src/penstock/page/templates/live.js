@@ -17,12 +17,20 @@ const took = (seconds) => {
 const dollars = (amount) => `$${amount.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: amount < 1 ? 4 : 2 })}`;
 const between = (found, write) => (found.high === null ? `at least ${write(found.low)}` : `${write(found.low)} to ${write(found.high)}`);
 
-// Runs in flight since the page is looked at, a number each second.
+// Since the page is looked at, each second: runs in flight, and of each endpoint calls and refusals.
 const flights = [];
+const gates = new Map();
+function keep(past, reading) {
+  past.push(reading);
+  if (past.length > 240) past.shift();
+  return past;
+}
 function noteFlight() {
   if (now.in_flight === null) return;
-  flights.push([now.in_flight, now.limit]);
-  if (flights.length > 240) flights.shift();
+  keep(flights, [now.in_flight, now.limit]);
+  for (const { name, in_flight, limit, refused } of now.endpoints) {
+    gates.set(name, keep(gates.get(name) ?? [], [in_flight, limit, refused]));
+  }
 }
 function path(values, most, closed) {
   if (values.length < 2) return "";
@@ -146,7 +154,8 @@ function showNumbers() {
   put("retried", many(now.retried));
   put("retried-more", now.is_running ? "in this session" : "in the last session");
   put("refused", many(now.refused));
-  put("refused-more", "attempts in all sessions");
+  const calls = now.endpoints.reduce((sum, each) => sum + each.refused, 0);
+  put("refused-more", "attempts in all sessions" + (calls ? ` · ${many(calls)} calls in this one` : ""));
   const failures = Object.entries(now.failures).sort((one, other) => other[1] - one[1]);
   put("failures", many(failures.reduce((sum, each) => sum + each[1], 0)));
   put("failures-more", failures.map(([kind, count]) => `${many(count)} × ${shown(kind)}`).join(", ") || "attempts of every class");
@@ -163,7 +172,24 @@ function showRows(id, rows) {
   }));
 }
 function showEndpoints() {
-  showRows("endpoints", now.endpoints.map((each) => [each.name, each.in_flight, each.limit, each.waiting]));
+  showRows("endpoints", now.endpoints.map((each) => [each.name, each.in_flight, each.limit, each.waiting, each.refused]));
+  for (const row of $("endpoints").tBodies[0].rows) {
+    row.append(make("td"));
+    row.lastChild.append(document.importNode($("gate").content, true));
+  }
+  drawGates();
+}
+function drawGates() {
+  [...$("endpoints").tBodies[0].rows].forEach((row, at) => {
+    const past = gates.get(now.endpoints[at].name) ?? [];
+    const most = Math.max(1, ...past.map((each) => Math.max(each[0], each[1])));
+    const lost = past.map((each, place) => (place ? each[2] - past[place - 1][2] : 0));
+    const worst = Math.max(1, ...lost);
+    const [limit, flight, refused] = row.lastChild.firstElementChild.children;
+    limit.setAttribute("d", path(past.map((each) => each[1]), most, false));
+    flight.setAttribute("d", path(past.map((each) => each[0]), most, true));
+    refused.setAttribute("d", lost.map((count, place) => (count > 0 ? `M${((480 * place) / (lost.length - 1)).toFixed(1)},72 v${((-66 * count) / worst).toFixed(1)}` : "")).join(""));
+  });
 }
 function showWorkers() {
   showRows("workers", now.workers.map((each) => [each.is_there ? each.worker : `${each.worker} (lost)`, each.in_flight, each.ended, each.lost]));
@@ -248,6 +274,7 @@ setInterval(() => {
   if (!now.is_running || document.hidden) return;
   noteFlight();
   drawLines();
+  drawGates();
 }, 1000);
 
 acts.forEach((button) => button.addEventListener("click", async () => {
