@@ -161,8 +161,9 @@ def test_deep_nesting_is_stored_or_refused_never_a_crash() -> None:
         encode(deep)
 
 
-def test_plain_values_are_written_as_compact_json() -> None:
-    value = {"text": "né", "n": [1, 2.5, True]}
+@pytest.mark.parametrize("beside", ["text", None])
+def test_plain_values_are_written_as_compact_json(beside: Any) -> None:
+    value = {"text": "né 漢", "n": [1, 2.5, True], "beside": beside}
     assert encode(value) == json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -15,6 +15,10 @@ from typing import Any
 import anyio
 import pytest
 from mcp.server.mcpserver import Context, MCPServer
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 import penstock as ps
 from penstock.models.conversations.tool_servers import ToolServers
@@ -44,7 +48,7 @@ if "garbage" in sys.argv:
 asked_before = 0
 TOOLS = [
     {"name": name, "description": f"To {name}.", "inputSchema": {"type": "object"}}
-    for name in ("count", "fail", "die", "token", "show", "pid", "files/read.v2", "hang")
+    for name in ("count", "fail", "die", "token", "show", "pid", "files/read.v2", "hang", "table")
 ]
 if "empty" in sys.argv:
     TOOLS = []
@@ -58,7 +62,9 @@ def call(name):
     global asked_before
     asked_before += 1
     if name == "die":
-        os._exit(3)
+        raise RuntimeError("out of memory")
+    if name == "table":
+        return [], False, {"name": "né", "age": None}
     if name == "show":
         data = open("shot").read() if os.path.exists("shot") else "abcd"
         return [{"type": "image", "mimeType": "image/png", "data": data}], False
@@ -86,8 +92,10 @@ for line in sys.stdin:
     elif asked["method"] == "tools/list":
         answer["result"] = page(params)
     elif asked["method"] == "tools/call":
-        content, is_error = call(params["name"])
+        content, is_error, *structured = call(params["name"])
         answer["result"] = {"content": content, "isError": is_error}
+        if structured:
+            answer["result"]["structuredContent"] = structured[0]
     else:
         answer["error"] = {"code": -32601, "message": "Method not found"}
     print(json.dumps(answer), flush=True)
@@ -157,14 +165,15 @@ async def test_functions_and_servers_give_tools_together_and_processes_end_with_
         return "here"
 
     given = [local, McpServer(**server)]
-    turn = asks("local", "pid", "token", "show", "fail", "count")
+    turn = asks("local", "pid", "token", "show", "fail", "count", "table")
     result, asked = await by_hand(tmp_path, given, turn, "done")
 
-    here, pid, token, shown, failed, count = result.outputs["results"]
+    here, pid, token, shown, failed, count, table = result.outputs["results"]
     assert (here, token, shown) == ("here", "None", "[image image/png]")
+    assert table == '{"name":"né","age":null}'
     assert (failed, count) == ("ToolFailedError: None", "5")
     assert [each["function"]["name"] for each in asked[0]["tools"]] == [
-        *("local", "count", "fail", "die", "token", "show", "pid", "files_read_v2", "hang")
+        *("local", "count", "fail", "die", "token", "show", "pid", "files_read_v2", "hang", "table")
     ]
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid), 0)
@@ -194,7 +203,8 @@ async def test_a_server_that_dies_fails_the_attempt_and_the_next_one_has_another
 
     assert result.error is not None
     assert (result.error.kind, result.error.retryable) == ("ToolServerError", True)
-    assert "ended while its tool 'die' was called" in result.error.message
+    said = "ended while its tool 'die' was called; it wrote: .*RuntimeError: out of memory"
+    assert re.search(said, result.error.message, re.DOTALL)
     assert len(rows(study, "SELECT 1 FROM attempts")) == 2
     assert len(asked) == 1  # what was answered before is given again
 
@@ -229,7 +239,8 @@ async def test_only_the_tools_that_are_chosen_are_told(
     result, _ = await by_hand(tmp_path, [missing], "never", output_dir="missing")
     assert result.error is not None
     assert result.error.message.endswith(
-        "has no tool 'search' (tools: count, fail, die, token, show, pid, files/read.v2, hang)"
+        "has no tool 'search' "
+        "(tools: count, fail, die, token, show, pid, files/read.v2, hang, table)"
     )
 
 
@@ -435,6 +446,63 @@ async def test_a_server_that_is_there_already_is_asked_over_http(
     events = rows(study, "SELECT text FROM events WHERE event_type = 'tool_call'")
     told = sorted(each["text"] for each in events)
     assert told == [*["Token s3cr3t"] * 2, *["ToolFailedError: Error executing tool fail"] * 2]
+
+
+def refusing(status: int, told: Any, *, always: bool) -> Starlette:
+    """A server by hand, which answers calls in JSON, the first of them with a refusal."""
+    asked: list[str] = []
+
+    async def answer(request: Request) -> Response:
+        said = await request.json() if request.method == "POST" else {}
+        asked.append(said.get("method"))
+        results = {
+            "initialize": {
+                "protocolVersion": (said.get("params") or {}).get("protocolVersion"),
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "by hand", "version": "1"},
+            },
+            "tools/list": {"tools": [{"name": "count", "inputSchema": {"type": "object"}}]},
+            "tools/call": {"content": [{"type": "text", "text": str(asked.count("tools/call"))}]},
+        }
+        if always or (asked[-1] == "tools/call" and asked.count("tools/call") == 1):
+            return JSONResponse(told, status)
+
+        if asked[-1] not in results:
+            return Response(status_code=202 if "id" not in said else 404)
+
+        body = {"jsonrpc": "2.0", "id": said["id"], "result": results[asked[-1]]}
+        return JSONResponse(body, headers={"mcp-session-id": "s1"})
+
+    return Starlette(routes=[Route("/mcp", answer, methods=["GET", "POST", "DELETE"])])
+
+
+FORGOTTEN = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "No such session"}}
+
+
+@pytest.mark.parametrize(("status", "told"), [(404, FORGOTTEN), (503, None), (429, {})])
+async def test_a_server_that_answers_no_call_is_not_taken_for_a_tool_that_fails(
+    tmp_path: Path, status: int, told: Any
+) -> None:
+    execution = {"retry": {"attempts": 2, "wait_s": 0.0}}
+    with served(refusing(status, told, always=False)) as given:
+        tools = [{"mcp": {"url": f"{given.client.base_url}/mcp", "session": "study"}}]
+        turns = (asks("count"), "done")
+        (result,), asked, study = await answered(tmp_path, tools, *turns, execution=execution)
+
+    assert (result.error, result.attempt, len(asked)) == (None, 2, 2)
+    events = rows(study, "SELECT text FROM events WHERE event_type = 'tool_call'")
+    assert [each["text"] for each in events] == ["2"]
+
+
+async def test_a_server_that_lets_nobody_in_says_so(tmp_path: Path) -> None:
+    with served(refusing(401, {"error": "invalid_token"}, always=True)) as given:
+        url = f"{given.client.base_url}/mcp"
+        result, _ = await by_hand(tmp_path, [McpServer(url=url, timeout_s=30)], "never")
+
+    assert result.error is not None
+    assert result.error.message.endswith(
+        "did not start: ConnectionError: it answered 401 Unauthorized"
+    )
 
 
 async def test_an_address_where_nobody_answers_fails_the_attempt(tmp_path: Path) -> None:

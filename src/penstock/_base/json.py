@@ -99,6 +99,9 @@ def _holds_texts_alone(value: Any) -> bool:
 
 def _encode_faithfully(value: Any, path: str) -> str:
     try:
-        return json.dumps(frozen_json(value, path), separators=(",", ":"))
+        frozen = frozen_json(value, path)
     except UnstableValueError as error:
         raise OutputError(error.path, error.reason) from None
+
+    text = json.dumps(frozen, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()  # lone surrogates alone are escaped

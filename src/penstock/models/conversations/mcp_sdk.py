@@ -14,6 +14,9 @@ from mcp.client.streamable_http import streamable_http_client
 
 __all__ = ["Client", "MCPError", "process", "remote"]
 
+_SESSION = "mcp-session-id"
+_REFUSALS = frozenset({401, 403, 408, 410, 429})
+
 
 @asynccontextmanager
 async def process(
@@ -44,4 +47,21 @@ async def remote(
         timeout_s: How long one may take, in seconds.
     """
     async with httpx2.AsyncClient(headers=dict(headers), timeout=timeout_s) as http:
+        http.event_hooks = {"response": [_refuse]}
         yield streamable_http_client(url, http_client=http)
+
+
+async def _refuse(response: httpx2.Response) -> None:
+    """End the connection where it is not a tool that fails: the SDK would say that it was one.
+
+    Raises:
+        ConnectionError: the server, or what stands before it, answers no call, or has forgotten
+            the session. Older ones refuse the question for their version, which counts for nothing.
+    """
+    asked = response.request
+    if asked.method != "POST" or b"server/discover" in asked.content:
+        return
+
+    is_forgotten = response.status_code == 404 and _SESSION in asked.headers
+    if is_forgotten or response.status_code in _REFUSALS or response.is_server_error:
+        raise ConnectionError(f"it answered {response.status_code} {response.reason_phrase}")

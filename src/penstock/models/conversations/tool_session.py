@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 import anyio
 
+from penstock._base.json import encode
 from penstock._base.text import printable
 from penstock.errors import BindingError, RunFault, message_of
 from penstock.models.chat_model import Image
@@ -51,7 +52,7 @@ class ToolSession:
 
     Attributes:
         is_ready: Set once its tools are known, or it has failed.
-        error: Why it is of no use.
+        error: Why it is of no use, or of none any more.
     """
 
     def __init__(self, server: McpServer) -> None:
@@ -59,7 +60,9 @@ class ToolSession:
         self.is_ready = anyio.Event()
         self.error: ToolServerError | None = None
         self._tools: dict[str, Tool] = {}
+        self._why = ""
         self._is_over = anyio.Event()
+        self._has_ended = anyio.Event()
         self._scope = anyio.CancelScope()
         self._client: Any = None
 
@@ -77,17 +80,14 @@ class ToolSession:
             sdk: What is used of the SDK.
         """
         with TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+            failure = None
             try:
                 with self._scope:
                     await self._serve(connect, sdk, said)
             except Exception as error:  # noqa: BLE001 - an SDK and a foreign program
-                self.error = self.error or self._failure("did not start", error, said)
+                failure = error
             finally:
-                if self._client is None and self.error is None:
-                    within = f"did not start within timeout_s={self.server.timeout_s:g}"
-                    self.error = self._failure(within, None, said)
-
-                self.is_ready.set()
+                self._end(failure, said)
 
     def tools(self) -> list[Tool]:
         """Return the tools that the model is to be told of.
@@ -116,12 +116,19 @@ class ToolSession:
             self.is_ready.set()
             await self._is_over.wait()
 
-    def _failure(self, what: str, error: Exception | None, said: TextIO) -> ToolServerError:
-        why = "" if error is None else f": {_first_of(error)}"
+    def _end(self, failure: Exception | None, said: TextIO) -> None:
+        """Note why it is over, and tell who waits for it."""
         said.seek(0)
         words = printable(said.read()[-_TOLD_BYTES:].strip())
-        told = f"; it wrote: {words}" if words else ""
-        return ToolServerError(f"{self.server} {what}{why}{told}")
+        self._why = "" if failure is None else f": {_first_of(failure)}"
+        self._why += f"; it wrote: {words}" if words else ""
+        what = "ended" if self._client is not None else "did not start"
+        if self._client is None and failure is None:
+            what += f" within timeout_s={self.server.timeout_s:g}"
+
+        self.error = self.error or ToolServerError(f"{self.server} {what}{self._why}")
+        self.is_ready.set()
+        self._has_ended.set()
 
     def _tool(self, told: Any, sdk: Any) -> Tool:
         call = partial(self._call, told.name, sdk)
@@ -136,17 +143,17 @@ class ToolSession:
         try:
             result = await self._client.call_tool(name, arguments)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError) as error:
-            raise self._lost(name) from error
+            raise await self._lost(name) from error
         except sdk.MCPError as error:
             if error.code == _CONNECTION_CLOSED:
-                raise self._lost(name) from error
+                raise await self._lost(name) from error
 
             raise ToolFailedError(message_of(error)) from error
 
         parts = [self._content(part) for part in result.content]
         if result.is_error or not any(isinstance(part, Image) for part in parts):
             text = "\n".join(map(_in_words, result.content))
-            text = text or str(result.structured_content or "")
+            text = text or _in_json(result.structured_content)
             if result.is_error:
                 raise ToolFailedError(text)
 
@@ -167,10 +174,12 @@ class ToolSession:
 
         return _in_words(part)
 
-    def _lost(self, name: str) -> ToolServerError:
-        self.error = ToolServerError(f"{self.server} ended while its tool {name!r} was called")
+    async def _lost(self, name: str) -> ToolServerError:
+        what = f"{self.server} ended while its tool {name!r} was called"
+        self.error = ToolServerError(what)  # no other run is to have it
         self.close()
-        return self.error
+        await self._has_ended.wait()
+        return ToolServerError(f"{what}{self._why}")
 
 
 async def _tools_of(client: Any) -> AsyncIterator[Any]:
@@ -194,6 +203,10 @@ def _in_words(part: Any) -> str:
         return str(part.resource.text)
 
     return f"[{part.type} {getattr(part, 'mime_type', None) or getattr(part, 'uri', '')}]".strip()
+
+
+def _in_json(structured: Any) -> str:
+    return "" if structured is None else encode(structured)
 
 
 def _first_of(error: BaseException) -> str:
