@@ -15,6 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 __all__ = ["Client", "MCPError", "process", "remote"]
 
 _SESSION = "mcp-session-id"
+_NOT_FOUND = 404
 _REFUSALS = frozenset({401, 403, 408, 410, 429})
 
 
@@ -62,6 +63,6 @@ async def _refuse(response: httpx2.Response) -> None:
     if asked.method != "POST" or b"server/discover" in asked.content:
         return
 
-    is_forgotten = response.status_code == 404 and _SESSION in asked.headers
+    is_forgotten = response.status_code == _NOT_FOUND and _SESSION in asked.headers
     if is_forgotten or response.status_code in _REFUSALS or response.is_server_error:
         raise ConnectionError(f"it answered {response.status_code} {response.reason_phrase}")
