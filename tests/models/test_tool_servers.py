@@ -450,7 +450,7 @@ async def test_a_server_that_is_there_already_is_asked_over_http(
 
 def refusing(status: int, told: Any, *, always: bool) -> Starlette:
     """A server by hand, which answers calls in JSON, the first of them with a refusal."""
-    asked: list[str] = []
+    asked: list[str | None] = []
 
     async def answer(request: Request) -> Response:
         said = await request.json() if request.method == "POST" else {}
@@ -467,10 +467,10 @@ def refusing(status: int, told: Any, *, always: bool) -> Starlette:
         if always or (asked[-1] == "tools/call" and asked.count("tools/call") == 1):
             return JSONResponse(told, status)
 
-        if asked[-1] not in results:
+        if (result := results.get(asked[-1] or "")) is None:
             return Response(status_code=202 if "id" not in said else 404)
 
-        body = {"jsonrpc": "2.0", "id": said["id"], "result": results[asked[-1]]}
+        body = {"jsonrpc": "2.0", "id": said["id"], "result": result}
         return JSONResponse(body, headers={"mcp-session-id": "s1"})
 
     return Starlette(routes=[Route("/mcp", answer, methods=["GET", "POST", "DELETE"])])
