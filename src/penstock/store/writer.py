@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
@@ -314,9 +314,6 @@ class Store:
         connection = self._connection
         call: Callable[..., Awaitable[Value]] = connection._execute  # noqa: SLF001
         return await call(partial(function, connection._conn, *arguments, **named))  # noqa: SLF001
-
-    async def _execute(self, query: str, parameters: Iterable[Any]) -> None:
-        await self._connection.execute(query, tuple(parameters))
 
     async def _many(self, query: str, values: Sequence[Sequence[Any]]) -> None:
         await self._connection.executemany(query, without_surrogates(values))
