@@ -111,3 +111,21 @@ def test_a_run_has_its_page_meanwhile(folder: StudyFolder) -> None:
     assert address is not None
     with pytest.raises(httpx.ConnectError):
         httpx.get(address[1])
+
+
+@pytest.mark.parametrize("options", [(), ("--control",)], ids=["reads", "acts"])
+def test_the_page_of_a_run_has_buttons_where_control_is_asked_for(
+    folder: StudyFolder, options: tuple[str, ...]
+) -> None:
+    folder.set_up(free_replicates=0)
+    process = folder.start("--page", "--no-report", *options)
+    try:
+        assert process.stderr is not None
+        address = next(filter(None, map(ADDRESS.search, process.stderr)))[1]
+        page = httpx.get(address, follow_redirects=True, timeout=240)
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+    assert page.status_code == 200
+    assert ('id="actions"' in page.text) == bool(options)

@@ -22,7 +22,12 @@ from anyio.abc import SocketStream
 import penstock as ps
 from penstock.control import channel
 from penstock.control.address import peer_uid, read_address
-from penstock.control.connection import Client, LostStudyError, connect
+from penstock.control.connection import (
+    Client,
+    LostStudyError,
+    UnreachableStudyError,
+    connect,
+)
 from penstock.control.controlled import Requests
 from penstock.control.protocol import LONGEST, Request, Snapshot, line
 from penstock.errors import ValidationError
@@ -308,6 +313,16 @@ async def test_another_users_process_is_not_answered(
     async with listening(results), raw(results) as stream:
         with pytest.raises(anyio.EndOfStream), anyio.fail_after(30):
             await stream.receive()
+
+
+async def test_a_process_of_another_user_is_not_believed_to_run_the_study(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with listening(results):
+        monkeypatch.setattr("penstock.control.connection.peer_uid", lambda _: os.geteuid() + 1)
+        with pytest.raises(UnreachableStudyError, match="does not answer"):
+            async with connect(results):
+                pass
 
 
 CONNECT_AS_NOBODY = """

@@ -187,6 +187,21 @@ async def test_a_run_that_is_not_there_is_said_to_be_missing(results: Path) -> N
     assert answer.json()["errors"] == ["there is no run 'run-nothing'"]
 
 
+@pytest.mark.parametrize("method", ["OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "PROPFIND"])
+async def test_nothing_is_done_by_any_other_method(results: Path, method: str) -> None:
+    async with asking(results, control=True) as client:
+        for path in ("/", "/list", "/studies/results/", "/studies/results/actions"):
+            answer = await client.request(method, path, content=b'{"do": "unblind"}')
+            assert answer.status_code == 405, path
+            assert answer.headers["x-frame-options"] == "DENY"
+
+        assert (await client.get("/studies/results/actions")).status_code == 405
+        assert (await client.head("/studies/results/")).text == ""
+
+    with StoreReader(results) as store:
+        assert actions(store) == []
+
+
 async def test_a_page_that_reads_does_not_act(results: Path) -> None:
     async with asking(results) as client:
         answer = await client.post("/studies/results/actions", json={"do": "pause"})

@@ -118,7 +118,8 @@ def run(
     control: Annotated[
         bool | None,
         typer.Option(
-            help="Let `penstock watch`, `pause`, `set` and so on reach it; the default is to."
+            help="Let `penstock watch`, `pause`, `set` and so on reach it; the default is to. "
+            "With --page it gives the page buttons."
         ),
     ] = None,
     page: Annotated[

@@ -76,12 +76,13 @@ def serve(
 
 
 @contextmanager
-def page_beside(directory: Path, *, is_wanted: bool) -> Iterator[None]:
+def page_beside(directory: Path, *, is_wanted: bool, control: bool | None = None) -> Iterator[None]:
     """Serve the live page of a study inside the block, and print its address.
 
     Args:
         directory: The study's output directory.
         is_wanted: Whether to; else nothing is imported for it.
+        control: Whether it has buttons; only where somebody says so.
 
     Raises:
         ValidationError: the page cannot be served.
@@ -93,6 +94,6 @@ def page_beside(directory: Path, *, is_wanted: bool) -> Iterator[None]:
     from penstock._base.extras import load_extra
 
     serving = load_extra("penstock.web.serving", extra="web", what="the live page")
-    with serving.served_beside(directory, control=False) as address:
+    with serving.served_beside(directory, control=control is True) as address:
         say(f"the live page: {address}")
         yield

@@ -45,7 +45,7 @@ def run(named: str | None, request: RunRequest) -> None:
         runner, wants_report = runner_of(target, request)
         tell_rounding(runner, request.only)
         session = _Session(runner, request, stdout, wants_report=wants_report)
-        with page_beside(runner.output_dir, is_wanted=request.page):
+        with page_beside(runner.output_dir, is_wanted=request.page, control=request.control):
             code = session.run()
 
         raise typer.Exit(code)

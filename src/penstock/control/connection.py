@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,11 +11,11 @@ from typing import Any
 
 import anyio
 import pydantic
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute, SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from penstock._base.json import decode
-from penstock.control.address import CAN_LISTEN, Address, read_address
+from penstock.control.address import CAN_LISTEN, Address, peer_uid, read_address
 from penstock.control.protocol import (
     LONGEST,
     PROTOCOL,
@@ -83,7 +84,11 @@ async def _open(directory: Path) -> ByteStream:
     if CAN_LISTEN and address is not None and address.host == socket.gethostname():
         try:
             with anyio.fail_after(_ANSWER_S):
-                return await anyio.connect_unix(_socket_of(directory, address))
+                stream = await anyio.connect_unix(_socket_of(directory, address))
+                if _is_ours(stream):
+                    return stream
+
+                await stream.aclose()
         except (OSError, TimeoutError):
             pass
 
@@ -91,6 +96,12 @@ async def _open(directory: Path) -> ByteStream:
         raise NothingRunsError(f"no process runs the study of {directory}")
 
     raise UnreachableStudyError(_why_unreachable(directory, address))
+
+
+def _is_ours(stream: SocketStream) -> bool:
+    """Return whether a process of this user answers; anybody may have written the address."""
+    uid = peer_uid(stream.extra(SocketAttribute.raw_socket))  # noqa: S610 - anyio's
+    return uid in (None, os.geteuid())
 
 
 def _socket_of(directory: Path, address: Address) -> Path:
