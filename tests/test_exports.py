@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 from typing import Any
@@ -53,6 +55,23 @@ def test_public_names_of_a_module_of_its_own_have_docstrings(module: Any) -> Non
         if (inspect.isclass(value) or inspect.isfunction(value)) and not inspect.getdoc(value)
     ]
     assert not silent
+
+
+def test_no_public_name_is_also_that_of_a_module() -> None:
+    """Whoever imported the module first would find it where the name should be."""
+    modules = {each.name for each in pkgutil.iter_modules(penstock.__path__)}
+    assert not modules & set(NAMES)
+
+
+def test_a_public_name_means_the_same_wherever_it_is_found() -> None:
+    doors = ("agents", "designs", "errors", "evaluators", "events", "options", "replay", "results")
+    meanings: dict[str, set[int]] = {name: {id(getattr(penstock, name))} for name in NAMES}
+    for door in (*doors, "simulator", "testing"):
+        module = importlib.import_module(f"penstock.{door}")
+        for name in module.__all__:
+            meanings.setdefault(name, set()).add(id(getattr(module, name)))
+
+    assert not [name for name, found in meanings.items() if len(found) > 1]
 
 
 def test_the_top_holds_what_is_used_daily_and_no_more() -> None:

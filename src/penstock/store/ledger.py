@@ -21,6 +21,9 @@ from penstock.summary import Failure, SessionSummary, Spent, StudySummary
 
 __all__ = ["Ledger", "account_of", "failures", "read_ledger", "unsaved"]
 
+_ROUNDING = 1e-9
+"""Sums that are made in another order differ by less than this share of them."""
+
 
 class Ledger(NamedTuple):
     """What a study came to."""
@@ -97,10 +100,6 @@ def unsaved(account: SessionSummary, cost_usd: float, tokens: int) -> SessionSum
     return account.model_copy(update=more)
 
 
-_ROUNDING = 1e-9
-"""Sums that are made in another order differ by less than this share of them."""
-
-
 def account_of(row: Mapping[str, Any]) -> SessionSummary:
     """Return what is saved of a session: a row of the table ``session``."""
     return SessionSummary(
@@ -115,15 +114,22 @@ def _spent(row: Mapping[str, Any], who: str) -> Spent:
     return Spent(**{name: row[f"{who}_{name}"] for name in names})
 
 
+_SUMMED = (
+    "attempts",
+    "agents",
+    "judges",
+    "uncounted_cost_usd",
+    "uncounted_tokens",
+    "unpriced",
+    "unknown_endings",
+)
+
+
 def _sums(accounts: Iterable[SessionSummary]) -> dict[str, Any]:
     """Add sessions up in their order, as a session adds itself to those before it."""
-    names = (
-        *("attempts", "agents", "judges", "uncounted_cost_usd", "uncounted_tokens", "unpriced"),
-        "unknown_endings",
-    )
     sums: dict[str, Any] = {}
     for account in accounts:
-        for name in names:
+        for name in _SUMMED:
             amount = getattr(account, name)
             sums[name] = sums[name] + amount if name in sums else amount
 
