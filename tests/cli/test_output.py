@@ -72,3 +72,21 @@ def test_a_study_module_that_exits_is_refused(folder: StudyFolder, cli: Any) -> 
     refused = cli("check", folder.file)
     assert refused.exit_code == 3
     assert "exit(0)" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("  one two three", ["  one two", "    three"]),
+        ("漢字 漢字 漢字", ["漢字 漢字", "  漢字"]),
+        ("  a     b c d e f", ["  a     b c", "    d e f"]),
+        ("https://example.test/a b", ["https://example.test/a", "  b"]),
+        ("    ", ["    "]),
+    ],
+)
+def test_long_lines_are_wrapped_between_words_as_wide_as_these_are(
+    line: str, shown: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(output, "_terminal_width", lambda: 11)
+    output.say(line)
+    assert capsys.readouterr().err.splitlines() == shown

@@ -14,6 +14,9 @@ import penstock as ps
 from penstock.export.artifacts import export_artifacts
 from tests.builders import make_study
 from tests.command_line import json_lines
+from tests.models.loopback import http_server
+from tests.models.test_conversing import Turn, provider
+from tests.models.test_run_model import a_study
 
 FAKE = {"provider": "simulated", "simulator": {"latency_s": 0.0, "answers": ["7"]}}
 
@@ -78,8 +81,8 @@ def test_a_run_is_shown_as_a_conversation_in_which_nothing_is_said_twice(
     assert "(after 2 messages from above)\n  user: Sure?\n" in said
     assert "[3] judge grade asks small: " in said
     assert said.count("6 x 7?") == 1
-    assert "event_type=thought, text=let me see, depth=2" in said
-    assert "evaluator_id=grade, metric_name=grade, metric_value=7.0" in said
+    assert "  thought  depth=2  let me see" in said
+    assert "  grade  grade  7\n" in said
     assert "answer:\n  text: 7\n" in said
 
 
@@ -128,7 +131,7 @@ def test_runs_are_listed_by_what_is_said_of_them(results: Path, cli: Any) -> Non
     failed = cli("show", results, "--failed").stderr
     dear = cli("show", results, "--where", "output_tokens > 0 AND status = 'success'").stderr
 
-    assert all_of_them.startswith("2 runs\n")
+    assert all_of_them.startswith("2 runs: p1, doubter, #1\n")
     assert failed.startswith("1 run\n")
     assert "ValueError: I am not sure" in failed
     assert run_of(results, "a") in dear
@@ -199,3 +202,25 @@ def test_a_study_without_chat_models_has_no_file_of_calls(tmp_path: Path) -> Non
     export_artifacts(tmp_path / "results", tmp_path / "parquet", parquet=True)
     assert (tmp_path / "parquet" / "runs.parquet").exists()
     assert not [*tmp_path.rglob("calls.*")]
+
+
+@pytest.mark.anyio
+async def test_tools_are_named_by_what_was_called_and_nothing_that_is_zero_is_left_out(
+    tmp_path: Path, cli: Any
+) -> None:
+    def fail(text: str) -> None:
+        raise ValueError("not \x1b[31mtoday\n" + text)
+
+    async def agent(ctx: ps.RunContext) -> str:
+        return (await ctx.model("small").run("Go", tools=[fail])).text
+
+    turns: list[Turn] = [[("fail", {"text": "שלום 漢字"})], "done"]
+    async with http_server(provider(*turns, asked=[])) as url:
+        study = a_study(tmp_path, agent, url, evaluators={"grade": lambda _: 0.0})
+        (result,) = await ps.arun_study(study, show_progress=False)
+
+    shown = cli("show", tmp_path / "results", result.spec.run_id).stderr
+    assert '    calls fail({"text":"שלום 漢字"})\n' in shown
+    assert "  tool fail failed: ValueError: not \\x1b[31mtoday\n    שלום 漢字\n" in shown
+    assert "  tool_call  tool=fail, is_error=true, seconds=" in shown
+    assert "  grade  grade  0\n" in shown

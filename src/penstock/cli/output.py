@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -41,6 +41,7 @@ __all__ = [
 
 
 _NARROWEST = 8
+_WORD = re.compile(r"\s*\S+")
 """Columns of a table that are left of a cell, however narrow the terminal is."""
 
 
@@ -118,13 +119,18 @@ def _terminal_width() -> int | None:
 
 
 def _wrapped(line: str, width: int | None) -> list[str]:
-    """Wrap a line between words; what stands in columns is indented and stays as it is."""
-    if width is None or line.startswith(" ") or "\n" in line:
+    """Wrap a line between words, further in than it begins; a word is never broken."""
+    if width is None or "\n" in line or cell_len(line) <= width:
         return [line]
 
-    return textwrap.wrap(
-        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    ) or [line]
+    lines, indent = [""], " " * (len(line) - len(line.lstrip(" ")) + 2)
+    for word in _WORD.findall(line):
+        if lines[-1].strip() and cell_len(lines[-1] + word) > width:
+            lines.append(indent + word.lstrip())
+        else:
+            lines[-1] += word
+
+    return lines
 
 
 @contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import compress, zip_longest
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -107,7 +108,22 @@ def _tell_list(found: list[ListedRun], *, json: bool) -> None:
 
         return
 
-    say(counted(len(found), "run"), *listed([_row(each) for each in found], most=_LISTED))
+    rows = [_row(each) for each in found]
+    held, differ = _apart(rows) if len(rows) > 1 else ("", rows)
+    said = counted(len(found), "run")
+    say(f"{said}: {held}" if held else said, *listed(differ, most=_LISTED))
+
+
+def _apart(rows: list[tuple[str, ...]]) -> tuple[str, list[tuple[str, ...]]]:
+    """Say once what all rows have in common of what names a run, and leave it out of them."""
+    columns = list(zip(*rows, strict=True))
+    same = [len(set(column)) == 1 for column in columns[:_NAMING]]
+    differ = [each for each, is_same in zip_longest(columns, same) if not is_same]
+    return ", ".join(filter(None, compress(rows[0], same))), list(zip(*differ, strict=True))
+
+
+_NAMING = 6
+"""How many columns of a row come before those that are measured."""
 
 
 def _row(run: ListedRun) -> tuple[str, ...]:
@@ -183,6 +199,7 @@ def _conversation(run: ShownRun) -> Iterator[str]:
     yield f"condition: {held or 'none'}; problem {run.problem_id}; agent {run.agent_id}"
     yield f"replicate {run.replicate}, seed {run.seed}; {counted(run.attempts, 'attempt')} kept"
     before: list[Any] = []
+    tools: dict[str, str] = {}
     for call in run.calls:
         yield ""
         yield _call_line(call)
@@ -192,13 +209,15 @@ def _conversation(run: ShownRun) -> Iterator[str]:
             yield f"  (after {counted(shared, 'message')} from above)"
 
         for message in messages[shared:]:
-            yield from _message(message["role"], message.get("content"), message.get("tool_calls"))
+            said = _speaker(message, tools), message.get("content"), message.get("tool_calls")
+            yield from _message(*said)
 
         if call.reasoning:
             yield from _message("reasoning", call.reasoning)
 
         if call.answer is not None:
             yield from _message("assistant", call.answer, call.tool_calls)
+            tools |= {each["id"]: each["function"]["name"] for each in call.tool_calls or ()}
             messages.append({"role": "assistant", "content": call.answer})
 
         if call.error:
@@ -211,21 +230,49 @@ def _conversation(run: ShownRun) -> Iterator[str]:
 
 def _rest(run: ShownRun) -> Iterator[str]:
     """Yield what came of the conversation: events, the answer, scores, why it failed."""
-    for title, rows in (("events", run.events), ("scores", run.scores)):
+    scores = [tuple(map(_value, (each[name] for name in _OF_SCORES))) for each in run.scores]
+    for title, rows in (("events", list(map(_event, run.events))), ("scores", scores)):
         if rows:
             yield ""
             yield f"{title}:"
-            yield from ("  " + ", ".join(f"{k}={v}" for k, v in row.items() if v) for row in rows)
+            yield from listed(rows, most=len(rows))
 
     if run.outputs:
         yield ""
         yield "answer:"
         for name, value in run.outputs.items():
-            yield from _message(name, value if isinstance(value, str) else repr(value))
+            yield from _message(name, _value(value))
 
     if run.error:
         yield ""
         yield f"failed: {in_one_line(run.error)}"
+
+
+def _event(event: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Write an event as a row: its kind, what is noted of it, and its text."""
+    notes = {name: value for name, value in event.items() if value and name not in _OF_EVENTS}
+    notes |= {"arguments": notes.pop("arguments")} if "arguments" in notes else {}  # long: the last
+    noted = ", ".join(f"{name}={_value(value)}" for name, value in notes.items())
+    return event["event_type"], in_one_line(noted), in_one_line(event["text"] or "")
+
+
+_OF_EVENTS = ("event_type", "text")
+
+
+def _value(value: Any) -> str:
+    """Write a value: a text as it is, a number shortly, others as JSON."""
+    from penstock._base.json import encode
+
+    if isinstance(value, float):
+        return f"{value:.6g}"
+
+    return value if isinstance(value, str) else encode(value)
+
+
+def _speaker(message: Mapping[str, Any], tools: Mapping[str, str]) -> str:
+    """Say who speaks: a tool by its name, and whether it has failed."""
+    names = message["role"], message.get("name"), tools.get(message.get("tool_call_id") or "")
+    return " ".join([*filter(None, names), *(["failed"] if message.get("is_error") else [])])
 
 
 def _call_line(call: Any) -> str:
@@ -247,7 +294,17 @@ def _message(role: str, content: Any, tool_calls: Any = ()) -> Iterator[str]:
     yield from (f"    {line}" for line in more)
     for each in tool_calls or ():
         function = each["function"]
-        yield f"    calls {function['name']}({function['arguments']})"
+        yield f"    calls {function['name']}({_readable(function['arguments'])})"
+
+
+def _readable(arguments: str) -> str:
+    """Write the arguments of a call without escapes; a model may have written them badly."""
+    from penstock._base.json import decode, encode
+
+    try:
+        return encode(decode(arguments))
+    except (ValueError, RecursionError):
+        return arguments
 
 
 def _shared(before: list[Any], messages: list[Any]) -> int:
