@@ -53,6 +53,7 @@ CLASSES: dict[str | None, str | None] = {
     "broken_answer": "OverloadedError",
     "unknown_ending": None,
     "tool_call": None,
+    "paused": None,  # chat completions have no word for it
 }
 RETRIED = {
     "RateLimitedError",

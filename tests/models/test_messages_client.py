@@ -407,6 +407,23 @@ async def test_a_stream_that_breaks_off_is_no_answer() -> None:
     assert caught.value.may_be_billed
 
 
+@pytest.mark.parametrize(
+    ("begun", "ended"),
+    [
+        ({"input_tokens": 12, "output_tokens": 1}, {"input_tokens": 0, "output_tokens": 3}),
+        ({"input_tokens": 0, "output_tokens": 0}, {"input_tokens": 12, "output_tokens": 3}),
+        ({"input_tokens": 12, "output_tokens": 1}, {"output_tokens": 3}),
+    ],
+)
+def test_a_count_of_0_says_nothing_wherever_in_a_stream_it_stands(
+    begun: dict[str, int], ended: dict[str, int]
+) -> None:
+    pieces = StreamedMessage()
+    pieces.add({"type": "message_start", "message": {"id": "m", "usage": begun}})
+    pieces.add({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": ended})
+    assert pieces.payload()["usage"] == {"input_tokens": 12, "output_tokens": 3}
+
+
 def test_what_is_no_event_of_a_message_is_passed_over() -> None:
     pieces = StreamedMessage()
     nothing: tuple[Any, ...] = (None, [], {"type": "new"}, {"type": "message_start"})

@@ -158,9 +158,9 @@ class StreamedMessage:
         self._count(piece.get("usage"))
 
     def _count(self, usage: Any) -> None:
-        """Take counts, which grow: the last that is said of each holds."""
+        """Take counts, which grow: the last that is said of each holds, and 0 says nothing."""
         if isinstance(usage, Mapping):
-            self._usage |= {name: value for name, value in usage.items() if value is not None}
+            self._usage |= {name: value for name, value in usage.items() if value}
 
     def _block(self, index: Any) -> dict[str, Any]:
         block, texts = dict(self._blocks[index]), dict[str, str]()

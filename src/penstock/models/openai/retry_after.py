@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -113,9 +113,9 @@ def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
         if place is None:
             continue
 
-        field, rank = place
-        if rank < ranks.get(field, rank + 1):
-            value = _wait_s(text) if field.startswith("reset") else _whole(text)
+        field, rank, read = place
+        if rank < ranks.get(field, _LOWEST_RANK):
+            value = read(text)
             if value is not None:
                 said[field], ranks[field] = value, rank
 
@@ -193,9 +193,12 @@ def _spelt_s(text: str) -> float | None:
     return _decimal(text)
 
 
-def _names_of_limits() -> Iterator[tuple[str, tuple[str, int]]]:
+_LOWEST_RANK = 99
+
+
+def _names_of_limits() -> Iterator[tuple[str, tuple[str, int, Callable[[str], float | None]]]]:
     for what in ("limit", "remaining", "reset"):
-        ending = "_s" if what == "reset" else ""
+        ending, read = ("_s", _wait_s) if what == "reset" else ("", _whole)
         for kind in ("requests", "tokens"):
             field = f"{what}_{kind}{ending}"
             names = (
@@ -205,8 +208,8 @@ def _names_of_limits() -> Iterator[tuple[str, tuple[str, int]]]:
                 *((f"x-ratelimit-{what}", f"ratelimit-{what}") if kind == "requests" else ()),
             )
             for rank, name in enumerate(names):
-                yield name, (field, rank)
+                yield name, (field, rank, read)
 
 
 _RATE_LIMITS = dict(_names_of_limits())
-"""Which field each header is read to; of several for one the lower number holds."""
+"""Which field each header is read to, and how; of several for one the lower number holds."""

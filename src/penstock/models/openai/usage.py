@@ -80,15 +80,18 @@ def usage_of(
     said = counted if isinstance(counted, dict) else _NO_COUNTS
     details = _details(said)
     reasoning = _count(details, *_REASONED) or _count(said, *_REASONED) or 0
-    asked, cached, written = _input(said, details)
-    answered = _output(said, asked, reasoning)
+    asked, answered, total = (_count(said, *names) for names in (_ASKED, _ANSWERED, _TOTAL))
+    if not asked and answered and total:
+        asked = max(0, total - answered)
+
+    asked, cached, written = _input(said, details, asked, answered, total)
+    answered = _output(asked, answered, total, reasoning)
     is_counted = bool(asked) and (bool(answered) or (answered == 0 and not any(texts)))
     if not asked:
         asked = prompt_tokens(request)
 
     if not answered:  # a total alone tells at least how many they are together
-        total = _count(said, *_TOTAL) or 0
-        answered = max(sum(map(estimate_tokens, texts)), total - asked)
+        answered = max(sum(map(estimate_tokens, texts)), (total or 0) - asked)
 
     return Usage(
         input_tokens=asked,
@@ -102,12 +105,14 @@ def usage_of(
     )
 
 
-def _input(said: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[int | None, int, int]:
+def _input(
+    said: Mapping[str, Any],
+    details: Mapping[str, Any],
+    asked: int | None,
+    answered: int | None,
+    total: int | None,
+) -> tuple[int | None, int, int]:
     """Read the tokens of the prompt, of them those from the cache, and those written to it."""
-    asked, answered, total = (_count(said, *names) for names in (_ASKED, _ANSWERED, _TOTAL))
-    if not asked and answered and total:
-        asked = max(0, total - answered)
-
     cached = _count(details, "cached_tokens")
     if cached is None:
         cached = _count(said, *_CACHED)
@@ -133,9 +138,10 @@ def _long_lived(said: Mapping[str, Any]) -> int:
     return _count(created, "ephemeral_1h_input_tokens") or 0 if isinstance(created, dict) else 0
 
 
-def _output(said: Mapping[str, Any], asked: int | None, reasoning: int) -> int | None:
-    """Read the tokens of the answer: whatever of the total is not the prompt is billed as that."""
-    answered, total = _count(said, *_ANSWERED), _count(said, *_TOTAL)
+def _output(
+    asked: int | None, answered: int | None, total: int | None, reasoning: int
+) -> int | None:
+    """Return the tokens of the answer: whatever of the total is not the prompt is billed so."""
     if answered is None:
         return None if total is None or asked is None else max(0, total - asked)
 
@@ -161,11 +167,14 @@ def _cost_usd(said: Mapping[str, Any], header_cost: str | None) -> float | None:
     if isinstance(cost, dict):
         cost = cost.get("total_cost")
 
-    ticks = _amount(said.get("cost_in_usd_ticks"))
-    stated = (cost, said.get("total_cost"), said.get("estimated_cost"), header_cost)
-    charged_usd = next((amount for each in stated if (amount := _amount(each)) is not None), None)
-    if charged_usd is None and ticks is not None:
-        charged_usd = ticks * _TICK_USD
+    charged_usd = None
+    for stated in (cost, said.get("total_cost"), said.get("estimated_cost"), header_cost):
+        if stated is not None and charged_usd is None:
+            charged_usd = _amount(stated)
+
+    ticks = said.get("cost_in_usd_ticks")
+    if charged_usd is None and ticks is not None and (charged := _amount(ticks)) is not None:
+        charged_usd = charged * _TICK_USD
 
     details = said.get("cost_details")
     if charged_usd is not None and said.get("is_byok") is True and isinstance(details, dict):
