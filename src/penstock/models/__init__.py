@@ -1,28 +1,19 @@
 """Chat models as agents: the port, prompts, gates, money, a response cache (floor 2).
 
-The extra ``penstock[models]`` installs what they need.
+The extra ``penstock[models]`` installs what they need. Begin with `chat_model`, the port: what is
+asked, what is answered, ``ChatModel``; `model_errors` is why there is no answer, as one tree, and
+`endings` why there is no more of it. `declared` makes all models of a study, `chat_agent` one that
+is an agent itself.
 
-    chat_model         the port: what is asked, what is answered, ``ChatModel``
-    model_errors       why there is no answer, as one tree
-    prompts            templates; request_template: a declared request, filled in for a run
-    requests           of the models that an agent or judge may ask; asking: with who sends them
-    chat_agent         a declared model as an agent (tool_agent: with tools); declared: all of a
-                       study's
-    run_model          a model in the hands of an agent in Python; in_hand: what it can do
-    calls              one call: given again, from the cache, or sent; sender: budget, gate,
-                       accounts; cache: answers for all; kept_calls: every call, durable
-    conversing         a conversation with tools, to its end
-    tools              functions that a model may call; signatures, docstrings: what it is told of
-                       them; tool_results: what it is told that they gave
-    tool_servers       servers that have some; tool_session: one of them
-    images             what messages show, read and counted
-    sdk_transport      SDKs behind the gate; wire: what the formats that they speak have in common;
-                       chat_wire, responses_wire, messages_wire, embeddings_wire: each of them
-    endpoints          what a study's models share; clients: how they are asked; keys: where keys
-                       come from; simulated: a provider within the session
-    gate/              who may call next, how fast, for how much money
-    openai/            endpoints that speak OpenAI's chat completions, and what is common to all
-    anthropic/         endpoints that speak Anthropic's messages
-    any_provider       endpoints that do not, through another library
-    forecast           what a plan will be asked, and may cost
+    prompts/        what is asked: templates, messages, images, and what a plan of them may cost
+    conversations/  a model in the hands of an agent in Python, its tools, and servers of tools
+    calls/          one call: given again, from the cache, or sent; and kept
+    sdk/            the transport that SDKs are given, and the formats that they speak
+    gate/           who may call next, how fast, for how much money
+    openai/         endpoints that speak OpenAI's chat completions, and what is common to all
+    anthropic/      endpoints that speak Anthropic's messages
+
+`endpoints` is what a study's models share while it runs, `clients` how they are asked, `keys` where
+keys come from. `providers` are those that packages bring, `any_provider` those of another library,
+and `simulated` one within the session.
 """
