@@ -33,6 +33,7 @@ FLOORS_OF_FILES = {
     "summary": 1,
     "testing": 7,
 }
+LISTED = re.compile(r"^ *([a-z_]+)/?  +\S", re.MULTILINE)
 FLOOR = re.compile(r"\(floor (\d)\)\.")
 
 
@@ -144,6 +145,17 @@ def test_no_other_room_imports_the_older_names() -> None:
         and any(is_in("compat", used) for used in imported_modules(name))
     }
     assert not users, f"compat is reached through entry points alone, not from {users}"
+
+
+def test_what_a_room_lists_is_in_it() -> None:
+    gone = {
+        f"{module}: {name}"
+        for module, path in PATHS.items()
+        if path.name == "__init__.py"
+        for name in LISTED.findall(ast.get_docstring(tree(module)) or "")
+        if not ((path.parent / name).is_dir() or (path.parent / f"{name}.py").exists())
+    }
+    assert not gone, f"the docstrings of rooms list what is not there: {', '.join(sorted(gone))}"
 
 
 def test_each_file_has_a_name_of_its_own() -> None:

@@ -11,7 +11,7 @@ PenstockError
 │   ├─ ForeignDirectoryError           it holds another study, or something else
 │   └─ SchemaError                     written by a version of penstock we cannot read
 ├─ SubscriberError (RuntimeError)      a critical subscriber failed
-├─ RunningLoopError (RuntimeError)     run_study called where an event loop already runs
+├─ RunningLoopError (RuntimeError)     a blocking call where an event loop already runs
 ├─ EngineError (RuntimeError)          workers cannot be started, or reached, or run this study
 └─ RunFault                            why one attempt at a run failed (kept, never raised out)
     ├─ AttemptTimeoutError (TimeoutError)
