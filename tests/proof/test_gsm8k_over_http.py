@@ -29,7 +29,7 @@ output_dir: results
 """
 AGENT = """\
   {name}: {{chat: {{base_url: "{url}", model: {name}, prompt: "{{{{ problem.brief }}}}",
-                  max_tokens: 1000, timeout_s: 5}}}}
+                  max_tokens: 1000, timeout_s: 600}}}}
 """
 RIGHT = {"6b_finetuning": 286, "6b_verification": 515}
 
