@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -259,6 +261,27 @@ async def test_one_stall_is_said_once_however_long_it_lasts() -> None:
             await anyio.lowlevel.checkpoint()
 
     assert len([each for each in said if each >= 0.1]) == 1
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="garbage waits until a frame is made")
+async def test_no_garbage_is_collected_while_frames_of_another_thread_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python 3.11 hangs or crashes otherwise, some time."""
+    was_enabled: list[bool] = []
+    look = sys._current_frames
+
+    def looked() -> dict[int, Any]:
+        was_enabled.append(gc.isenabled())
+        return look()
+
+    monkeypatch.setattr(sys, "_current_frames", looked)
+    with Watchdog(0.02).watching(lambda task: task, lambda _, __: None):
+        while not was_enabled:
+            await anyio.lowlevel.checkpoint()
+
+    assert not any(was_enabled)
+    assert gc.isenabled()
 
 
 async def test_a_callback_of_the_host_is_named_too() -> None:

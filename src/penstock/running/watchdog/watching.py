@@ -15,6 +15,7 @@ and is kept from going on by other threads is not seen.
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -162,8 +163,27 @@ class Watchdog:
         if self._depth is None:
             return []
 
-        frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - there is no other way
-        return frames_above(self._depth, frame)
+        with _collecting_no_garbage():
+            frame = sys._current_frames().get(loop.thread)  # noqa: SLF001 - there is no other way
+            return frames_above(self._depth, frame)
+
+
+@contextmanager
+def _collecting_no_garbage() -> Iterator[None]:
+    """Make frames of a thread that runs on, in which Python 3.11 may collect garbage.
+
+    What is collected there may let that thread go on, whose frames then are others: the process
+    hangs or crashes (python/cpython#106883). From 3.12 on garbage waits until a frame is made.
+    """
+    was_enabled = sys.version_info < (3, 12) and gc.isenabled()
+    if was_enabled:
+        gc.disable()
+
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Loop(NamedTuple):
