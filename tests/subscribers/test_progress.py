@@ -210,6 +210,17 @@ async def test_a_terminal_shows_the_same_counts_beside_a_bar(
     assert "1,001 succeeded, 1 failed · 1 retried · 3,000 tokens · $9.7500" in seen
 
 
+async def test_a_terminal_that_can_write_nothing_anew_gets_plain_lines(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    out = Terminal()
+    await shown(out, [*a_study(), FINISHED])
+
+    assert out.getvalue().startswith("tested: 1,003/1,010 done")
+    assert "\x1b" not in out.getvalue()
+
+
 async def test_square_brackets_are_shown_and_not_read_as_markup(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

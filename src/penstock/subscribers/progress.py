@@ -239,13 +239,17 @@ def _opening(event: StudyStarted) -> StudySummary:
 
 
 def display(out: TextIO) -> AbstractContextManager[Callable[[Board], None]]:
-    """Yield a function that shows a board: a live line on a terminal, else a line now and then."""
-    return _terminal(out) if out.isatty() else _plain(out)
+    """Yield a function that shows a board: a live line on a terminal, else a line now and then.
+
+    A terminal that can write nothing anew (``TERM=dumb``) would show the last line alone.
+    """
+    console = Console(file=out)
+    is_live = out.isatty() and not console.is_dumb_terminal
+    return _terminal(console) if is_live else _plain(out)
 
 
 @contextmanager
-def _terminal(out: TextIO) -> Iterator[Callable[[Board], None]]:
-    console = Console(file=out)
+def _terminal(console: Console) -> Iterator[Callable[[Board], None]]:
     with Live(console=console, auto_refresh=False, redirect_stdout=False) as live:
 
         def show(board: Board) -> None:
