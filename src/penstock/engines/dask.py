@@ -5,7 +5,7 @@ The extra ``penstock[dask]`` installs what it needs.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from math import inf
@@ -33,6 +33,7 @@ _LOADS_WITHIN = 4
 """A worker has so many times the length of a lease to load the study."""
 
 _LOST_LOADING = 3
+_LATE_S = 2.0
 _LEAVE_S = 2.0
 _NO_CERTIFICATE = (
     "no certificate is configured for it; set distributed.comm.tls.ca-file, and client.cert and "
@@ -82,6 +83,8 @@ class DaskEngine:
         self._names: dict[str, str] = {}
         self._known: set[str] = set()
         self._attending: dict[str, _Attended] = {}
+        self._silent: set[str] = set()
+        self._heard_again: list[OwnTask] = []
 
     async def start(self, boot: Boot) -> None:
         """Reach the cluster, or make one, and greet each worker as it comes.
@@ -109,7 +112,10 @@ class DaskEngine:
 
     async def _reach(self) -> None:
         """Reach a cluster, and have every worker taught what it is to do."""
-        address, security = await self._find_cluster()
+        cluster = partial(_load, "penstock.engines.dask_cluster")
+        find = (await call_in_thread(cluster)).find_cluster  # to import it takes half a second
+        host = "127.0.0.1" if self._rendezvous is None else None
+        address, security, self._own = await find(self._given, host)
         arguments = security.get_connection_args("client")
         if arguments["ssl_context"] is None and address.startswith("tls://"):
             raise EngineError(f"the scheduler at {address} cannot be reached: {_NO_CERTIFICATE}")
@@ -130,19 +136,6 @@ class DaskEngine:
             await self._members.begin()
         except (OSError, TimeoutError) as error:
             raise EngineError(f"the scheduler at {address} cannot be reached: {error}") from error
-
-    async def _find_cluster(self) -> tuple[str, Any]:
-        await call_in_thread(partial(_load, "penstock.engines.dask_cluster"))  # half a second
-        if self._given is None:
-            module = _load("penstock.engines.dask_cluster")
-            host = "127.0.0.1" if self._rendezvous is None else None
-            self._own = await module.OwnCluster.make(host)
-            return self._own.address, self._own.security
-
-        if isinstance(self._given, str):
-            return self._given, _load("distributed").Security(require_encryption=True)
-
-        return self._given.scheduler.address, self._given.security
 
     async def incoming(self) -> AsyncIterator[Arrival]:
         """Yield who joins, who is lost, and what they say."""
@@ -179,8 +172,8 @@ class DaskEngine:
                 for worker in list(self._attending):
                     group.start_soon(self._let_go, worker)
 
-        for attended in self._attending.values():
-            attended.task.cancel()
+        for task in (*(each.task for each in self._attending.values()), *self._heard_again):
+            task.cancel()
 
         self._attending.clear()
         if self._members is not None:
@@ -210,6 +203,7 @@ class DaskEngine:
             await self._call(self._attending[worker], "penstock_leave")
 
     def _note_gone(self, address: str) -> None:
+        self._silent.discard(address)
         if address in self._names:
             self._lose(self._names[address], "its process ended, or cannot be reached")
 
@@ -225,7 +219,7 @@ class DaskEngine:
 
     async def _attend(self, name: str, attended: _Attended) -> None:
         """Send a worker what it begins with, and receive what it sends until it is lost."""
-        lease_s, after = self._boot.lease_s, 0
+        lease_s = self._boot.lease_s
         try:
             told, patience_s = self._boot.model_dump_json(), _LOADS_WITHIN * lease_s
             begun = await self._call(attended, "penstock_boot", patience_s, boot=told)
@@ -235,15 +229,13 @@ class DaskEngine:
             while True:
                 saved, attended.saved = attended.saved, []
                 hold_s = lease_s / _POLLS_A_LEASE
-                said: dict[str, Any] = {"after": after, "saved": saved, "hold_s": hold_s}
-                batches = await self._call(attended, "penstock_poll", **said)
+                said: dict[str, Any] = {"saved": saved, "hold_s": hold_s}
+                batches = await self._call(attended, "penstock_poll", after=attended.after, **said)
                 if batches is None:
                     self._lose(name, "it has begun anew")
                     return
 
-                for seq, data in batches:
-                    after = seq
-                    self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
+                self._arrive(name, attended, batches)
         except TimeoutError:
             self._lose(name, "it did not answer in time", may_live=True)
 
@@ -287,6 +279,31 @@ class DaskEngine:
             self._arrivals.send_nowait(Lost(name, why, may_live))
             if not attended.has_joined:
                 self._note_lost_loading()
+            elif may_live:
+                self._silent.add(attended.address)
+                attended.task = OwnTask(self._hear_again(name, attended), name=name)
+                self._heard_again.append(attended.task)
+
+    async def _hear_again(self, name: str, attended: _Attended) -> None:
+        """Hear what a worker has said that was taken for lost, and have it join anew."""
+        address, said = attended.address, {"session": self._session, "saved": []}
+        while address in self._silent:
+            worker = self._pool(address)
+            try:
+                with anyio.fail_after(self._boot.lease_s):
+                    late = await worker.penstock_poll(after=attended.after, hold_s=_LATE_S, **said)
+                    self._arrive(name, attended, late or ())
+                    if not late:
+                        await worker.penstock_leave(session=self._session)
+                        self._silent.discard(address)
+                        self._greet(address)
+            except (OSError, TimeoutError):
+                await anyio.sleep(_TRY_AGAIN_S)
+
+    def _arrive(self, name: str, attended: _Attended, batches: Iterable[tuple[int, bytes]]) -> None:
+        for seq, data in batches:
+            attended.after = seq
+            self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
 
 
 class _Attended:
@@ -299,6 +316,7 @@ class _Attended:
     def __init__(self, address: str) -> None:
         self.address = address
         self.saved: list[int] = []
+        self.after = 0
         self.has_joined = False
         self.task: OwnTask
 

@@ -12,7 +12,7 @@ from distributed import Scheduler, Security
 
 from penstock.errors import EngineError
 
-__all__ = ["NoDashboard", "OwnCluster", "security_of", "silence"]
+__all__ = ["NoDashboard", "OwnCluster", "find_cluster", "security_of", "silence"]
 
 _Security: Any = Security  # it has no types of its own
 _LOGGER = logging.getLogger("distributed")
@@ -82,6 +82,26 @@ class OwnCluster:
             await self._scheduler.close()
 
         _LOGGER.setLevel(self._log_level)
+
+
+async def find_cluster(given: Any, host: str | None) -> tuple[str, Any, OwnCluster | None]:
+    """Return where a scheduler is, what is spoken with it, and the one that is made if none is.
+
+    Args:
+        given: Its address, or a client of it; None where one is to be made.
+        host: The address that it listens on then; None for all.
+
+    Raises:
+        EngineError: it cannot be started.
+    """
+    if given is None:
+        own = await OwnCluster.make(host)
+        return own.address, own.security, own
+
+    if isinstance(given, str):
+        return given, _Security(require_encryption=True), None
+
+    return given.scheduler.address, given.security, None
 
 
 def silence() -> int:

@@ -34,6 +34,7 @@ __all__ = ["leave", "main", "work_when_told"]
 
 _REACHED_WITHIN_S = 30.0
 _TOLD_WITHIN_S = 300.0
+_ANSWERS_WITHIN_S = 5.0
 _LOOK_S = 0.2
 _CANNOT_BEGIN = 71
 """The exit code of a worker that has not reached its scheduler."""
@@ -81,7 +82,7 @@ async def work_when_told(file: Path) -> None:
     with anyio.move_on_after(_TOLD_WITHIN_S) as patience:
         while True:
             told = read_word(file)
-            if told is not None:
+            if told is not None and await _listens(told["address"]):
                 with suppress(OSError, TimeoutError):
                     patience.deadline = inf
                     await work(told)
@@ -95,6 +96,18 @@ async def work_when_told(file: Path) -> None:
         f"the first process of the job has not left word in {file} for {_TOLD_WITHIN_S:g} s; see "
         "what it prints, and whether both see the same folder"
     )
+
+
+async def _listens(address: str) -> bool:
+    """Return whether anybody listens there: the word of a job that was killed leads nowhere."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        with anyio.fail_after(_ANSWERS_WITHIN_S):
+            await (await anyio.connect_tcp(host, int(port))).aclose()
+    except (OSError, TimeoutError):
+        return False
+
+    return True
 
 
 def leave(code: int) -> Never:

@@ -180,6 +180,7 @@ class Board:
                 self.summary = event.summary
                 self.is_over = True
                 self.ended = self.started  # what was cancelled says nothing
+                self.workers = tuple(each for each in self.workers if not each.is_there)
 
     def text(self) -> str:
         """Return it in one line."""
