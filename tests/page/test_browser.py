@@ -123,8 +123,15 @@ def test_what_differs_between_two_answers_is_marked(opened: Opened) -> None:
 
 def test_it_prints_the_whole_verdict_on_paper(opened: Opened, tmp_path: Path) -> None:
     opened.page.pdf(path=tmp_path / "report.pdf", format="A4")
+    opened.page.set_viewport_size({"width": 688, "height": 1000})
     opened.page.emulate_media(media="print")
+    opened.page.wait_for_function(
+        "document.querySelector('td.plot svg').getBoundingClientRect().width <= 180"
+    )
+    widths = "[...document.querySelectorAll('#forest th .label')].map((each) => each.clientWidth)"
 
+    assert min(opened.page.evaluate(widths)) > 60
+    assert opened.page.evaluate("document.documentElement.scrollWidth") <= 688
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
     assert opened.page.locator("#runs").is_hidden()
     assert opened.page.evaluate("getComputedStyle(document.body).backgroundColor") == (

@@ -202,7 +202,8 @@ def _wilson(mean: float, se: float, runs: int, units: int) -> WilsonInterval:
     n = counted * (z / t) ** 2
     centre = (mean + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * sqrt(mean * (1 - mean) / n + z**2 / (4 * n**2))
-    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    low = max(0.0, centre - half) if mean > 0 else 0.0  # which rounding may leave a bit above 0
+    high = min(1.0, centre + half) if mean < 1 else 1.0
     return WilsonInterval(low=low, high=high, effective_n=n)
 
 

@@ -34,7 +34,7 @@ PAPER: Palette = {
 _SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 
 
-def axis_of(palette: Palette, *, title: str | None = None, grid: bool = True) -> Spec:
+def axis_of(palette: Palette, *, title: str | list[str] | None = None, grid: bool = True) -> Spec:
     """Return an axis without lines of its own."""
     return {
         "title": title,

@@ -148,8 +148,7 @@ def _steps(palette: Palette) -> Spec:
 
 
 def _cells(matrix: Matrix) -> list[Spec]:
-    known = [value for row in matrix.values for value in row if value is not None]
-    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    ranges = _ranges(matrix)
     return [
         {
             "condition": matrix.conditions[at],
@@ -157,11 +156,27 @@ def _cells(matrix: Matrix) -> list[Spec]:
             "place": place,
             "value": value,
             "failed": matrix.failed[at][place],
-            "step": _step(value, low, high),
+            "step": _step(value, *ranges[place]),
         }
         for at, row in enumerate(matrix.values)
         for place, (problem, value) in enumerate(zip(matrix.problems, row, strict=True))
     ]
+
+
+def _ranges(matrix: Matrix) -> list[tuple[float, float]]:
+    """Return for each problem between which values colours go.
+
+    Shares have one range; other outcomes have one for each problem, or that of the problem with the
+    largest numbers would take up all colours.
+    """
+    columns = [
+        [value for value in column if value is not None]
+        for column in zip(*matrix.values, strict=True)
+    ]
+    if matrix.is_share:
+        return [(0.0, 1.0)] * len(columns)
+
+    return [(min(each), max(each)) if each else (0.0, 1.0) for each in columns]
 
 
 def _step(value: float | None, low: float, high: float) -> int:

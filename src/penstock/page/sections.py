@@ -175,6 +175,7 @@ def matrix_of(sample: Sample, *, is_lower_better: bool = False) -> Matrix:
             for row in table[:, order]
         ),
         failed=tuple(tuple(int(count) for count in row) for row in failed[:, order]),
+        is_share=sample.is_binary,
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, log10
+from math import floor, log10, sqrt
+from statistics import NormalDist
 
 from penstock.analysis.adjustment import ALPHA
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
@@ -154,9 +155,14 @@ def contrast_less(contrast: Contrast | None) -> str:
 
 def _compared(contrast: Contrast, size: str, better: str | None) -> str:
     if contrast.between:
-        more = "larger" if (contrast.difference or 0) > 0 else "smaller"
+        more = "higher" if (contrast.difference or 0) > 0 else "lower"
         first, _, second = contrast.between.rpartition(" and ")
-        return f"The effect of {contrast.factor} is {size} {more} with {first} than with {second}."
+        sides = f" ({contrast.left} less {contrast.right})" if contrast.left else ""
+        effect = f"The effect of {contrast.factor}{sides}"
+        if not contrast.difference:
+            return f"{effect} is the same with {first} as with {second}."
+
+        return f"{effect} is {size} {more} with {first} than with {second}."
 
     if not contrast.difference:
         return f"{contrast.left} and {contrast.right} came to the same."
@@ -302,23 +308,26 @@ def matrix_finding(matrix: Matrix, *, is_share: bool, better: str | None = None)
         f"{order}: {matrix.problems[0]} "
         f"({value_told(hard, is_share=is_share)}) to {matrix.problems[-1]} "
         f"({value_told(easy, is_share=is_share)}). The stronger its colour, the higher a cell"
-        f"{failed}."
+        f"{'' if is_share else ' among those of its problem'}{failed}."
     )
 
 
 def time_finding(points: Sequence[TimePoint], *, is_share: bool) -> str:
     """Write whether the outcome moved between the first and the last quarter of the runs."""
     told = []
-    for agent in dict.fromkeys(point.agent for point in points):
+    agents = list(dict.fromkeys(point.agent for point in points))
+    error = sqrt(2) * NormalDist().inv_cdf(1 - ALPHA / 2 / max(1, len(agents)))
+    unit = " points" if is_share else ""
+    for agent in agents:
         own = [point for point in points if point.agent == agent]
         quarter = len(own) // 4
         first = sum(point.mean for point in own[:quarter]) / quarter
         last = sum(point.mean for point in own[-quarter:]) / quarter
         spread = sum((p.high - p.low) / 3.92 for p in own) / len(own) / quarter**0.5
-        moved = abs(last - first) > 2.8 * spread
+        moved = abs(last - first) > error * spread
         change = difference_told(last - first, is_share=is_share)
         told.append(
-            f"{agent} moved by {change} from the first quarter of the runs to the last."
+            f"{agent} moved by {change}{unit} from the first quarter of the runs to the last."
             if moved
             else f"{agent} did not move from the first quarter of the runs to the last."
         )

@@ -10,6 +10,9 @@ from penstock.page.view import Verdict
 
 __all__ = ["interval_axis", "interval_figure", "shared_domain"]
 
+_LONGEST_TITLE = 45
+"""Characters of a title that a phone has room for in one line."""
+
 
 def shared_domain(verdicts: Sequence[Verdict]) -> tuple[float, float]:
     """Return one range for the intervals of verdicts of one measure, so that they line up."""
@@ -104,7 +107,10 @@ def _band(verdict: Verdict, x: Spec, palette: Palette) -> list[Spec]:
 
 def interval_axis(domain: tuple[float, float], title: str, palette: Palette = PAGE) -> Spec:
     """Draw the one axis that stands below the column of intervals."""
-    axis = axis_of(palette, title=title, grid=False)
+    measured, comma, unit = title.partition(", ")
+    is_long = bool(comma) and len(title) > _LONGEST_TITLE
+    lines = [f"{measured},", unit] if is_long else title
+    axis = axis_of(palette, title=lines, grid=False)
     scale = {"domain": list(domain)}
     spec = {
         "data": {"values": [{"x": 0}]},

@@ -120,12 +120,14 @@ class Matrix(Fact):
         conditions: The conditions' names.
         values: A row for each condition: the mean of each problem; None where none was scored.
         failed: A row for each condition: how many runs of each problem failed.
+        is_share: Whether values are shares of right answers, which problems can be compared by.
     """
 
     problems: tuple[str, ...] = ()
     conditions: tuple[str, ...] = ()
     values: tuple[tuple[float | None, ...], ...] = ()
     failed: tuple[tuple[int, ...], ...] = ()
+    is_share: bool = False
 
 
 class TimePoint(Fact):

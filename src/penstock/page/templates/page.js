@@ -54,6 +54,8 @@ for (const mount of document.querySelectorAll("[data-figure]")) {
   }).initialize(mount);
   views[name].runAsync();
 }
+// Paper is narrower than a screen.
+matchMedia("print").addEventListener("change", () => dispatchEvent(new Event("resize")));
 
 // The forest is sorted by its columns; the marks follow the rows.
 const forest = $("forest");

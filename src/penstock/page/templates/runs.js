@@ -48,7 +48,7 @@ function open(run, pushes) {
   conditions.forEach((name, condition) => {
     const dots = same.filter((other) => runs.condition[other] === condition).map((other) => {
       const title = `replicate ${runs.replicate[other]}: ${outcome(other)}`;
-      const dot = button(runs.status[other] === 1 ? "×" : runs.value[other] === 1 ? "●" : "○",
+      const dot = button(runs.status[other] === 1 ? "×" : runs.value[other] === null || (data.isShare && !runs.value[other]) ? "○" : "●",
         () => compare(answer, own ?? "", text(other) ?? ""), { title, "aria-label": `${name}, ${title}` });
       dot.className = other === run ? "current" : "";
       return dot;
