@@ -196,11 +196,11 @@ def _compared(
     shared = ~np.isnan(differences)
     left, right = (_side(means, weights, sign) for sign in (1, -1))
     unpaired = welch(*(side[~np.isnan(side)] for side in (left, right)))
+    on_one_side = int((np.isnan(left) ^ np.isnan(right)).sum())
     if not shared.any():
-        return compare_unpaired(sample, unpaired)
+        return {**compare_unpaired(sample, unpaired), "n_unpaired": on_one_side}
 
-    found = _paired(differences[shared], delta)
-    found["n_unpaired"] = int((np.isnan(left) ^ np.isnan(right)).sum())
+    found = {**_paired(differences[shared], delta), "n_unpaired": on_one_side}
     if is_difference:
         found |= {
             "left_mean": float(left[shared].mean()),

@@ -12,7 +12,7 @@ from penstock._base.json import decode, encode
 from penstock.analysis.covariates import covariate_values
 from penstock.analysis.filters import Filtered, filtered
 from penstock.analysis.missingness import Begun, Flow, flow_of
-from penstock.analysis.sample import AGENT, ALL_RUNS, Sample, arm_name, arrange
+from penstock.analysis.sample import ALL_RUNS, Sample, arm_levels, arm_names, arrange
 from penstock.analysis.sources import OF_THE_RUN, value_sql
 from penstock.errors import PenstockError, ValidationError
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
@@ -134,18 +134,17 @@ class Readings:
 
     def flow(self, outcome: Outcome) -> list[Flow]:
         """Return what became of each condition's runs, whatever analysis plans leave out."""
+        keys = {
+            key: arm_levels(self._assigned[key[0]], key[1], self._agents(), PROBLEM_FACTORS)
+            for key in self._planned
+        }
+        arms = {encode(levels): levels for levels in keys.values()}
+        names = dict(zip(arms, arm_names([*arms.values()]), strict=True))
         begun: dict[str, Begun] = {}
-        several = len(self._agents()) > 1
-        for (condition_id, agent), planned in self._planned.items():
-            levels = {
-                name: level
-                for name, level in self._assigned[condition_id].items()
-                if name not in PROBLEM_FACTORS
-            }
-            name = arm_name({**levels, AGENT: agent} if several else levels)
+        for key, planned in self._planned.items():
+            name = names[encode(keys[key])]
             known = begun.get(name, Begun())
-            started = known.started + self._started.get((condition_id, agent), 0)
-            begun[name] = Begun(known.planned + planned, started)
+            begun[name] = Begun(known.planned + planned, known.started + self._started.get(key, 0))
 
         return flow_of(self.whole(outcome), begun, self.sample(outcome))
 
@@ -183,13 +182,15 @@ class Readings:
             left_out = "" if passing is None else passing.left_out[at]
             is_scored = row["status"] == "success" and not left_out
             value = _number(self._read(row, outcome)) if is_scored else None
+            error = row["error_kind"] or left_out or None
             if places and isinstance(value, str):
+                error = error if value in places else f"{value[:40]!r} is not in the order"
                 value = places.get(value)
 
             yield {
                 **row,
                 "value": value,
-                "error": row["error_kind"] or left_out or None,
+                "error": error,
                 "covariates": dict(self._named(covariates, row)) if covariates else EMPTY,
             }
 

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from penstock._base.fact import EMPTY
+from penstock._base.json import encode
+from penstock.planning.plan import AGENT_FACTORS
 
 __all__ = [
     "AGENT",
@@ -20,7 +22,9 @@ __all__ = [
     "Run",
     "Sample",
     "Weights",
-    "arm_name",
+    "are_compared",
+    "arm_levels",
+    "arm_names",
     "arrange",
     "weighted",
 ]
@@ -256,20 +260,22 @@ def arrange(
     """
     rows = list(rows)
     agents = agents or list(dict.fromkeys(row["agent_id"] for row in rows))
-    arms: dict[str, tuple[dict[str, Any], dict[str, None]]] = {}
+    arms: dict[str, tuple[Mapping[str, Any], dict[str, None]]] = {}
     arm_of: dict[tuple[str, str], int] = {}
     for condition_id, assigned in assignments.items():
-        levels = {name: level for name, level in assigned.items() if name not in apart}
         for agent in agents:
-            own = {**levels, AGENT: agent} if len(agents) > 1 else levels
-            name = arm_name(own)
-            _, ids = arms.setdefault(name, (own, {}))
+            own = arm_levels(assigned, agent, agents, apart)
+            _, ids = arms.setdefault(encode(own), (own, {}))
             ids[condition_id] = None
-            arm_of[condition_id, agent] = list(arms).index(name)
+            arm_of[condition_id, agent] = list(arms).index(encode(own))
 
     taking_part = {arm_of[row["condition_id"], row["agent_id"]] for row in rows}
     kept = {old: new for new, old in enumerate(sorted(taking_part))}
-    made = [Arm(name, levels, tuple(ids)) for name, (levels, ids) in arms.items()]
+    names = arm_names([levels for levels, _ in arms.values()])
+    made = [
+        Arm(name, levels, tuple(ids))
+        for name, (levels, ids) in zip(names, arms.values(), strict=True)
+    ]
     return Sample(
         [made[old] for old in kept],
         list(dict.fromkeys(row["problem_id"] for row in rows)),
@@ -289,14 +295,42 @@ def arrange(
         is_of_these_problems=is_of_these_problems,
         called=called,
         value_sql=value_sql,
-        compares_agents=len(agents) > 1,
+        compares_agents=any(are_compared(agents, each) for each in assignments.values()),
         chosen=chosen,
     )
 
 
-def arm_name(levels: Mapping[str, Any]) -> str:
-    """Return what an arm is called: its levels, joined by dots."""
-    return ".".join(str(level) for level in levels.values()) or "all"
+def are_compared(agents: Sequence[str], assigned: Iterable[str]) -> bool:
+    """Return whether agents are varied beside what a condition assigns: no factor names them."""
+    return len(agents) > 1 and not any(name in AGENT_FACTORS for name in assigned)
+
+
+def arm_levels(
+    assigned: Mapping[str, Any], agent: str, agents: Sequence[str], apart: Sequence[str] = ()
+) -> Mapping[str, Any]:
+    """Return what makes an arm: the levels of a condition, and the agent where several answer.
+
+    Args:
+        assigned: The factors and blocks of the condition.
+        agent: Who answers.
+        agents: Who answers in the plan.
+        apart: Factors that are not compared.
+    """
+    levels = {name: level for name, level in assigned.items() if name not in apart}
+    return {**levels, AGENT: agent} if are_compared(agents, assigned) else levels
+
+
+def arm_names(arms: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what arms are called: their levels, joined by dots, or with their factors.
+
+    ``gpt-4.1`` and 5 is not ``gpt-4`` and 1.5, so where dots do not tell arms apart each level
+    stands beside its factor.
+    """
+    names = [".".join(str(level) for level in levels.values()) or "all" for levels in arms]
+    if len(set(names)) == len(names):
+        return names
+
+    return [", ".join(f"{name}={encode(level)}" for name, level in each.items()) for each in arms]
 
 
 def weighted(weights: Floats, means: Floats) -> Floats:

@@ -25,12 +25,12 @@ def compare_unpaired(sample: Sample, unpaired: Welch | None) -> dict[str, Any]:
         why = f"the outcome is a text ({told}), which has shares and no mean to compare."
 
     found = {} if unpaired is None else _decided_by_welch(unpaired)
-    names = ("difference", "p_sign_flips", "t", "equivalence", "power")
+    names = ["p_sign_flips", "t", "equivalence", "power", *([] if found else ["difference", "p"])]
     return {
         "n_problems": 0,
         "welch": unpaired,
         "is_paired": False,
-        "undefined": {} if found else dict.fromkeys(names, why),
+        "undefined": dict.fromkeys(names, why),
         "how": "Welch's test on problem means: no problem was scored on both sides",
         **found,
     }
@@ -57,12 +57,16 @@ def compare_replicates(sample: Sample, weights: Weights) -> dict[str, Any]:
     if unpaired is None:
         why = "one problem with fewer than two scored replicates on a side shows nothing."
 
+    names = ["p_sign_flips", "p_t", "t", "d_z", "equivalence", *([] if unpaired else ["p"])]
     planned = "a pilot of one problem says nothing of how problems vary."
     return {
         "n_problems": 1,
         "welch": unpaired,
         "is_paired": False,
-        "undefined": {**dict.fromkeys(("p_sign_flips", "p_t", "t", "d_z"), why), "power": planned},
+        "undefined": {
+            **dict.fromkeys(names, why),
+            "power": planned,
+        },
         "how": "Welch's test on the replicates of one problem; nothing is said of other problems",
         **({} if unpaired is None else _decided_by_welch(unpaired)),
     }

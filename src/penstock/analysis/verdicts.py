@@ -17,7 +17,15 @@ from penstock.analysis.estimates import Interval
 from penstock.analysis.missingness import Compared, Missing
 from penstock.study.hypotheses import Hypothesis, HypothesisDirection, HypothesisKind
 
-__all__ = ["EQUIVALENCES", "POLICY_NAMES", "Family", "HypothesisResult", "judge"]
+__all__ = [
+    "EQUIVALENCES",
+    "POLICY_NAMES",
+    "Family",
+    "HypothesisResult",
+    "judge",
+    "problems_told",
+    "why_untested",
+]
 
 EQUIVALENCES = frozenset({HypothesisKind.EQUIVALENCE, HypothesisKind.ROBUSTNESS})
 """Kinds of claims that there is no difference."""
@@ -222,8 +230,10 @@ def _sentence(
     said = [f"{judged.verdict.capitalize()}: {found}"]
     if p is not None:
         said.append(f"p {_told(p)} ({judged.test}, {_policy(family)})")
+    elif hypothesis.kind is not HypothesisKind.EXPLORATORY:
+        said.append(why_untested(judged))
 
-    said.append(_problems_told(contrast))
+    said.append(problems_told(contrast))
     if contrast.chosen:
         said.append(contrast.chosen)
 
@@ -245,11 +255,21 @@ def _sentence(
     return ", ".join(said) + "."
 
 
-def _problems_told(contrast: Contrast) -> str:
+def why_untested(judged: HypothesisResult) -> str:
+    """Return why a hypothesis has no p value."""
+    undefined = EMPTY if judged.contrast is None else judged.contrast.undefined
+    name = "equivalence" if judged.is_equivalence else "p"
+    return f"not tested: {undefined.get(name, 'nothing tests it').rstrip('.')}"
+
+
+def problems_told(contrast: Contrast) -> str:
     """Describe how many problems a contrast is made from, and which it holds for."""
     told = "1 problem" if contrast.n_problems == 1 else f"{contrast.n_problems:,} problems"
     if contrast.generalizes_to == "these_problems":
         told = f"for these {contrast.n_problems:,} problems and no others"
+
+    if not contrast.n_problems and contrast.n_unpaired:
+        return f"{contrast.n_unpaired:,} problems, none of them scored on both sides"
 
     if contrast.n_unpaired:
         told += f" ({contrast.n_unpaired:,} more were scored on one side only)"

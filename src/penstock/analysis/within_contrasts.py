@@ -33,7 +33,7 @@ def compare_within_problems(
         "is_standardised": found.is_standardised,
     }
     if found.value is None or found.se is None or found.df is None:
-        names = ["se", "interval", "t", "df", "p_t", "p"]
+        names = ["se", "interval", "t", "df", "p_t", "p", "equivalence"]
         names += ["difference"] if found.value is None else []
         return {**stated, "undefined": dict.fromkeys(names, found.why_not)}
 

@@ -15,6 +15,13 @@ from penstock.analysis.analyze import analyze
 from penstock.analysis.readings import Readings, outcomes_of
 from penstock.analysis.sample import Sample
 from penstock.errors import ValidationError
+from penstock.page.findings import (
+    conditions_finding,
+    flow_finding,
+    matrix_finding,
+    time_finding,
+    winners_finding,
+)
 from penstock.page.methods import methods_of
 from penstock.page.prompt_rows import prompt_rows
 from penstock.page.prompts_again import PromptsAgain
@@ -29,14 +36,7 @@ from penstock.page.sections import (
     measured_rows,
     time_points,
 )
-from penstock.page.sentences import (
-    conditions_finding,
-    flow_finding,
-    matrix_finding,
-    money_told,
-    time_finding,
-    winners_finding,
-)
+from penstock.page.sentences import money_told
 from penstock.page.shown_verdicts import shown_verdicts
 from penstock.page.signals import late_claims, signals_of
 from penstock.page.view import (

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from penstock.analysis.readings import shown_assignments
-from penstock.analysis.sample import AGENT
+from penstock.analysis.sample import arm_levels
 from penstock.page.sections import label_of
 from penstock.planning.plan import PROBLEM_FACTORS, Plan
 
@@ -44,12 +44,12 @@ class PlanMatrix:
     def __init__(self, plan: Plan) -> None:
         self.problems = plan.problems()
         place = {problem: at for at, problem in enumerate(self.problems)}
-        several = len(plan.agents()) > 1
+        everybody = plan.agents()
         rows: dict[str, int] = {}
         self._parts = []
         shown = shown_assignments(plan.conditions, plan.study.factors)
         for cell, start in zip(plan.cells, plan.starts, strict=False):
-            labels = _labels(shown[cell.condition.condition_id], cell.agents, is_named=several)
+            labels = _labels(shown[cell.condition.condition_id], cell.agents, everybody)
             own = [rows.setdefault(each, len(rows)) for each in labels]
             self._parts.append(_Part(start, own, [place[each] for each in cell.problems]))
 
@@ -112,8 +112,9 @@ class PlanMatrix:
             yield own[is_chosen]
 
 
-def _labels(assigned: Mapping[str, Any], agents: Iterable[str], *, is_named: bool) -> Iterator[str]:
+def _labels(
+    assigned: Mapping[str, Any], agents: Iterable[str], everybody: Sequence[str]
+) -> Iterator[str]:
     """Yield what the rows of a condition's agents are called, as the report calls them."""
-    levels = {name: level for name, level in assigned.items() if name not in PROBLEM_FACTORS}
     for agent in agents:
-        yield label_of({**levels, AGENT: agent} if is_named else levels)
+        yield label_of(arm_levels(assigned, agent, everybody, PROBLEM_FACTORS))
