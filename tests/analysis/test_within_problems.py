@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 import penstock as ps
+from penstock.analysis.arms import Arm
 from penstock.analysis.contrasts import compare
-from penstock.analysis.sample import Arm, Run, Sample
+from penstock.analysis.sample import Run, Sample
 from penstock.analysis.within_problems import estimate_within_problems
 from penstock.study.hypotheses import AnalysisPlan
 from tests.analysis.test_analyze import hypothesis, study_of

@@ -13,9 +13,10 @@ from math import sqrt
 import numpy as np
 
 from penstock._base.fact import Fact
+from penstock.analysis.arms import AGENT
 from penstock.analysis.distributions import t_two_sided
 from penstock.analysis.estimates import Interval, interval_of
-from penstock.analysis.sample import AGENT, Floats, Run, Sample
+from penstock.analysis.sample import Floats, Run, Sample
 
 __all__ = ["Drift", "drift_of"]
 

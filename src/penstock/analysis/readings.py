@@ -9,10 +9,11 @@ from typing import Any
 
 from penstock._base.fact import EMPTY
 from penstock._base.json import decode, encode
+from penstock.analysis.arms import arm_levels, arm_names
 from penstock.analysis.covariates import covariate_values
 from penstock.analysis.filters import Filtered, filtered
 from penstock.analysis.missingness import Begun, Flow, flow_of
-from penstock.analysis.sample import ALL_RUNS, Sample, arm_levels, arm_names, arrange
+from penstock.analysis.sample import ALL_RUNS, Sample, arrange
 from penstock.analysis.sources import OF_THE_RUN, value_sql
 from penstock.errors import PenstockError, ValidationError
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan

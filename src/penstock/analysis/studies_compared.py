@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 from penstock._base.fact import EMPTY, Fact
 from penstock.analysis.adjustment import ALPHA, adjusted
+from penstock.analysis.arms import Arm
 from penstock.analysis.contrasts import Contrast, compare, contrast_of
 from penstock.analysis.readings import Readings, outcomes_of
-from penstock.analysis.sample import WITHIN_PROBLEMS, Arm, Run, Sample
+from penstock.analysis.sample import WITHIN_PROBLEMS, Run, Sample
 from penstock.errors import PenstockError
 from penstock.store.continuing.plan_differences import (
     PlanDifference,

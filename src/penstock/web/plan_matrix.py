@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from penstock.analysis.arms import arm_levels
 from penstock.analysis.readings import shown_assignments
-from penstock.analysis.sample import arm_levels
 from penstock.page.sections import label_of
 from penstock.planning.plan import PROBLEM_FACTORS, Plan
 
