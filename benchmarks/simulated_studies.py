@@ -21,12 +21,13 @@ import numpy.typing as npt
 from scipy import stats
 
 from penstock.analysis.adjustment import adjusted
+from penstock.analysis.arms import Arm
 from penstock.analysis.contrasts import compare, contrast_of
 from penstock.analysis.effects import with_control
 from penstock.analysis.estimates import estimate_condition
 from penstock.analysis.forecasts import forecast_power
 from penstock.analysis.power import planned_power
-from penstock.analysis.sample import Arm, Run, Sample
+from penstock.analysis.sample import Run, Sample
 from penstock.analysis.spread import pilot_spread
 
 MEANT = {
