@@ -185,6 +185,19 @@ async def test_a_model_without_a_turn_left_ends_the_conversation(tmp_path: Path)
         ),
         ({"message": {"content": "Well"}, "finish_reason": "content_filter"}, "filtered", "Well"),
         ({"message": {"content": "The ans"}, "finish_reason": "length"}, "cut", "The ans"),
+        (
+            {
+                "message": {
+                    "content": "Let me",
+                    "tool_calls": [
+                        {"id": "c", "function": {"name": "double", "arguments": '{"number": 1'}}
+                    ],
+                },
+                "finish_reason": "length",
+            },
+            "cut",
+            "Let me",
+        ),
     ],
 )
 async def test_a_conversation_that_has_no_answer_says_how_it_ended(
@@ -194,6 +207,7 @@ async def test_a_conversation_that_has_no_answer_says_how_it_ended(
 
     assert talk is not None
     assert (talk.outcome, talk.text, talk.turns) == (outcome, text, 2)
+    assert len(talk.tool_uses) == 1
     assert talk.cost_usd == pytest.approx(result.cost_usd)
 
 

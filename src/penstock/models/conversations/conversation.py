@@ -17,7 +17,7 @@ class ConversationOutcome(StrEnum):
 
     ANSWERED = "answered"
     CUT = "cut"
-    """Its last answer was cut at ``max_tokens``."""
+    """Its last answer was cut at ``max_tokens``; tools that this called were not called."""
     MAX_TURNS = "max_turns"
     """The model wanted to call tools once more, and had no turn left."""
     REFUSED = "refused"

@@ -42,8 +42,9 @@ async def converse(
 ) -> Conversation:
     """Ask until the model answers without calling a tool.
 
-    Tools that it calls at once are called at once. One that fails is told to the model, which may
-    try again; so is one that there is not. An answer that its provider has paused is gone on with.
+    Tools that it calls at once are called at once; those of an answer that was cut are not. One
+    that fails is told to the model, which may try again; so is one that there is not. An answer
+    that its provider has paused is gone on with.
 
     Args:
         ctx: The run.
@@ -72,11 +73,11 @@ async def converse(
         calls = completion.tool_calls
         talk.history.append(completion.message)
         ending = ending_of(completion.finish_reason)
+        if ending is Ending.CUT:  # its calls too: arguments may be missing, and further calls
+            return talk.ended(ConversationOutcome.CUT, completion.text, completion.fields)
+
         if not calls and ending is not Ending.PAUSED:
-            outcome = (
-                ConversationOutcome.CUT if ending is Ending.CUT else ConversationOutcome.ANSWERED
-            )
-            return talk.ended(outcome, completion.text, completion.fields)
+            return talk.ended(ConversationOutcome.ANSWERED, completion.text, completion.fields)
 
         if talk.turns >= max_turns:
             return talk.ended(ConversationOutcome.MAX_TURNS, completion.text)
