@@ -291,7 +291,7 @@ def _call_line(call: Any) -> str:
 def _message(role: str, content: Any, tool_calls: Any = ()) -> Iterator[str]:
     first, *more = content_in_words(content).splitlines() or [""]
     yield f"  {role}: {first}"
-    yield from (f"    {line}" for line in more)
+    yield from (f"    {line}".rstrip() for line in more)
     for each in tool_calls or ():
         function = each["function"]
         yield f"    calls {function['name']}({_readable(function['arguments'])})"
