@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 import anyio
@@ -25,6 +26,7 @@ from penstock.control.address import CAN_LISTEN, Candidate, candidates, peer_uid
 from penstock.control.controlled import Controlled, Requests
 from penstock.control.protocol import (
     LONGEST,
+    PROTOCOL,
     Changed,
     Ended,
     Hello,
@@ -207,8 +209,11 @@ class Channel:
             try:
                 request = Request.model_validate_json(text)
             except pydantic.ValidationError as error:
-                said = tuple(each[:500] for each in sentences_of(error, Request))
-                await _send(client, Reply(errors=said))
+                said = [each[:500] for each in sentences_of(error, Request)]
+                ours = (
+                    f"penstock {version('penstock')} runs the study, and speaks protocol {PROTOCOL}"
+                )
+                await _send(client, Reply(errors=(*said, ours)))
                 return
 
             with self._served(scope):
