@@ -32,7 +32,16 @@ import orjson
 
 from penstock.store.rows import ATTEMPT_COLUMNS
 
-__all__ = ["insert_alone", "joined", "run_by_hand", "select_into_csv", "sketch", "tasks_alone"]
+__all__ = [
+    "Done",
+    "insert_alone",
+    "joined",
+    "run_by_hand",
+    "select_into_csv",
+    "sketch",
+    "tasks_alone",
+    "writer",
+]
 
 GROUP = 256
 INSERT = f"INSERT INTO attempt VALUES ({', '.join('?' * len(ATTEMPT_COLUMNS))})"
@@ -55,7 +64,7 @@ class Done(NamedTuple):
 
 def run_by_hand(agent: Agent, runs: int, concurrency: int, folder: Path) -> None:
     """Do so many runs of an agent, so many at once, and keep every result."""
-    with _writer(folder) as keep:
+    with writer(folder) as keep:
 
         async def one(number: int) -> None:
             started_at, begun = datetime.now(UTC), perf_counter()
@@ -81,7 +90,7 @@ def sketch(agent: Agent, runs: int, concurrency: int, folder: Path) -> None:
     random.Random(0).shuffle(order)
     started = 0
     (folder / "started").write_bytes(bytes(8))
-    with _writer(folder) as keep, (folder / "started").open("r+b") as file:
+    with writer(folder) as keep, (folder / "started").open("r+b") as file:
         counted = memoryview(mmap(file.fileno(), 8)).cast("Q")
         keep.connection.execute("CREATE UNIQUE INDEX result ON attempt (position) WHERE final")
 
@@ -233,7 +242,8 @@ class _Keep:
 
 
 @contextmanager
-def _writer(folder: Path) -> Iterator[_Keep]:
+def writer(folder: Path) -> Iterator[_Keep]:
+    """Write rows in a thread, and yield what takes them."""
     with _database(folder) as connection, closing(_Keep(connection)) as keep:
         yield keep
 

@@ -10,6 +10,7 @@ script with exit code 1.
 from __future__ import annotations
 
 import argparse
+import asyncio  # noqa: TID251 - what one would write by hand
 import csv
 import json
 import os
@@ -25,6 +26,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+from workers_by_hand import run_on_dask
 
 PENSTOCK = Path(sys.executable).with_name("penstock")
 
@@ -274,7 +277,7 @@ def computing(_: int, __: int) -> dict[str, Any]:
 def many_at_once(_: int, __: int) -> dict[str, Any]:
     """10,000 runs in flight over two workers, of 1 s and of 10 s, and how busy their places are."""
     found: dict[str, float] = {}
-    for agent, run_s in (("sleeps", 1), ("sleeps_long", 10)):
+    for agent, run_s in (("sleeps", 1.0), ("sleeps_long", 10.0)):
         with place() as study:
             study.write(agent, 30_000, concurrency=10_000)
             study.start("--workers", "2").wait()
@@ -282,8 +285,12 @@ def many_at_once(_: int, __: int) -> dict[str, Any]:
                 "SELECT count(*), "
                 "86400.0 * (max(julianday(end_time)) - min(julianday(start_time))) FROM runs"
             )
-            found[f"seconds for runs of {run_s} s"] = seconds
-            found[f"busy with runs of {run_s} s"] = runs * run_s / seconds / 1e4
+            found[f"seconds for runs of {run_s:g} s"] = seconds
+            found[f"busy with runs of {run_s:g} s"] = runs * run_s / seconds / 1e4
+
+        with TemporaryDirectory() as folder:
+            by_hand_s = asyncio.run(run_on_dask(30_000, 10_000, run_s, Path(folder)))[0]
+            found[f"busy with runs of {run_s:g} s, by hand"] = 3 * run_s / by_hand_s
 
     return {"runs": 30_000, **_rounded(found)}
 
