@@ -24,7 +24,8 @@ __all__ = [
     "arun_study",
     "resume_study",
     "run_study",
-    "runner_that_reports_later",
+    "runner_of_own_process",
+    "wants_report",
 ]
 
 
@@ -79,17 +80,17 @@ def run_study(
     Where an event loop runs already, as in a cell of a notebook, the study runs in a thread with a
     loop of its own, and that loop waits; an application that embeds studies awaits `arun_study`.
     """
+    make = partial(_runner_that_warns, study, options)
     if has_loop() and not dry_run:
-        (runner, wants_report), is_interrupted = _beside(study, options)
+        runner, is_interrupted = run_beside(make, _say)
     else:
-        runner, wants_report = runner_that_reports_later(study, options)
-        runner.on(StudyStarted)(_warn)
+        runner = make()
         is_interrupted = not dry_run and anyio.run(partial(run_interruptibly, runner))
 
     if is_interrupted:
         raise KeyboardInterrupt
 
-    if wants_report and not dry_run:
+    if not dry_run and wants_report(study, options.get("report")):
         _report(runner)
 
     return StudyResult(runner.output_dir, runner.summary, dry_run=dry_run)
@@ -99,36 +100,34 @@ def _say(sentence: str) -> None:
     sys.stderr.write(f"{sentence}\n")
 
 
-def _beside(study: Study, options: RunnerOptions) -> tuple[tuple[StudyRunner, bool], bool]:
-    """Run a study in a thread of its own; return what `run_study` needs of it."""
-    wants: list[bool] = []
-
-    def make() -> StudyRunner:
-        runner, wants_report = runner_that_reports_later(study, options)
-        runner.on(StudyStarted)(_warn)
-        wants.append(wants_report)
-        return runner
-
-    runner, is_interrupted = run_beside(make, _say)
-    return (runner, wants[0]), is_interrupted
+def _runner_that_warns(study: Study, options: RunnerOptions) -> StudyRunner:
+    runner = runner_of_own_process(study, options)
+    runner.on(StudyStarted)(_warn)
+    return runner
 
 
-def runner_that_reports_later(study: Study, options: RunnerOptions) -> tuple[StudyRunner, bool]:
-    """Make a runner for one whose process this is, who makes the report when it has run.
+def runner_of_own_process(study: Study, options: RunnerOptions) -> StudyRunner:
+    """Make a runner for one whose process this is, and who makes the report when it has run.
 
     Other processes of this user may look at it, unless the study or an option says otherwise.
-
-    Returns:
-        The runner, and whether a report is wanted.
     """
     raise_file_limit()  # before it is known how many runs may be in flight
-    said = options.get("report")
-    wanted = study.execution.report if said is None else said
-    without: RunnerOptions = {**options, "report": False}
+    given: RunnerOptions = {**options, "report": False}
     if study.execution.control is None and options.get("control") is None:
-        without["control"] = True
+        given["control"] = True
 
-    return StudyRunner(study, **without), wanted is not False
+    return StudyRunner(study, **given)
+
+
+def wants_report(study: Study, said: bool | None) -> bool:  # noqa: FBT001 - an option as given
+    """Return whether whose process this is makes a report: unless the study or they say not to.
+
+    Args:
+        study: The study.
+        said: The option ``report``.
+    """
+    wanted = study.execution.report if said is None else said
+    return wanted is not False
 
 
 def _report(runner: StudyRunner) -> None:

@@ -22,7 +22,7 @@ def dry_run(named: str | None, request: RunRequest) -> None:
     """Check a study and say what is planned, done and left; run and write nothing."""
     with patient_streams() as stdout, errors_told():
         target = find_target(named, request.output_dir)
-        runner, _ = runner_of(target, request)
+        runner = runner_of(target, request)
         plan, only = runner.plan, request.only
         kept = (
             Restored.nothing(len(plan))

@@ -13,7 +13,7 @@ import typer
 from penstock.cli.target import Target
 from penstock.options import RunnerOptions
 from penstock.planning.selection import Selection
-from penstock.run import runner_that_reports_later
+from penstock.run import runner_of_own_process
 from penstock.runner import StudyRunner
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class RunRequest(NamedTuple):
     address: str | None = None
 
 
-def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
-    """Make the runner that a request asks for, and say whether a report is wanted at the end.
+def runner_of(target: Target, request: RunRequest) -> StudyRunner:
+    """Make the runner that a request asks for.
 
     Raises:
         ValidationError: the study cannot be run as declared, or as asked for.
@@ -74,7 +74,7 @@ def runner_of(target: Target, request: RunRequest) -> tuple[StudyRunner, bool]:
     if request.engine is not None:
         options["engine"] = engine_at(request.address, target.output_dir)
 
-    return runner_that_reports_later(study, options)
+    return runner_of_own_process(study, options)
 
 
 _SAME = ("concurrency", "timeout_s", "max_failures", "stop_alike", "report", "control", "workers")

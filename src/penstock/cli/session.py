@@ -22,6 +22,7 @@ from penstock.cli.target import find_target
 from penstock.errors import StoreError
 from penstock.events.tree import StudyStarted
 from penstock.planning.selection import Selection, choose
+from penstock.run import wants_report
 from penstock.runner import StudyRunner
 from penstock.running.checking import doubts_of
 from penstock.running.interrupts import run_interruptibly
@@ -42,9 +43,9 @@ def run(named: str | None, request: RunRequest) -> None:
     with patient_streams() as stdout, errors_told():
         show_logs(verbose=request.verbose)
         target = find_target(named, request.output_dir)
-        runner, wants_report = runner_of(target, request)
+        runner = runner_of(target, request)
         tell_rounding(runner, request.only)
-        session = _Session(runner, request, stdout, wants_report=wants_report)
+        session = _Session(runner, request, stdout)
         with page_beside(runner.output_dir, is_wanted=request.page, control=request.control):
             code = session.run()
 
@@ -76,13 +77,10 @@ def tell_rounding(runner: StudyRunner, only: Selection) -> None:
 class _Session:
     """One run of a study on the command line."""
 
-    def __init__(
-        self, runner: StudyRunner, request: RunRequest, stdout: TextIO, *, wants_report: bool
-    ) -> None:
+    def __init__(self, runner: StudyRunner, request: RunRequest, stdout: TextIO) -> None:
         self._runner = runner
         self._request = request
         self._stdout = stdout
-        self._wants_report = wants_report
         self._interrupts = 0
         self._is_launched = False
 
@@ -161,9 +159,10 @@ class _Session:
         """Find what came of the study; one that has run is not failed by its page."""
         from penstock.page.conclusion import conclude
 
-        runner = self._runner
+        study = self._runner.study
+        wanted = wants_report(study, self._request.report)
         try:
-            return conclude(runner.output_dir, runner.study, wants_report=self._wants_report)
+            return conclude(self._runner.output_dir, study, wants_report=wanted)
         except Exception as error:  # noqa: BLE001 - said, whatever it is
             say(f"the report could not be made: {type(error).__name__}: {error}")
             return None
