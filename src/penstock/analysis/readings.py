@@ -68,6 +68,9 @@ class Readings:
             for cell in (() if self.plan is None else self.plan.cells)
             for agent in cell.agents
         }
+        if not self._started.keys() <= self._planned.keys():  # run by conditions, without agents
+            self.plan, self._planned = None, {}
+
         self._scores: dict[int, dict[str, Any]] = {}
         for attempt_id, name, value in store.table(_SCORES):
             self._scores.setdefault(attempt_id, {}).setdefault(name, value)
