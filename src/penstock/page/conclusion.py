@@ -13,7 +13,6 @@ from penstock.analysis.analysis_facts import Analysis
 from penstock.analysis.analyze import analyze
 from penstock.analysis.finding import finding_lines
 from penstock.errors import ValidationError
-from penstock.page.report import write_report
 from penstock.store.reader import StoreReader
 from penstock.study.model import Study
 
@@ -61,6 +60,8 @@ def conclude(directory: Path, study: Study, *, wants_report: bool = True) -> Con
         path = directory / REPORT_FILE
         mark = f"<!-- {_state(store, is_analysed=analysis is not None)} -->"
         if wants_report and not _is_marked(path, mark):
+            from penstock.page.report import write_report  # noqa: PLC0415 - 150 ms, not always
+
             write_report(store, study, path, analysis=analysis, mark=mark)
 
     return Conclusion(finding, path if wants_report else None)
