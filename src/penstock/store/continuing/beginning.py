@@ -14,11 +14,12 @@ from penstock.store import rows
 from penstock.store.actions import Action, notes_of_actions
 from penstock.store.continuing.changes import accept_payloads, edited_agents, refuse_changes
 from penstock.store.continuing.declaration_rows import condition_row, definition_of
+from penstock.store.continuing.moved_runs import adopt, moved_in
 from penstock.store.continuing.origins import declare_origins
 from penstock.store.continuing.redeclared import changes_told, declared_otherwise, keep_redeclared
 from penstock.store.continuing.refused import find_refused
 from penstock.store.continuing.replaced_images import replaced_images
-from penstock.store.continuing.restored import Restored, adopt, moved_in, restored
+from penstock.store.continuing.restored import Restored, restored
 from penstock.store.group import SessionKeys
 from penstock.store.scores.legacy_scores import adopt_scores
 from penstock.store.scores.primary_outcomes import follow_outcomes, remake_outcomes

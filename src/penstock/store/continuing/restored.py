@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penstock.errors import ForeignDirectoryError
 from penstock.planning.fingerprint import fingerprint_of
 from penstock.planning.plan import Plan
 from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.binding import Bindings
 from penstock.running.job import Job
+from penstock.store.continuing.moved_runs import moved_in
 from penstock.store.continuing.refused import Refused, find_refused
-from penstock.store.schema import RESULT_INDEX, UNFINISHED
+from penstock.store.schema import UNFINISHED
 from penstock.store.scores.legacy_scores import has_scores_of_before
 from penstock.store.scores.scorings import Scorings, find_scorings
 from penstock.summary import StudySummary
 
-__all__ = ["Restored", "adopt", "moved_in", "restored", "would_restore"]
+__all__ = ["Restored", "restored", "would_restore"]
 
 _FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
 _ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
@@ -225,92 +224,3 @@ def _with_scorings(left: Restored, scorings: Scorings, refused: Refused) -> Rest
         notes=(*scorings.told(), *refused.told()),
         warnings=tuple(scorings.warnings()),
     )
-
-
-def adopt(connection: sqlite3.Connection, moved: Mapping[int, int | None]) -> None:
-    """Move stored attempts to their positions in another plan; those outside it have none.
-
-    Args:
-        connection: The store, inside a transaction.
-        moved: What `moved_in` gave.
-    """
-    _move(connection, sorted(moved.items(), key=itemgetter(0)))
-
-
-def moved_in(
-    connection: sqlite3.Connection, directory: Path, plan: Plan
-) -> Mapping[int, int | None]:
-    """Find the attempts that stand elsewhere in a plan: their ids -> their positions there.
-
-    Args:
-        connection: The store.
-        directory: Where it is.
-        plan: The plan of today.
-
-    Raises:
-        ForeignDirectoryError: runs of it have other seeds, in the plan or outside it.
-    """
-    query = (
-        "SELECT run_id, id, seed, position, condition_id, replicate, agent_id, problem_id "
-        "FROM attempt NOT INDEXED WHERE final"
-    )
-    stored = {row[0]: tuple(row[1:]) for row in connection.execute(query)}
-    earlier = _earlier_attempts(connection)
-    moved: dict[int, int | None] = {}
-    for spec in plan if stored or earlier else ():
-        attempt_id, seed, position, *_ = stored.pop(spec.run_id, (None, spec.seed, None))
-        if seed != spec.seed:
-            raise _other_seeds(directory)
-
-        if attempt_id is not None and position != spec.position:
-            moved[attempt_id] = spec.position
-
-        for attempt_id, seed, position in earlier.pop(spec.run_id, ()):
-            to = spec.position if seed == spec.seed else None
-            if position != to:
-                moved[attempt_id] = to
-
-    for attempt_id, seed, position, *who in stored.values():
-        if plan.seed_of(*who) not in (None, seed):
-            raise _other_seeds(directory)  # else they and those of now could never be in one plan
-
-        if position is not None:
-            moved[attempt_id] = None
-
-    moved |= {
-        attempt_id: None
-        for attempts in earlier.values()
-        for attempt_id, _, position in attempts
-        if position is not None
-    }
-    return moved
-
-
-def _earlier_attempts(
-    connection: sqlite3.Connection,
-) -> dict[str, list[tuple[int, int, int | None]]]:
-    """Return the attempts that are not results, by run: the id, seed and position of each."""
-    found: dict[str, list[tuple[int, int, int | None]]] = {}
-    query = "SELECT run_id, id, seed, position FROM attempt NOT INDEXED WHERE NOT final"
-    for run_id, *attempt in connection.execute(query):
-        found.setdefault(run_id, []).append(tuple(attempt))
-
-    return found
-
-
-def _other_seeds(directory: Path) -> ForeignDirectoryError:
-    return ForeignDirectoryError(
-        f"{directory} holds runs of this study made with another seed policy; "
-        "restore base_seed, run in another directory (output_dir), or move the old "
-        "one aside with fresh"
-    )
-
-
-def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
-    """Move attempts to new positions in one pass over the file, front to back."""
-    if not moved:
-        return
-
-    connection.execute("DROP INDEX result_by_position")  # two may swap their places
-    connection.executemany("UPDATE attempt SET position = ?2 WHERE id = ?1", moved)
-    connection.execute(RESULT_INDEX)
