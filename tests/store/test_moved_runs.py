@@ -1,4 +1,4 @@
-"""Attempts of another plan are found where the plan of today has the same runs, and nowhere else."""
+"""Attempts of another plan are found where the plan of today has the same runs, nowhere else."""
 
 from __future__ import annotations
 
