@@ -121,8 +121,11 @@ def read(path: Path) -> dict[str, dict[str, Figure]]:
 
 
 def measured_on(path: Path) -> dict[str, str]:
-    """Read on which day each benchmark of a file was run."""
-    return {benchmark: each["measured_at"][:10] for benchmark, each in _written(path).items()}
+    """Read on which day each benchmark of a file was run, and how busy the machine was then."""
+    return {
+        benchmark: f"{each['measured_at'][:10]}, load {each['load']:.0f}"
+        for benchmark, each in _written(path).items()
+    }
 
 
 def _write(benchmark: str, figures: Iterable[Figure], path: Path) -> None:
@@ -131,6 +134,7 @@ def _write(benchmark: str, figures: Iterable[Figure], path: Path) -> None:
         benchmark: {
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+            "load": round(os.getloadavg()[0], 1),
             "python": f"{platform.python_implementation()} {platform.python_version()}",
             "versions": {name: version(name) for name in MEASURED_WITH},
             "figures": {figure.name: _fields(figure) for figure in figures},

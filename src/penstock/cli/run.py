@@ -135,6 +135,8 @@ def run(
     ] = False,
 ) -> None:
     """Run what is missing of a study: what succeeded before is kept, what failed runs again."""
+    from penstock.cli import dry_run as preview
+    from penstock.cli import session
     from penstock.cli.run_request import RunRequest
     from penstock.planning.selection import Selection
 
@@ -176,11 +178,4 @@ def run(
         json=json,
         verbose=verbose,
     )
-    if dry_run:
-        from penstock.cli import dry_run as preview
-
-        preview.dry_run(study, request)
-    else:
-        from penstock.cli import session
-
-        session.run(study, request)
+    preview.dry_run(study, request) if dry_run else session.run(study, request)
