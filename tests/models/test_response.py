@@ -134,6 +134,7 @@ def test_what_only_a_patient_reader_reads_is_read() -> None:
         (content("No.", finish_reason="refusal"), errors.RefusalError),
         (orjson.dumps({"error": {"message": "slow", "code": 429}}), errors.RateLimitedError),
         (answer({"error": {"message": "down", "code": 502}}), errors.OverloadedError),
+        (orjson.dumps([{"error": {"message": "slow", "code": 429}}]), errors.RateLimitedError),
     ],
 )
 def test_an_answer_that_is_none_says_why(body: bytes, kind: type[ModelError]) -> None:

@@ -135,7 +135,7 @@ async def test_pydantic_ai_makes_no_retries_of_its_own(tmp_path: Path) -> None:
 
     asked: list[Any] = []
     async with http_server(failing(asked)) as url:
-        (result,) = await run(a_study(tmp_path, agent, url))
+        (result,) = await run(a_study(tmp_path, agent, url), retry=ps.Retry(attempts=1))
 
     assert result.error is not None
     assert "500 Internal Server Error: broken" in result.error.message
@@ -198,7 +198,7 @@ async def test_retries_that_langchain_is_told_to_make_are_calls_of_their_own(
     asked: list[Any] = []
     async with http_server(failing(asked)) as url:
         study = a_study(tmp_path, agent, url)
-        (result,) = await run(study)
+        (result,) = await run(study, retry=ps.Retry(attempts=1))
 
     assert result.error is not None
     assert "500 Internal Server Error: broken" in result.error.message
@@ -281,7 +281,8 @@ async def test_the_sdk_of_anthropic_understands_the_simulated_provider() -> None
 
     assert plain.content[0].text == "forty-two"
     assert (plain.stop_reason, plain.usage.output_tokens) == ("end_turn", 3)
-    thought, answer = streamed.content
+    thought, sealed, answer = streamed.content
+    assert sealed.type == "redacted_thinking"
     assert (thought.thinking, thought.signature) == ("hm, let me see", "signed")
     assert (answer.text, streamed.usage.output_tokens) == ("forty-two", 7)
     assert streamed.usage.output_tokens_details.thinking_tokens == 4

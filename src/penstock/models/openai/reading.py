@@ -101,7 +101,7 @@ class Answer:
                 first_token_s = self._call.elapsed_s()
 
         self._take(events.feed(await read_out(response)))
-        if unread.lstrip().startswith(b"{"):  # it only calls itself a stream
+        if unread.lstrip().startswith((b"{", b"[", b"<")):  # it only calls itself a stream
             return self._of_payload(self._payload(unread))
 
         self._take(events.close())
@@ -137,9 +137,7 @@ class Answer:
     def _take_late(self, data: bytes) -> None:
         """Take what is counted after the end; the answer is whole, whatever else comes."""
         with suppress(MalformedResponseError):
-            payload = self._payload(data)
-            if isinstance(payload, dict):
-                self._stream.add({"usage": counted_in(payload)})
+            self._stream.add({"usage": counted_in(self._payload(data))})
 
     def _payload_of_event(self, data: bytes, name: str) -> Any:
         try:

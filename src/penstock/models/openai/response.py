@@ -130,7 +130,7 @@ def _first_choice(
     raise _malformed(endpoint, head, said, may_be_billed=False, usage=usage)
 
 
-def _usage_beside(payload: dict[str, Any], request: CompletionRequest) -> Usage | None:
+def _usage_beside(payload: Any, request: CompletionRequest) -> Usage | None:
     """Read what was counted although there is no answer."""
     counted = counted_in(payload)
     return usage_of(counted, request, ()) if counted else None

@@ -74,6 +74,9 @@ def wait_of_fields_s(fields: Mapping[str, Any]) -> float | None:
     if limits is not None and limits.remaining_requests == 0:
         return limits.reset_requests_s
 
+    if limits is not None and limits.remaining_tokens == 0:
+        return limits.reset_tokens_s
+
     return retry_after_s(headers)
 
 

@@ -52,8 +52,11 @@ _REASONED = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
 _NO_COUNTS: Mapping[str, Any] = {}
 
 
-def counted_in(payload: Mapping[str, Any]) -> Any:
+def counted_in(payload: Any) -> Any:
     """Find the usage in a body, or in a piece of a stream, wherever an endpoint puts it."""
+    if not isinstance(payload, dict):
+        return None
+
     choices = payload.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     places = (payload, payload.get("x_groq"), first)
