@@ -70,7 +70,7 @@ def sealed_of(content: Sequence[Mapping[str, Any]]) -> str | None:
     are_cited = any(part.get("citations") for part in content)
     order = [kind if kind in _OURS else "" for kind in kinds]
     is_plain = are_ours and not are_cited and order == sorted(order) and kinds.count("text") <= 1
-    kept = [part for part in content if part.get("type") in SEALED] if is_plain else content
+    kept = [part for part in content if str(part.get("type")) in SEALED] if is_plain else content
     return encode([{**part, **_input(part)} for part in kept]) if kept else None
 
 
@@ -100,7 +100,7 @@ def _part(part: Mapping[str, Any]) -> Mapping[str, Any]:
 def complaint_in_event(payload: Any, name: str) -> Complaint | None:
     """Read the error that an event holds; None where it holds none."""
     kind = payload.get("type") if isinstance(payload, Mapping) else None
-    return None if kind in _EVENTS else complaint_in(payload, name)
+    return None if str(kind) in _EVENTS else complaint_in(payload, name)
 
 
 class StreamedMessage:
@@ -116,15 +116,15 @@ class StreamedMessage:
         self.is_finished = False
         self._message: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
-        self._blocks: dict[Any, dict[str, Any]] = {}
-        self._pieces: dict[Any, list[tuple[str, str]]] = {}
+        self._blocks: dict[str, dict[str, Any]] = {}
+        self._pieces: dict[str, list[tuple[str, str]]] = {}
 
     def add(self, piece: Any) -> None:
         """Take the JSON of one event; what is not a part of a message is passed over."""
         if not isinstance(piece, Mapping):
             return
 
-        kind, index = piece.get("type"), piece.get("index")
+        kind, index = piece.get("type"), str(piece.get("index"))
         if kind == "message_start" and isinstance(piece.get("message"), Mapping):
             self._message |= piece["message"]
             self._count(piece["message"].get("usage"))
@@ -144,7 +144,7 @@ class StreamedMessage:
         completion: dict[str, Any] = chat_completion_in(whole)
         return completion
 
-    def _cite(self, index: Any, delta: Mapping[str, Any]) -> None:
+    def _cite(self, index: str, delta: Mapping[str, Any]) -> None:
         if "citation" in delta and index in self._blocks:
             block = self._blocks[index]
             block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
@@ -162,7 +162,7 @@ class StreamedMessage:
         if isinstance(usage, Mapping):
             self._usage |= {name: value for name, value in usage.items() if value}
 
-    def _block(self, index: Any) -> dict[str, Any]:
+    def _block(self, index: str) -> dict[str, Any]:
         block, texts = dict(self._blocks[index]), dict[str, str]()
         for name, text in self._pieces.get(index, ()):
             texts[name] = texts.get(name, "") + text

@@ -87,7 +87,7 @@ def complaint_in(payload: Any, event: str = "") -> Complaint | None:
 
 
 def _is_error(payload: Mapping[str, Any]) -> bool:
-    if payload.get("error") or "error" in {payload.get("object"), payload.get("type")}:
+    if payload.get("error") or "error" in (payload.get("object"), payload.get("type")):
         return True
 
     minimax = payload.get("base_resp")

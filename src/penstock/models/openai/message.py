@@ -84,7 +84,7 @@ def parts_of(content: Any) -> tuple[str, str, str]:
         if not isinstance(part, dict):
             continue
 
-        if part.get("type") in _THOUGHTS or part.get("thought") is True:  # the latter: Gemini's
+        if str(part.get("type")) in _THOUGHTS or part.get("thought") is True:  # the latter: Gemini's
             thoughts.append(_thought_in(part))
         else:
             texts.append(_string(part.get("text")))

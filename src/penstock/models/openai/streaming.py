@@ -102,7 +102,7 @@ class StreamedAnswer:
         self._texts: dict[str, list[str]] = {}
         self._calls: list[dict[str, Any]] = []
         self._call_at: dict[str, dict[str, Any]] = {}
-        self._details: dict[Any, dict[str, Any]] = {}
+        self._details: dict[str, dict[str, Any]] = {}
         self._logprobs: list[Any] = []
 
     def add(self, piece: Any) -> None:
@@ -199,10 +199,11 @@ class StreamedAnswer:
             if not isinstance(piece, dict):
                 continue
 
-            known = self._details.setdefault((piece.get("index"), piece.get("type")), {})
+            known = self._details.setdefault(f"{piece.get('index')}:{piece.get('type')}", {})
             for name, value in piece.items():
-                is_more = name in ("text", "summary", "data") and isinstance(value, str)
-                known[name] = (known.get(name) or "") + value if is_more else value
+                before = known.get(name) if name in ("text", "summary", "data") else None
+                is_more = isinstance(before, str) and isinstance(value, str)
+                known[name] = before + value if is_more else value
 
     def _add_call(self, place: str, piece: dict[str, Any]) -> None:
         self.is_begun = True
