@@ -84,7 +84,8 @@ def parts_of(content: Any) -> tuple[str, str, str]:
         if not isinstance(part, dict):
             continue
 
-        if str(part.get("type")) in _THOUGHTS or part.get("thought") is True:  # the latter: Gemini's
+        is_marked = part.get("thought") is True  # as Gemini does
+        if is_marked or str(part.get("type")) in _THOUGHTS:
             thoughts.append(_thought_in(part))
         else:
             texts.append(_string(part.get("text")))
