@@ -1,4 +1,4 @@
-"""Who is there of a cluster, though its scheduler is away for a while, or for good."""
+"""Who is there of a cluster, though its scheduler or a worker is away for a while, or for good."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from typing import Any
 import anyio
 import pytest
 
+from penstock.engines.boot import Boot
+from penstock.engines.dask import DaskEngine
 from penstock.engines.dask_members import Members
+from penstock.engines.engine import Batch, Joined, Lost
+from penstock.engines.messages import Ended, written
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -62,3 +66,55 @@ async def test_workers_that_came_and_went_while_the_scheduler_was_away_are_found
     await anyio.sleep(2)
     assert said == [("failed", "the scheduler at tls://there:1 is gone")]
     members.close()
+
+
+class Silent:
+    """A worker that answers nothing for a while, and has made a run meanwhile."""
+
+    def __init__(self, late: bytes) -> None:
+        self.is_silent = False
+        self.booted = self.left = 0
+        self.late = late
+
+    def __call__(self, _: str) -> Silent:
+        return self
+
+    async def penstock_boot(self, **_: Any) -> dict[str, Any]:
+        self.booted += 1
+        return {"capacity": 5, "refusal": ""}
+
+    async def penstock_poll(self, *, after: int, hold_s: float, **_: Any) -> list[Any]:
+        if self.is_silent:
+            await anyio.sleep_forever()
+
+        if self.booted == 1 and after == 0 and hold_s < 5:
+            return [(1, self.late)]
+
+        await anyio.sleep(hold_s)
+        return []
+
+    async def penstock_leave(self, **_: Any) -> None:
+        self.left += 1
+
+
+async def test_a_worker_that_was_silent_is_heard_again_and_joins_under_another_name() -> None:
+    ended = Ended(lease=1, run_id="r", attempt=1, result={})
+    worker = Silent(written([ended]))
+    engine: Any = DaskEngine("tls://there:1")
+    engine._boot = Boot(study="{}", base_dir=None, study_file=None, fingerprint="")
+    engine._pool = worker
+    engine._arrivals, engine._arrived = anyio.create_memory_object_stream[Any](10)
+    engine._greet("tls://worker:1")
+    arrivals = engine.incoming()
+    assert await anext(arrivals) == Joined("worker-1", 5)
+    worker.is_silent = True
+    assert await anext(arrivals) == Lost("worker-1", "it did not answer in time", may_live=True)
+    worker.is_silent = False
+    assert await anext(arrivals) == Batch("worker-1", 1, [ended])
+    assert await anext(arrivals) == Joined("worker-2", 5)
+    assert (worker.left, worker.booted) == (1, 2)
+    for task in (engine._attending["worker-2"].task, *engine._heard_again):
+        task.cancel()
+
+    engine._arrivals.close()
+    engine._arrived.close()
