@@ -13,11 +13,11 @@ that an agent starts share the states of its run.
 
 from __future__ import annotations
 
+import asyncio  # noqa: TID251 - it makes the tasks an agent starts, whoever is asked for them
 from abc import abstractmethod
-
-# The tasks an agent starts are made by asyncio, whoever it asks for them.
 from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 from penstock.agents.context import RunContext
@@ -142,7 +142,11 @@ class _Run(_Stepped[Answer]):
             return move(*arguments)
 
         self._host_factory = loop.get_task_factory()
-        loop.set_task_factory(start := self._start)
+        start: Any = self._start
+        if (construct := _eager_constructor(self._host_factory)) is not None:
+            start = _create_eager_factory(partial(self._construct, construct))
+
+        loop.set_task_factory(start)
         self._is_at_it = True
         try:
             return move(*arguments)
@@ -160,13 +164,37 @@ class _Run(_Stepped[Answer]):
 
     def _start(self, loop: AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
         """Start a task that the agent starts: it is part of the run."""
-        if isinstance(coroutine, Coroutine) and not isinstance(coroutine, _Stepped):
-            coroutine = _Part(coroutine, self)
-
+        coroutine = self._part_of(coroutine)
         if self._host_factory is None:
             return Task(coroutine, loop=loop, **options)
 
         return self._host_factory(loop, coroutine, **options)
+
+    def _construct(self, construct: Callable[..., Any], coroutine: Any, **options: Any) -> Any:
+        return construct(self._part_of(coroutine), **options)
+
+    def _part_of(self, coroutine: Any) -> Any:
+        if isinstance(coroutine, Coroutine) and not isinstance(coroutine, _Stepped):
+            return _Part(coroutine, self)
+
+        return coroutine
+
+
+_eager_factory: Any = getattr(asyncio, "eager_task_factory", None)  # from Python 3.12 on
+_create_eager_factory: Any = getattr(asyncio, "create_eager_task_factory", None)
+
+
+def _eager_constructor(factory: Any) -> Callable[..., Any] | None:
+    """Return what makes the tasks of an eager factory of asyncio's; None for any other.
+
+    anyio knows such a factory by the same signs, and starts no task of a group at once: so what
+    takes a factory's place must bear them too.
+    """
+    if _eager_factory is None or getattr(factory, "__code__", None) is not _eager_factory.__code__:
+        return None
+
+    construct: Callable[..., Any] = factory.__closure__[0].cell_contents
+    return construct
 
 
 class _Part(_Stepped[Answer]):
