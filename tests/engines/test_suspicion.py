@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, log2
+
+import pytest
 
 from penstock.engines.suspicion import Suspicions
 
@@ -50,3 +52,30 @@ def test_a_run_that_has_ended_by_itself_is_not_suspected() -> None:
     suspicions.clear(1)
     assert not suspicions.is_culprit(1)
     assert suspicions.most_beside(1) == inf
+
+
+@pytest.mark.parametrize("in_flight", [1, 2, 3, 8, 100, 1000])
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_the_run_that_ends_its_workers_is_found_among_any_number_and_no_other_accused(
+    in_flight: int, place: float
+) -> None:
+    suspicions, left = Suspicions(), list(range(in_flight))
+    poison, ends = int(place * (in_flight - 1)), 0
+    while not suspicions.is_culprit(poison):
+        together: list[int] = []
+        for position in left:
+            if len(together) < suspicions.least([*together, position]):
+                together.append(position)
+
+        if poison in together:
+            suspicions.note_end(together)
+            ends += 1
+        else:
+            for position in together:
+                suspicions.clear(position)
+                left.remove(position)
+
+        left.append(left.pop(0))  # whoever is first next time
+        assert not any(suspicions.is_culprit(each) for each in range(in_flight) if each != poison)
+
+    assert ends <= 5 + log2(in_flight)
