@@ -196,7 +196,8 @@ async def test_nothing_is_done_by_any_other_method(results: Path, method: str) -
             assert answer.headers["x-frame-options"] == "DENY"
 
         assert (await client.get("/studies/results/actions")).status_code == 405
-        assert (await client.head("/studies/results/")).text == ""
+        for path in ("/studies/results/", "/studies/results/events"):
+            assert (await client.head(path)).text == ""
 
     with StoreReader(results) as store:
         assert actions(store) == []

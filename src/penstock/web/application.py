@@ -191,6 +191,9 @@ class Application:
     async def _events(self, request: Request) -> Response:
         headers = {"x-accel-buffering": "no"}
         told = _told(self._study(request), self.is_over)
+        if request.method == "HEAD":  # it would be told for ever, and hear nothing
+            return Response(media_type="text/event-stream", headers=headers)
+
         return StreamingResponse(told, media_type="text/event-stream", headers=headers)
 
     async def _rows(self, request: Request) -> Response:
