@@ -8,7 +8,7 @@ The second part is by the clock: 2,000 calls that begin together through a gate 
 ``max_in_flight`` is declared to be as many, of a server that answers after 3 s, beside those of raw
 aiohttp.
 
-    python benchmarks/chat_study.py [--in-flight 64 500 2000] [--rounds 3] [--calls 2000]
+    python benchmarks/chat_study.py [--in-flight 64 500 2000] [--rounds 2] [--calls 2000]
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Spent(NamedTuple):
 
 
 def main() -> None:
-    parser = options(__doc__, rounds=3, calls=2_000)
+    parser = options(__doc__, rounds=2, calls=2_000)
     parser.add_argument("--in-flight", type=int, nargs="+", default=[64, 500, 2000])
     arguments = parser.parse_args()
     with chat_server() as url:

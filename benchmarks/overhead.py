@@ -5,7 +5,7 @@ calls is like this. Both sides run in the same process, in turns, with the garba
 process that runs a study and little else (`relaxed_gc`); embedded, both with the collector as a
 host has it, where what penstock has imported is kept out of the collections of the work by hand.
 
-    python benchmarks/overhead.py [--runs 20000] [--concurrency 1000] [--rounds 5] [--wait-ms 300]
+    python benchmarks/overhead.py [--runs 20000] [--concurrency 1000] [--rounds 3] [--wait-ms 300]
                                   [--uvloop]
 """
 
@@ -40,7 +40,7 @@ Contender = Callable[[Agent, Size, Path], float]
 
 
 def main() -> None:
-    numbers = {"runs": 20_000, "concurrency": 1_000, "rounds": 5, "wait_ms": 300}
+    numbers = {"runs": 20_000, "concurrency": 1_000, "rounds": 3, "wait_ms": 300}
     parser = options(__doc__, **numbers)
     parser.add_argument("--uvloop", action="store_true", help="both sides on it; install it first")
     arguments = parser.parse_args()

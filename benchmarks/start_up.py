@@ -6,7 +6,7 @@ every figure, and is shown for itself; modules are compiled beforehand, as they 
 What a worker process costs is the difference that a second and a third make to the whole command,
 with all that it starts.
 
-    python benchmarks/start_up.py [--rounds 5]
+    python benchmarks/start_up.py [--rounds 3]
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ async def agent(ctx):
 
 
 def main() -> None:
-    arguments = options(__doc__, rounds=5).parse_args()
+    arguments = options(__doc__, rounds=3).parse_args()
     report("start_up", measure(arguments.rounds), arguments)
 
 

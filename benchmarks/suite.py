@@ -29,10 +29,10 @@ SMALL = {
     "answers": "--megabytes 2 --rounds 1",
     "inside_a_run": "--runs 1000 --rounds 1",
     "conditions": "--conditions 500",
-    "large": "--runs 3000",
     "start_up": "--rounds 1",
     "bus": "--events 2000 --rounds 1",
     "stalls": "--runs 2000",
+    "large": "--runs 3000",
 }
 """The quick ones, and sizes with which they show in a minute or two that they work."""
 
@@ -55,12 +55,23 @@ def main() -> None:
         return
 
     chosen = arguments.only or [*SMALL, *(LONG if arguments.long else ())]
-    failed = [] if arguments.table else [name for name in chosen if not run(name, LAST)]
+    failed = []
+    for name in () if arguments.table else chosen:
+        if not run(name, LAST):
+            failed.append(name)
+
+        write_table()  # whoever has no time for the next has this one
+
+    write_table()
+    if failed:
+        sys.exit(f"failed, so what they measured before stands: {', '.join(failed)}")
+
+
+def write_table() -> None:
+    """Put what was measured last in the place of the table of the README."""
     text = README.read_text(encoding="utf-8")
     before, after = text.partition(BEGIN)[0], text.partition(END)[2]
     README.write_text(f"{before}{BEGIN}{table(LAST)}{END}{after}", encoding="utf-8")
-    if failed:
-        sys.exit(f"failed, so what they measured before stands: {', '.join(failed)}")
 
 
 def try_out(names: list[str]) -> None:
