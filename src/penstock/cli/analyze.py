@@ -14,6 +14,7 @@ from penstock.cli.output import emit, errors_told, listed, say
 if TYPE_CHECKING:
     from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
     from penstock.analysis.estimates import Interval
+    from penstock.analysis.missingness import Flow
 
 __all__ = ["analyze"]
 
@@ -138,7 +139,7 @@ def _missing(outcome: OutcomeAnalysis) -> Iterator[str]:
             (
                 each.name,
                 f"{each.planned - each.scored:,} of {each.planned:,}",
-                ", ".join(f"{count:,} x {why}" for why, count in each.failures.items()),
+                ", ".join(_reasons(each)),
             )
             for each in outcome.flow
         ]
@@ -148,6 +149,13 @@ def _missing(outcome: OutcomeAnalysis) -> Iterator[str]:
             f"{name} with failures as the worst value: {each.worst:.4g}, as the best: "
             f"{each.best:.4g}, whatever they are: {each.manski_low:.4g} to {each.manski_high:.4g}"
         )
+
+
+def _reasons(flow: Flow) -> Iterator[str]:
+    if flow.ended < flow.planned:
+        yield f"{flow.planned - flow.ended:,} have not ended"
+
+    yield from (f"{count:,} x {why}" for why, count in flow.failures.items())
 
 
 def _agreements(found: Analysis) -> Sequence[tuple[str, ...]]:
