@@ -42,11 +42,13 @@ class Unsaved:
         store: Where the checkpoint saves; None before it begins.
         stream: What waits for it.
         in_hand: What it has taken, until that is saved.
+        is_over: Whether all was saved for a process that leaves: the checkpoint writes no more.
     """
 
     store: Store | None = None
     stream: EventStream | None = None
     in_hand: Sequence[Event] = ()
+    is_over: bool = False
 
     def save(self) -> int:
         """Save it from any thread, or from a signal's handler; return how many attempts were.
@@ -58,7 +60,9 @@ class Unsaved:
             return 0
 
         events = [*self.in_hand, *self.stream.unread()]
-        return self.store.save_at_once([*_attempts(events)], _waits(events))
+        saved = self.store.save_at_once([*_attempts(events)], _waits(events))
+        self.is_over = True
+        return saved
 
 
 def saving(
@@ -99,6 +103,9 @@ def checkpoint(
         try:
             summary = await undisturbed(partial(store.save, attempts, _waits(events)))
         except Exception as error:
+            if unsaved.is_over:
+                return  # they were saved meanwhile
+
             if len(events) > 1:
                 middle = len(events) // 2  # what can be saved is: each alone, if need be
                 await save(events[:middle])
@@ -125,6 +132,9 @@ def checkpoint(
     async def subscriber(stream: EventStream) -> None:
         unsaved.store, unsaved.stream = store, stream
         while events := await undisturbed(partial(stream.batch, GROUP, linger_s=_LINGER_S)):
+            if unsaved.is_over:
+                continue  # what ends now was cut off, and these are saved
+
             unsaved.in_hand = events
             await save(events)
             unsaved.in_hand = ()
