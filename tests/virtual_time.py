@@ -96,6 +96,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Wait for its threads, however much of this time passes: from 3.12 on 300 s are enough."""
+        await super().shutdown_default_executor()
+
     def _end_work(self, _: asyncio.Future[Any]) -> None:
         self.selector.at_work -= 1
 
