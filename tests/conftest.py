@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -54,7 +55,11 @@ def pytest_collection_finish() -> None:
     A process that has collected thousands of tests holds millions of objects, and each study that
     is run in one call, which has the process for itself, would look at all of them: 0.3 s. Such a
     study also asks how many objects are frozen, which Python answers by counting them: 0.09 s.
+
+    Modules that tests write are not compiled for later: one that is edited within a second would be
+    taken for what it was.
     """
+    sys.dont_write_bytecode = True
     gc.collect()
     gc.freeze()
     frozen = gc.get_freeze_count()

@@ -144,7 +144,10 @@ def test_one_column_may_have_several_uses(tmp_path: Path) -> None:
 @pytest.mark.field("studies-C5")
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("[" * 3_000 + "]" * 3_000, "line 1: nested too deep"), ('{"a": 1, "a": 2}', "duplicate key")],
+    [
+        ("[" * 200_000 + "]" * 200_000, "line 1: nested too deep"),
+        ('{"a": 1, "a": 2}', "duplicate key"),
+    ],
 )
 def test_a_line_that_is_nested_too_deep_or_has_a_key_twice_is_refused(
     tmp_path: Path, line: str, message: str
