@@ -92,7 +92,7 @@ soak: .venv/installed
 	$(BIN)/python benchmarks/soak.py --json docs/soak.json
 	$(BIN)/python docs/make_reliability.py
 
-# Takes some ten minutes and replaces benchmarks/last.json.
+# Takes a quarter of an hour and replaces benchmarks/last.json.
 bench: .venv/installed
 	$(BIN)/python benchmarks/suite.py
 

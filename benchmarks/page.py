@@ -1,6 +1,6 @@
 """What the live page costs: in the browser, in its server, and in the study that it shows.
 
-    CHROMIUM=chromium python benchmarks/page.py [--runs 30000] [--concurrency 210] [--wait-ms 100]
+    CHROMIUM=chromium python benchmarks/page.py [--runs 30000] [--concurrency 256] [--wait-ms 100]
                                                 [--turns 2] [--rows 50000] [--screenshots FOLDER]
 
 A study of 2,000 runs a second runs in a process of its own, `penstock serve --control` in another,
@@ -261,7 +261,7 @@ def main() -> None:
         run_alone(Path(sys.argv[2]), *map(int, sys.argv[3:]))
         return
 
-    parser = options(__doc__, runs=30_000, concurrency=210, wait_ms=100, rows=50_000, turns=2)
+    parser = options(__doc__, runs=30_000, concurrency=256, wait_ms=100, rows=50_000, turns=2)
     parser.add_argument("--screenshots", type=Path, help="where to put a picture of the page")
     given = parser.parse_args()
     with sync_playwright() as playwright:
