@@ -1,8 +1,8 @@
-"""Samples made from plain tables."""
+"""Samples made from plain tables, and the numbers in what is found of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.analysis.sample import Sample, arrange
@@ -44,3 +44,15 @@ def crossed(values: Mapping[tuple[str, str], Sequence[Sequence[float]]]) -> Samp
     ]
     assigned = {".".join(levels): dict(zip("ab", levels, strict=True)) for levels in values}
     return arrange(assigned, rows)
+
+
+def numbers_in(value: Any) -> Iterator[float]:
+    """Yield all numbers of a fact, however deep."""
+    if isinstance(value, dict):
+        value = list(value.values())
+
+    if isinstance(value, list):
+        for each in value:
+            yield from numbers_in(each)
+    elif isinstance(value, float):
+        yield value

@@ -20,7 +20,7 @@ from penstock.analysis.mixed_models import fit_mixed_model
 from penstock.analysis.power import variance_components
 from penstock.analysis.regression import regress
 from penstock.analysis.sample import Sample
-from tests.analysis.samples import sample_of
+from tests.analysis.samples import numbers_in, sample_of
 
 KINDS: dict[str, st.SearchStrategy[Any]] = {
     "shares": st.sampled_from([0, 1]),
@@ -72,18 +72,6 @@ def analysed(sample: Sample) -> Iterator[Any]:
         yield from fit_mixed_model(sample, codes).values()
         if sample.is_binary:
             yield from fit_estimating_equation(sample, codes).values()
-
-
-def numbers_in(value: Any) -> Iterator[float]:
-    """All numbers of a fact, however deep."""
-    if isinstance(value, dict):
-        value = list(value.values())
-
-    if isinstance(value, list):
-        for each in value:
-            yield from numbers_in(each)
-    elif isinstance(value, float):
-        yield value
 
 
 @settings(max_examples=40)

@@ -24,6 +24,7 @@ from penstock.page.report import report_view
 from penstock.page.view import ReportView
 from penstock.store.reader import StoreReader
 from penstock.study.hypotheses import Contrast
+from tests.analysis.samples import numbers_in
 from tests.analysis.test_analyze import SCORE
 
 VALUES: dict[str, Any] = {
@@ -165,17 +166,6 @@ def said(found: Analysis, view: ReportView) -> Iterator[str]:
     yield from (f"{each.sentence} {each.how}" for each in view.verdicts)
     yield from (view.conditions_finding, view.flow_finding, view.matrix_finding, view.methods)
     yield from (f"{each.name}: {each.value}" for each in view.design)
-
-
-def numbers_in(value: Any) -> Iterator[float]:
-    if isinstance(value, dict):
-        value = list(value.values())
-
-    if isinstance(value, list):
-        for each in value:
-            yield from numbers_in(each)
-    elif isinstance(value, float):
-        yield value
 
 
 def test_arms_are_told_apart_by_their_levels_and_not_by_how_they_are_written(
