@@ -207,8 +207,8 @@ class Simulated:
                 outputs_json=json.dumps({"text": "x" * 200}),
                 metrics={"cost_usd": 0.001, "input_tokens": 100, "output_tokens": 50},
             )
-            ended = {"run_id": result.run_id, "attempt": result.attempt, "result": told(result)}
-            self.say(worker, Ended(lease=lease.lease, **ended))
+            ended = Ended(lease=lease.lease, run_id=result.run_id, result=told(result))
+            self.say(worker, ended)
 
     def say(self, worker: str, message: FromWorker) -> None:
         outbox = self.outboxes.setdefault(worker, [])

@@ -98,7 +98,7 @@ class Silent:
 
 
 async def test_a_worker_that_was_silent_is_heard_again_and_joins_under_another_name() -> None:
-    ended = Ended(lease=1, run_id="r", attempt=1, result={})
+    ended = Ended(lease=1, run_id="r", result={"attempt": 1})
     worker = Silent(written([ended]))
     engine: Any = DaskEngine("tls://there:1")
     engine._boot = Boot(study="{}", base_dir=None, study_file=None, fingerprint="")

@@ -44,10 +44,10 @@ def stalled(tmp_path: Path) -> tuple[Any, list[Any]]:
 
     def hear() -> None:
         said = b"".join(hosted.batches.values())
-        if b'"stalled"' in said:
+        if b'"Stalled"' in said:
             (tmp_path / "study" / "told").touch()
 
-        if b'"ended"' in said:
+        if b'"Ended"' in said:
             has_ended.set()
 
     hosted = HostThread(boot, hear)

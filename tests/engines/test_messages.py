@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from penstock.engines.messages import Ended, read_from_worker, result_of, told, written
+from penstock.engines.messages import (
+    Ended,
+    Lease,
+    read_from_worker,
+    read_to_worker,
+    result_of,
+    told,
+    written,
+)
 from penstock.planning.run_spec import RunSpec
 from penstock.results import (
     Evaluation,
@@ -64,7 +74,7 @@ MADE = {
 
 def sent(result: RunResult, worker: str | None) -> RunResult:
     """Tell of a result as a worker does, and read it as the driver does."""
-    ended = Ended(lease=1, run_id=result.run_id, attempt=result.attempt, result=told(result))
+    ended = Ended(lease=1, run_id=result.run_id, result=told(result))
     (read,) = read_from_worker(written([ended]))
     assert isinstance(read, Ended)
     return result_of(read.result, SPEC, worker)
@@ -90,3 +100,28 @@ def test_the_event_that_is_the_answer_is_not_sent() -> None:
         spec=SPEC, attempt=1, started_at=AT, ended_at=AT, latency_s=0.5, **MADE["an answer alone"]
     )
     assert not {"spec", "observations"} & told(result).keys()
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(st.characters())  # lone surrogates too
+    | st.sampled_from(["null", "NaN", "0" * 30]),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(), inside, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.text(), VALUES, max_size=4), max_size=3))
+def test_what_is_read_is_what_was_said_whatever_values_it_holds(said: list[dict[str, Any]]) -> None:
+    messages = [Ended(number, "run-3", values) for number, values in enumerate(said)]
+    assert repr(read_from_worker(written(messages))) == repr(messages)  # NaN is like no other
+
+
+def test_of_a_lease_is_said_what_is_no_default() -> None:
+    lease = Lease(lease=7, position=3, attempt=1, evaluator_timeout_s=300.0)
+    data = b'[["Lease",{"lease":7,"position":3,"attempt":1,"evaluator_timeout_s":300.0}]]'
+    assert written([lease]) == data
+    assert read_to_worker(data) == [lease]

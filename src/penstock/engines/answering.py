@@ -92,7 +92,7 @@ class _Call:
         counts.evaluator_id = self._ask.evaluator_id
         answer: dict[str, Any] = {}
         try:
-            answer["completion"] = await caller.complete(ctx, self._ask.request, self._ask.index)
+            answer["completion"] = await caller.complete(ctx, self._ask.request, self._ask.place)
         except BaseException as error:  # noqa: BLE001 - raised where the agent is
             is_cancelled = not isinstance(error, Exception)
             answer["error"] = told_of(StudyCancelled() if is_cancelled else error)

@@ -59,7 +59,7 @@ class Calling:
             with asked.turn:
                 asked.wait()
                 who = {"caller": caller, "evaluator_id": ctx.calls.evaluator_id}
-                self._say(Ask(lease=lease, call=number, **who, request=request, index=index))
+                self._say(Ask(lease=lease, call=number, **who, request=request, place=index))
                 try:
                     await asked.is_answered.wait()
                 except BaseException:

@@ -94,8 +94,7 @@ class AgentHost:
 
     def say_stalled(self, duration_s: float, culprit: str, stack: str, run_id: str | None) -> None:
         """Say that the event loop stood still."""
-        told = {"culprit": culprit, "stack": stack, "run_id": run_id}
-        self._say(Stalled(duration_s=duration_s, **told))
+        self._say(Stalled(duration_s, culprit, stack, run_id))
 
     def receive(self, messages: Sequence[ToWorker]) -> None:
         """Do what the driver says."""
@@ -187,7 +186,6 @@ class AgentHost:
             Ended(
                 lease=number,
                 run_id=result.run_id,
-                attempt=result.attempt,
                 result=told(result),
                 is_interrupted=attempt.is_interrupted,
             )

@@ -234,7 +234,7 @@ class Leasing:
             if worker is None or leased is None:
                 self._note_late(batch.worker, message)
             elif isinstance(message, Ended):
-                ended.append((message.run_id, message.attempt))
+                ended.append((message.run_id, message.result["attempt"]))
                 self._end(worker, leased, message)
             else:
                 self._hear(worker, leased, message)

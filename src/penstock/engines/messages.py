@@ -3,26 +3,36 @@
 A lease is known by its number, which is used once in a session: whatever comes for a number that
 is no longer leased is late.
 
-What the driver knows by itself of a result is left out: the run, and the event that is its answer,
-which together are more than half of a short result.
+Nothing is said that the other side knows: no default, and of a result neither the run nor the event
+that is its answer. Together they are most of what a short result holds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, NamedTuple
 
-from pydantic import Field, TypeAdapter
+import orjson
+from pydantic import TypeAdapter
 
-from penstock._base.fact import Fact
+from penstock._base.fact import EMPTY, Fact, unchecked
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock.engines.call_errors import Raised
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
 from penstock.planning.run_spec import RunSpec
-from penstock.results import Observation, RunResult, answer_of, reported_in
+from penstock.results import (
+    Evaluation,
+    Observation,
+    RunError,
+    RunResult,
+    RunStatus,
+    Scored,
+    answer_of,
+    reported_in,
+)
 
 __all__ = [
     "Answer",
@@ -48,7 +58,7 @@ __all__ = [
 ]
 
 
-class Lease(Fact):
+class Lease(NamedTuple):
     """Make this attempt.
 
     Args:
@@ -63,7 +73,6 @@ class Lease(Fact):
         has_scored: The evaluators whose scores of that answer stay.
     """
 
-    kind: Literal["lease"] = "lease"
     lease: int
     position: int
     attempt: int
@@ -75,22 +84,20 @@ class Lease(Fact):
     has_scored: tuple[str, ...] = ()
 
 
-class Revoke(Fact):
+class Revoke(NamedTuple):
     """Cancel an attempt: the study does."""
 
-    kind: Literal["revoke"] = "revoke"
     lease: int
 
 
-class Observed(Fact):
+class Observed(NamedTuple):
     """An agent has reported something."""
 
-    kind: Literal["observed"] = "observed"
     lease: int
     observation: Observation
 
 
-class Answered(Fact):
+class Answered(NamedTuple):
     """The answer is there, and evaluators that may take long begin.
 
     Args:
@@ -98,31 +105,27 @@ class Answered(Fact):
         result: What there is so far; see `told`.
     """
 
-    kind: Literal["answered"] = "answered"
     lease: int
     result: dict[str, Any]
 
 
-class Ended(Fact):
+class Ended(NamedTuple):
     """An attempt is over.
 
     Args:
         lease: The number of the lease.
         run_id: Which run.
-        attempt: Which try at it, from 1.
         result: What came of it; see `told`.
         is_interrupted: See `Attempt`.
     """
 
-    kind: Literal["ended"] = "ended"
     lease: int
     run_id: str
-    attempt: int
     result: dict[str, Any]
     is_interrupted: bool = False
 
 
-class Ask(Fact):
+class Ask(NamedTuple):
     """Make this call of a model.
 
     Args:
@@ -130,56 +133,50 @@ class Ask(Fact):
         call: The number of the call, used once by the worker.
         caller: Who calls; see `penstock.models.declared.DeclaredModels.callers`.
         request: What is asked.
-        index: Which of the attempt's calls this is, where that is known.
+        place: Which of the attempt's calls this is, where that is known.
         evaluator_id: The evaluator that asks; empty where the agent does.
     """
 
-    kind: Literal["ask"] = "ask"
     lease: int
     call: int
     caller: str
     request: CompletionRequest
-    index: str | None = None
+    place: str | None = None
     evaluator_id: str = ""
 
 
-class Drop(Fact):
+class Drop(NamedTuple):
     """Cancel a call: nobody waits for it any more."""
 
-    kind: Literal["drop"] = "drop"
     lease: int
     call: int
 
 
-class Borrow(Fact):
+class Borrow(NamedTuple):
     """Let this attempt hold a named limit, as soon as it may."""
 
-    kind: Literal["borrow"] = "borrow"
     lease: int
     number: int
     limiter: str
 
 
-class GiveBack(Fact):
+class GiveBack(NamedTuple):
     """Hold a limit no more, or wait for it no more."""
 
-    kind: Literal["give_back"] = "give_back"
     lease: int
     number: int
 
 
-class Granted(Fact):
+class Granted(NamedTuple):
     """The limit may be held from now on."""
 
-    kind: Literal["granted"] = "granted"
     lease: int
     number: int
 
 
-class Stalled(Fact):
+class Stalled(NamedTuple):
     """The worker's event loop stood still; see `penstock.events.LoopStalled`."""
 
-    kind: Literal["stalled"] = "stalled"
     duration_s: float
     culprit: str
     stack: str
@@ -187,19 +184,18 @@ class Stalled(Fact):
 
     def told(self) -> dict[str, Any]:
         """Return what the event says."""
-        return self.model_dump(exclude={"kind"})
+        return self._asdict()
 
 
-class Turn(Fact):
+class Turn(NamedTuple):
     """A call waits for its turn from now on, or does not any more: it is sent."""
 
-    kind: Literal["turn"] = "turn"
     lease: int
     call: int
     waits: bool
 
 
-class Answer(Fact):
+class Answer(NamedTuple):
     """What came of a call: a completion, or an error.
 
     Args:
@@ -212,7 +208,6 @@ class Answer(Fact):
         refused_before: See `CallCounts`; so is the next.
     """
 
-    kind: Literal["answer"] = "answer"
     lease: int
     call: int
     completion: Completion | None = None
@@ -223,43 +218,87 @@ class Answer(Fact):
     has_failed_in_passing: bool = False
 
 
-ToWorker = Annotated[Lease | Revoke | Turn | Answer | Granted, Field(discriminator="kind")]
-FromWorker = Annotated[
-    Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack | Stalled,
-    Field(discriminator="kind"),
-]
+ToWorker = Lease | Revoke | Turn | Answer | Granted
+FromWorker = Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack | Stalled
 
-_TO_WORKER: TypeAdapter[list[ToWorker]] = TypeAdapter(list[ToWorker])
-_FROM_WORKER: TypeAdapter[list[FromWorker]] = TypeAdapter(list[FromWorker])
+_Read = Mapping[str, Callable[[Any], Any]]
 
 
-def written(messages: Sequence[Fact]) -> bytes:
+def _readers(*kinds: type[NamedTuple]) -> _Read:
+    return {kind.__name__: TypeAdapter(kind).validate_python for kind in kinds}
+
+
+_TO_WORKER = _readers(Lease, Revoke, Turn, Answer, Granted)
+_FROM_WORKER = _readers(Observed, Answered, Ended, Ask, Drop, Borrow, GiveBack, Stalled)
+
+
+def written(messages: Iterable[ToWorker | FromWorker]) -> bytes:
     """Write messages as JSON: what is read is what was said, NaN and lone surrogates too."""
-    plain = [dict(message) for message in messages]
-    return json.dumps(plain, default=_plain, separators=(",", ":")).encode()
+    return b"[%b]" % b",".join(map(_written, messages))
+
+
+def _written(message: ToWorker | FromWorker) -> bytes:
+    known = message._field_defaults
+    said = {
+        name: value
+        for name, value in message._asdict().items()
+        if name not in known or value != known[name]
+    }
+    plain = (type(message).__name__, said)
+    try:
+        data = orjson.dumps(plain, default=_plain)
+    except TypeError:
+        data = b"null"
+
+    if b"null" in data:  # for NaN, perhaps, which the standard library writes as it is
+        return json.dumps(plain, default=_plain, separators=(",", ":")).encode()
+
+    return data
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Fact):
-        return value.model_dump()
+        return value.model_dump(exclude_defaults=True)
 
     return value.isoformat() if isinstance(value, datetime) else frozen_json(value)
 
 
 def read_to_worker(data: bytes) -> list[ToWorker]:
     """Read what the driver has written."""
-    return _TO_WORKER.validate_python(decode(data.decode()))
+    return [_TO_WORKER[kind](said) for kind, said in decode(data.decode())]
 
 
 def read_from_worker(data: bytes) -> list[FromWorker]:
     """Read what a worker has written."""
-    return _FROM_WORKER.validate_python(decode(data.decode()))
+    return [_FROM_WORKER[kind](said) for kind, said in decode(data.decode())]
+
+
+_TOLD = {
+    name: field.default
+    for name, field in RunResult.model_fields.items()
+    if name not in {"spec", "observations"}
+}
+_READ: _Read = {
+    "status": RunStatus,
+    "started_at": datetime.fromisoformat,
+    "ended_at": datetime.fromisoformat,
+    "evaluations": TypeAdapter(tuple[Evaluation, ...]).validate_python,
+    "observations": TypeAdapter(tuple[Observation, ...]).validate_python,
+    "trace_refs": tuple,
+    "error": RunError.model_validate,
+    "scored": TypeAdapter(tuple[Scored, ...]).validate_python,
+}
+_made = unchecked(RunResult)
 
 
 def told(result: RunResult) -> dict[str, Any]:
     """Return what the driver is told of a result."""
-    is_answer_alone = bool(result.observations) and not reported_in(result)
-    return result.model_dump(exclude={"spec", "observations"} if is_answer_alone else {"spec"})
+    values = vars(result)
+    said = {name: values[name] for name, default in _TOLD.items() if values[name] != default}
+    if reported_in(result) or not result.observations:
+        said["observations"] = result.observations
+
+    return said
 
 
 def result_of(said: Mapping[str, Any], spec: RunSpec, worker: str | None) -> RunResult:
@@ -270,17 +309,12 @@ def result_of(said: Mapping[str, Any], spec: RunSpec, worker: str | None) -> Run
         spec: The run.
         worker: Who made it; None where another did before, and this one has scored it.
     """
-    ended_at = datetime.fromisoformat(said["ended_at"])
-    fields: dict[str, Any] = {
-        **said,
-        "spec": spec,
-        "started_at": datetime.fromisoformat(said["started_at"]),
-        "ended_at": ended_at,
-    }
+    fields = {name: _READ[name](value) if name in _READ else value for name, value in said.items()}
     if worker is not None:
-        fields["provenance"] = {**said["provenance"], "worker": worker}
+        fields["provenance"] = {**said.get("provenance", EMPTY), "worker": worker}
 
-    if "observations" not in said:
-        fields["observations"] = (answer_of(spec, said["outputs_json"], ended_at),)
+    if "observations" not in fields:
+        answer = answer_of(spec, fields.get("outputs_json", "{}"), fields["ended_at"])
+        fields["observations"] = (answer,)
 
-    return RunResult.model_validate(fields)
+    return _made(spec=spec, **fields)
