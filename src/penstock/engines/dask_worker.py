@@ -12,6 +12,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 from penstock._base.loop import call_soon_from_threads
 from penstock._base.threads import call_in_thread
 from penstock.engines.boot import Boot
+from penstock.engines.dask_draws import draw_apart
 from penstock.engines.host_thread import HostThread
 
 __all__ = ["HostsAgents"]
@@ -28,6 +29,7 @@ class HostsAgents(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Add what the driver calls to what the worker answers."""
+        draw_apart()
         self._hosted: dict[str, HostThread] = {}
         self._news = anyio.Event()
         self._loaded: dict[str, str] = {}
