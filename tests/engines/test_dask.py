@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
+from time import sleep
+from typing import Any
 
+import anyio
 import pytest
 
 import penstock as ps
 from penstock.engines.dask import DaskEngine
+from penstock.engines.worker_processes import CAN_FORK
 from penstock.errors import EngineError, ValidationError
 from penstock.store.reader import StoreReader
 from tests.engines.studies import AGENTS, tables, write_study
@@ -99,3 +105,38 @@ async def test_a_cluster_that_cannot_be_reached_is_an_error_before_anything_is_r
         await runner.run()
 
     assert runner.summary.session.started == 0
+
+
+HOLDS = """
+import os
+import re
+from pathlib import Path
+
+
+async def holds(ctx):
+    Path(__file__).with_name("pid").write_text(str(os.getpid()))
+    re.match(r"(a+)+$", "a" * 60 + "b")  # no other thread of this process runs until it is over
+"""
+
+
+@pytest.mark.skipif(not CAN_FORK, reason="elsewhere the system ends no process with its parent")
+async def test_a_worker_ends_with_the_study_though_its_agent_lets_no_thread_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", StringIO())  # as in a notebook, whose has no number
+    study = write_study(tmp_path / "study", "holds", code=AGENTS + HOLDS)
+    options: Any = {"workers": 1, "concurrency": 1, "grace_s": 0.0, "stall_threshold_s": None}
+    runner = ps.StudyRunner(study, output_dir=tmp_path / "there", **options)
+    told = tmp_path / "study" / "pid"
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.run)
+        await anyio.to_thread.run_sync(_until, lambda: told.exists() and told.read_text())
+        runner.cancel("that is enough")
+
+    process = Path("/proc", told.read_text(), "cmdline")
+    _until(lambda: not process.exists() or not process.read_bytes())  # empty where it has ended
+
+
+def _until(is_so: Callable[[], object]) -> None:
+    while not is_so():
+        sleep(0.02)

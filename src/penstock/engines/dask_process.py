@@ -1,19 +1,22 @@
 """Worker processes: ``python -m penstock.engines.dask_process``, told on stdin whom to join.
 
 It imports what workers need before it is told. Then it works, or forks those that do, and starts
-another where one ends. All end when stdin does, for then their driver has.
+another where one ends. All end when stdin does, for then their driver has, whatever agents do.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
 import select
+import signal
 import sys
 import warnings
 from contextlib import suppress
 from functools import partial
+from io import TextIOWrapper
 from math import inf
 from pathlib import Path
 from threading import Thread
@@ -40,6 +43,7 @@ _CANNOT_BEGIN = 71
 """The exit code of a worker that has not reached its scheduler."""
 
 _MOST_FAILURES = 3
+_PR_SET_PDEATHSIG = 1
 
 
 class _QuietWorker(NoDashboard, Worker):
@@ -121,12 +125,19 @@ def main() -> None:
     """Work for the process that has started this one, and end when it does."""
     driver = os.dup(0)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # an agent that reads it finds nothing to wait for
+    _print_at_once()
     told = json.loads(_line_of(driver))
     sys.path[:] = [*dict.fromkeys([*sys.path, *told["path"].split(os.pathsep)])]
     if CAN_FORK:
         _have_workers(told, driver)
     else:
         _work_while(told, driver)
+
+
+def _print_at_once() -> None:
+    """Let what agents print be seen at once, also in a file, and of a worker that is killed."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _line_of(file: int) -> bytes:
@@ -139,22 +150,22 @@ def _line_of(file: int) -> bytes:
 
 def _have_workers(told: dict[str, Any], driver: int) -> Never:
     """Fork workers, and another for each that ends, until none can begin."""
-    is_there, keeps = os.pipe()  # it ends when this process does
     Thread(target=_end_with, args=(driver,), name="penstock-driver", daemon=True).start()
     gc.freeze()  # what is imported is shared by all workers, and stays so
     failures = 0
     for _ in range(told["workers"]):
-        _fork(told, driver, is_there, keeps)
+        _fork(told, driver)
 
     while failures < _MOST_FAILURES:
         _, status = os.wait()
         failures = failures + 1 if os.waitstatus_to_exitcode(status) == _CANNOT_BEGIN else 0
-        _fork(told, driver, is_there, keeps)
+        _fork(told, driver)
 
     leave(1)
 
 
-def _fork(told: dict[str, Any], driver: int, is_there: int, keeps: int) -> None:
+def _fork(told: dict[str, Any], driver: int) -> None:
+    parent = os.getpid()
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", DeprecationWarning
@@ -163,14 +174,21 @@ def _fork(told: dict[str, Any], driver: int, is_there: int, keeps: int) -> None:
 
     if is_worker:
         os.setsid()  # an agent that signals its group ends nobody else
-        os.close(keeps)
+        _end_with_process(parent)
         np.random.seed()  # else all would draw alike; Python's own does it by itself
-        _work_while(told, driver, is_there)
+        _work_while(told, driver)
 
 
-def _work_while(told: dict[str, Any], *there: int) -> Never:
+def _end_with_process(parent: int) -> None:
+    """Have the system end this process with another: an agent may let no thread do it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _work_while(told: dict[str, Any], driver: int) -> Never:
     """Work, and end with whoever is at the other end of a pipe."""
-    Thread(target=_end_with, args=there, name="penstock-driver", daemon=True).start()
+    Thread(target=_end_with, args=(driver,), name="penstock-driver", daemon=True).start()
     code = _CANNOT_BEGIN
     try:
         anyio.run(partial(work, told))
@@ -179,8 +197,8 @@ def _work_while(told: dict[str, Any], *there: int) -> Never:
         leave(code)
 
 
-def _end_with(*there: int) -> None:
-    select.select(there, (), ())
+def _end_with(driver: int) -> None:
+    select.select((driver,), (), ())
     os._exit(0)
 
 

@@ -11,9 +11,10 @@ import anyio
 
 from penstock.engines.messages import Lease, ToWorker, result_of
 from penstock.errors import StopStudy, WorkerLostError
-from penstock.results import RunResult
+from penstock.results import RunResult, RunStage, RunStatus
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Task
+from penstock.running.failures import error_of
 from penstock.summary import WorkerNow
 
 __all__ = ["Acknowledging", "Leased", "Worker"]
@@ -54,6 +55,24 @@ class Leased:
         """Return what its worker has told that it came to."""
         by = self.worker if self.task.earlier is None else None
         return result_of(said, self.attempt.ctx.spec, None if by is None else by.name)
+
+    def end(self) -> RunResult:
+        """Return what it came to in the end: whose worker is lost comes to what it had answered."""
+        attempt, lost, earlier = self.attempt, self.lost, self.answered or self.task.earlier
+        if self.result is not None:
+            attempt.ctx.end()
+            return self.result
+
+        if not isinstance(lost, WorkerLostError) or not lost.is_culprit:
+            return self.answered or attempt.cut_off(lost)
+
+        if earlier is None:
+            return attempt.cut_off(lost)
+
+        attempt.ctx.end()
+        error = error_of(lost, RunStage.EVALUATOR)
+        failed = {"status": RunStatus.FAILED, "error": error, "is_rescored": True}
+        return earlier.model_copy(update=failed)
 
     def terms(self) -> Lease:
         """Return what the worker is told."""

@@ -40,10 +40,9 @@ from penstock.errors import EngineError, StopStudy, StudyCancelled, WorkerLostEr
 from penstock.events.tree import Event, LoopStalled
 from penstock.models.calls.elsewhere import ModelCaller
 from penstock.models.session import Session
-from penstock.results import RunResult, RunStage, RunStatus
+from penstock.results import RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Task
-from penstock.running.failures import error_of
 
 __all__ = ["Leasing"]
 
@@ -114,7 +113,7 @@ class Leasing:
         if was_asked_to_cancel():
             await take_back_cancellations()
 
-        return self._outcome(leased)
+        return leased.end()
 
     def gate(self) -> Awaitable[None] | None:
         """Return None where a worker has room for an attempt, else what to wait for."""
@@ -153,6 +152,8 @@ class Leasing:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._engine.aclose()
+
+            self._roster.let_go()
 
         if failure is not None:
             raise failure
@@ -309,22 +310,3 @@ class Leasing:
         elif leased in self._waiting:
             self._waiting.remove(leased)
             leased.is_over.set()
-
-    def _outcome(self, leased: Leased) -> RunResult:
-        attempt = leased.attempt
-        if leased.result is not None:
-            attempt.ctx.end()
-            return leased.result
-
-        lost, earlier = leased.lost, leased.answered or leased.task.earlier
-        is_culprit = isinstance(lost, WorkerLostError) and lost.is_culprit
-        if lost is None or not is_culprit:
-            return leased.answered or attempt.cut_off(lost)
-
-        if earlier is None:
-            return attempt.cut_off(lost)
-
-        attempt.ctx.end()
-        error = error_of(lost, RunStage.EVALUATOR)
-        failed = {"status": RunStatus.FAILED, "error": error, "is_rescored": True}
-        return earlier.model_copy(update=failed)

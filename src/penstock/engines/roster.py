@@ -61,6 +61,12 @@ class Roster:
 
         return worker
 
+    def let_go(self) -> None:
+        """Have nobody wait any more for what workers make: they are gone, or hang."""
+        for worker in self._there.values():
+            for leased in worker.leases.values():
+                leased.is_over.set()
+
     def note_end(self, worker: Worker, leased: Leased) -> None:
         """Note that a worker has made an attempt."""
         del worker.leases[leased.number]

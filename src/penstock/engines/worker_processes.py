@@ -108,9 +108,16 @@ def _start() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "penstock.engines.dask_process"],
         stdin=subprocess.PIPE,
-        stdout=sys.stderr.fileno() if hasattr(sys.stderr, "fileno") else None,
+        stdout=_stderr(),
         start_new_session=True,
     )
+
+
+def _stderr() -> int | None:
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError, ValueError):  # it is none, or a notebook's, or closed
+        return None
 
 
 def _close_stdin(process: subprocess.Popen[bytes]) -> None:
