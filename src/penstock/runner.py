@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from contextlib import suppress
+from itertools import chain, islice
 from typing import Unpack
 
 from penstock._base.threads import call_in_thread
@@ -238,7 +239,11 @@ class StudyRunner(HostControls):
         try:
             await self.steering.begin(store.write)
             jobs = restored.jobs(order, self._chosen, store.recall, store.note_start)
-            await self._scheduler.run(jobs)
+            first: list[Job] = []
+            if restored.kept > COMPARED_AT_ONCE:  # the loop does not wait while they are passed
+                first = await call_in_thread(lambda: list(islice(jobs, 1)))
+
+            await self._scheduler.run(chain(first, jobs))
             self._lifecycle.conclude()
         except BaseException as error:  # noqa: BLE001 - raised when all is saved
             return error

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,20 @@ async def test_what_was_done_is_known_from_indexes_alone(tmp_path: Path) -> None
     ):
         ((*_, step),) = query(tmp_path, f"EXPLAIN QUERY PLAN {looked_at}")
         assert index in step
+
+
+async def test_an_order_is_followed_to_the_last_run_that_is_made_and_no_further() -> None:
+    def order() -> Iterator[int]:
+        yield from (2, 0)
+        pytest.fail("what is done is walked to the end")
+
+    async def recall(position: int) -> Any:
+        pytest.fail(f"{position} wants no scoring")
+
+    left = restored.Restored.nothing(3)
+    jobs = left.jobs(order(), bytearray(b"\x01\x00\x01"), recall, lambda _: None)
+    assert [(job.position, job.planned_order) for job in jobs] == [(2, 0), (0, 1)]
+    assert not list(left.jobs(order(), bytearray(3), recall, lambda _: None))
 
 
 async def test_levels_that_change_their_places_take_their_results_along(tmp_path: Path) -> None:

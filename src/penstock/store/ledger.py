@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from penstock.results import RunStatus
+from penstock.store.ended_runs import FAILED
 from penstock.store.files.lock import is_held
 from penstock.store.reader import StoreReader
 from penstock.store.starts import read_spent, read_starts
@@ -72,10 +73,9 @@ def read_ledger(store: StoreReader) -> Ledger:
 def failures(store: StoreReader) -> tuple[Failure, ...]:
     """List why runs of the plan failed, the most frequent reason first."""
     rows = store.rows(
-        "SELECT count(*) AS runs, error_stage AS stage, "
+        "SELECT count(*) AS runs, error_stage AS stage, "  # noqa: S608 - our own words
         "error_kind || ': ' || substr(min(error_message), 1, 200) AS error FROM attempt "
-        "WHERE final AND position IS NOT NULL AND status = 'failed' "
-        "GROUP BY error_kind, error_stage ORDER BY runs DESC, error"
+        f"WHERE {FAILED} GROUP BY error_kind, error_stage ORDER BY runs DESC, error"
     )
     return tuple(Failure(**dict(row)) for row in rows)
 

@@ -17,10 +17,11 @@ from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
 from penstock.results import RunResult
 from penstock.store import STORE_FILE
+from penstock.store.ended_runs import count_by_status, count_ended
 from penstock.store.facts import result_from_row
 from penstock.store.files.read_only import open_read_only
 from penstock.store.layout import show_our_views
-from penstock.store.schema import APPLICATION_ID, FOLLOWS, SCHEMA_VERSION, UNFINISHED
+from penstock.store.schema import APPLICATION_ID, FOLLOWS, SCHEMA_VERSION
 from penstock.store.views import ANSWER
 
 if TYPE_CHECKING:  # half of what a look at a store would import
@@ -209,20 +210,11 @@ class StoreReader:
 
     def count(self) -> int:
         """Count the runs of the plan that have a result."""
-        query = "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL"
-        (count,) = self._connection.execute(query).fetchone()
-        return int(count)
+        return count_ended(self._connection)
 
     def status_counts(self) -> dict[str, int]:
         """Count the runs of the plan by how they ended."""
-        counts: dict[str, int] = dict(
-            self.table(
-                "SELECT status, count(*) FROM attempt WHERE final AND position IS NOT NULL "  # noqa: S608
-                f"AND {UNFINISHED} GROUP BY status"
-            )
-        )
-        counts["success"] = self.count() - sum(counts.values())  # of all others there are few
-        return {status: count for status, count in sorted(counts.items()) if count}
+        return count_by_status(self._connection)
 
     def results(self, start: int = 0, stop: int | None = None) -> Iterator[RunResult]:
         """Yield results in plan order, a chunk in memory at a time.

@@ -16,7 +16,7 @@ from penstock.results import (
     says_answer,
     timestamp,
 )
-from penstock.store.schema import EVENT_COLUMNS
+from penstock.store.schema import EVENT_COLUMNS, UNFINISHED
 from penstock.store.views import ANSWER, LAST
 from penstock.study.identity import answer_event_id
 
@@ -110,7 +110,7 @@ UPDATE_SCORES = (
 )
 DELETE_ATTEMPT = "DELETE FROM attempt WHERE id = ?"
 DELETE_OBSERVATIONS = "DELETE FROM observation WHERE attempt_id = ?"
-_UNSCORED = "status = 'scoring' AND position IS NOT NULL"
+_UNSCORED = f"status = 'scoring' AND position IS NOT NULL AND {UNFINISHED}"
 _POSITIONS_UNSCORED = f"SELECT position FROM attempt WHERE {_UNSCORED}"  # noqa: S608
 KEEP_UNSCORED = (
     f"UPDATE attempt SET final = 0 WHERE final AND position IN ({_POSITIONS_UNSCORED})",  # noqa: S608

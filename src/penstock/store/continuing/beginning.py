@@ -14,7 +14,7 @@ from penstock.store import rows
 from penstock.store.actions import Action, notes_of_actions
 from penstock.store.continuing.changes import accept_payloads, edited_agents, refuse_changes
 from penstock.store.continuing.declaration_rows import condition_row, definition_of
-from penstock.store.continuing.moved_runs import adopt, moved_in
+from penstock.store.continuing.moved_runs import adopt
 from penstock.store.continuing.origins import declare_origins
 from penstock.store.continuing.redeclared import changes_told, declared_otherwise, keep_redeclared
 from penstock.store.continuing.refused import find_refused
@@ -56,7 +56,7 @@ def begin_session(
             agents or problems.
     """
     known = connection.execute("SELECT fingerprint FROM study").fetchone()
-    fingerprint, moved, edited = fingerprint_of(plan), None, tuple[str, ...]()
+    fingerprint, edited = fingerprint_of(plan), tuple[str, ...]()
     otherwise: tuple[Action, ...] = ()
     if known is None:
         described = (plan.study.study_id, timestamp(), definition_of(plan), fingerprint)
@@ -77,12 +77,9 @@ def begin_session(
     if rescore:
         accept_payloads(connection, origins)
 
-    if known is not None and known[0] != fingerprint:
-        moved = moved_in(connection, directory, plan)
-        adopt(connection, moved)
-        moved = {}  # they stand where they belong
-
-    found = find_scorings(connection, plan, bindings, rescore=rescore, moved=moved)
+    is_moved = known is not None and known[0] != fingerprint
+    returned = adopt(connection, directory, plan) if is_moved else None
+    found = find_scorings(connection, plan, bindings, rescore=rescore, returned=returned)
     declare_scorings(connection, found)
     if found.is_shown_otherwise:
         remake_outcomes(connection, plan.study.outcomes)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,15 +18,36 @@ __all__ = ["adopt", "moved_in"]
 Who: TypeAlias = tuple[str, ...]
 """The condition, the agent and the problem of a run."""
 
+_PLACE = (
+    "place_in_plan(final, run_id, seed, position, replicate, condition_id, agent_id, problem_id)"
+)
+_MOVED = f"position IS NOT {_PLACE}"
+_ANY_MOVED = f"SELECT 1 FROM attempt NOT INDEXED WHERE {_MOVED} LIMIT 1"  # noqa: S608 - our own words
+_FIND_MOVED = f"SELECT id, {_PLACE} FROM attempt NOT INDEXED WHERE {_MOVED}"  # noqa: S608
+_MOVE = f"UPDATE attempt NOT INDEXED SET position = {_PLACE} WHERE {_MOVED}"  # noqa: S608
 
-def adopt(connection: sqlite3.Connection, moved: Mapping[int, int | None]) -> None:
+
+def adopt(connection: sqlite3.Connection, directory: Path, plan: Plan) -> frozenset[str]:
     """Move stored attempts to their positions in another plan; those outside it have none.
 
     Args:
         connection: The store, inside a transaction.
-        moved: What `moved_in` gave.
+        directory: Where it is.
+        plan: The plan of today.
+
+    Returns:
+        The problems of attempts that had none, and have one now.
+
+    Raises:
+        ForeignDirectoryError: runs of it have other seeds, in the plan or outside it.
     """
-    _move(connection, sorted(moved.items(), key=itemgetter(0)))
+    with _placing(connection, directory, plan) as places:
+        if connection.execute(_ANY_MOVED).fetchone() is not None:
+            connection.execute("DROP INDEX result_by_position")  # two may swap their places
+            connection.execute(_MOVE)
+            connection.execute(RESULT_INDEX)
+
+        return frozenset(places.returned)
 
 
 def moved_in(
@@ -34,35 +55,30 @@ def moved_in(
 ) -> Mapping[int, int | None]:
     """Find the attempts that stand elsewhere in a plan: their ids -> their positions there.
 
-    Args:
-        connection: The store.
-        directory: Where it is.
-        plan: The plan of today.
-
-    Raises:
-        ForeignDirectoryError: runs of it have other seeds, in the plan or outside it.
+    The arguments and errors are those of `adopt`; nothing is written.
     """
+    with _placing(connection, directory, plan):
+        return dict(connection.execute(_FIND_MOVED).fetchall())
+
+
+@contextmanager
+def _placing(connection: sqlite3.Connection, directory: Path, plan: Plan) -> Iterator[_Places]:
+    """Let SQL ask where attempts stand in a plan, so that none is kept in memory meanwhile."""
     places = _Places(plan)
-    moved: dict[int, int | None] = {}
-    for attempt_id, final, run_id, seed, position, replicate, *names in connection.execute(_WHO):
-        who: Who = tuple(names)
-        to = places.find(run_id, replicate, who)
-        if not places.has_seed(seed, replicate, who, is_result=bool(final)):
-            if final:  # they and those of now could never be in one plan
-                raise _other_seeds(directory)
+    connection.create_function("place_in_plan", 8, places.place, deterministic=True)
+    try:
+        yield places
+    except sqlite3.OperationalError:
+        if places.has_other_seeds:
+            raise _other_seeds(directory) from None
 
-            to = None
-
-        if position != to:
-            moved[attempt_id] = to
-
-    return moved
+        raise
+    finally:
+        connection.create_function("place_in_plan", 8, None)
 
 
-_WHO = (
-    "SELECT id, final, run_id, seed, position, replicate, condition_id, agent_id, problem_id "
-    "FROM attempt NOT INDEXED"
-)
+class _OtherSeedsError(Exception):
+    """A result and the run of the plan could never be in one plan."""
 
 
 class _Places:
@@ -76,12 +92,38 @@ class _Places:
     """
 
     def __init__(self, plan: Plan) -> None:
+        self.has_other_seeds = False
+        self.returned: set[str] = set()
         self._plan = plan
         self._cells = {cell.condition.condition_id: n for n, cell in enumerate(plan.cells)}
         self._known: dict[Who, tuple[int, int, int] | None] = {}
         self._checked: set[Who] = set()
+        self._digits_of: dict[int, Mapping[str, int]] = {}
 
-    def find(self, run_id: str, replicate: int, who: Who) -> int | None:
+    def place(
+        self,
+        final: int,
+        run_id: str,
+        seed: int,
+        position: int | None,
+        replicate: int,
+        *who: str,
+    ) -> int | None:
+        """Return where an attempt stands in the plan, and note where it had no place before."""
+        to = self._find(run_id, replicate, who)
+        if not self._has_seed(seed, replicate, who, is_result=bool(final)):
+            if final:
+                self.has_other_seeds = True
+                raise _OtherSeedsError
+
+            return None
+
+        if position is None and to is not None:
+            self.returned.add(who[-1])
+
+        return to
+
+    def _find(self, run_id: str, replicate: int, who: Who) -> int | None:
         """Return the position of a run; None where the plan holds no such."""
         if who not in self._known:
             condition_id, agent_id, problem_id = who
@@ -95,7 +137,7 @@ class _Places:
 
         return known[0] + (replicate - 1) * known[1]
 
-    def has_seed(self, seed: int, replicate: int, who: Who, *, is_result: bool) -> bool:
+    def _has_seed(self, seed: int, replicate: int, who: Who, *, is_result: bool) -> bool:
         """Return whether a run has the seed of the plan; of results that are alike one is asked."""
         if is_result and who in self._checked:
             return True
@@ -113,12 +155,20 @@ class _Places:
         if index is None:
             return None
 
-        _, agents, problems, replicates = self._plan.cells[index]
+        cell = self._plan.cells[index]
+        agents, problems = self._digits(cell.agents), self._digits(cell.problems)
         if agent_id not in agents or problem_id not in problems:
             return None
 
-        digit = agents.index(agent_id) * len(problems) + problems.index(problem_id)
-        return self._plan.starts[index] + digit, len(agents) * len(problems), replicates
+        digit = agents[agent_id] * len(problems) + problems[problem_id]
+        return self._plan.starts[index] + digit, len(agents) * len(problems), cell.replicates
+
+    def _digits(self, names: tuple[str, ...]) -> Mapping[str, int]:
+        """Return where each name stands in a list, which thousands of conditions may share."""
+        if id(names) not in self._digits_of:
+            self._digits_of[id(names)] = {name: digit for digit, name in enumerate(names)}
+
+        return self._digits_of[id(names)]
 
 
 def _other_seeds(directory: Path) -> ForeignDirectoryError:
@@ -127,13 +177,3 @@ def _other_seeds(directory: Path) -> ForeignDirectoryError:
         "restore base_seed, run in another directory (output_dir), or move the old "
         "one aside with fresh"
     )
-
-
-def _move(connection: sqlite3.Connection, moved: Sequence[tuple[int, int | None]]) -> None:
-    """Move attempts to new positions in one pass over the file, front to back."""
-    if not moved:
-        return
-
-    connection.execute("DROP INDEX result_by_position")  # two may swap their places
-    connection.executemany("UPDATE attempt SET position = ?2 WHERE id = ?1", moved)
-    connection.execute(RESULT_INDEX)

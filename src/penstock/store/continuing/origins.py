@@ -75,8 +75,7 @@ def other_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterat
     if first is None:
         return
 
-    query = f"SELECT problem_made, count(*) FROM attempt WHERE {_KEPT} GROUP BY 1"  # noqa: S608
-    results = dict(connection.execute(query).fetchall())
+    results = _results(connection, "problem_made")
     for each in chain([first], changed):
         if each.row in results:
             yield Other(each.name, decode(each.before), decode(each.now), results[each.row])
@@ -84,12 +83,16 @@ def other_problems(connection: sqlite3.Connection, bindings: Bindings) -> Iterat
 
 def other_agents(connection: sqlite3.Connection, plan: Plan) -> Iterator[Other]:
     """Yield the agents that kept results come from and that are declared otherwise now."""
+    changed = {}
     for row_id, name, definition, _ in _agents(connection):
         now = agent_definition(plan.study, name)
         if "null" not in (now, definition) and now != definition:
-            results = _count(connection, "agent_made", row_id)
-            if results:
-                yield Other(name, decode(definition), decode(now), results)
+            changed[row_id] = name, definition, now
+
+    results = _results(connection, "agent_made") if changed else {}
+    for row_id, (name, definition, now) in changed.items():
+        if row_id in results:
+            yield Other(name, decode(definition), decode(now), results[row_id])
 
 
 def other_sources(connection: sqlite3.Connection, bindings: Bindings) -> Iterator[Other]:
@@ -97,12 +100,16 @@ def other_sources(connection: sqlite3.Connection, bindings: Bindings) -> Iterato
 
     What of it is another stands in ``now``.
     """
-    found: dict[tuple[str, str], int] = {}
+    changed = {}
     for row_id, name, _, source in _agents(connection):
         now = bindings.sources.get(name, source)
         if source and (what := edited_parts(source, now)):
-            key = name, ", ".join(what)
-            found[key] = found.get(key, 0) + _count(connection, "agent_made", row_id)
+            changed[row_id] = name, ", ".join(what)
+
+    results = _results(connection, "agent_made") if changed else {}
+    found: dict[tuple[str, str], int] = {}
+    for row_id, key in changed.items():
+        found[key] = found.get(key, 0) + results.get(row_id, 0)
 
     return (Other(name, None, what, count) for (name, what), count in found.items() if count)
 
@@ -151,10 +158,13 @@ def _agents(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in connection.execute(query)]
 
 
-def _count(connection: sqlite3.Connection, column: str, row_id: int) -> int:
-    query = f"SELECT count(*) FROM attempt WHERE {_KEPT} AND {column} = ?"  # noqa: S608
-    ((count,),) = connection.execute(query, (row_id,))
-    return int(count)
+def _results(connection: sqlite3.Connection, column: str) -> dict[int, int]:
+    """Count the kept results by the row that they were made by, in one pass front to back.
+
+    Through the index of results it takes four times as long.
+    """
+    query = f"SELECT {column}, count(*) FROM attempt NOT INDEXED WHERE {_KEPT} GROUP BY 1"  # noqa: S608
+    return dict(connection.execute(query).fetchall())
 
 
 def _id(connection: sqlite3.Connection, table: str, where: str, told: tuple[Any, ...]) -> int:

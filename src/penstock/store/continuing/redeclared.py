@@ -19,6 +19,7 @@ from penstock.running.binding import Bindings
 from penstock.store.actions import DECLARE, KEEP_ACTION, Action, this_user
 from penstock.store.continuing.declaration_rows import definition_of
 from penstock.store.continuing.origins import redeclared_problems
+from penstock.store.ended_runs import count_ended
 
 __all__ = ["changes_told", "declared_otherwise", "keep_redeclared"]
 
@@ -80,15 +81,12 @@ def declared_otherwise(
         return ()  # nothing was made by what was declared
 
     ((definition,),) = connection.execute("SELECT definition FROM study")
-    ((ended,),) = connection.execute(
-        "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL"
-    )
     ((planned,),) = connection.execute(
         "SELECT coalesce(max(planned), 0) FROM session WHERE id = "
-        "(SELECT max(session_id) FROM attempt)"
+        "(SELECT session_id FROM attempt ORDER BY id DESC LIMIT 1)"
     )
     before, now = decode(definition), decode(definition_of(plan))
-    at, who = timestamp(), this_user()
+    at, who, ended = timestamp(), this_user(), count_ended(connection)
     return tuple(
         Action(
             at,

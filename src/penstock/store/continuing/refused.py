@@ -15,20 +15,18 @@ from penstock._base.json import decode
 from penstock.models.model_errors import FOR_GOOD, REFUSED_REQUEST
 from penstock.planning.plan import Plan, RunSpec
 from penstock.running.binding import Bindings
+from penstock.store.ended_runs import FAILED
 from penstock.store.reader import StoreReader
-from penstock.store.schema import UNFINISHED
 from penstock.study.conditions import Condition
 from penstock.study.problem import Problem
 
 __all__ = ["Foretold", "Refused", "RefusedLately", "find_refused", "refused_in_last_session"]
 
-# `+final` keeps SQLite from the index of all results: of those that failed there are few.
-_FAILED = f"+final AND position IS NOT NULL AND status = 'failed' AND {UNFINISHED}"
-_REFUSED = f"{_FAILED} AND instr(provenance, '\"{REFUSED_REQUEST}\"')"
+_REFUSED = f"{FAILED} AND instr(provenance, '\"{REFUSED_REQUEST}\"')"
 _FOUND = f"SELECT id, position, number, error_kind, provenance FROM attempt WHERE {_REFUSED}"  # noqa: S608 - our own words
 _KINDS = ", ".join(f"'{kind}'" for kind in FOR_GOOD)
 _REMEMBERED = (
-    f"{_FAILED} AND error_kind IN ({_KINDS}) AND NOT instr(provenance, '\"{REFUSED_REQUEST}\"')"
+    f"{FAILED} AND error_kind IN ({_KINDS}) AND NOT instr(provenance, '\"{REFUSED_REQUEST}\"')"
 )
 _OF_RUN = "FROM call WHERE call.run_id = attempt.run_id AND call.error_kind = attempt.error_kind"
 _LAST = "(SELECT max(id) FROM session)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,16 +81,16 @@ class Restored(NamedTuple):
             recall: Reads a kept answer, by its position.
             note_call: Counts calls of agents (see `Job`).
         """
-        for planned_order, position in enumerate(order):
-            if chosen[position]:
-                yield Job(
-                    position,
-                    planned_order,
-                    self.attempts.get(position, 0),
-                    recall if position in self.answered else None,
-                    self.replaced(position),
-                    note_call,
-                )
+        wanted = (each for each in enumerate(order) if chosen[each[1]])
+        for planned_order, position in islice(wanted, chosen.count(1)):  # and no further
+            yield Job(
+                position,
+                planned_order,
+                self.attempts.get(position, 0),
+                recall if position in self.answered else None,
+                self.replaced(position),
+                note_call,
+            )
 
     def told(self, summary: StudySummary, left_out: int) -> dict[str, Any]:
         """Return what `StudyStarted` says of a session that begins.
@@ -184,7 +185,14 @@ def would_restore(
     if has_scores_of_before(connection):
         scorings = Scorings(is_redone=rescore)  # a session says first what made them
     else:
-        scorings = find_scorings(connection, plan, bindings, rescore=rescore, moved=moved)
+        scorings = find_scorings(
+            connection,
+            plan,
+            bindings,
+            rescore=rescore,
+            returned=bindings.problems if is_moved else None,
+            moved=moved,
+        )
 
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed, moved=moved)
     if moved is None:

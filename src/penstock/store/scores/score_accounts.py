@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from penstock.store.reader import StoreReader
 if TYPE_CHECKING:  # `status` needs none of it
     from penstock.planning.plan import Plan
 
-__all__ = ["RuleChange", "judging_cost_usd", "lacking_scores", "rule_changes"]
+__all__ = ["RuleChange", "judging_cost_usd", "lacking_scores", "mean_costs", "rule_changes"]
 
 
 class RuleChange(NamedTuple):
@@ -28,6 +29,7 @@ class RuleChange(NamedTuple):
         )
 
 
+_PENDING = "SELECT 1 FROM scoring WHERE place IS NOT NULL AND is_pending LIMIT 1"
 _LACKING = """
 SELECT evaluator_id, count(DISTINCT attempt.id)
 FROM scoring JOIN evaluator ON evaluator.id = scoring.evaluator
@@ -57,6 +59,9 @@ GROUP BY now.evaluator_id ORDER BY min(later.place)
 
 def lacking_scores(store: StoreReader) -> dict[str, int]:
     """Return for each evaluator how many answers of the plan it has not scored, where any."""
+    if next(store.table(_PENDING), None) is None:
+        return {}  # without a look at the answers
+
     return {str(name): int(count) for name, count in store.table(_LACKING)}
 
 
@@ -64,6 +69,23 @@ def rule_changes(store: StoreReader) -> Iterator[RuleChange]:
     """Yield what the last session changed by scoring answers with rules of a newer release."""
     for name, answers, changed in store.table(_CHANGED):
         yield RuleChange(name, answers, changed)
+
+
+def mean_costs(connection: sqlite3.Connection) -> dict[str, tuple[float, float]]:
+    """Return what each evaluator took for an answer, in the mean of all that it scored.
+
+    Args:
+        connection: The store.
+
+    Returns:
+        Evaluator -> US dollars and seconds.
+    """
+    query = (
+        "SELECT r.evaluator_id, avg(d.cost_usd), avg(d.latency_s) FROM scored d "
+        "JOIN scoring s ON s.id = d.scoring_id JOIN evaluator r ON r.id = s.evaluator "
+        "GROUP BY r.evaluator_id"
+    )
+    return {name: (cost_usd, latency_s) for name, cost_usd, latency_s in connection.execute(query)}
 
 
 def judging_cost_usd(plan: Plan, name: str) -> float | None:

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
+from penstock._base.json import encode
 from penstock.evaluators.rules import Rule
 from penstock.planning.plan import Plan
 from penstock.results import RunStatus
 from penstock.running.binding import Bindings
 from penstock.store.continuing.declaration_rows import question_of
-from penstock.store.scores.score_accounts import judging_cost_usd
+from penstock.store.ended_runs import count_by_status
+from penstock.store.scores.score_accounts import judging_cost_usd, mean_costs
 
 __all__ = ["HeldBack", "Scoring", "Scorings", "declare_scorings", "find_scorings"]
 
@@ -103,6 +106,7 @@ def find_scorings(
     bindings: Bindings,
     *,
     rescore: bool,
+    returned: Collection[str] | None = None,
     moved: Mapping[int, int | None] | None = None,
 ) -> Scorings:
     """Find the scorings that count now, and what kept answers lack; nothing is written.
@@ -113,20 +117,27 @@ def find_scorings(
         bindings: What takes part, with the rules of its evaluators.
         rescore: Whether kept answers are scored also where it may cost; where none lacks
             anything that may, all are scored again.
-        moved: Where the plan is another than that of the session before: attempt -> its position
-            in it, where it has another.
+        returned: Where the plan is another than that of the session before: the problems that
+            have answers which that one did not hold; what these lack, nobody has looked at.
+        moved: Attempt -> its position in the plan, where it does not stand there yet.
     """
     known = _known(connection)
-    keeps_versions = moved is None and _done(connection) == len(plan)
+    keeps_versions = returned is None and _is_done(connection, len(plan))
     current = [
         _found(known, Scoring(problem_id, question_of(problem), rule, place), keeps_versions)
         for problem_id, problem in bindings.problems.items()
         for place, rule in enumerate(bindings.rules(problem_id))
     ]
-    found = Scorings(current, is_shown_otherwise=_is_changed(known, current))
-    is_pending = any(each.is_pending for each in current)
-    if rescore or moved is not None or found.is_shown_otherwise or is_pending:
-        _look_at_answers(connection, found, moved or {})
+    counted, back = _counted(known), returned or ()
+    is_changed = counted != {each.id for each in current}
+    found = Scorings(current, is_shown_otherwise=is_changed)
+    to_look_at = {
+        each.problem_id
+        for each in current
+        if rescore or each.is_pending or each.id not in counted or each.problem_id in back
+    }
+    if to_look_at:
+        _look_at_answers(connection, found, to_look_at, moved or {})
 
     may_cost = _costs(connection, current) if rescore or found.lacking else {}
     lacking = Counter(name for names in found.lacking.values() for name in names)
@@ -142,7 +153,8 @@ def find_scorings(
         each.is_ordered = each.rule.evaluator_id in ordered
 
     held = [name for name in lacking if may_cost[name] and name not in ordered]
-    prices = {name: _price(connection, name) or judging_cost_usd(plan, name) for name in held}
+    paid = mean_costs(connection) if held else {}
+    prices = {name: paid.get(name, (0.0, 0.0))[0] or judging_cost_usd(plan, name) for name in held}
     found.held = tuple(HeldBack(name, lacking[name], prices[name]) for name in held)
     found.touched = {
         position: number
@@ -239,40 +251,45 @@ def _found(known: _Known, wanted: Scoring, keeps_versions: bool) -> Scoring:  # 
     return Scoring(wanted.problem_id, wanted.question, rule, wanted.place, row["id"], *states)
 
 
-def _done(connection: sqlite3.Connection) -> int:
-    query = (
-        "SELECT count(*) FROM attempt WHERE final AND position IS NOT NULL "
-        "AND status IN ('success', 'skipped')"
-    )
-    ((count,),) = connection.execute(query)
-    return int(count)
+def _is_done(connection: sqlite3.Connection, planned: int) -> bool:
+    counts = count_by_status(connection)
+    return counts.get(RunStatus.SUCCESS, 0) + counts.get(RunStatus.SKIPPED, 0) == planned
 
 
-def _is_changed(known: _Known, current: Sequence[Scoring]) -> bool:
-    """Return whether answers are shown with other scores than before."""
-    counted = {row["id"] for alike in known.values() for row in alike if row["place"] is not None}
-    return counted != {each.id for each in current}
+def _counted(known: _Known) -> set[int | None]:
+    """Return the scorings that counted in the session before."""
+    return {row["id"] for alike in known.values() for row in alike if row["place"] is not None}
+
+
+# One pass front to back, as most answers are to most problems or it is known that there are none.
+_SCORED = (
+    "SELECT attempt_id, scoring_id FROM scored WHERE scoring_id IN (SELECT value FROM json_each(?))"
+)
+_ANSWERS = (
+    "SELECT id, position, number, problem_id FROM attempt NOT INDEXED "
+    "WHERE final AND status = ? AND problem_id IN (SELECT value FROM json_each(?))"
+)
 
 
 def _look_at_answers(
     connection: sqlite3.Connection,
     scorings: Scorings,
+    problems: Collection[str],
     moved: Mapping[int, int | None],
 ) -> None:
-    """Find what each kept answer of the plan lacks."""
-    wanted: dict[str, list[Scoring]] = {}
+    """Find what each kept answer of the plan to one of some problems lacks."""
+    wanted: dict[str, list[Scoring]] = {name: [] for name in problems}
     for each in scorings.current:
-        wanted.setdefault(each.problem_id, []).append(each)
+        if each.problem_id in wanted:
+            wanted[each.problem_id].append(each)
 
-    ids = {each.id for each in scorings.current}
+    ids = [each.id for each in chain.from_iterable(wanted.values()) if each.id is not None]
     has: dict[int, set[int]] = {}
-    for attempt_id, scoring_id in connection.execute("SELECT attempt_id, scoring_id FROM scored"):
-        if scoring_id in ids:
-            has.setdefault(attempt_id, set()).add(scoring_id)
+    for attempt_id, scoring_id in connection.execute(_SCORED, (encode(ids),)):
+        has.setdefault(attempt_id, set()).add(scoring_id)
 
     for attempt_id, stored, number, problem_id in connection.execute(
-        "SELECT id, position, number, problem_id FROM attempt WHERE final AND status = ?",
-        (RunStatus.SUCCESS,),
+        _ANSWERS, (RunStatus.SUCCESS, encode([*wanted]))
     ):
         position = moved.get(attempt_id, stored)
         if position is None:
@@ -280,7 +297,7 @@ def _look_at_answers(
 
         scored = has.get(attempt_id, set())
         names = frozenset(
-            each.rule.evaluator_id for each in wanted.get(problem_id, ()) if each.id not in scored
+            each.rule.evaluator_id for each in wanted[problem_id] if each.id not in scored
         )
         if names:
             scorings.lacking[position] = names
@@ -290,7 +307,9 @@ def _look_at_answers(
 def _costs(connection: sqlite3.Connection, current: Sequence[Scoring]) -> dict[str, bool]:
     """Return for each evaluator whether scoring may cost: as it says, or by its record."""
     dear = {
-        name for name, cost_usd, latency_s in _record(connection) if cost_usd or latency_s > _LONG_S
+        name
+        for name, (cost_usd, latency_s) in mean_costs(connection).items()
+        if cost_usd or latency_s > _LONG_S
     }
     return {
         each.rule.evaluator_id: (
@@ -298,17 +317,3 @@ def _costs(connection: sqlite3.Connection, current: Sequence[Scoring]) -> dict[s
         )
         for each in current
     }
-
-
-def _price(connection: sqlite3.Connection, name: str) -> float | None:
-    """Return what an answer has cost an evaluator in the mean."""
-    return next((cost for known, cost, _ in _record(connection) if known == name), None)
-
-
-def _record(connection: sqlite3.Connection) -> Iterator[tuple[str, float, float]]:
-    """Yield each evaluator's cost and time for an answer, in the mean of all that it scored."""
-    yield from connection.execute(
-        "SELECT r.evaluator_id, avg(d.cost_usd), avg(d.latency_s) FROM scored d "
-        "JOIN scoring s ON s.id = d.scoring_id JOIN evaluator r ON r.id = s.evaluator "
-        "GROUP BY r.evaluator_id"
-    )
