@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from anyio._backends._asyncio import AsyncIOBackend
 
-from penstock._base.threads import call_in_thread
+from penstock._base.crew import ThreadCall
 
 __all__ = ["VirtualLoop", "keep_virtual_time"]
 
@@ -112,10 +112,10 @@ def keep_virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualLoop:
     loop = VirtualLoop()
     in_a_thread = AsyncIOBackend.run_sync_in_worker_thread
     monkeypatch.setattr(AsyncIOBackend, "run_sync_in_worker_thread", loop.counting(in_a_thread))
+    monkeypatch.setattr(ThreadCall, "over", loop.counting(ThreadCall.over))
     virtual = {
         id(time.monotonic): loop.time,
         id(time.perf_counter): loop.time,
-        id(call_in_thread): loop.counting(call_in_thread),
     }
     for name, module in list(sys.modules.items()):
         if name.startswith("penstock.") and not name.startswith(_REAL):
@@ -127,7 +127,7 @@ def keep_virtual_time(monkeypatch: pytest.MonkeyPatch) -> VirtualLoop:
 def _replace(
     names: dict[str, Any], virtual: dict[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Replace the clocks and threads that a module has imported, or that are defaults in it."""
+    """Replace the clocks that a module has imported, or that are defaults in it."""
     for name, value in list(names.items()):
         if id(value) in virtual:
             monkeypatch.setitem(names, name, virtual[id(value)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import random
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock._base.threads import WorkerThreads
 from penstock.agents import in_worker_process, per_condition
 from penstock.agents.shapes import bind_agent
 from penstock.agents.workers import SENDABLE
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def answer(agent: Any, ctx: ps.RunContext | None = None) -> Any:
-    return await bind_agent("a", agent, anyio.CapacityLimiter(1))(ctx or make_context())
+    return await bind_agent("a", agent, WorkerThreads(1))(ctx or make_context())
 
 
 def first_draws(seed: int) -> list[float]:
@@ -134,7 +134,7 @@ def test_what_cannot_be_sent_is_refused_before_the_first_run(parameter: str) -> 
 
 
 def bind(agent: Any) -> None:
-    bind_agent("a", agent, anyio.CapacityLimiter(math.inf))
+    bind_agent("a", agent, WorkerThreads())
 
 
 def test_a_function_that_a_worker_cannot_import_is_refused() -> None:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from penstock._base.json import decode, encode
+from penstock._base.threads import WorkerThreads
 from penstock.evaluators.builtin import bind_built_in, expected_errors
 from penstock.study.declarations import EvaluatorDeclaration
 from penstock.study.problem import Problem
@@ -43,7 +43,7 @@ async def test_an_answer_is_scored_as_a_careful_person_scores_it(style: Mapping[
     if not isinstance(answer, dict):
         answer = {"text" if isinstance(answer, str) else "value": answer}
 
-    evaluate = bind_built_in("checked", declared, anyio.CapacityLimiter(1))
+    evaluate = bind_built_in("checked", declared, WorkerThreads(1))
     ctx = make_context(problem=problem)
     (now,) = await evaluate(ctx, answer)
     (again,) = await evaluate(ctx, decode(encode(answer)))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
+from penstock._base.threads import WorkerThreads
 from penstock.errors import BindingError
 from penstock.evaluators import builtin
 from penstock.evaluators.builtin import bind_built_in, expected_errors, rule_version
@@ -19,7 +20,7 @@ from tests.builders import make_context
 
 pytestmark = pytest.mark.anyio
 
-THREADS = anyio.CapacityLimiter(4)
+THREADS = WorkerThreads()
 
 
 async def right(declared: Any, answer: Any, expected: Any = "42") -> bool:

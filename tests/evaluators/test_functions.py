@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from penstock._base.threads import WorkerThreads
 from penstock.agents.context import RunContext
 from penstock.errors import BindingError
 from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
@@ -16,7 +17,7 @@ from tests.builders import make_context
 
 pytestmark = pytest.mark.anyio
 
-THREADS = anyio.CapacityLimiter(4)
+THREADS = WorkerThreads()
 
 
 async def first(function: Any, outputs: dict[str, Any]) -> Any:

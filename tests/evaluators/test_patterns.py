@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from penstock._base.threads import WorkerThreads
 from penstock.errors import ValidationError
 from penstock.evaluators import builtin, patterns
 from penstock.evaluators.expected import ExpectedError
@@ -66,7 +67,7 @@ async def test_a_pattern_that_takes_long_goes_on_in_a_worker_thread(
     rule = builtin._RULES["regex"]._replace(check=lambda *_: PatternCheck(quick, patient))
     monkeypatch.setitem(builtin._RULES, "regex", rule)
     declared = EvaluatorDeclaration.model_validate("regex")
-    evaluate = builtin.bind_built_in("r", declared, anyio.CapacityLimiter(1))
+    evaluate = builtin.bind_built_in("r", declared, WorkerThreads(1))
     (row,) = await evaluate(make_context(), {"text": "x"})
 
     assert row.metric_value == 1.0

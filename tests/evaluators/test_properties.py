@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import anyio
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from penstock._base.threads import WorkerThreads
 from penstock.errors import BindingError
 from penstock.evaluators.builtin import bind_built_in, expected_errors
 from penstock.study.declarations import EvaluatorDeclaration
@@ -40,7 +40,7 @@ def scored(declared: Any, expected: Any, answer: Any) -> float | None:
         problem_id="p", payload={"expected": expected, "options": ["Paris", "London", "Rome, IT"]}
     )
     evaluate = bind_built_in(
-        "checked", EvaluatorDeclaration.model_validate(declared), anyio.CapacityLimiter(1)
+        "checked", EvaluatorDeclaration.model_validate(declared), WorkerThreads(1)
     )
     try:
         CONTEXT.problem = problem

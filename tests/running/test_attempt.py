@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import penstock as ps
+from penstock._base.threads import WorkerThreads
 from penstock.agents.shapes import bind_agent
 from penstock.errors import AttemptTimeoutError, SkipRun, StopStudy
 from penstock.evaluators.functions import bind_evaluator
@@ -29,14 +30,14 @@ pytestmark = pytest.mark.anyio
 
 
 def bound_evaluator(name: str, function: Callable[..., Any]) -> BoundEvaluator:
-    return bind_evaluator(name, function, anyio.CapacityLimiter(4))
+    return bind_evaluator(name, function, WorkerThreads())
 
 
 async def attempt(
     agent: Any, *evaluators: Callable[..., Any], ctx: ps.RunContext | None = None, **options: Any
 ) -> RunResult:
     """Make one attempt, and see that whatever came of it can be stored."""
-    bound = bind_agent("a", agent, anyio.CapacityLimiter(4))
+    bound = bind_agent("a", agent, WorkerThreads())
     scorers = [bound_evaluator(f"e{i}", evaluator) for i, evaluator in enumerate(evaluators)]
     made = Attempt(ctx or make_context(), outcomes=options.pop("outcomes", ()))
     result = await made.execute(bound, scorers, **options)

@@ -30,6 +30,7 @@ __all__ = [
     "is_closed_by",
     "leave_tasks_behind",
     "refuse_running_loop",
+    "running_loop",
     "take_back_cancellations",
     "task_from_threads",
     "undisturbed",
@@ -53,6 +54,11 @@ def has_loop() -> bool:
         return False
 
     return True
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop that runs here."""
+    return asyncio.get_running_loop()
 
 
 def refuse_running_loop(instead: str) -> None:

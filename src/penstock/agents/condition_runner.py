@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import anyio
 
 from penstock._base.fact import EMPTY, Fact
+from penstock._base.threads import WorkerThreads
 from penstock.agents.answers import AgentResult
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, agent, bind_agent, is_async
@@ -61,7 +61,7 @@ def bind_condition_runner(runner: Any, *, isolate_random: bool = True) -> BoundA
     bound = bind_agent(
         "condition_runner",
         _as_agent(runner),
-        anyio.CapacityLimiter(math.inf),  # the scheduler bounds runs, and so threads
+        WorkerThreads(),  # the scheduler bounds runs, and so threads
         anyio.CapacityLimiter(os.cpu_count() or 1),
         isolate_random=isolate_random,
         draws=ThreadDraws() if isolate_random else None,

@@ -27,11 +27,11 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from penstock._base.threads import WorkerThreads
 from penstock.agents.context import RunContext
 from penstock.agents.isolation import isolated
 from penstock.agents.parameters import asked_for, required
 from penstock.agents.thread_draws import ThreadDraws
-from penstock.agents.worker_threads import run_in_thread
 from penstock.agents.workers import WorkerFunction, bind_worker
 from penstock.errors import BindingError
 from penstock.study.problem import Problem
@@ -93,7 +93,7 @@ PARAMETERS: Mapping[str, Callable[[RunContext], Any]] = {
 def bind_agent(
     name: str,
     target: Any,
-    threads: anyio.CapacityLimiter,
+    threads: WorkerThreads,
     processes: anyio.CapacityLimiter | None = None,
     *,
     isolate_random: bool = True,
@@ -104,7 +104,7 @@ def bind_agent(
     Args:
         name: The agent's name in the study, for errors.
         target: The agent, in one of the shapes of this module.
-        threads: Bounds the worker threads of agents that are plain functions.
+        threads: Where agents run that are plain functions.
         processes: Bounds the worker processes of agents that are to run in one.
         isolate_random: Whether runs have global random generators of their own.
         draws: Says where a plain function draws from those of the process.
@@ -146,7 +146,7 @@ def bind_agent(
     async def call_in_thread(ctx: RunContext) -> Any:
         ready = partial(function, *arguments.by_position(ctx), **arguments.by_name(ctx))
         with nullcontext() if draws is None else draws.watched(name, ctx):
-            answer = await run_in_thread(ready, threads, ctx.waiting)
+            answer = await threads.call(ready, ctx.waiting)
 
         return await answered(ctx, answer) if inspect.isawaitable(answer) else answer
 
@@ -221,7 +221,7 @@ def _check_is_no_builder(name: str, function: Callable[..., Any], only: inspect.
 def _built_per_run(
     name: str,
     builder: Callable[..., Any],
-    threads: anyio.CapacityLimiter,
+    threads: WorkerThreads,
     processes: anyio.CapacityLimiter,
     draws: ThreadDraws | None,
 ) -> _AsyncFunction:

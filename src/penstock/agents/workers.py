@@ -20,8 +20,8 @@ from typing import Any
 import anyio
 import anyio.to_process
 
+from penstock._base.crew import not_of_a_person
 from penstock.agents.context import RunContext
-from penstock.agents.worker_threads import not_of_a_person
 from penstock.errors import BindingError
 from penstock.study.references import load_reference
 

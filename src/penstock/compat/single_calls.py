@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import anyio
 
 from penstock._base.json import encode
+from penstock._base.threads import WorkerThreads
 from penstock.agents.answers import as_agent_result
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
@@ -112,7 +112,7 @@ def execute_agent(
     agent = resolve_agent(agent_spec_ref, condition=condition, agent_bindings=agent_bindings)
     name = agent_spec_ref if isinstance(agent_spec_ref, str) else "agent"
     try:
-        bound = bind_agent(name, by_name(agent), anyio.CapacityLimiter(math.inf))
+        bound = bind_agent(name, by_name(agent), WorkerThreads())
     except BindingError as error:
         raise _ReferenceError([str(error)]) from error
 
@@ -190,7 +190,7 @@ def evaluate_problem(packet: Problem, run_output: Mapping[str, Any]) -> list[dic
         named = f"the evaluator of problem {packet.problem_id!r} is {packet.evaluator!r}"
         raise _ReferenceError([f"{named}, which is loaded by a study; pass the function itself"])
 
-    evaluate = bind_problem_evaluator(packet.evaluator, anyio.CapacityLimiter(math.inf))
+    evaluate = bind_problem_evaluator(packet.evaluator, WorkerThreads())
     nowhere = {"run_id": "", "study_id": "", "condition_id": "", "replicate": 1, "seed": 0}
     spec = RunSpec(**nowhere, problem_id=packet.problem_id)
     condition = Condition(condition_id="", factor_assignments={})

@@ -11,11 +11,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
-import anyio
-
 from penstock._base.fact import unchecked
+from penstock._base.threads import WorkerThreads
 from penstock.agents.context import RunContext
-from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
 from penstock.evaluators.choices import CHOICE_VERSION, choice_check
 from penstock.evaluators.expected import ExpectedError, accepted, single_value, texts_of
@@ -78,14 +76,14 @@ _row = unchecked(Evaluation)
 
 
 def bind_built_in(
-    name: str, declared: EvaluatorDeclaration, threads: anyio.CapacityLimiter
+    name: str, declared: EvaluatorDeclaration, threads: WorkerThreads
 ) -> BoundEvaluator:
     """Make a built-in evaluator: its metric has its name and is 1.0 for a right answer, else 0.0.
 
     Args:
         name: The evaluator's name.
         declared: Which one it is, with its options.
-        threads: Bounds the worker threads, which patterns are finished in that take long.
+        threads: Where patterns are finished that take long.
     """
     rule, options = _RULES[declared.kind], declared.options
     checks: dict[str, Check] = {}
@@ -119,12 +117,12 @@ def bind_built_in(
     return evaluate
 
 
-async def _matches(check: PatternCheck, given: Any, threads: anyio.CapacityLimiter) -> bool:
+async def _matches(check: PatternCheck, given: Any, threads: WorkerThreads) -> bool:
     """Try a pattern in the event loop; where it takes long, go on in a worker thread."""
     try:
         return check.quick(given)
     except TimeoutError:
-        matches: bool = await run_in_thread(partial(check.patient, given), threads)
+        matches: bool = await threads.call(partial(check.patient, given))
         return matches
 
 

@@ -11,12 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-import anyio
-
+from penstock._base.threads import WorkerThreads
 from penstock.agents.context import RunContext
 from penstock.agents.parameters import asked_for, required
 from penstock.agents.shapes import is_async
-from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import BindingError
 from penstock.evaluators.port import ANSWER_KEYS, BoundEvaluator, answer_of
 from penstock.evaluators.scores import ScoreReader
@@ -41,14 +39,14 @@ PARAMETERS: Mapping[str, Argument] = {
 
 
 def bind_evaluator(
-    name: str, function: Callable[..., Any], threads: anyio.CapacityLimiter
+    name: str, function: Callable[..., Any], threads: WorkerThreads
 ) -> BoundEvaluator:
     """Decide how a function that a study declares is called.
 
     Args:
         name: The evaluator's name; a number that it returns is the metric of that name.
         function: The function, or an `penstock.evaluators.port.Evaluator`.
-        threads: Bounds the worker threads of plain functions.
+        threads: Where plain functions run.
 
     Raises:
         BindingError: it cannot be called with what an evaluator may ask for.
@@ -57,9 +55,7 @@ def bind_evaluator(
     return _bound(function, _arguments(name, function, PARAMETERS["answer"]), reader, threads)
 
 
-def bind_problem_evaluator(
-    function: Callable[..., Any], threads: anyio.CapacityLimiter
-) -> BoundEvaluator:
+def bind_problem_evaluator(function: Callable[..., Any], threads: WorkerThreads) -> BoundEvaluator:
     """Decide how the evaluator that comes with a problem is called.
 
     It is given the output that is the answer, or all outputs; a number that it returns is the
@@ -98,13 +94,13 @@ def _bound(
     function: Callable[..., Any],
     arguments: _Arguments,
     reader: ScoreReader,
-    threads: anyio.CapacityLimiter,
+    threads: WorkerThreads,
 ) -> BoundEvaluator:
     runs_in_loop = is_async(function)
 
     async def evaluate(ctx: RunContext, outputs: Outputs) -> Sequence[Evaluation]:
         call = arguments.call(function, ctx, outputs)
-        scores = call() if runs_in_loop else await run_in_thread(call, threads, ctx.waiting)
+        scores = call() if runs_in_loop else await threads.call(call, ctx.waiting)
         if inspect.isawaitable(scores):
             scores = await scores
 

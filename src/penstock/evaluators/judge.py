@@ -11,8 +11,8 @@ from typing import Any
 import anyio
 
 from penstock._base.json import encode
+from penstock._base.threads import WorkerThreads
 from penstock.agents.context import RunContext
-from penstock.agents.worker_threads import run_in_thread
 from penstock.errors import ValidationError
 from penstock.evaluators.judge_replies import NoScoreError, read_score
 from penstock.evaluators.patterns import PATIENT_S, QUICK_S
@@ -45,7 +45,7 @@ class UnclearVerdictError(MalformedResponseError):
 
 
 def bind_judge(
-    name: str, options: JudgeOptions, models: DeclaredModels, threads: anyio.CapacityLimiter
+    name: str, options: JudgeOptions, models: DeclaredModels, threads: WorkerThreads
 ) -> Judge:
     """Make a judge of a study.
 
@@ -53,7 +53,7 @@ def bind_judge(
         name: The evaluator's name.
         options: What the study declares.
         models: The study's chat models, whose connections and budget it shares.
-        threads: Bounds the worker threads, which patterns are finished in that take long.
+        threads: Where patterns are finished that take long.
 
     Raises:
         ValidationError: it cannot be called as declared, or does not say which property of its
@@ -80,7 +80,7 @@ class Judge:
         name: The evaluator's name.
         asking: What each run asks with.
         options: How the score is found in the reply.
-        threads: Bounds the worker threads, which patterns are finished in that take long.
+        threads: Where patterns are finished that take long.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Judge:
         name: str,
         asking: Asking,
         options: JudgeOptions,
-        threads: anyio.CapacityLimiter,
+        threads: WorkerThreads,
     ) -> None:
         self._name = name
         self._metric = options.metric_name or name
@@ -158,7 +158,7 @@ class Judge:
                 return read(timeout_s=QUICK_S)
             except TimeoutError:
                 patient = partial(read, timeout_s=PATIENT_S)
-                score: float = await run_in_thread(patient, self._threads)
+                score: float = await self._threads.call(patient)
                 return score
         except NoScoreError as error:
             raise UnclearVerdictError(f"{who}: the reply {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -12,6 +11,7 @@ import anyio
 
 from penstock._base.extras import load_extra
 from penstock._base.fact import EMPTY
+from penstock._base.threads import WorkerThreads
 from penstock.agents.condition_runner import NO_PROBLEM, bind_condition_runner
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent, bind_agent
@@ -202,8 +202,7 @@ def _bind_agents(
     isolate_random: bool,
 ) -> tuple[dict[str, BoundAgent], dict[str, str]]:
     """Bind agents; return them with the fingerprints of their code."""
-    # The scheduler bounds runs in flight, and so threads: anyio's own bound of 40 must not.
-    threads = anyio.CapacityLimiter(math.inf)
+    threads = WorkerThreads()  # the scheduler bounds runs in flight, and so threads
     processes = anyio.CapacityLimiter(os.cpu_count() or 1)
     draws = ThreadDraws() if isolate_random else None
     chats = {

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import anyio
-
 from penstock._base.extras import load_extra
+from penstock._base.threads import WorkerThreads
 from penstock.evaluators.builtin import bind_built_in, expected_errors
 from penstock.evaluators.functions import bind_evaluator, bind_problem_evaluator
 from penstock.evaluators.labels import bind_labels
@@ -33,7 +31,7 @@ def bind_evaluators(
 ) -> dict[str, tuple[BoundEvaluator, ...]]:
     """Bind the evaluators of each problem: its own, then the study's in their declared order."""
     # Evaluators that are plain functions run in threads, and not at the cost of agents.
-    threads = anyio.CapacityLimiter(math.inf)
+    threads = WorkerThreads()
     found = find_all(
         (name for name, each in study.evaluators.items() if models is not None or not each.judge),
         lambda name: _bind_declared_evaluator(study, name, models, threads),
@@ -56,7 +54,7 @@ def taking_long(study: Study, problems: Iterable[Problem]) -> frozenset[str]:
 
 
 def _bind_declared_evaluator(
-    study: Study, name: str, models: DeclaredModels | None, threads: anyio.CapacityLimiter
+    study: Study, name: str, models: DeclaredModels | None, threads: WorkerThreads
 ) -> BoundEvaluator:
     declared, function = study.evaluators[name], None
     if declared.call is not None:
@@ -76,7 +74,7 @@ def _bind_declared_evaluator(
 
 
 def _bind_judge(
-    name: str, options: JudgeOptions, models: DeclaredModels, threads: anyio.CapacityLimiter
+    name: str, options: JudgeOptions, models: DeclaredModels, threads: WorkerThreads
 ) -> BoundEvaluator:
     judges = load_extra("penstock.evaluators.judge", extra="models", what=f"evaluator {name!r}")
     judge: BoundEvaluator = judges.bind_judge(name, options, models, threads)
@@ -84,7 +82,7 @@ def _bind_judge(
 
 
 def _bind_own_evaluator(
-    study: Study, problem: Problem, threads: anyio.CapacityLimiter
+    study: Study, problem: Problem, threads: WorkerThreads
 ) -> tuple[BoundEvaluator, ...]:
     evaluator = problem.evaluator
     if evaluator is None:

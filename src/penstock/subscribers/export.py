@@ -32,6 +32,6 @@ def export(directory: Path) -> Subscriber:
     async def subscriber(stream: EventStream) -> None:
         while await undisturbed(stream.batch):
             write = partial(export_artifacts, directory, is_forced=False)
-            await call_in_thread(write, name="penstock-export")
+            await call_in_thread(write)
 
     return subscriber

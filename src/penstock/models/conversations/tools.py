@@ -6,13 +6,12 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from math import inf
 from typing import Any
 
-import anyio
+from anyio.lowlevel import RunVar
 
 from penstock._base.json import decode
-from penstock.agents.worker_threads import run_in_thread
+from penstock._base.threads import WorkerThreads
 from penstock.errors import BindingError
 from penstock.models.chat_model import ToolCall
 from penstock.models.conversations.signatures import Signature, context_parameter
@@ -105,7 +104,7 @@ class Tool:
         if inspect.iscoroutinefunction(self._function):
             result = await ready()
         else:
-            result = await run_in_thread(partial(_drawn, ready), _threads())
+            result = await _threads().call(partial(_drawn, ready))
 
         return content_of_result(await awaited(result))
 
@@ -170,5 +169,13 @@ def free_choice(extra: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**extra, "tool_choice": None} if is_forced else extra
 
 
-def _threads() -> anyio.CapacityLimiter:
-    return anyio.CapacityLimiter(inf)  # runs in flight bound them
+def _threads() -> WorkerThreads:
+    try:
+        return _THREADS.get()
+    except LookupError:
+        threads = WorkerThreads(name="penstock-tool")  # runs in flight bound them
+        _THREADS.set(threads)
+        return threads
+
+
+_THREADS = RunVar[WorkerThreads]("penstock-tool")
