@@ -9,8 +9,7 @@ from typing import Any
 
 import anyio
 
-from penstock._base.loop import refuse_running_loop
-from penstock.errors import PenstockError, SubscriberError, message_of
+from penstock.errors import PenstockError, RunningLoopError, SubscriberError, message_of
 from penstock.events.bus import Subscriber
 from penstock.events.listening import subscriber_of
 from penstock.events.tree import Event
@@ -66,8 +65,20 @@ def replay(
     Raises:
         RunningLoopError: an event loop is running here; ``await areplay(...)`` instead.
     """
-    refuse_running_loop("areplay(...)")
+    _refuse_running_loop()
     anyio.run(partial(areplay, directory, *subscribers, types=types))
+
+
+def _refuse_running_loop() -> None:
+    try:
+        anyio.get_current_task()
+    except RuntimeError:
+        return
+
+    raise RunningLoopError(
+        "an event loop is already running here (a notebook, a web application): "
+        "use `await areplay(...)` with the same arguments"
+    )
 
 
 async def adeliver(

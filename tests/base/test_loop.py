@@ -1,4 +1,4 @@
-"""Time limits, which excuse a pause of the whole process, and how threads reach the loop."""
+"""Time limits, which excuse a pause of the whole process, waits, and how threads reach the loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from penstock._base import loop
-from penstock._base.loop import TimeLimit, call_soon_from_threads, fail_after
+from penstock._base.loop import Once, TimeLimit, call_soon_from_threads, fail_after, undisturbed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.field("studies-M6")]
 
@@ -95,3 +95,18 @@ async def test_a_thread_that_finds_no_memory_to_reach_the_loop_tries_again(
     await called.wait()
 
     assert len(tries) == 3
+
+
+@pytest.mark.parametrize("happens_first", [True, False], ids=["has happened", "is still to come"])
+async def test_whoever_is_cancelled_waits_again_for_what_happens_once(happens_first: bool) -> None:
+    once = Once()
+    task = asyncio.ensure_future(undisturbed(once.wait))
+    await anyio.lowlevel.checkpoint()
+    if happens_first:
+        once.set()
+
+    task.cancel()
+    await anyio.lowlevel.checkpoint()
+    once.set()
+    await task
+    await once.wait()

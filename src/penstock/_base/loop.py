@@ -17,9 +17,8 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
-from penstock.errors import RunningLoopError
-
 __all__ = [
+    "Once",
     "OwnTask",
     "TimeLimit",
     "call_later",
@@ -29,7 +28,6 @@ __all__ = [
     "has_loop",
     "is_closed_by",
     "leave_tasks_behind",
-    "refuse_running_loop",
     "running_loop",
     "take_back_cancellations",
     "task_from_threads",
@@ -61,29 +59,31 @@ def running_loop() -> asyncio.AbstractEventLoop:
     return asyncio.get_running_loop()
 
 
-def refuse_running_loop(instead: str) -> None:
-    """Refuse to block where an event loop runs.
-
-    Args:
-        instead: What can be awaited there.
-
-    Raises:
-        RunningLoopError: one runs here.
-    """
-    try:
-        anyio.get_current_task()
-    except RuntimeError:
-        return
-
-    raise RunningLoopError(
-        "an event loop is already running here (a notebook, a web application): "
-        f"use `await {instead}` with the same arguments"
-    )
-
-
 def is_closed_by(error: BaseException) -> bool:
     """Return whether an error closes the coroutine it is raised in, for its loop is gone."""
     return isinstance(error, GeneratorExit) and not has_loop()
+
+
+class Once:
+    """Something that happens once, and that one task waits for: an event at half the price."""
+
+    __slots__ = ("_has_happened", "_waiter")
+
+    def __init__(self) -> None:
+        self._has_happened = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def set(self) -> None:
+        """Let it have happened."""
+        self._has_happened = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def wait(self) -> None:
+        """Wait until it has happened; whoever is cancelled may wait again."""
+        if not self._has_happened:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
 
 
 class OwnTask:
@@ -109,7 +109,7 @@ class OwnTask:
         name: str | None = None,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
-        self.ended = anyio.Event()
+        self.ended = Once()
         self.is_cancelled = False
         self._on_end = on_end
         self._task = asyncio.get_running_loop().create_task(work, name=name)

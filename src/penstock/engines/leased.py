@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 
+from penstock._base.loop import Once
 from penstock.engines.messages import Lease, ToWorker, result_of
 from penstock.errors import StopStudy, WorkerLostError
 from penstock.results import RunResult, RunStage, RunStatus
@@ -44,7 +45,7 @@ class Leased:
     result: RunResult | None = None
     lost: WorkerLostError | StopStudy | None = None
     is_revoked: bool = False
-    is_over: anyio.Event = field(default_factory=anyio.Event)
+    is_over: Once = field(default_factory=Once)
 
     @property
     def position(self) -> int:

@@ -15,7 +15,6 @@ from penstock._base.loop import (
     is_closed_by,
     take_back_cancellations,
     undisturbed,
-    was_asked_to_cancel,
 )
 from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
@@ -109,8 +108,6 @@ class Leasing:
 
             self._revoke(leased)
             await undisturbed(leased.is_over.wait)
-
-        if was_asked_to_cancel():
             await take_back_cancellations()
 
         return leased.end()

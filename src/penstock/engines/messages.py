@@ -19,7 +19,6 @@ from pydantic import TypeAdapter
 
 from penstock._base.fact import EMPTY, Fact, unchecked
 from penstock._base.frozen import frozen_json
-from penstock._base.json import decode
 from penstock.engines.call_errors import Raised
 from penstock.models.chat_model import ChatMessage, Completion, CompletionRequest
 from penstock.planning.run_spec import RunSpec
@@ -238,20 +237,19 @@ def written(messages: Iterable[ToWorker | FromWorker]) -> bytes:
 
 
 def _written(message: ToWorker | FromWorker) -> bytes:
-    known = message._field_defaults
+    kind, known = type(message).__name__, message._field_defaults
     said = {
         name: value
         for name, value in message._asdict().items()
         if name not in known or value != known[name]
     }
-    plain = (type(message).__name__, said)
     try:
-        data = orjson.dumps(plain, default=_plain)
+        data = orjson.dumps((kind, said), default=_plain)
     except TypeError:
         data = b"null"
 
-    if b"null" in data:  # for NaN, perhaps, which the standard library writes as it is
-        return json.dumps(plain, default=_plain, separators=(",", ":")).encode()
+    if b"null" in data:  # for NaN, perhaps: as text, which the standard library writes and reads
+        return orjson.dumps((kind, json.dumps(said, default=_plain)))
 
     return data
 
@@ -265,12 +263,16 @@ def _plain(value: Any) -> Any:
 
 def read_to_worker(data: bytes) -> list[ToWorker]:
     """Read what the driver has written."""
-    return [_TO_WORKER[kind](said) for kind, said in decode(data.decode())]
+    return [_TO_WORKER[kind](_of_text(said)) for kind, said in orjson.loads(data)]
 
 
 def read_from_worker(data: bytes) -> list[FromWorker]:
     """Read what a worker has written."""
-    return [_FROM_WORKER[kind](said) for kind, said in decode(data.decode())]
+    return [_FROM_WORKER[kind](_of_text(said)) for kind, said in orjson.loads(data)]
+
+
+def _of_text(said: Any) -> Any:
+    return json.loads(said) if type(said) is str else said
 
 
 _TOLD = {

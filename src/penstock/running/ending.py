@@ -131,12 +131,13 @@ async def finish_before_cancelling(
             "use anyio.run(main), or run_study(...) in a worker thread: trio.to_thread.run_sync"
         )
 
-    task = OwnTask(work())
+    ended = anyio.Event()
+    task = OwnTask(work(), on_end=ended.set)
     cancellation: BaseException | None = None
     try:
-        await task.ended.wait()
+        await ended.wait()
     except BaseException as error:  # noqa: BLE001 - raised below
-        cancellation = await _wound_down(task.ended, wind_down) or error
+        cancellation = await _wound_down(ended, wind_down) or error
 
     failure = task.failure
     if failure is not None:
