@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock._base.yaml_text import yaml_text
 from penstock.compat import recipes
-from penstock.study.files import dump_yaml
 from penstock.study.identity import stable_json_dumps
 from penstock.study.policies import RunBudget
 
@@ -44,7 +44,7 @@ def test_a_recipe_is_valid_and_can_be_kept_as_a_file(name: str, tmp_path: Path) 
     study = build(name)
     assert ps.validate_study(study) == []
     assert study.base_dir is None  # results go where one stands, not into the package
-    (tmp_path / "study.yaml").write_text(dump_yaml(study.to_dict()))
+    (tmp_path / "study.yaml").write_text(yaml_text(study.to_dict()))
     loaded = ps.load_study(tmp_path / "study.yaml")
     assert loaded.model_copy(update={"base_dir": None, "study_file": None}) == study
 

@@ -14,10 +14,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from penstock._base.yaml_text import yaml_text
 from penstock.errors import ValidationError
 from penstock.export import tables
 from penstock.export.tables import plain_cell, write_text
-from penstock.study.files import dump_yaml, read_mapping
+from penstock.study.files import read_mapping
 
 __all__ = [
     "mirror_tables_to_sqlite",
@@ -77,7 +78,7 @@ def read_json(path: str | Path) -> Any:
 def write_yaml(path: str | Path, payload: Any) -> Path:
     """Write a value as a YAML file, its keys in their order; return the file."""
     file = _with_folder(path)
-    write_text(file, dump_yaml(payload))
+    write_text(file, yaml_text(payload))
     return file
 
 

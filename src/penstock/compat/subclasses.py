@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator
 from penstock._base.atomic_files import set_aside
 from penstock._base.fact import Declared
 from penstock._base.json import encode
+from penstock._base.yaml_text import yaml_text
 from penstock.errors import PenstockError, ValidationError
 from penstock.study import conditions, factors, files, hypotheses, model, policies, problem
 from penstock.study.identity import stable_json_dumps
@@ -227,7 +228,7 @@ class Study(model.Study):
 
     def to_yaml(self, path: str | Path) -> Path:
         """Write the study as YAML, and return the path of the file."""
-        return _written(Path(path), files.dump_yaml(self.to_dict()))
+        return _written(Path(path), yaml_text(self.to_dict()))
 
     def to_json(self, path: str | Path) -> Path:
         """Write the study as JSON, and return the path of the file."""

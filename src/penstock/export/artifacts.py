@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from penstock._base.atomic_files import files_aside
-from penstock._base.frozen import frozen_json
 from penstock._base.logger import logger
+from penstock._base.yaml_text import yaml_text
 from penstock.designs import describe_design
 from penstock.export.analysable import Analysable, write_analysis, write_tables
 from penstock.export.call_table import has_calls, write_calls
@@ -27,7 +27,6 @@ from penstock.store.files.directory import make_directory, sync_directory
 from penstock.store.files.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
 from penstock.store.wide_rows import names_in
-from penstock.study.files import dump_yaml
 from penstock.study.legacy import with_older_defaults
 from penstock.study.model import SCHEMA_VERSION, Study
 
@@ -200,4 +199,4 @@ def _study_yaml(store: StoreReader) -> str:
     if any(store.problems()):
         definition["problems"] = {"file": "problems.jsonl"}
 
-    return dump_yaml(frozen_json(definition))
+    return yaml_text(definition)

@@ -1,9 +1,8 @@
-"""Study files: reading ``study.yaml`` or ``.json`` into a `Study`, and writing one back."""
+"""Study files: reading ``study.yaml`` or ``.json`` into a `Study`."""
 
 from __future__ import annotations
 
 import re
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.representer import SafeRepresenter
 from ruamel.yaml.resolver import VersionedResolver
 
 from penstock._base.byte_order_marks import decoded
@@ -24,7 +22,7 @@ from penstock.study.model import Study
 from penstock.study.paths import misleading_paths
 from penstock.study.problem_files import ProblemFile, find_problems, read_problems
 
-__all__ = ["dump_yaml", "load_study", "read_mapping"]
+__all__ = ["load_study", "read_mapping"]
 
 
 def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
@@ -77,13 +75,6 @@ def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
     return study
 
 
-def dump_yaml(value: Any) -> str:
-    """Write plain values as YAML that YAML 1.1 and 1.2 readers understand alike."""
-    text = StringIO()
-    _Yaml().dump(value, text)
-    return text.getvalue()
-
-
 _WORDS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 """First character -> the kinds of plain word that are not text, as YAML 1.1 and 1.2 agree on them.
 
@@ -125,42 +116,11 @@ class _Constructor(SafeConstructor):
 _Constructor.add_constructor("tag:yaml.org,2002:merge", SafeConstructor.construct_yaml_str)
 
 
-class _Representer(SafeRepresenter):
-    """Quotes what a YAML 1.1 reader would take for a flag, a time or a number."""
-
-    def text(self, text: str) -> Any:
-        style = None if _PLAIN.fullmatch(text) and text.lower() not in _FLAGS else '"'
-        if "\n" in text and text.replace("\n", "").isprintable():
-            style = "|"
-
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-    def number(self, number: float) -> Any:
-        node = self.represent_float(number)
-        if "." not in node.value:
-            node.value = node.value.replace("e", ".0e")
-
-        return node
-
-
-_PLAIN = re.compile(r"[A-Za-z_](?:[\w ./+-]*[\w./+-])?")
-_FLAGS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
-_Representer.add_representer(str, _Representer.text)
-_Representer.add_representer(float, _Representer.number)
-_Representer.add_multi_representer(dict, SafeRepresenter.represent_dict)
-_Representer.add_multi_representer(list, SafeRepresenter.represent_list)
-
-
 class _Yaml(YAML):
     def __init__(self) -> None:
         super().__init__(typ="safe", pure=True)
         self.Resolver = _Resolver
         self.Constructor = _Constructor
-        self.Representer = _Representer
-        self.default_flow_style = False
-        self.allow_unicode = True
-        self.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # inferred None
-        self.width = 100
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
