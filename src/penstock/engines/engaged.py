@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
 from typing import Any
 
 from penstock.engines.boot import boot_of
@@ -13,6 +15,8 @@ from penstock.errors import ValidationError
 from penstock.planning.plan import Plan
 from penstock.running.binding import Bindings
 from penstock.study.execution import Execution
+from penstock.study.model import Study
+from penstock.study.references import reference_to
 
 __all__ = ["engaged"]
 
@@ -45,7 +49,7 @@ def engaged(
         ValidationError: the study cannot be run by workers; everything that is why.
     """
     engine: Engine | None = options["engine"]
-    if errors := list(_errors(options)):
+    if errors := list(_errors(options, plan.study)):
         raise ValidationError(errors)
 
     if engine is None:
@@ -57,10 +61,38 @@ def engaged(
     return leasing, bindings._replace(resources=(*bindings.resources, leasing))
 
 
-def _errors(options: Mapping[str, Any]) -> Iterator[str]:
+def _errors(options: Mapping[str, Any], study: Study) -> Iterator[str]:
     for name in _ONLY_HERE:
         if options[name] is not None:
             yield (
                 f"{name} is of this process, and workers load a study by themselves; declare it "
-                "in the study, or run without an engine"
+                "in the study, or run without workers"
             )
+
+    for what, code in _given_in_python(study):
+        if not _is_imported(code):
+            yield (
+                f"the code of {what} ({reference_to(code)}) is of this process, and workers import "
+                "it by themselves; write it into a file, under a name of its own, and declare that "
+                "(`agents.py:solve`), or run without workers"
+            )
+
+
+def _given_in_python(study: Study) -> Iterator[tuple[str, Any]]:
+    said = [
+        *((f"agent {name!r}", agent.call) for name, agent in study.agents.items()),
+        *((f"evaluator {name!r}", rule.call) for name, rule in study.evaluators.items()),
+        *((f"problem {each.problem_id!r}", each.evaluator) for each in study.problems),
+    ]
+    return ((what, code) for what, code in said if not isinstance(code, str | None))
+
+
+def _is_imported(code: Any) -> bool:
+    """Return whether an import finds the very same object: no instance, closure or lambda."""
+    module, _, name = reference_to(code).partition(":")
+    try:
+        found = reduce(getattr, name.split("."), sys.modules[module])
+    except (AttributeError, KeyError):
+        return False
+
+    return found is code and module != "__main__"
