@@ -8,8 +8,10 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 
 import penstock as ps
+from penstock.engines.boot import Boot
 from penstock.engines.engine import Arrival
 from penstock.engines.local import LocalEngine
 from penstock.errors import EngineError, ValidationError
@@ -50,6 +52,50 @@ async def test_runs_are_spread_over_workers_and_each_result_says_who_made_it(
         made = [row[0] for row in store.table("SELECT worker FROM attempts")]
 
     assert sorted(made) == ["local-1"] * 4 + ["local-2"] * 4
+
+
+class OneComesLater(LocalEngine):
+    """Two workers, one of which has not come yet when the study begins."""
+
+    async def start(self, boot: Boot) -> None:
+        self._workers = 0
+        await super().start(boot)
+        self._workers = 2
+        self.add()
+
+
+@pytest.mark.virtual_time
+@pytest.mark.parametrize("comes", [True, False])
+async def test_the_first_worker_to_come_leaves_the_others_their_share_of_the_runs_for_a_while(
+    tmp_path: Path, comes: bool
+) -> None:
+    study, engine = write_study(tmp_path / "study", "for_ever", replicates=2), OneComesLater()
+    runner = ps.StudyRunner(study, engine=engine, output_dir=tmp_path / "there", grace_s=0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.run)
+        await anyio.sleep(5)
+        assert [host.in_flight for host in engine.hosts.values()] == [4]
+        if comes:
+            engine.add()
+
+        await anyio.sleep(10)
+        assert [host.in_flight for host in engine.hosts.values()] == ([4, 4] if comes else [8])
+        runner.cancel("that is enough")
+
+
+@pytest.mark.virtual_time
+async def test_a_study_that_waits_for_workers_says_so_seldomer_and_seldomer(
+    tmp_path: Path,
+) -> None:
+    study, engine = write_study(tmp_path / "study", "solve"), LocalEngine(0)
+    runner = ps.StudyRunner(study, engine=engine, output_dir=tmp_path / "there")
+    with structlog.testing.capture_logs() as logs:
+        async with anyio.create_task_group() as group:
+            group.start_soon(runner.run)
+            await anyio.sleep(100)
+            engine.add()
+
+    assert [log["waited_s"] for log in logs if log["event"] == "worker.none"] == [30, 60]
 
 
 async def test_what_a_worker_says_is_kept_there_until_it_is_saved(tmp_path: Path) -> None:

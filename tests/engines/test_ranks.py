@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.engines.ranks import leave_word, rank_in, read_word, take_word_back
+from penstock.engines.ranks import leave_word, others_in, rank_in, read_word, take_word_back
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ def test_the_rank_is_what_the_launcher_says(name: str) -> None:
 def test_a_process_that_nobody_has_launched_has_no_rank() -> None:
     assert rank_in({}) is None
     assert rank_in({"RANK": "first"}) is None
+
+
+def test_how_many_others_there_are_is_what_the_launcher_says_where_it_does() -> None:
+    assert others_in({"SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "9"}) == 8
+    assert others_in({"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1"}) == 0
+    assert others_in({"RANK": "0", "WORLD_SIZE": "many"}) == 0
+    assert others_in({"JOB_COMPLETION_INDEX": "0"}) == others_in({"WORLD_SIZE": "4"}) == 0
 
 
 def test_the_word_that_is_left_is_for_nobody_elses_eyes(tmp_path: Path) -> None:

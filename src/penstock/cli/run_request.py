@@ -94,7 +94,7 @@ def engine_at(address: str | None, output_dir: Path) -> Engine:
         EngineError: the first process of the job is not found.
     """
     from penstock.engines.dask import DaskEngine
-    from penstock.engines.ranks import FILE, rank_in
+    from penstock.engines.ranks import FILE, others_in, rank_in
 
     if address is not None:
         return DaskEngine(address)
@@ -113,4 +113,4 @@ def engine_at(address: str | None, output_dir: Path) -> Engine:
         anyio.run(partial(work_when_told, file))
         leave(0)
 
-    return DaskEngine(rendezvous=file)
+    return DaskEngine(rendezvous=file, awaited=others_in(os.environ))

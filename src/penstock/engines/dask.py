@@ -32,7 +32,6 @@ _TRY_AGAIN_S = 0.2
 _LOADS_WITHIN = 4
 """A worker has so many times the length of a lease to load the study."""
 
-_LOST_LOADING = 3
 _LATE_S = 2.0
 _LEAVE_S = 2.0
 _NO_CERTIFICATE = (
@@ -55,13 +54,19 @@ class DaskEngine:
         workers: How many worker processes are started on this machine, where no cluster is given.
         rendezvous: A file in which the other processes of a job find the cluster that is made, by
             which it can be reached from other machines (see `penstock.engines.ranks`).
+        awaited: How many others the job has, where that is known.
 
     Raises:
         ValidationError: the extra is not installed, or the address is not one of TLS.
     """
 
     def __init__(
-        self, cluster: Any = None, *, workers: int = 0, rendezvous: Path | None = None
+        self,
+        cluster: Any = None,
+        *,
+        workers: int = 0,
+        rendezvous: Path | None = None,
+        awaited: int = 0,
     ) -> None:
         refuse_without("distributed", **_EXTRA)
         if isinstance(cluster, str) and not cluster.startswith("tls://"):
@@ -73,10 +78,10 @@ class DaskEngine:
         self._given = cluster
         self._workers = workers
         self._rendezvous = rendezvous
+        self._awaited = awaited
         self._session = uuid4().hex
         self._own: Any = None
         self._processes: WorkerProcesses | None = None
-        self._lost_loading = 0
         self._client: Any = None
         self._members: Any = None
         self._pool: Any = None
@@ -223,9 +228,12 @@ class DaskEngine:
         try:
             told, patience_s = self._boot.model_dump_json(), _LOADS_WITHIN * lease_s
             begun = await self._call(attended, "penstock_boot", patience_s, boot=told)
-            self._arrivals.send_nowait(Joined(name, begun["capacity"], begun["refusal"]))
             attended.has_joined = True
-            self._note_joined()
+            joined = Joined(name, begun["capacity"], begun["refusal"], self._to_come())
+            self._arrivals.send_nowait(joined)
+            if self._processes is not None:
+                self._processes.note_joined()
+
             while True:
                 saved, attended.saved = attended.saved, []
                 hold_s = lease_s / _POLLS_A_LEASE
@@ -239,17 +247,9 @@ class DaskEngine:
         except TimeoutError:
             self._lose(name, "it did not answer in time", may_live=True)
 
-    def _note_joined(self) -> None:
-        self._lost_loading = 0
-        if self._processes is not None:
-            self._processes.note_joined()
-
-    def _note_lost_loading(self) -> None:
-        """Give up where the workers that are started end again and again before they join."""
-        self._lost_loading += 1
-        if self._processes is not None and self._lost_loading >= _LOST_LOADING + self._workers:
-            said = f"{self._lost_loading} workers in a row ended while they loaded the study"
-            self._arrivals.send_nowait(EngineError(f"{said}; see what they print"))
+    def _to_come(self) -> int:
+        joined = sum(each.has_joined for each in self._attending.values())
+        return max(self._workers + self._awaited, len(self._attending)) - joined
 
     async def _call(
         self, attended: _Attended, name: str, within_s: float | None = None, **said: Any
@@ -277,9 +277,9 @@ class DaskEngine:
             self._names.pop(attended.address, None)
             attended.task.cancel()
             self._arrivals.send_nowait(Lost(name, why, may_live))
-            if not attended.has_joined:
-                self._note_lost_loading()
-            elif may_live:
+            if not attended.has_joined and self._processes is not None:
+                self._processes.note_lost_loading()
+            elif attended.has_joined and may_live:
                 self._silent.add(attended.address)
                 attended.task = OwnTask(self._hear_again(name, attended), name=name)
                 self._heard_again.append(attended.task)

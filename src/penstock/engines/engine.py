@@ -18,11 +18,13 @@ class Joined(NamedTuple):
         worker: Its name, which is used once in a session.
         capacity: How many attempts it makes at once.
         refusal: Why it cannot make any of this study, where that is so.
+        others: How many more are on their way, whose share of the first runs is kept for them.
     """
 
     worker: str
     capacity: int
     refusal: str = ""
+    others: int = 0
 
 
 class Lost(NamedTuple):

@@ -50,6 +50,9 @@ _CANCELLED = StudyCancelled.__name__
 _OTHERS_COME_S = 3.0
 """After so many seconds with no worker but those that cannot run the study, it stops."""
 
+_SHARE_KEPT_S = 10.0
+"""After so many seconds those that are there share what was kept for others to come."""
+
 
 class Leasing:
     """Has attempts made by the workers of an engine; open while a session runs.
@@ -140,6 +143,7 @@ class Leasing:
             async with anyio.create_task_group() as self._tasks:
                 self._tasks.start_soon(self._listen)
                 self._tasks.start_soon(self._roster.tell)
+                self._tasks.start_soon(self._roster.miss)
                 try:
                     yield
                 except BaseException as error:  # noqa: BLE001 - raised below, not as a group
@@ -182,7 +186,10 @@ class Leasing:
             return
 
         worker = Worker(joined.worker, joined.capacity)
-        self._roster.join(worker)
+        self._roster.join(worker, joined.others)
+        if joined.others:
+            self._tasks.start_soon(self._share_all)
+
         self._tasks.start_soon(self._send_to, worker)
         logger().info("worker.joined", worker=worker.name, capacity=worker.capacity)
         self._place()
@@ -192,6 +199,12 @@ class Leasing:
         await anyio.sleep(_OTHERS_COME_S)
         if not self._roster:
             self._stop(f"worker {refused.worker} cannot run this study: {refused.refusal}")
+
+    async def _share_all(self) -> None:
+        """Let those that are there have the share of those that have not come."""
+        await anyio.sleep(_SHARE_KEPT_S)
+        self._roster.to_come = 0
+        self._place()
 
     async def _send_to(self, worker: Worker) -> None:
         while not worker.is_lost:
@@ -283,9 +296,10 @@ class Leasing:
 
     def _place(self) -> None:
         """Assign those that wait to workers, first come first served."""
+        share = self._roster.share(len(self._waiting))
         while self._waiting:
             most = self._suspicions.most_beside(self._waiting[0].position)
-            worker = self._roster.with_fewest(most)
+            worker = self._roster.with_fewest(min(share, most))
             if worker is None:
                 break
 

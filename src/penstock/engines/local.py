@@ -69,7 +69,8 @@ class LocalEngine:
         except ValidationError as error:
             self._arrivals.send_nowait(Joined(name, capacity, str(error)))
         else:
-            self._arrivals.send_nowait(Joined(name, capacity))
+            left = max(0, self._workers - self._count)
+            self._arrivals.send_nowait(Joined(name, capacity, others=left))
 
         return name
 

@@ -14,12 +14,18 @@ from pathlib import Path
 
 from penstock._base.atomic_files import write_private
 
-__all__ = ["FILE", "leave_word", "rank_in", "read_word", "take_word_back"]
+__all__ = ["FILE", "leave_word", "others_in", "rank_in", "read_word", "take_word_back"]
 
 FILE = ".workers.json"
 """Where the first process leaves word, in the output directory."""
 
-_VARIABLES = ("SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "RANK", "JOB_COMPLETION_INDEX")
+_VARIABLES = {
+    "SLURM_PROCID": "SLURM_STEP_NUM_TASKS",
+    "OMPI_COMM_WORLD_RANK": "OMPI_COMM_WORLD_SIZE",
+    "RANK": "WORLD_SIZE",
+    "JOB_COMPLETION_INDEX": "",
+}
+"""Which process it is, and of how many where a launcher tells that."""
 
 
 def rank_in(environment: Mapping[str, str]) -> int | None:
@@ -29,6 +35,16 @@ def rank_in(environment: Mapping[str, str]) -> int | None:
             return int(environment[name])
 
     return None
+
+
+def others_in(environment: Mapping[str, str]) -> int:
+    """Return how many other processes this one's job has; 0 where nobody tells."""
+    for name, size in _VARIABLES.items():
+        if environment.get(name, "").isdecimal():
+            told = environment.get(size, "")
+            return max(0, int(told) - 1) if told.isdecimal() else 0
+
+    return 0
 
 
 def leave_word(file: Path, told: Mapping[str, str]) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from math import inf
+from math import ceil, inf
 
 import anyio
 
+from penstock._base.logger import logger
 from penstock.engines.leased import Leased, Worker
 from penstock.events.tree import WorkersChanged
 from penstock.summary import WorkerNow
@@ -15,6 +16,8 @@ from penstock.summary import WorkerNow
 __all__ = ["Roster"]
 
 _TELL_S = 1.0
+_MISSED_S = 30.0
+_ADVICE = "runs wait until a worker joins; see what those print that should, and whether they run"
 _MOST_NAMED = 100
 _MOST_GONE = 20
 
@@ -24,6 +27,9 @@ class Roster:
 
     Args:
         announce: Says events.
+
+    Attributes:
+        to_come: How many others are on their way.
     """
 
     def __init__(self, announce: Callable[..., None]) -> None:
@@ -31,6 +37,7 @@ class Roster:
         self._there: dict[str, Worker] = {}
         self._gone: deque[WorkerNow] = deque(maxlen=_MOST_GONE)
         self._has_changed = anyio.Event()
+        self.to_come = 0
 
     def __bool__(self) -> bool:
         """Return whether any worker is there."""
@@ -45,9 +52,10 @@ class Roster:
         """The names of those that are there."""
         return list(self._there)
 
-    def join(self, worker: Worker) -> None:
-        """Have one more."""
+    def join(self, worker: Worker, to_come: int = 0) -> None:
+        """Have one more, and keep the share of others for them that are on their way."""
         self._there[worker.name] = worker
+        self.to_come = to_come
         self._has_changed.set()
 
     def lose(self, name: str) -> Worker | None:
@@ -77,6 +85,18 @@ class Roster:
         """Return whether some worker may make another attempt now."""
         return any(worker.room > 0 for worker in self._there.values())
 
+    def share(self, waiting: int) -> float:
+        """Return how many of all attempts one worker may make: the first to come does not get all.
+
+        Args:
+            waiting: How many attempts wait for a worker.
+        """
+        if not self.to_come:
+            return inf
+
+        all_of_them = waiting + sum(len(worker.leases) for worker in self._there.values())
+        return ceil(all_of_them / (len(self._there) + self.to_come))
+
     def with_fewest(self, most: float = inf) -> Worker | None:
         """Return the worker with room that makes the fewest attempts, fewer than so many."""
         found, fewest = None, most
@@ -86,6 +106,17 @@ class Roster:
                 found, fewest = worker, in_flight
 
         return found
+
+    async def miss(self) -> None:
+        """Say where nobody is there for long, and again twice as late, until it is cancelled."""
+        wait_s = _MISSED_S
+        while True:
+            await anyio.sleep(wait_s)
+            if self._there:
+                wait_s = _MISSED_S
+            else:
+                logger().warning("worker.none", waited_s=wait_s, what_to_do=_ADVICE)
+                wait_s *= 2
 
     async def tell(self) -> None:
         """Say what has changed, once in a second at most, until it is cancelled."""

@@ -38,28 +38,37 @@ class WorkerProcesses:
     def __init__(self, count: int) -> None:
         self._shares = [count] if CAN_FORK else [1] * count
         self._processes = [_start() for _ in self._shares]
+        self._count = count
         self._told: Mapping[str, Any] = {}
+        self._fail: Callable[[EngineError], None]
         self._watch: OwnTask | None = None
-        self._failures = 0
+        self._failures = self._lost_loading = 0
 
-    def begin(self, told: Mapping[str, Any], tell: Callable[[EngineError], None]) -> None:
+    def begin(self, told: Mapping[str, Any], fail: Callable[[EngineError], None]) -> None:
         """Have the workers join, and start others for those that end.
 
         Args:
             told: What they need to join.
-            tell: Told where they end before they have begun.
+            fail: Told where they end before they have begun.
         """
-        self._told = told
+        self._told, self._fail = told, fail
         for process, share in zip(self._processes, self._shares, strict=True):
             self._tell(process, share)
 
-        self._watch = OwnTask(self._replace(tell), name="workers")
+        self._watch = OwnTask(self._replace(), name="workers")
 
     def note_joined(self) -> None:
         """Note that a worker has joined: they can."""
-        self._failures = 0
+        self._failures = self._lost_loading = 0
 
-    async def _replace(self, tell: Callable[[EngineError], None]) -> None:
+    def note_lost_loading(self) -> None:
+        """Note that one has ended before it could join, and give up after some in a row."""
+        self._lost_loading += 1
+        if self._lost_loading >= _MOST_FAILURES + self._count:
+            said = f"{self._lost_loading} workers in a row ended while they loaded the study"
+            self._fail(EngineError(f"{said}; see what they print"))
+
+    async def _replace(self) -> None:
         while True:
             await anyio.sleep(_LOOK_S)
             for place, process in enumerate(self._processes):
@@ -70,7 +79,7 @@ class WorkerProcesses:
                 self._failures += 1
                 if self._failures >= _MOST_FAILURES:
                     said = f"worker processes end at once (exit code {code}); see what they print"
-                    tell(EngineError(said))
+                    self._fail(EngineError(said))
                     return
 
                 _close_stdin(process)
