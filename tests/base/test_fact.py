@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from penstock._base.fact import Fact, unchecked
+from penstock._base.fact import Fact, changed, unchecked
 from penstock.agents.answers import AgentResult
 from penstock.events import RunSucceeded
 from penstock.planning.plan import RunSpec
@@ -70,5 +70,16 @@ def test_a_fact_made_unchecked_cannot_be_edited_either() -> None:
 def test_copies_of_facts_made_unchecked_do_not_share_what_they_were_given() -> None:
     make = unchecked(RunSpec)
     first, second = make(**SPEC), make(**SPEC)
-    changed = first.model_copy(update={"seed": 1})
-    assert (changed.seed, first.seed, second) == (1, 598118156, RunSpec(**SPEC))
+    other = first.model_copy(update={"seed": 1})
+    assert (other.seed, first.seed, second) == (1, 598118156, RunSpec(**SPEC))
+
+
+@pytest.mark.parametrize("name", ["seed", "attempt"])
+def test_a_changed_fact_is_the_copy_that_pydantic_makes(name: str) -> None:
+    fact: Fact = RunSpec(**SPEC) if name == "seed" else RunResult(**RESULT)
+    before = fact.model_dump_json()
+    made, copied = changed(fact, **{name: 2}), fact.model_copy(update={name: 2})
+    assert made == copied
+    assert made.model_fields_set == copied.model_fields_set
+    assert made.model_dump_json() == copied.model_dump_json()
+    assert fact.model_dump_json() == before

@@ -234,3 +234,18 @@ def test_what_a_session_may_have_cost_is_told_before_each_call_and_after_it() ->
     second.release()
     never.release()
     assert told == [(2.0, 20), (4.0, 40), (2.5, 27), (0.5, 7)]
+
+
+async def test_nobody_reserves_at_once_who_would_pass_another_or_the_bound() -> None:
+    spending = Spending(Budget(max_cost_usd=1.0))
+    first = spending.reserve_at_once(0.75, 0)
+    assert first is not None
+    assert spending.reserve_at_once(0.5, 0) is None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(spending.reserve_in_turn, 0.5, 0)
+        await settled()
+        assert spending.reserve_at_once(0.25, 0) is None, "there is room, and another waits"
+        first.settle(0.25, 0)
+
+    assert spending.reserved_usd == 0.5
+    assert spending.reserve_at_once(0.25, 0) is not None

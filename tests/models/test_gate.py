@@ -649,3 +649,21 @@ async def test_gates_share_nothing() -> None:
 
     async with other.gate.admit("a", 0) as ticket:
         assert ticket.waited_s == 0
+
+
+async def test_a_turn_is_taken_at_once_only_where_there_is_one_and_nobody_waits() -> None:
+    endpoint = Endpoint(max_in_flight=1, requests_per_minute=2)
+    gate = endpoint.gate
+    first = gate.admit("a", 0)
+    assert first.enter_at_once()
+    assert not gate.admit("b", 0).enter_at_once(), "the one slot is taken"
+    async with anyio.create_task_group() as tasks:
+        start(tasks, endpoint, "waits")
+        await settled()
+        first.leave()
+        assert not gate.admit("b", 0).enter_at_once(), "who waited has its turn"
+        await settled()
+        await endpoint.end("waits")
+
+    assert not gate.admit("b", 0).enter_at_once(), "two calls were made in this minute"
+    assert (gate.in_flight, gate.waiting) == (0, 0)

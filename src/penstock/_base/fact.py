@@ -45,6 +45,7 @@ __all__ = [
     "PositiveWhole",
     "Text",
     "Whole",
+    "changed",
     "nothing",
     "unchecked",
 ]
@@ -131,6 +132,17 @@ def unchecked(kind: Callable[Fields, Stated]) -> Callable[Fields, Stated]:
         return fact
 
     return cast("Callable[Fields, Stated]", make)
+
+
+def changed(fact: Stated, **values: Any) -> Stated:
+    """Copy a fact with other values for some fields, which are known to be right (`unchecked`)."""
+    copy = type(fact).__new__(type(fact))
+    put = object.__setattr__
+    put(copy, "__dict__", fact.__dict__ | values)
+    put(copy, "__pydantic_fields_set__", fact.__pydantic_fields_set__ | values.keys())
+    put(copy, "__pydantic_extra__", None)
+    put(copy, "__pydantic_private__", None)
+    return copy
 
 
 class Declared(ModelMetaclass):

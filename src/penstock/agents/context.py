@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import inf
 from threading import Lock
 from time import monotonic
@@ -191,29 +191,30 @@ class RunContext:
 
         return self._models[name](self)
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self) -> AbstractContextManager[None]:
         """Wait for a turn inside this block; the time counts neither as latency nor as timeout.
 
         Where several tasks of an agent wait at once, the time is counted once, and the timeout
         goes on when none of them waits any more.
         """
-        scope = self.timeout_scope
+        return _Between(self._begin_waiting, self._end_waiting)
+
+    def _begin_waiting(self) -> None:
         if self._waits == 0:
             self._waits_since = monotonic()
+            scope = self.timeout_scope
             if scope is not None:
                 self._deadline, scope.deadline = scope.deadline, inf
 
         self._waits += 1
-        try:
-            yield
-        finally:
-            self._waits -= 1
-            if self._waits == 0:
-                waited_s = monotonic() - self._waits_since
-                self.waited_s += waited_s
-                if scope is not None:
-                    scope.deadline = self._deadline + waited_s
+
+    def _end_waiting(self) -> None:
+        self._waits -= 1
+        if self._waits == 0:
+            waited_s = monotonic() - self._waits_since
+            self.waited_s += waited_s
+            if self.timeout_scope is not None:
+                self.timeout_scope.deadline = self._deadline + waited_s
 
     def record(self, /, **metrics: Any) -> None:
         """Add to this run's metrics: numbers add up, anything else is replaced.
@@ -222,25 +223,27 @@ class RunContext:
         that one of them is not known. What was recorded is kept when the attempt fails. A value
         that cannot be stored is left out, and the run's result says so: its answer is kept.
         """
+        plain: dict[str, Any] = {}
         for name, value in metrics.items():
             try:
-                plain = plain_metric(name, value)
+                plain[name] = plain_metric(name, value)
             except OutputError as error:
                 self.refused.append(error)
-                if name not in AMOUNTS:
-                    continue
+                if name in AMOUNTS:
+                    plain[name] = None
 
-                plain = None
-
-            self._add(name, plain)
-
-    def _add(self, name: str, value: Any) -> None:
         with self._lock:
-            if self._is_over or (name in AMOUNTS and self.metrics.get(name, 0) is None):
-                return  # a sum of which a part is not known is not known
+            if not self._is_over:
+                self._add(plain)
+
+    def _add(self, plain: Mapping[str, Any]) -> None:
+        metrics = self.metrics
+        for name, value in plain.items():
+            if name in AMOUNTS and metrics.get(name, 0) is None:
+                continue  # a sum of which a part is not known is not known
 
             try:
-                self.metrics[name] = added(name, self.metrics.get(name), value)
+                metrics[name] = added(name, metrics[name], value) if name in metrics else value
             except OutputError as error:
                 self.refused.append(error)
 
@@ -323,6 +326,22 @@ class RunContext:
     def is_over(self) -> bool:
         """Whether the attempt has ended; what is reported from then on is not kept."""
         return self._is_over
+
+
+class _Between:
+    """Calls one function where a block begins, and another where it ends."""
+
+    __slots__ = ("_begin", "_end")
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
+        self._begin = begin
+        self._end = end
+
+    def __enter__(self) -> None:
+        self._begin()
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
 
 
 # The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's

@@ -24,7 +24,7 @@ def plain_metric(name: str, value: Any) -> Any:
     if name in AMOUNTS:
         return _amount(name, value)
 
-    if type(value) in (int, float):
+    if type(value) in _NUMBERS:
         return value
 
     try:
@@ -49,7 +49,9 @@ def _amount(name: str, value: Any) -> int | float | None:
     if isinstance(value, (Decimal, Fraction)):
         value = float(value)  # what libraries of prices return
 
-    plain = value.item() if type(value).__module__ == "numpy" and value.size == 1 else value
+    kind = type(value)
+    is_single = kind not in _NUMBERS and kind.__module__ == "numpy" and value.size == 1
+    plain = value.item() if is_single else value
     if not isinstance(plain, (int, float)):
         raise OutputError(f"metrics.{name}", f"{value!r} is not a number")
 
@@ -59,5 +61,6 @@ def _amount(name: str, value: Any) -> int | float | None:
     return plain
 
 
+_NUMBERS = frozenset({int, float})
 _LARGEST_AMOUNT = 2**53
 """A float holds every whole number up to this one."""

@@ -49,8 +49,10 @@ class Ending(StrEnum):
     @property
     def is_known(self) -> bool:
         """Whether it is known that the answer is as the model meant it, or cut."""
-        return self in {Ending.COMPLETE, Ending.CUT, Ending.TOOL_CALLS, Ending.PAUSED}
+        return self in _KNOWN
 
+
+_KNOWN = frozenset({Ending.COMPLETE, Ending.CUT, Ending.TOOL_CALLS, Ending.PAUSED})
 
 _WORDS: Mapping[Ending, str] = {
     Ending.COMPLETE: (

@@ -81,6 +81,10 @@ class StudyEndpoints:
                 refused=gate.refusals.total,
             )
 
+    def reserve_at_once(self, expected: Expected) -> Reservation | None:
+        """Reserve what a call may spend, where that needs no waiting; see `reserve`."""
+        return self._spending.reserve_at_once(expected.cost_usd or 0.0, expected.tokens)
+
     async def reserve(self, expected: Expected) -> Reservation:
         """Reserve what a call may spend; where the budget does not allow it, the study stops.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
 from random import Random
 from time import perf_counter
 
 import anyio
 
+from penstock._base.fact import EMPTY, changed
 from penstock.agents.context import RunContext
 from penstock.agents.metrics import AMOUNTS
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
@@ -16,6 +17,7 @@ from penstock.models.clients import EndpointClient
 from penstock.models.endings import ending_of, fault_of
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.budget import Reservation
+from penstock.models.gate.gate import Ticket
 from penstock.models.gate.worst_case import Expected
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
 from penstock.study.execution import Retry
@@ -62,8 +64,7 @@ class Sender:
             BudgetExhaustedError: the study's budget does not allow the call.
             StopStudy: the study stopped before the call was sent.
         """
-        refusals, resent, waited_s = 0, 0, 0.0
-        jitter = Random(f"{ctx.spec.seed}:{ctx.attempt}")  # noqa: S311 - spreads waits, hides nothing
+        refusals, resent, waited_s, jitter = 0, 0, 0.0, None
         while True:
             try:
                 return await self._ask_once(ctx, request)
@@ -79,25 +80,23 @@ class Sender:
                     raise
 
                 refusals += 1
+                jitter = jitter or Random(f"{ctx.spec.seed}:{ctx.attempt}")  # noqa: S311 - spreads waits
                 wait_s = _WAITS.backoff_s(refusals, jitter.random(), error.retry_after_s)
                 waited_s += wait_s
                 self._record(ctx, refusals=1, refused_s=wait_s)
                 self._check_patience(error, waited_s)
 
-            with self._waiting(ctx):
+            with ctx.waiting(), self._until_stopped(ctx):
                 await anyio.sleep(wait_s)
 
-    @contextmanager
-    def _waiting(self, ctx: RunContext) -> Iterator[None]:
+    def _until_stopped(self, ctx: RunContext) -> AbstractContextManager[None]:
         """Wait before a call; where the study stops, not for a run that has paid for nothing yet.
 
         Raises:
             StopStudy: the study stops, and this call would be the first of its run.
         """
         holds_something = self._prefix or any(ctx.metrics.get(name) for name in _BILLED)
-        stops = nullcontext() if holds_something else self._endpoints.stopping.ending_the_wait()
-        with ctx.waiting(), stops:
-            yield
+        return nullcontext() if holds_something else self._endpoints.stopping.ending_the_wait()
 
     def _check_patience(self, error: ModelError, waited_s: float) -> None:
         """See whether a refusal may be waited for.
@@ -115,41 +114,58 @@ class Sender:
 
     async def _ask_once(self, ctx: RunContext, request: CompletionRequest) -> Completion:
         expected = self._endpoints.worst_cases.expect(request, self._base_url)
-        gate = self._endpoints.gate(self._client)
         waited_s = ctx.waited_s
-        async with AsyncExitStack() as stack:
-            with self._waiting(ctx):
-                reservation = await self._endpoints.reserve(expected)
-                stack.callback(reservation.release)
-                ticket = await stack.enter_async_context(
-                    gate.admit(ctx.spec.condition_id, expected.tokens)
-                )
+        with ctx.waiting():
+            reservation, ticket = await self._passage(ctx, expected)
 
-            self._record(ctx, queued_s=ctx.waited_s - waited_s)
+        queued_s = ctx.waited_s - waited_s
+        begun = perf_counter()
+        try:
             reservation.begin()
-            begun = perf_counter()
-            try:
-                completion = await self._completed(request)
-            except ModelError as error:
-                self._record(ctx, provider_s=perf_counter() - begun)
-                ticket.rejected(error)
-                if error.usage is not None:
-                    ticket.settle(error.usage.tokens)
+            completion = await self._completed(request)
+        except ModelError as error:
+            self._record(ctx, queued_s=queued_s, provider_s=perf_counter() - begun)
+            ticket.rejected(error)
+            if error.usage is not None:
+                ticket.settle(error.usage.tokens)
 
-                self._settle_failure(ctx, request, error, expected, reservation)
-                raise
-            except BaseException:
-                # Cut off from outside, after it was sent: the provider may bill it all the same.
-                self._record(ctx, provider_s=perf_counter() - begun)
-                self._set_aside(ctx, expected, reservation)
-                raise
-
+            self._settle_failure(ctx, request, error, expected, reservation)
+            raise
+        except BaseException:
+            # Cut off from outside, after it was sent: the provider may bill it all the same.
+            self._record(ctx, queued_s=queued_s, provider_s=perf_counter() - begun)
+            self._set_aside(ctx, expected, reservation)
+            raise
+        else:
             ticket.succeeded(headers=completion.rate_limits)
             ticket.settle(completion.usage.tokens)
-            self._record(ctx, provider_s=completion.provider_s)
-            cost_usd = self._settle(ctx, request, completion.usage, expected, reservation)
+            times = {"queued_s": queued_s, "provider_s": completion.provider_s}
+            cost_usd = self._settle(
+                ctx, request, completion.usage, expected, reservation, times=times
+            )
             self._tell(ctx, completion)
-            return completion.model_copy(update={"cost_usd": cost_usd})
+            return changed(completion, cost_usd=cost_usd)
+        finally:
+            ticket.leave()
+            reservation.release()
+
+    async def _passage(self, ctx: RunContext, expected: Expected) -> tuple[Reservation, Ticket]:
+        """Reserve what a call may cost and take a turn; wait only where both are not there now."""
+        endpoints = self._endpoints
+        ticket = endpoints.gate(self._client).admit(ctx.spec.condition_id, expected.tokens)
+        is_stopped = endpoints.stopping.is_begun
+        reservation = None if is_stopped else endpoints.reserve_at_once(expected)
+        if reservation is not None and ticket.enter_at_once():
+            return reservation, ticket
+
+        async with AsyncExitStack() as stack:
+            with self._until_stopped(ctx):
+                reservation = reservation or await endpoints.reserve(expected)
+                stack.callback(reservation.release)
+                await stack.enter_async_context(ticket)
+
+            stack.pop_all()
+            return reservation, ticket
 
     async def _completed(self, request: CompletionRequest) -> Completion:
         """Ask, and see that what comes is an answer, whoever the provider is."""
@@ -167,15 +183,13 @@ class Sender:
         usage: Usage,
         expected: Expected,
         reservation: Reservation,
+        *,
+        times: Mapping[str, float] = EMPTY,
     ) -> float | None:
         cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._base_url)
         reservation.settle(cost_usd or 0.0, usage.tokens)
-        self._record(
-            ctx,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-        )
-        self._record_cost(ctx, cost_usd)
+        used = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+        self._record_all(ctx, {**times, **used}, cost_usd)
         for name in ("cached_input_tokens", "reasoning_tokens"):
             if tokens := getattr(usage, name):
                 self._record(ctx, **{name: tokens})
@@ -228,26 +242,29 @@ class Sender:
             )
 
     def _record(self, ctx: RunContext, **metrics: float) -> None:
-        ctx.record(**{self._prefix + name: value for name, value in metrics.items()})
-        if not self._prefix:
-            self._count(ctx, metrics)
+        if self._prefix:
+            ctx.record(**{self._prefix + name: value for name, value in metrics.items()})
+            return
 
-    def _count(self, ctx: RunContext, metrics: Mapping[str, float]) -> None:
+        ctx.record(**metrics)
         counted = ctx.calls.counted
         for name in AMOUNTS & metrics.keys():
             counted[name] = counted.get(name, 0) + metrics[name]
 
-    def _record_cost(self, ctx: RunContext, cost_usd: float | None) -> None:
-        """Record what a call cost; where that of one is not known, the run's is not either.
+    def _record_all(
+        self, ctx: RunContext, metrics: Mapping[str, float], cost_usd: float | None
+    ) -> None:
+        """Record what a call used and cost; where one's cost is not known, the run's is not either.
 
         What is known of it stays beside it, for it was spent.
         """
         name = f"{self._prefix}cost_usd"
         before = ctx.metrics.get(name, 0.0)
         if before is not None and cost_usd is not None:
-            self._record(ctx, cost_usd=cost_usd)
+            self._record(ctx, **metrics, cost_usd=cost_usd)
             return
 
+        self._record(ctx, **metrics)
         ctx.record(**{name: None})
         if known_usd := (before or 0.0) + (cost_usd or 0.0):
             self._record(ctx, known_cost_usd=known_usd)

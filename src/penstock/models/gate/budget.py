@@ -84,7 +84,8 @@ class Reservation:
 
     def release(self) -> None:
         """Note that nothing was spent; this changes nothing where it was settled before."""
-        self.settle(0.0, 0)
+        if self._is_open:
+            self.settle(0.0, 0)
 
 
 class Spending:
@@ -152,6 +153,14 @@ class Spending:
         self._check_bounds(cost_usd, tokens)
         return self._reserve(cost_usd, tokens)
 
+    def reserve_at_once(self, cost_usd: float, tokens: int) -> Reservation | None:
+        """Reserve as `reserve_in_turn` does, where nobody waits and the budget allows it now."""
+        _check(cost_usd, tokens)
+        if self._turn.locked() or not self._fits(cost_usd, tokens):
+            return None
+
+        return self._reserve(cost_usd, tokens)
+
     async def reserve_in_turn(self, cost_usd: float, tokens: int) -> Reservation:
         """Reserve as `reserve` does, but wait while only others' reservations stand in the way.
 
@@ -210,9 +219,11 @@ class Spending:
     def _check_bounds(self, cost_usd: float, tokens: int, *, waits: bool = False) -> None:
         """Refuse what the budget does not allow; who waits is not held up by what may come back."""
         budget = self._allowed
-        duration_s = self._clock() - self._began_at
-        if budget.max_duration_s is not None and duration_s >= budget.max_duration_s:
-            raise BudgetExhaustedError("max_duration_s", budget.max_duration_s, duration_s, 0, 0)
+        if budget.max_duration_s is not None:
+            duration_s = self._clock() - self._began_at
+            if duration_s >= budget.max_duration_s:
+                most_s = budget.max_duration_s
+                raise BudgetExhaustedError("max_duration_s", most_s, duration_s, 0, 0)
 
         amounts: tuple[tuple[Bound, float | None, float, float, float], ...] = (
             ("max_cost_usd", budget.max_cost_usd, self.spent_usd, self.reserved_usd, cost_usd),

@@ -32,7 +32,8 @@ _SHORTEST_SLEEP_S = 0.001
 class Ticket:
     """One call's turn at the gate: ``async with gate.admit(group, tokens) as ticket: ...``.
 
-    Inside the block the call has a slot; leaving the block gives it back, whatever happened.
+    Inside the block the call has a slot; leaving the block gives it back, whatever happened. Who
+    need not wait may do without the block: `enter_at_once`, and then `leave`.
 
     Attributes:
         group: Between whom turns are given in rotation: the condition's id.
@@ -62,6 +63,14 @@ class Ticket:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.leave()
+
+    def enter_at_once(self) -> bool:
+        """Take a turn where there is one now; return whether there was."""
+        return self._gate._enter_at_once(self)
+
+    def leave(self) -> None:
+        """Give the slot back."""
         self._gate._leave()
 
     def settle(self, tokens: int) -> None:
@@ -174,7 +183,21 @@ class Gate:
         """
         return Ticket(self, group, tokens)
 
+    def _enter_at_once(self, ticket: Ticket) -> bool:
+        if self._queue or self._in_flight >= self._limit.value:
+            return False
+
+        now = self._clock()
+        is_free = self._free_at(ticket.tokens, now) <= now
+        if is_free:
+            self._admit(ticket, now)
+
+        return is_free
+
     async def _enter(self, ticket: Ticket) -> None:
+        if self._enter_at_once(ticket):
+            return
+
         began_at = self._clock()
         self._queue.append(ticket.group, ticket)
         try:
@@ -219,11 +242,9 @@ class Gate:
 
     def _give_turns(self) -> None:
         """Admit whoever may begin now; see to it that somebody wakes when the next may."""
-        now = self._clock()
-        while (ticket := self._queue.first()) is not None:
-            if self._in_flight >= self._limit.value:
-                return  # whoever leaves gives the next turn
-
+        # Where all slots are taken whoever leaves gives the next turn.
+        while self._in_flight < self._limit.value and (ticket := self._queue.first()) is not None:
+            now = self._clock()
             free_at = self._free_at(ticket.tokens, now)
             if free_at > now:
                 self._keep_time(free_at)
@@ -234,10 +255,13 @@ class Gate:
     def _free_at(self, tokens: int, now: float) -> float:
         return max(self._pause.until, self._pace.free_at(tokens, now))
 
-    def _give_turn(self, ticket: Ticket, now: float) -> None:
+    def _admit(self, ticket: Ticket, now: float) -> None:
         ticket._admitted_at = now
         ticket._entries = self._pace.take(ticket.tokens, now)
         self._in_flight += 1
+
+    def _give_turn(self, ticket: Ticket, now: float) -> None:
+        self._admit(ticket, now)
         self._waking[ticket] = None
         if self._timekeeper is ticket:
             self._timekeeper = None

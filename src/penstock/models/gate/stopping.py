@@ -19,6 +19,11 @@ class Stopping:
         self._reason: str | None = None
         self._waits: set[anyio.CancelScope] = set()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the study stops."""
+        return self._reason is not None
+
     def stop(self, reason: str) -> None:
         """End every wait, and from now on each one as it begins."""
         self._reason = reason
