@@ -204,14 +204,25 @@ _MOST_EXCUSES = 3
 """Or a loop that always stands still would know no limit."""
 
 
-@contextmanager
-def fail_after(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError where what is inside ``with`` takes longer (see `TimeLimit`)."""
-    with TimeLimit(seconds) as limit:
-        yield
+class _Failure(TimeLimit):
+    """A time limit that raises where it has ended what is inside."""
 
-    if limit.scope.cancelled_caught:
-        raise TimeoutError
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        is_caught = super().__exit__(kind, error, traceback)
+        if self.scope.cancelled_caught:
+            raise TimeoutError
+
+        return is_caught
+
+
+def fail_after(seconds: float) -> TimeLimit:
+    """Raise TimeoutError where what is inside ``with`` takes longer (see `TimeLimit`)."""
+    return _Failure(seconds)
 
 
 def was_asked_to_cancel() -> bool:

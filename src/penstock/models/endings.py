@@ -135,16 +135,17 @@ def fault_of(completion: Completion, request: CompletionRequest, who: str) -> Mo
         who: Who answered, for the sentence.
     """
     ending = ending_of(completion.finish_reason)
-    word = f"(finish_reason={completion.finish_reason!r})"
     if ending is Ending.FILTERED:
-        return ContentFilteredError(f"{who} filtered the answer {word}", completion=completion)
+        said = f"{who} filtered the answer {_reason_of(completion)}"
+        return ContentFilteredError(said, completion=completion)
 
     if completion.refusal or ending is Ending.REFUSED:
         said = _PRINTED.excerpt(completion.refusal or completion.text)
         return RefusalError(f"the model at {who} declined: {said}", completion=completion)
 
     if ending is Ending.FAILED:
-        return OverloadedError(f"{who} broke off its answer {word}", completion=completion)
+        said = f"{who} broke off its answer {_reason_of(completion)}"
+        return OverloadedError(said, completion=completion)
 
     has_answer = bool(completion.text or completion.tool_calls) or ending is Ending.PAUSED
     return None if has_answer else _fault_of_silence(completion, request, who)
@@ -161,18 +162,22 @@ def _fault_of_silence(
     if ending is Ending.CUT or (request.stop and ending is Ending.COMPLETE):
         return None
 
-    word = f"(finish_reason={completion.finish_reason!r})"
-    return MalformedResponseError(f"{who} gave an empty answer {word}", completion=completion)
+    said = f"{who} gave an empty answer {_reason_of(completion)}"
+    return MalformedResponseError(said, completion=completion)
 
 
 def _only_reasoned(completion: Completion, request: CompletionRequest, who: str) -> ModelError:
     what = f"the model at {who} only reasoned"
     if ending_of(completion.finish_reason) is not Ending.CUT:
-        word = f"(finish_reason={completion.finish_reason!r})"
-        return MalformedResponseError(f"{what} and gave no answer {word}", completion=completion)
+        said = f"{what} and gave no answer {_reason_of(completion)}"
+        return MalformedResponseError(said, completion=completion)
 
     name = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
     most = request.most_output_tokens
     limit = f"at {name}={most}" if most is not None else "at the endpoint's own limit"
     sentence = f"{what}, and was cut {limit} before its answer; raise {name}"
     return TruncatedError(sentence, completion=completion)
+
+
+def _reason_of(completion: Completion) -> str:
+    return f"(finish_reason={completion.finish_reason!r})"

@@ -186,6 +186,7 @@ class OpenAIChatModel:
     async def _complete(self, post: _Post) -> Completion:
         session = self._open_session()
         call: Call = self._connections.Call()
+        mark = self._connections.CALL.set(call)
         try:
             with fail_after(self._route.timeout_s):
                 return await self._ask(session, post, call)
@@ -193,6 +194,8 @@ class OpenAIChatModel:
             raise
         except self._transport.FAILURES as error:
             failure = self._transport.failure_of(error, self._endpoint, call, self._route)
+        finally:
+            self._connections.CALL.reset(mark)
 
         # Raised out here it carries no context: what aiohttp raised may hold the key.
         raise failure
@@ -235,7 +238,6 @@ class OpenAIChatModel:
             data=data,
             headers=self._headers,
             allow_redirects=False,
-            trace_request_ctx=call,
         ) as response:
             head = self._endpoint.head_of(response.status, response.headers)
             call.http_status, call.request_id = head.status, head.request_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from aiohttp import ClientResponse
@@ -21,7 +22,7 @@ from penstock.models.openai.streaming import (
 )
 from penstock.models.openai.transport import read_out
 from penstock.models.openai.usage import counted_in
-from penstock.models.openai.wire_format import WireFormat
+from penstock.models.openai.wire_format import Pieces, WireFormat
 
 __all__ = ["Answer"]
 
@@ -53,7 +54,6 @@ class Answer:
         self._call = call
         self._size = 0
         self._wire = wire
-        self._stream = wire.pieces()
         self._is_done = False
 
     async def read(self, response: ClientResponse) -> Completion:
@@ -77,6 +77,11 @@ class Answer:
         events = EventReader()
         self._take([*events.feed(whole), *events.close()])
         return self._of_stream(None)
+
+    @cached_property
+    def _stream(self) -> Pieces:
+        """What has come of a stream; most answers are none."""
+        return self._wire.pieces()
 
     async def _next(self, response: ClientResponse) -> bytes:
         piece = await response.content.readany()

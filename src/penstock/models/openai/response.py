@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from penstock._base.fact import unchecked
 from penstock._base.json import decode, encode
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.endings import fault_of, said_word
@@ -21,6 +22,8 @@ __all__ = ["completion_of", "payload_of"]
 
 _MARK = b"\xef\xbb\xbf"
 _COST_HEADER = "x-litellm-response-cost"
+_completion = unchecked(Completion)
+"""Every field of it is looked at as it is read."""
 
 
 def payload_of(endpoint: Endpoint, head: ResponseHead, body: bytes) -> tuple[Any, bool]:
@@ -88,7 +91,7 @@ def completion_of(
     if request.is_embedding:
         said = []  # vectors are not tokens
     cost = head.headers.get(_COST_HEADER)
-    completion = Completion(
+    completion = _completion(
         text=text,
         reasoning=reasoning or None,
         sealed_reasoning=_string(choice["message"].get("sealed_reasoning"))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from time import time
 from typing import Any
 
+from penstock._base.fact import unchecked
 from penstock.models.chat_model import RateLimitHeaders
 
 __all__ = ["rate_limits_of", "retry_after_s", "wait_in_words_s", "wait_of_fields_s"]
@@ -109,7 +110,7 @@ def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
     Args:
         headers: Headers of a response, whatever the case of their names.
     """
-    said: dict[str, float] = {}
+    said: dict[str, Any] = {}
     ranks: dict[str, int] = {}
     for name, text in headers.items():
         place = _RATE_LIMITS.get(name.lower())
@@ -122,7 +123,7 @@ def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
             if value is not None:
                 said[field], ranks[field] = value, rank
 
-    return RateLimitHeaders.model_validate(said) if said else None
+    return _rate_limits(**said) if said else None
 
 
 def _unit(found: re.Match[str]) -> str:
@@ -161,7 +162,7 @@ def _wait_s(text: str, date: str | None = None) -> float | None:
 
 
 def _is_moment(number: float) -> bool:
-    return any(least <= number < most for least, most in (_MOMENTS_S, _MOMENTS_MS))
+    return _MOMENTS_S[0] <= number < _MOMENTS_S[1] or _MOMENTS_MS[0] <= number < _MOMENTS_MS[1]
 
 
 def _moment_s(text: str) -> float | None:
@@ -197,6 +198,8 @@ def _spelt_s(text: str) -> float | None:
 
 
 _LOWEST_RANK = 99
+_rate_limits = unchecked(RateLimitHeaders)
+"""Each of its numbers is read by a function of its own."""
 
 
 def _names_of_limits() -> Iterator[tuple[str, tuple[str, int, Callable[[str], float | None]]]]:

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from penstock._base.fact import unchecked
 from penstock.models.chat_model import CompletionRequest, Usage
 from penstock.models.prompts.tokens import estimate_tokens, prompt_tokens
 
@@ -49,7 +50,10 @@ _CACHED = (
 )
 _REASONED = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
 
+_DETAILS = tuple(f"{part}_tokens_details" for part in ("prompt", "input", "completion", "output"))
 _NO_COUNTS: Mapping[str, Any] = {}
+_usage = unchecked(Usage)
+"""Every number of it is one that `_count` or `_amount` has let pass."""
 
 
 def counted_in(payload: Any) -> Any:
@@ -96,7 +100,7 @@ def usage_of(
     if not answered:  # a total alone tells at least how many they are together
         answered = max(sum(map(estimate_tokens, texts)), (total or 0) - asked)
 
-    return Usage(
+    return _usage(
         input_tokens=asked,
         output_tokens=answered,
         cached_input_tokens=min(cached, asked),
@@ -157,8 +161,8 @@ def _output(
 def _details(said: Mapping[str, Any]) -> dict[str, Any]:
     """Put together what the details of prompt and answer say."""
     found: dict[str, Any] = {}
-    for name in ("prompt", "input", "completion", "output"):
-        details = said.get(f"{name}_tokens_details")
+    for name in _DETAILS:
+        details = said.get(name)
         if isinstance(details, dict):
             found.update(details)
 
@@ -183,7 +187,10 @@ def _cost_usd(said: Mapping[str, Any], header_cost: str | None) -> float | None:
     if charged_usd is not None and said.get("is_byok") is True and isinstance(details, dict):
         charged_usd += _amount(details.get("upstream_inference_cost")) or 0.0
 
-    return charged_usd if charged_usd is not None and charged_usd < _MOST_USD else None
+    if charged_usd is None or charged_usd >= _MOST_USD:
+        return None
+
+    return float(charged_usd)
 
 
 def _count(said: Mapping[str, Any], *names: str) -> int | None:
@@ -191,7 +198,10 @@ def _count(said: Mapping[str, Any], *names: str) -> int | None:
     found = None
     for name in names:
         given = said.get(name)
-        value = None if given is None else _amount(given)
+        if given is None:
+            continue
+
+        value = _amount(given)
         if value is not None and value < _MOST_TOKENS:
             found = int(value)
             if found:
