@@ -18,6 +18,7 @@ from penstock.models.anthropic.message_reading import (
     chat_completion_in,
     complaint_in_event,
 )
+from penstock.models.chat_model import Completion
 from penstock.models.model_errors import ModelError
 from penstock.models.openai.complaints import complaint_in
 from penstock.models.openai.endpoint import Endpoint
@@ -112,7 +113,9 @@ def changed(value: Any, random: Random) -> Any:
 
 def read(payload: Any) -> None:
     found, _ = payload_of(ENDPOINT, HEAD, json.dumps(payload).encode())
-    completion_of(ENDPOINT, HEAD, REQUEST, found, provider_s=0.1)
+    made = completion_of(ENDPOINT, HEAD, REQUEST, found, provider_s=0.1)
+    # It is made without being checked: its fields have the types that checking would give them.
+    assert repr(Completion.model_validate(made.model_dump(), strict=True)) == repr(made)
 
 
 def read_pieces(pieces: Any, answer: Any, complaint_of: Callable[..., Any]) -> None:

@@ -64,7 +64,10 @@ def test_a_date_without_the_date_of_the_server_is_meant_by_ours() -> None:
 def test_no_text_at_all_makes_it_fail_or_go_back_in_time(text: str) -> None:
     wait_s = retry_after_s(CIMultiDict({"Retry-After": text}))
     assert wait_s is None or wait_s >= 0
-    rate_limits_of(CIMultiDict({"x-ratelimit-reset": text, "x-ratelimit-limit": text}))
+    limits = rate_limits_of(CIMultiDict({"x-ratelimit-reset": text, "x-ratelimit-limit": text}))
+    if limits is not None:  # it is made without being checked
+        checked = RateLimitHeaders.model_validate(limits.model_dump(), strict=True)
+        assert repr(checked) == repr(limits)
 
 
 def test_limits_are_read_from_all_six_headers() -> None:
