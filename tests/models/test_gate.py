@@ -11,7 +11,8 @@ import anyio.abc
 import pytest
 
 from penstock.models.chat_model import RateLimitHeaders
-from penstock.models.gate.gate import Gate, Ticket
+from penstock.models.gate.gate import Gate
+from penstock.models.gate.ticket import Ticket
 from penstock.models.model_errors import (
     BadRequestError,
     ModelError,

@@ -142,14 +142,16 @@ class TimeLimit:
 
     Args:
         seconds: How long it may take.
+        raises: Whether TimeoutError is raised then.
 
     Attributes:
         scope: The cancel scope.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, raises: bool = False) -> None:
         self.scope = anyio.CancelScope()
         self._seconds = seconds
+        self._raises = raises
         self._excuses = _MOST_EXCUSES
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -166,7 +168,11 @@ class TimeLimit:
         traceback: TracebackType | None,
     ) -> bool:
         self._forget_alarm()
-        return bool(self.scope.__exit__(kind, error, traceback))
+        is_ended = bool(self.scope.__exit__(kind, error, traceback))
+        if is_ended and self._raises and self.scope.cancelled_caught:
+            raise TimeoutError
+
+        return is_ended
 
     @property
     def deadline(self) -> float:
@@ -204,25 +210,9 @@ _MOST_EXCUSES = 3
 """Or a loop that always stands still would know no limit."""
 
 
-class _Failure(TimeLimit):
-    """A time limit that raises where it has ended what is inside."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
-        is_caught = super().__exit__(kind, error, traceback)
-        if self.scope.cancelled_caught:
-            raise TimeoutError
-
-        return is_caught
-
-
 def fail_after(seconds: float) -> TimeLimit:
     """Raise TimeoutError where what is inside ``with`` takes longer (see `TimeLimit`)."""
-    return _Failure(seconds)
+    return TimeLimit(seconds, raises=True)
 
 
 def was_asked_to_cancel() -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from penstock._base.block import Block
 from penstock._base.fact import EMPTY
 from penstock.agents.call_counts import CallCounts
 from penstock.agents.metrics import AMOUNTS, added, plain_metric
@@ -197,7 +198,7 @@ class RunContext:
         Where several tasks of an agent wait at once, the time is counted once, and the timeout
         goes on when none of them waits any more.
         """
-        return _Between(self._begin_waiting, self._end_waiting)
+        return Block(self._begin_waiting, self._end_waiting)
 
     def _begin_waiting(self) -> None:
         if self._waits == 0:
@@ -233,19 +234,15 @@ class RunContext:
                     plain[name] = None
 
         with self._lock:
-            if not self._is_over:
-                self._add(plain)
+            for name, value in () if self._is_over else plain.items():
+                if name not in AMOUNTS or self.metrics.get(name, 0) is not None:
+                    self._add(name, value)  # a sum of which a part is not known is not known
 
-    def _add(self, plain: Mapping[str, Any]) -> None:
-        metrics = self.metrics
-        for name, value in plain.items():
-            if name in AMOUNTS and metrics.get(name, 0) is None:
-                continue  # a sum of which a part is not known is not known
-
-            try:
-                metrics[name] = added(name, metrics[name], value) if name in metrics else value
-            except OutputError as error:
-                self.refused.append(error)
+    def _add(self, name: str, value: Any) -> None:
+        try:
+            self.metrics[name] = added(name, self.metrics.get(name), value)
+        except OutputError as error:
+            self.refused.append(error)
 
     def observe(
         self,
@@ -326,22 +323,6 @@ class RunContext:
     def is_over(self) -> bool:
         """Whether the attempt has ended; what is reported from then on is not kept."""
         return self._is_over
-
-
-class _Between:
-    """Calls one function where a block begins, and another where it ends."""
-
-    __slots__ = ("_begin", "_end")
-
-    def __init__(self, begin: Callable[[], None], end: Callable[[], None]) -> None:
-        self._begin = begin
-        self._end = end
-
-    def __enter__(self) -> None:
-        self._begin()
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
 
 
 # The keys under which numpy's SeedSequence spawns independent streams from one seed; the agent's

@@ -17,7 +17,7 @@ from penstock.models.clients import EndpointClient
 from penstock.models.endings import ending_of, fault_of
 from penstock.models.endpoints import StudyEndpoints
 from penstock.models.gate.budget import Reservation
-from penstock.models.gate.gate import Ticket
+from penstock.models.gate.ticket import Ticket
 from penstock.models.gate.worst_case import Expected
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
 from penstock.study.execution import Retry

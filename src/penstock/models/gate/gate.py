@@ -11,88 +11,21 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from math import inf, isfinite
 from time import monotonic
-from types import TracebackType
-from typing import Self
 
 import anyio
 
 from penstock._base.aimd import FIRST_LIMIT, AdaptiveLimit, Pause, RecentRefusals
 from penstock.models.chat_model import RateLimitHeaders
 from penstock.models.gate.fair_queue import FairQueue
-from penstock.models.gate.pacing import Entry, Pace
+from penstock.models.gate.pacing import Pace
+from penstock.models.gate.ticket import Ticket
 from penstock.models.model_errors import ModelError
 from penstock.study.spending import EndpointLimits
 
-__all__ = ["Gate", "Ticket"]
+__all__ = ["Gate"]
 
 _SHORTEST_SLEEP_S = 0.001
 """A clock's rounding may leave less than it can count; sleeping for that would never end."""
-
-
-class Ticket:
-    """One call's turn at the gate: ``async with gate.admit(group, tokens) as ticket: ...``.
-
-    Inside the block the call has a slot; leaving the block gives it back, whatever happened. Who
-    need not wait may do without the block: `enter_at_once`, and then `leave`.
-
-    Attributes:
-        group: Between whom turns are given in rotation: the condition's id.
-        tokens: How many tokens the call is reckoned to use.
-        waited_s: How long it waited for its turn, in seconds.
-    """
-
-    def __init__(self, gate: Gate, group: str, tokens: int) -> None:
-        self.group = group
-        self.tokens = tokens
-        self.waited_s = 0.0
-        self._gate = gate
-        self._admitted_at: float | None = None
-        self._entries: tuple[Entry, Entry] | None = None
-        self._is_told = False
-        self._woken: anyio.Event | None = None
-        self._alarm: anyio.CancelScope | None = None
-        self._failure: ModelError | None = None
-
-    async def __aenter__(self) -> Self:
-        await self._gate._enter(self)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.leave()
-
-    def enter_at_once(self) -> bool:
-        """Take a turn where there is one now; return whether there was."""
-        return self._gate._enter_at_once(self)
-
-    def leave(self) -> None:
-        """Give the slot back."""
-        self._gate._leave()
-
-    def settle(self, tokens: int) -> None:
-        """Count the tokens that the call really used in place of the estimate."""
-        self._gate._settle(self, tokens)
-
-    def succeeded(self, headers: RateLimitHeaders | None = None) -> None:
-        """Note that the call was answered: the limit may grow.
-
-        Args:
-            headers: What the provider says about its own limits.
-        """
-        self._gate._succeeded(self, headers)
-
-    def rejected(self, error: ModelError) -> None:
-        """Note that the call failed; refusals pause everyone and cut the limit, if they are many.
-
-        Args:
-            error: Why; where it is a refusal its ``retry_after_s`` is the length of the pause.
-                Any other failure changes nothing.
-        """
-        self._gate._rejected(self, error)
 
 
 class Gate:
