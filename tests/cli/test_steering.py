@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -121,8 +122,14 @@ def test_a_study_is_paused_until_nothing_is_in_flight_and_then_goes_on(
         assert acted["is_paused"]
         assert f"penstock resume {tmp_path}" in paused.stderr
         assert runner.summary.succeeded == 2
+        told = cli("status", tmp_path).stderr
+        assert re.search(r"Paused .* UTC by .*@.* with 0 of 8 runs ended: the night\n", told)
+        (standing,) = json_lines(cli("status", tmp_path, "--json").stdout)
+        assert standing["state"] == "paused"
 
         assert cli("resume", tmp_path).exit_code == 0
+        (standing,) = json_lines(cli("status", tmp_path, "--json").stdout)
+        assert (standing["paused"], standing["state"]) == ("", "running")
 
     assert runner.summary.succeeded == 8
     assert kept(tmp_path) == [("pause", "the night"), ("resume", "")]

@@ -447,7 +447,17 @@ def test_a_study_that_validates_is_saved_loaded_and_planned_to_the_same_ids(
             "factors: [{name: x, levels: abc}]",
             "factors[0].levels: must be a list (got 'abc')",
         ),
-        ("problems: q.csv", "problems: must be a list (got 'q.csv')"),
+        (
+            "problems: q.csv",
+            "problems: must be a list (got 'q.csv'); a file of problems is `{file: q.csv}`",
+        ),
+        *(
+            (
+                f"problems: [{each}]",
+                "problems: must be a list; a file of problems is `{file: q.csv}`",
+            )
+            for each in ("q.csv", "{file: q.csv, id: key}")
+        ),
         ("title: [a]", "title: must be text (got ['a'])"),
         ("run_budget: 5", "run_budget: must be a mapping (got 5)"),
         (

@@ -145,7 +145,7 @@ def test_a_study_is_watched_and_steered_from_a_page_that_finds_its_server_again(
         saying(page, "#flight", "7")
         saying(page, "#done-so", "done, and kept")
         page.click("[data-do=pause]")
-        saying(page, "#state", "Paused")
+        saying(page, "#state", "Paused by ")
         assert study.runner.steering.is_paused
 
         server.end()

@@ -9,6 +9,7 @@ from typing import Literal, Self
 from penstock._base.fact import Fact
 from penstock.cli.records import NUMBERS, Record
 from penstock.store import STORE_FILE
+from penstock.store.actions import pause_of
 from penstock.store.files.write_ahead_log import held_log_bytes
 from penstock.store.ledger import failures, read_ledger
 from penstock.store.reader import StoreReader
@@ -81,7 +82,8 @@ class Standing(Record):
         stopped_because: Why the last session ended early, if it did.
         session: What the last session did, in the words of `done`.
         sessions: How often the study was launched.
-        state: `running`, `killed`, or how the last session ended.
+        state: `running`, `paused`, `killed`, or how the last session ended.
+        paused: Since when it is, by whom and why; empty where it is not.
         lost_calls: Calls that may have been paid for and have no result.
         not_scored: Evaluator -> how many answers it has not scored; `rescore` has it do so.
         last_session: The last launch: see below.
@@ -113,6 +115,7 @@ class Standing(Record):
     session: SessionSummary
     sessions: int
     state: str
+    paused: str
     lost_calls: int
     not_scored: Mapping[str, int]
     last_session: Session
@@ -125,12 +128,14 @@ class Standing(Record):
         """Gather counts of runs, what they have cost, how the last session ended, and failures."""
         ledger = read_ledger(store)
         last = {**ledger.sessions[-1], "saved": ledger.sessions[-1]["attempts"]}
+        pause = pause_of(store) if ledger.state == "running" else None
         return cls(
             study_id=ledger.summary.study_id,
             title=store.definition()["title"],
             **{name: getattr(ledger.summary, name) for name in NUMBERS},
             sessions=len(ledger.sessions),
-            state=ledger.state,
+            state=ledger.state if pause is None else "paused",
+            paused="" if pause is None else str(pause),
             last_session=Session(**{name: last[name] for name in Session.model_fields}),
             failures=failures(store),
             not_scored=lacking_scores(store),

@@ -75,6 +75,9 @@ def _tell(found: Standing) -> None:
         f"last session (of {found.sessions:,}): {found.state}; process {session.pid} on "
         f"{session.host} since {session.started_at}",
     )
+    if found.paused:
+        say(found.paused)
+
     if found.lost_calls:
         say(f"{counted(found.lost_calls, 'call')} may have been paid for without a result")
 

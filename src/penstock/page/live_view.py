@@ -57,6 +57,7 @@ class LiveView(Fact):
         is_running: Whether a process runs the study.
         can_act: Whether that process can be told to do something.
         note: What else there is to say, in a sentence.
+        paused: By whom it is paused, since when and why; empty where it is not.
         is_blind: Whether what conditions came to is withheld.
         planned: Runs in the plan.
         succeeded: Runs that succeeded.
@@ -91,6 +92,7 @@ class LiveView(Fact):
     is_running: bool = False
     can_act: bool = False
     note: str = ""
+    paused: str = ""
     is_blind: bool = False
     planned: int = 0
     succeeded: int = 0

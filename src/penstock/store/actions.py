@@ -34,6 +34,7 @@ __all__ = [
     "keep_action",
     "made_action",
     "notes_of_actions",
+    "pause_of",
     "statements_of",
     "this_person",
     "this_user",
@@ -139,6 +140,17 @@ def actions(store: StoreReader) -> list[Action]:
     """Return what was done to a study, the first action first."""
     query = "SELECT at, who, what, old, new, reason, ended, planned FROM action ORDER BY id"
     return [Action(*row) for row in store.table(query)]
+
+
+def pause_of(store: StoreReader) -> Action | None:
+    """Return what keeps the last session from starting runs until somebody resumes, if it is."""
+    query = (
+        "SELECT at, who, what, old, new, reason, ended, planned FROM action "
+        "WHERE session_id = (SELECT max(id) FROM session) "
+        "AND what IN ('pause', 'pause now', 'resume') ORDER BY id DESC LIMIT 1"
+    )
+    last = next(map(Action._make, store.table(query)), None)
+    return None if last is None or last.what == "resume" else last
 
 
 def made_action(

@@ -20,7 +20,7 @@ from penstock.errors import StudyFileError
 from penstock.study.legacy import drop_legacy_keys
 from penstock.study.model import Study
 from penstock.study.paths import misleading_paths
-from penstock.study.problem_files import ProblemFile, find_problems, read_problems
+from penstock.study.problem_files import ProblemFile, find_problems, misplaced_file, read_problems
 
 __all__ = ["load_study", "read_mapping"]
 
@@ -50,19 +50,8 @@ def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
     for_python = (key for key in ("base_dir", "study_file") if payload.pop(key, None) is not None)
     errors += (f"{key}: unknown key" for key in for_python)
     errors += misleading_paths(payload, ignored=() if check_output_dir else ("output_dir",))
-    if isinstance(payload.get("problems"), dict):
-        try:
-            source = ProblemFile.model_validate(payload["problems"])
-            payload["problems"] = read_problems(path.parent / find_problems(source), source)
-        except pydantic.ValidationError as error:
-            errors += sentences_of(error, ProblemFile, "problems")
-            del payload["problems"]
-        except FileNotFoundError as error:
-            errors.append(f"problems: {_no_file(Path(error.filename or source.file))}")
-            del payload["problems"]
-        except (OSError, ValueError) as error:
-            errors.append(f"problems: {error}")
-            del payload["problems"]
+    if "problems" in payload:
+        errors += _read_problems(payload, path.parent)
 
     try:
         study = Study.model_validate({**payload, "base_dir": path.parent, "study_file": path})
@@ -73,6 +62,30 @@ def load_study(path: Path | str, *, check_output_dir: bool = True) -> Study:
         raise StudyFileError(path, errors)
 
     return study
+
+
+def _read_problems(payload: dict[str, Any], folder: Path) -> list[str]:
+    """Put the problems of a file in the place of what names it; return what is wrong with it."""
+    named = payload["problems"]
+    errors = []
+    if file := misplaced_file(named):
+        got = "" if isinstance(named, list) else f" (got {named!r})"
+        errors = [f"problems: must be a list{got}; a file of problems is `{{file: {file}}}`"]
+    elif isinstance(named, dict):
+        try:
+            source = ProblemFile.model_validate(named)
+            payload["problems"] = read_problems(folder / find_problems(source), source)
+        except pydantic.ValidationError as error:
+            errors = list(sentences_of(error, ProblemFile, "problems"))
+        except FileNotFoundError as error:
+            errors = [f"problems: {_no_file(Path(error.filename or source.file))}"]
+        except (OSError, ValueError) as error:
+            errors = [f"problems: {error}"]
+
+    if errors:
+        del payload["problems"]
+
+    return errors
 
 
 _WORDS: dict[str, list[tuple[str, re.Pattern[str]]]] = {}

@@ -21,7 +21,7 @@ from penstock.study.paths import path_fault
 from penstock.study.problem import Problem
 from penstock.study.row_files import read_rows
 
-__all__ = ["ProblemFile", "find_problems", "read_problems"]
+__all__ = ["ProblemFile", "find_problems", "misplaced_file", "read_problems"]
 
 
 class ProblemFile(Declaration):
@@ -64,6 +64,18 @@ class ProblemFile(Declaration):
             raise ValueError(f"no encoding is called {encoding!r}; try utf-8 or cp1252") from None
 
         return encoding
+
+
+def misplaced_file(problems: Any) -> str | None:
+    """Return the file that somebody gave as the problems, or as one of them."""
+    for each in problems if isinstance(problems, list) else ():
+        if isinstance(each, dict) and "problem_id" not in each:
+            each = each.get("file")  # noqa: PLW2901 - the same thing, one level up
+
+        if isinstance(each, str):
+            return each
+
+    return problems if isinstance(problems, str) else None
 
 
 def find_problems(source: ProblemFile) -> str:

@@ -18,7 +18,7 @@ from penstock.control.protocol import Reply, Request, Snapshot
 from penstock.page.live_view import LiveView
 from penstock.page.report import report_view
 from penstock.page.view import ReportView
-from penstock.store.actions import STOP_FOR_GOOD, keep_action
+from penstock.store.actions import STOP_FOR_GOOD, Action, keep_action
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import unblind
 from penstock.summary import StudySummary
@@ -173,6 +173,7 @@ def view_of(saved: Saved, snapshot: Snapshot | None, *, note: str, may_act: bool
         is_running=snapshot is not None or state == "running",
         can_act=snapshot is not None and may_act,
         note=note,
+        paused=_paused(saved.pause) if state == "paused" and saved.pause else "",
         is_blind=saved.is_blind,
         planned=summary.planned,
         succeeded=summary.succeeded,
@@ -208,6 +209,11 @@ def _state(snapshot: Snapshot) -> str:
         return "stopping"
 
     return "paused" if snapshot.is_paused else "running"
+
+
+def _paused(pause: Action) -> str:
+    by = f"by {pause.who} " if pause.who else ""
+    return f"{by}since {pause.at[11:16]} UTC{f': {pause.reason}' if pause.reason else ''}"
 
 
 def _until(saved: Saved, state: str, now: datetime) -> datetime:

@@ -13,6 +13,7 @@ from penstock.errors import StoreError
 from penstock.page.live_view import Newest
 from penstock.planning.plan import Plan
 from penstock.store import STORE_FILE
+from penstock.store.actions import Action, pause_of
 from penstock.store.ledger import Ledger, read_ledger
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
@@ -53,6 +54,7 @@ class Saved:
         counts: What has become of its runs.
         ledger: What it came to; None where nothing was begun, or where it was not asked for.
         is_blind: Whether what conditions came to is withheld.
+        pause: What keeps the study from starting runs; None where nothing does.
         newest: The runs that ended last.
         planned: Runs in the plan.
         mark: What changes whenever the store is written.
@@ -66,6 +68,7 @@ class Saved:
         self.counts = Counts(0, None)
         self.ledger: Ledger | None = None
         self.is_blind = True
+        self.pause: Action | None = None
         self.newest: tuple[Newest, ...] = ()
         self.why_not = ""
         self.planned = 0
@@ -108,6 +111,7 @@ class Saved:
         self.counts.read(store)
         study, done = self.study, self.counts.done
         self.is_blind = done < self.planned if study is None else is_blind(store, study, ended=done)
+        self.pause = pause_of(store)
         if not counts_only or self.ledger is None:
             self.ledger = read_ledger(store)
 

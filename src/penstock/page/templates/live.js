@@ -131,7 +131,7 @@ if (data.rows.length && columns > 0) {
 const word = { running: "Running", paused: "Paused", stopping: "Stopping", complete: "Complete", killed: "Killed: the process that ran it has gone", "not begun": "Not begun" };
 function showNumbers() {
   const done = now.succeeded + now.failed + now.skipped;
-  put("state", word[now.state] ?? now.state.replace(/^./, (sign) => sign.toUpperCase()));
+  put("state", (word[now.state] ?? now.state.replace(/^./, (sign) => sign.toUpperCase())) + (now.paused ? ` ${shown(now.paused)}` : ""));
   put("counts", `${many(done)} of ${many(now.planned)} runs have ended: ${many(now.succeeded)} succeeded, ${many(now.failed)} failed`
     + (now.skipped ? `, ${many(now.skipped)} skipped` : "") + (now.left_out ? `; ${many(now.left_out)} are left to a later session` : ""));
   const share = (count) => `${(100 * count) / Math.max(1, now.planned)}%`;
