@@ -23,11 +23,11 @@ pytestmark = pytest.mark.anyio
 
 
 async def seen(study: LiveStudy, state: str, ended: int = 0) -> LiveView:
-    """Look until a study is in a state."""
+    """Look until a study is in a state, and its process, if there is one, has answered in time."""
     with anyio.fail_after(240):
         while True:
             view = await study.look()
-            if view.state == state and view.succeeded >= ended:
+            if view.state == state and view.succeeded >= ended and not view.note:
                 return view
 
             await anyio.sleep(0.05)
