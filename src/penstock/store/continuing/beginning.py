@@ -81,8 +81,8 @@ def begin_session(
     returned = adopt(connection, directory, plan) if is_moved else None
     found = find_scorings(connection, plan, bindings, rescore=rescore, returned=returned)
     declare_scorings(connection, found)
-    if found.is_shown_otherwise:
-        remake_outcomes(connection, plan.study.outcomes)
+    if found.shown_otherwise:
+        remake_outcomes(connection, plan.study.outcomes, found.shown_otherwise)
 
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed)
     edited += tuple(replaced_images(connection, plan, bindings))

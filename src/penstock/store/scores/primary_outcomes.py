@@ -8,7 +8,7 @@ that are kept. What an agent measured itself stays: the provenance of its run sa
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock._base.json import decode, encode
@@ -21,7 +21,11 @@ from penstock.study.hypotheses import Outcome
 
 __all__ = ["follow_outcomes", "remake_outcomes"]
 
-_ATTEMPTS = "SELECT id, run_id, metrics, provenance FROM attempt ORDER BY id"
+_ATTEMPTS = """
+SELECT id, run_id, metrics, provenance FROM attempt
+WHERE id > ?1 AND (?2 IS NULL OR problem_id IN (SELECT value FROM json_each(?2)))
+ORDER BY id LIMIT 1000
+"""
 _SCORES = """
 SELECT metric_name, metric_value, metric_type
 FROM evaluation JOIN scoring ON scoring.id = evaluation.scoring_id
@@ -44,27 +48,47 @@ def follow_outcomes(connection: sqlite3.Connection, outcomes: Sequence[Outcome])
         return
 
     is_marked = bool(before.get(FOLLOWS))
-    changed = _changed(connection, None if is_marked else declared, outcomes)
-    connection.executemany(_UPDATE, list(changed))
+    _remake(connection, outcomes, unmarked=None if is_marked else declared)
 
 
-def remake_outcomes(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
+def remake_outcomes(
+    connection: sqlite3.Connection, outcomes: Sequence[Outcome], problems: Collection[str]
+) -> None:
     """Make the primary outcomes of kept runs from the scores that count now.
 
     Args:
         connection: The store, inside a transaction; it says whose outcomes are agents' own.
         outcomes: The outcomes as they are declared now.
+        problems: The problems at which other scores count than before.
     """
-    connection.executemany(_UPDATE, list(_changed(connection, None, outcomes)))
+    _remake(connection, outcomes, problems=encode([*problems]))
+
+
+def _remake(
+    connection: sqlite3.Connection,
+    outcomes: Sequence[Outcome],
+    *,
+    problems: str | None = None,
+    unmarked: Sequence[Outcome] | None = None,
+) -> None:
+    """Make them of all runs, or of those with some problems, a thousand in memory at a time.
+
+    ``unmarked`` are the outcomes of the session before, where it did not mark agents' own.
+    """
+    last = 0
+    while rows := connection.execute(_ATTEMPTS, (last, problems)).fetchall():
+        connection.executemany(_UPDATE, [*_changed(connection, rows, outcomes, unmarked)])
+        last = rows[-1][0]
 
 
 def _changed(
     connection: sqlite3.Connection,
-    unmarked: Sequence[Outcome] | None,
+    rows: Sequence[tuple[Any, ...]],
     outcomes: Sequence[Outcome],
+    unmarked: Sequence[Outcome] | None,
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows that differ; ``unmarked`` are the outcomes before, where they left no mark."""
-    for attempt_id, run_id, stored, said in connection.execute(_ATTEMPTS).fetchall():
+    """Yield those of some rows that differ."""
+    for attempt_id, run_id, stored, said in rows:
         metrics, provenance = decode(stored), decode(said)
         scores = _scores(connection, attempt_id, run_id)
         if unmarked is not None and PRIMARY in metrics:
@@ -78,7 +102,9 @@ def _changed(
             if value is not None:
                 metrics[PRIMARY] = value
 
-        yield cell_of(metrics.get(PRIMARY)), encode(metrics), encode(provenance), attempt_id
+        row = encode(metrics), encode(provenance)
+        if row != (stored, said):
+            yield cell_of(metrics.get(PRIMARY)), *row, attempt_id
 
 
 def _others(metrics: Mapping[str, Any]) -> dict[str, Any]:

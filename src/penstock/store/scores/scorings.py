@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from penstock._base.json import encode
@@ -62,7 +62,8 @@ class Scorings:
         again: Evaluator -> how many kept answers it scores in this session.
         held: What kept answers lack that may cost.
         touched: Position -> the attempt's number, where the answer is scored again.
-        is_shown_otherwise: Whether other scores count than in the session before.
+        shown_otherwise: The problems at which other scores count than in the session before, or
+            the same in another order.
         is_redone: Whether all kept answers are scored again by what is declared already.
     """
 
@@ -72,7 +73,7 @@ class Scorings:
     held: tuple[HeldBack, ...] = ()
     touched: dict[int, int] = field(default_factory=dict)
     is_redone: bool = False
-    is_shown_otherwise: bool = False
+    shown_otherwise: frozenset[str] = frozenset()
 
     def ids(self) -> dict[str, dict[str, int]]:
         """Return the scoring of each evaluator at each problem."""
@@ -128,14 +129,11 @@ def find_scorings(
         for problem_id, problem in bindings.problems.items()
         for place, rule in enumerate(bindings.rules(problem_id))
     ]
-    counted, back = _counted(known), returned or ()
-    is_changed = counted != {each.id for each in current}
-    found = Scorings(current, is_shown_otherwise=is_changed)
-    to_look_at = {
-        each.problem_id
-        for each in current
-        if rescore or each.is_pending or each.id not in counted or each.problem_id in back
-    }
+    before, now = _counted(known), _by_problem((each.problem_id, each.id) for each in current)
+    changed = {name for name in {**before, **now} if before.get(name) != now.get(name)}
+    found = Scorings(current, shown_otherwise=frozenset(changed))
+    pending = {each.problem_id for each in current if rescore or each.is_pending}
+    to_look_at = now.keys() & {*changed, *pending, *(returned or ())}
     if to_look_at:
         _look_at_answers(connection, found, to_look_at, moved or {})
 
@@ -143,7 +141,7 @@ def find_scorings(
     lacking = Counter(name for names in found.lacking.values() for name in names)
     if rescore and not any(may_cost[name] for name in lacking):
         found.is_redone = True
-        found.is_shown_otherwise = True
+        found.shown_otherwise = frozenset({**before, **now})
         found.current = [replace(each, id=None, is_ordered=True) for each in current]
         return found
 
@@ -215,6 +213,7 @@ def _evaluator_row(connection: sqlite3.Connection, rule: Rule) -> int:
 
 _Known = dict[tuple[Any, ...], list[dict[str, Any]]]
 _COLUMNS = ("id", "place", "problem_id", "is_pending", "is_ordered", "version")
+_PLACE = itemgetter("place")
 _ALIKE = ("problem_id", "question", "evaluator_id", "declaration", "source")
 
 
@@ -256,19 +255,27 @@ def _is_done(connection: sqlite3.Connection, planned: int) -> bool:
     return counts.get(RunStatus.SUCCESS, 0) + counts.get(RunStatus.SKIPPED, 0) == planned
 
 
-def _counted(known: _Known) -> set[int | None]:
-    """Return the scorings that counted in the session before."""
-    return {row["id"] for alike in known.values() for row in alike if row["place"] is not None}
+def _counted(known: _Known) -> dict[str, list[int | None]]:
+    """Return for each problem the scorings that counted in the session before, in their order."""
+    rows = [row for alike in known.values() for row in alike if row["place"] is not None]
+    return _by_problem((row["problem_id"], row["id"]) for row in sorted(rows, key=_PLACE))
 
 
-# One pass front to back, as most answers are to most problems or it is known that there are none.
-_SCORED = (
-    "SELECT attempt_id, scoring_id FROM scored WHERE scoring_id IN (SELECT value FROM json_each(?))"
-)
-_ANSWERS = (
-    "SELECT id, position, number, problem_id FROM attempt NOT INDEXED "
-    "WHERE final AND status = ? AND problem_id IN (SELECT value FROM json_each(?))"
-)
+def _by_problem(scorings: Iterable[tuple[str, int | None]]) -> dict[str, list[int | None]]:
+    found: dict[str, list[int | None]] = {}
+    for problem_id, scoring_id in scorings:
+        found.setdefault(problem_id, []).append(scoring_id)
+
+    return found
+
+
+# One pass front to back: most answers are to most problems, or it is known that there are none.
+_ANSWERS = """
+SELECT id, position, number, problem_id,
+       (SELECT group_concat(scoring_id) FROM scored WHERE attempt_id = attempt.id)
+FROM attempt NOT INDEXED
+WHERE final AND status = ? AND problem_id IN (SELECT value FROM json_each(?))
+"""
 
 
 def _look_at_answers(
@@ -283,22 +290,20 @@ def _look_at_answers(
         if each.problem_id in wanted:
             wanted[each.problem_id].append(each)
 
-    ids = [each.id for each in chain.from_iterable(wanted.values()) if each.id is not None]
-    has: dict[int, set[int]] = {}
-    for attempt_id, scoring_id in connection.execute(_SCORED, (encode(ids),)):
-        has.setdefault(attempt_id, set()).add(scoring_id)
-
-    for attempt_id, stored, number, problem_id in connection.execute(
-        _ANSWERS, (RunStatus.SUCCESS, encode([*wanted]))
-    ):
+    lacked: dict[tuple[str, str | None], frozenset[str]] = {}  # most answers have the same scores
+    values = (RunStatus.SUCCESS, encode([*wanted]))
+    for attempt_id, stored, number, problem_id, scored in connection.execute(_ANSWERS, values):
         position = moved.get(attempt_id, stored)
         if position is None:
             continue
 
-        scored = has.get(attempt_id, set())
-        names = frozenset(
-            each.rule.evaluator_id for each in wanted[problem_id] if each.id not in scored
-        )
+        names = lacked.get((problem_id, scored))
+        if names is None:
+            has = {int(each) for each in scored.split(",")} if scored else set()
+            names = lacked[problem_id, scored] = frozenset(
+                each.rule.evaluator_id for each in wanted[problem_id] if each.id not in has
+            )
+
         if names:
             scorings.lacking[position] = names
             scorings.touched[position] = number
