@@ -177,6 +177,7 @@ class RunResult(Fact):
         planned_order: The run's place in the order in which runs were to be started, from 0.
         started_order: Its place among the attempts of its session as they started, from 1.
         outputs_json: What the agent returned, as the JSON text that is stored.
+        is_plain: Whether that is known to hold nothing that SQL cannot read.
         metrics: What was measured, by name.
         observations: What the agent reported; where it reported nothing and succeeded, its answer.
         cost_usd: What the attempt cost, in US dollars.
@@ -195,6 +196,7 @@ class RunResult(Fact):
     ended_at: datetime
     latency_s: float
     outputs_json: str = "{}"
+    is_plain: bool = False
     metrics: dict[str, Any] = EMPTY
     evaluations: tuple[Evaluation, ...] = ()
     observations: tuple[Observation, ...] = ()
@@ -274,13 +276,14 @@ def reported_in(result: RunResult) -> Sequence[Observation]:
     return () if is_alone else observed
 
 
-def says_answer(reported: Sequence[Observation], outputs: Mapping[str, Any]) -> bool:
+def says_answer(result: RunResult) -> bool:
     """Return whether an agent has reported its answer itself, so that it needs no event of its own.
 
     Every other answer has one, in the tables of events, after all that its agent reported.
     """
     return any(
-        each.event_type == "assistant_output" and each.text == text_of(outputs) for each in reported
+        each.event_type == "assistant_output" and each.text == text_of(result.outputs)
+        for each in result.observations
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -17,10 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from penstock._base.json import decode, encode
+from penstock._base.json import decode, encode, encode_parts
 from penstock.errors import OutputError
 
 any_text = st.text() | st.sampled_from(["\ud83d", "\x00", "null", "NaN"])
+any_parts = st.dictionaries(
+    any_text | st.just("text"), any_text | st.integers() | st.floats() | st.none(), max_size=4
+)
 any_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | any_text,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(any_text, inner, max_size=4),
@@ -180,3 +185,24 @@ def test_a_long_whole_number_is_read_to_the_last_digit_wherever_it_stands(
     text: str, value: object
 ) -> None:
     assert decode(text) == value
+
+
+@given(any_parts, any_text)
+def test_what_is_known_to_be_plain_is_read_by_sql_as_it_was_said(
+    parts: dict[str, Any], text: str
+) -> None:
+    said = {**parts, "text": text * 300}
+    written = encode_parts(said, "output")
+    with closing(sqlite3.connect(":memory:")) as sql:
+        if written.is_plain:
+            ((read,),) = sql.execute("SELECT ? ->> '$.text'", (written.text,))
+            assert read == said["text"]
+
+
+def test_a_long_text_is_known_to_be_plain_and_nothing_is_that_sql_cannot_read() -> None:
+    long = "the answer — and why. " * 20
+    assert encode_parts({"text": long}, "output").is_plain
+    for hard in ("\x00", "\ud83d"):
+        assert not encode_parts({"text": long + hard}, "output").is_plain
+
+    assert not encode_parts({"text": long, "loss": math.nan}, "output").is_plain

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
-from penstock._base.frozen import frozen_json
+from penstock._base.frozen import FrozenDict, frozen_json
 from penstock.errors import OutputError, UnstableValueError
 
-__all__ = ["decode", "encode", "encode_parts"]
+__all__ = ["Parts", "decode", "encode", "encode_parts"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SHORT = 256
@@ -36,28 +36,33 @@ def encode(value: Any, path: str = "output") -> str:
     Raises:
         OutputError: a part of the value cannot be stored; it names that part's path.
     """
-    try:
-        data = orjson.dumps(value, default=frozen_json, option=_OPTIONS)
-    except TypeError:
-        return _encode_faithfully(value, path)
-
-    # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell. Most
-    # answers are one long text, in which even to look for the word would take longest of all.
-    if (len(data) < _SHORT or not _holds_texts_alone(value)) and b"null" in data:
-        return _encode_faithfully(value, path)
-
-    return data.decode()
+    return _written(value, path)[0]
 
 
-def encode_parts(parts: Mapping[Any, Any], path: str) -> tuple[str, dict[Any, OutputError]]:
-    """Write as JSON what of a mapping can be stored; return it, and why each other part cannot.
+class Parts(NamedTuple):
+    """What of a mapping can be stored."""
+
+    text: str = "{}"
+    """It as JSON."""
+
+    refused: Mapping[Any, OutputError] = FrozenDict()
+    """Why each other part cannot be stored."""
+
+    is_plain: bool = False
+    """Whether it is known to hold nothing that SQL cannot read; who must know looks at it else."""
+
+
+def encode_parts(parts: Mapping[Any, Any], path: str) -> Parts:
+    """Write as JSON what of a mapping can be stored.
 
     Args:
         parts: As for `encode`.
         path: What the mapping is called in an error.
     """
     try:
-        return encode(parts, path), {}
+        text, is_text = _written(parts, path)
+        is_plain = is_text and not any("\0" in each for each in parts.values())
+        return Parts(text, is_plain=is_plain)
     except OutputError as error:
         whole = error
 
@@ -72,9 +77,25 @@ def encode_parts(parts: Mapping[Any, Any], path: str) -> tuple[str, dict[Any, Ou
             kept[name] = value
 
     if refused:
-        return encode_parts(kept, path)[0], refused
+        return encode_parts(kept, path)._replace(refused=refused)
 
-    return "{}", dict.fromkeys(parts, whole)  # its parts are at odds with each other
+    return Parts(refused=dict.fromkeys(parts, whole))  # its parts are at odds with each other
+
+
+def _written(value: Any, path: str) -> tuple[str, bool]:
+    """Write a value; return also whether it holds long texts alone, all of them Unicode."""
+    try:
+        data = orjson.dumps(value, default=frozen_json, option=_OPTIONS)
+    except TypeError:
+        return _encode_faithfully(value, path), False
+
+    # orjson wrote `null` for None, or for NaN and infinities: only a slow look can tell. Most
+    # answers are one long text, in which even to look for the word would take longest of all.
+    is_text = len(data) >= _SHORT and _holds_texts_alone(value)
+    if not is_text and b"null" in data:
+        return _encode_faithfully(value, path), False
+
+    return data.decode(), is_text
 
 
 def decode(text: str) -> Any:

@@ -52,11 +52,11 @@ def _meta(meta: Any, refuse: Callable[[OutputError], None]) -> str:
 
     path = "event.meta_json"
     parts = meta if isinstance(meta, Mapping) else {"value": meta} if meta else {}
-    written, refused = encode_parts(parts, path)
-    for error in refused.values():
+    written = encode_parts(parts, path)
+    for error in written.refused.values():
         refuse(error)
 
-    return written
+    return written.text
 
 
 def _level(level: Any, refuse: Callable[[OutputError], None]) -> ObservationLevel:

@@ -12,7 +12,7 @@ from typing import Any
 
 from penstock._base.fact import unchecked
 from penstock._base.first_wait import told_first_wait
-from penstock._base.json import encode
+from penstock._base.json import Parts, encode
 from penstock._base.loop import is_closed_by, take_back_cancellations, was_asked_to_cancel
 from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
@@ -71,7 +71,7 @@ class Attempt:
         "_latency_s",
         "_orders",
         "_outcomes",
-        "_outputs_json",
+        "_outputs",
         "_provenance",
         "_refused",
         "_run",
@@ -107,7 +107,7 @@ class Attempt:
         self.evaluator_timeout_s = evaluator_timeout_s
         self._stage = RunStage.AGENT
         self._has_answered = False
-        self._outputs_json = "{}"
+        self._outputs = Parts()
         self._text: str | None = None
         self._refused: list[BaseException] = []
         self._provenance: dict[str, Any] = (
@@ -238,11 +238,12 @@ class Attempt:
             status=status,
             ended_at=ended_at,
             latency_s=latency_s,
-            outputs_json=self._outputs_json,
+            outputs_json=self._outputs.text,
+            is_plain=self._outputs.is_plain,
             metrics=metrics_of(gathered, latency_s, self.evaluations, self._outcomes),
             evaluations=self.evaluations,
             scored=self.scored,
-            observations=self.observed(gathered.observations, self._outputs_json, ended_at),
+            observations=self.observed(gathered.observations, self._outputs.text, ended_at),
             trace_refs=self.answer.trace_refs,
             provenance={**gathered.provenance, **self._provenance, **whose_outcome(gathered)},
             error=error,
@@ -304,7 +305,7 @@ class Attempt:
 
     def _keep_outputs(self) -> None:
         try:
-            self._outputs_json, kept = kept_outputs(self.answer.outputs, self._refused.append)
+            self._outputs, kept = kept_outputs(self.answer.outputs, self._refused.append)
         except OutputError as error:
             self.fail(error)
         else:

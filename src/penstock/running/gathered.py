@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
-from penstock._base.json import decode, encode, encode_parts
+from penstock._base.json import Parts, decode, encode, encode_parts
 from penstock._base.secrets import without_secrets
 from penstock.agents.context import RunContext
 from penstock.agents.metrics import plain_metric
@@ -89,7 +89,7 @@ def _provenance(ctx: RunContext, refuse: Callable[[BaseException], None]) -> dic
 
 def kept_outputs(
     outputs: Mapping[str, Any], refuse: Callable[[BaseException], None]
-) -> tuple[str, Mapping[str, Any]]:
+) -> tuple[Parts, Mapping[str, Any]]:
     """Return what of an agent's outputs can be stored, as JSON and as it is.
 
     Args:
@@ -99,15 +99,15 @@ def kept_outputs(
     Raises:
         OutputError: the answer itself cannot be stored.
     """
-    written, refused = encode_parts(outputs, "output")
-    if not refused:
+    written = encode_parts(outputs, "output")
+    if not written.refused:
         return written, outputs
 
-    kept = {name: value for name, value in outputs.items() if name not in refused}
-    if not kept or answer_key(outputs) in refused:
-        raise next(iter(refused.values()))
+    kept = {name: value for name, value in outputs.items() if name not in written.refused}
+    if not kept or answer_key(outputs) in written.refused:
+        raise next(iter(written.refused.values()))
 
-    for error in refused.values():
+    for error in written.refused.values():
         refuse(error)
 
     return written, kept

@@ -142,7 +142,7 @@ def listed(
         return Listed(attempt_id, "cancelled", before)
 
     if final:
-        return Listed(attempt_id, said=before)
+        return Listed(attempt_id, "finished", before)
 
     wait_s = waits.get((result.run_id, result.attempt), 0.0)
     return Listed(attempt_id, "retried", before, wait_s)

@@ -116,7 +116,7 @@ def made_group(
             (rows.DELETE_ATTEMPT, replaced),
             (rows.DELETE_OBSERVATIONS, replaced),
             (rows.SUPERSEDE, superseded),
-            (rows.INSERT_ATTEMPT, made),
+            *rows.insert_attempts(made),
             (rows.INSERT_OBSERVATION, observed),
             (score_rows.INSERT_SCORED, scored),
             (score_rows.INSERT_EVALUATION, evaluated),

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Container, Iterable
 from pathlib import Path
 
+from penstock.agents.metrics import AMOUNTS
 from penstock.results import RunResult
 from penstock.running.tally import amount_of
 from penstock.store.continuing.changes import refuse_older_copy
@@ -59,12 +60,12 @@ def told_by(results: Iterable[RunResult], counted: Container[int]) -> tuple[floa
     Returns:
         US dollars and tokens.
     """
-    cost_usd, tokens = 0.0, 0.0
-    attempts = {(result.spec.position, result.attempt): result.metrics for result in results}
-    for (position, _), metrics in attempts.items():
-        if _CALLED not in metrics and position not in counted:
-            cost_usd += amount_of(metrics.get("cost_usd"))
-            tokens += amount_of(metrics.get("input_tokens"))
-            tokens += amount_of(metrics.get("output_tokens"))
+    amounts: dict[str, int | float] = dict.fromkeys(AMOUNTS, 0.0)
+    for result in results:
+        metrics = result.metrics
+        if _CALLED not in metrics and result.spec.position not in counted:
+            for name in AMOUNTS:
+                if value := metrics.get(name):  # most agents that call no model say 0
+                    amounts[name] += amount_of(value)
 
-    return cost_usd, int(tokens)
+    return amounts["cost_usd"], int(amounts["input_tokens"] + amounts["output_tokens"])

@@ -145,6 +145,9 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
 
     # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
     await connection.execute("PRAGMA page_size = 16384")
+    # Runs are found by ids that are hashes: where that index is larger than what is kept in memory,
+    # each run that is saved reads a page of it first.
+    await connection.execute("PRAGMA cache_size = -16000")
     await _with_log(connection, path)
     # Never OFF: then a crash of the machine could take the store and not only its last results.
     await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
