@@ -18,6 +18,7 @@ from penstock.study.identity import (
     answer_event_id,
     assignment_fingerprint,
     condition_id,
+    event_id,
     hash_identifier,
     run_id,
     run_seed,
@@ -108,6 +109,14 @@ def test_a_seed_written_by_hand_follows_the_formula(
 @given(any_text)
 def test_an_event_id_written_by_hand_is_the_hash_of_its_parts(run: str) -> None:
     assert answer_event_id(run) == hash_identifier("evt", {"run_id": run, "index": 0})
+
+
+@given(run=st.text(), index=st.integers(0), event_type=st.text())
+def test_ids_of_what_agents_report_are_those_of_the_canonical_form(
+    run: str, index: int, event_type: str
+) -> None:
+    payload = {"run_id": run, "index": index, "event_type": event_type}
+    assert event_id(run, index, event_type) == hash_identifier("evt", payload)
 
 
 @given(any_json)

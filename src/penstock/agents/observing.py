@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from penstock._base.fact import EMPTY, unchecked
 from penstock._base.json import encode_parts
 from penstock.errors import OutputError
 from penstock.planning.plan import RunSpec
 from penstock.results import Observation, ObservationLevel, timestamp
-from penstock.study.identity import hash_identifier
+from penstock.study.identity import event_id
 
 __all__ = ["make_observation"]
+
+_observation = unchecked(Observation)
 
 
 def make_observation(
@@ -28,27 +31,31 @@ def make_observation(
         fields: What was said of it, by column.
         refuse: Told each part that cannot be stored, and is left out.
     """
-    event_type = str(fields.get("event_type") or "event")
-    identity = {"run_id": spec.run_id, "index": index, "event_type": event_type}
-    return Observation(
-        timestamp=str(fields.get("timestamp") or timestamp()),
-        record_id=str(fields.get("record_id") or hash_identifier("evt", identity)),
-        text=str(fields.get("text") or ""),
-        session_id=str(fields.get("session_id") or spec.run_id),
-        actor_id=str(fields.get("actor_id") or "agent"),
+    said, run_id = fields.get, spec.run_id
+    event_type = str(said("event_type") or "event")
+    return _observation(
+        timestamp=str(said("timestamp") or timestamp()),
+        record_id=str(said("record_id") or event_id(run_id, index, event_type)),
+        text=str(said("text") or ""),
+        session_id=str(said("session_id") or run_id),
+        actor_id=str(said("actor_id") or "agent"),
         event_type=event_type,
-        meta_json=_meta(fields.get("meta_json"), refuse),
-        level=_level(fields.get("level"), refuse),
+        meta_json=_meta(said("meta_json"), refuse),
+        level=_level(said("level"), refuse),
         study_id=spec.study_id,
-        run_id=spec.run_id,
+        run_id=run_id,
         condition_id=spec.condition_id,
-        **{name: str(fields[name]) for name in _LINKS if fields.get(name) is not None},
+        **(EMPTY if _LINKS.isdisjoint(fields) else _links(fields)),
     )
+
+
+def _links(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(fields[name]) for name in _LINKS if fields.get(name) is not None}
 
 
 def _meta(meta: Any, refuse: Callable[[OutputError], None]) -> str:
     if isinstance(meta, str):
-        return meta
+        return str(meta)
 
     path = "event.meta_json"
     parts = meta if isinstance(meta, Mapping) else {"value": meta} if meta else {}
@@ -60,6 +67,9 @@ def _meta(meta: Any, refuse: Callable[[OutputError], None]) -> str:
 
 
 def _level(level: Any, refuse: Callable[[OutputError], None]) -> ObservationLevel:
+    if type(level) is ObservationLevel:
+        return level
+
     try:
         return ObservationLevel(level or ObservationLevel.STEP)
     except ValueError as error:
@@ -67,4 +77,4 @@ def _level(level: Any, refuse: Callable[[OutputError], None]) -> ObservationLeve
         return ObservationLevel.STEP
 
 
-_LINKS = ("trial_id", "step_id", "tool_name", "evaluation_id")
+_LINKS = frozenset({"trial_id", "step_id", "tool_name", "evaluation_id"})

@@ -19,6 +19,7 @@ __all__ = [
     "answer_event_id",
     "assignment_fingerprint",
     "condition_id",
+    "event_id",
     "hash_identifier",
     "paired_seed",
     "run_id",
@@ -105,6 +106,14 @@ def paired_seed(
         f'{{"base_seed":{base_seed},"per_run_offset":{per_run_offset},'
         f'"problem_id":{_quoted(problem_id)},"replicate":{replicate},"strategy":"paired",'
         f'"study_id":{quote(study_id)}}}'
+    )
+
+
+def event_id(run_id: str, index: int, event_type: str) -> str:
+    """Return the id of what an agent has reported; ``index`` counts from 0."""
+    return _named(
+        "evt",
+        f'{{"event_type":{quote(event_type)},"index":{index},"run_id":{quote(run_id)}}}',
     )
 
 
