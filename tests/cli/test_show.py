@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import penstock as ps
+from penstock.cli.show import _tell_list
 from penstock.export.artifacts import export_artifacts
 from tests.builders import make_study
 from tests.command_line import json_lines
@@ -224,3 +225,17 @@ async def test_tools_are_named_by_what_was_called_and_nothing_that_is_zero_is_le
     assert "  tool fail failed: ValueError: not \\x1b[31mtoday\n    שלום 漢字\n" in shown
     assert "  tool_call  tool=fail, is_error=true, seconds=" in shown
     assert "  grade  grade  0\n" in shown
+
+
+def test_what_all_runs_have_in_common_is_said_once_and_holds_for_those_that_are_not_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def row(number: int, status: str) -> tuple[Any, ...]:
+        return (f"run-{number}", status, "cond-1", "p", "agent", 1, 0.5, 2.0, None, None, 1)
+
+    _tell_list(row(n, "success" if n < 120 else "failed") for n in range(121))
+
+    first, second, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "121 runs: cond-1, p, agent, #1"
+    assert second.split() == ["run-0", "success", "$0.5000", "2.00", "s"]
+    assert last == "  ... and 71 more"

@@ -86,10 +86,17 @@ def failure_rows(failures: Iterable[Failure]) -> list[tuple[str, str]]:
     return [(f"{each.runs:,} x", f"{in_one_line(each.error)} ({each.stage})") for each in failures]
 
 
-def listed(rows: Sequence[tuple[str, ...]], most: int = 12) -> Iterator[str]:
+def listed(
+    rows: Sequence[tuple[str, ...]], most: int = 12, *, of: int | None = None
+) -> Iterator[str]:
     """Lay rows out in columns, and say how many more there are than are shown.
 
     Where a terminal shows them, the widest columns are cut until a row fits into a line.
+
+    Args:
+        rows: The rows, or the first of them.
+        most: So many are shown.
+        of: How many there are; None where all are given.
     """
     shown = [tuple(map(printable, row)) for row in rows[:most]]
     widths = [max(map(cell_len, column)) for column in zip(*shown, strict=True)]
@@ -100,8 +107,8 @@ def listed(rows: Sequence[tuple[str, ...]], most: int = 12) -> Iterator[str]:
     for row in shown:
         yield "  " + "  ".join(map(_fitted, row, widths)).rstrip()
 
-    if len(rows) > most:
-        yield f"  ... and {len(rows) - most:,} more"
+    if (left := (of or len(rows)) - len(shown)) > 0:
+        yield f"  ... and {left:,} more"
 
 
 def _fitted(cell: str, width: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from itertools import compress, zip_longest
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,7 +21,7 @@ from penstock.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from penstock.cli.run_records import ListedRun, ShownRun
+    from penstock.cli.run_records import ShownRun
     from penstock.store.one_run import OneRun
     from penstock.store.reader import StoreReader
 
@@ -65,8 +65,7 @@ def show(
     with StoreReader(find_directory(study)) as store, store.snapshot():
         if run is None:
             wanted = {name: value for name, value in given.items() if value is not None}
-            found = _listed(store, wanted, "failed" if failed else None, where)
-            _tell_list(found, json=json)
+            _list(store, wanted | ({"status": "failed"} if failed else {}), where, json=json)
             return
 
         shown = _shown(read_run(store, find_run(store, run), attempt))
@@ -77,17 +76,20 @@ def show(
         say(*_conversation(shown))
 
 
-def _listed(
-    store: StoreReader, wanted: dict[str, str], status: str | None, where: str | None
-) -> list[ListedRun]:
+def _list(store: StoreReader, wanted: dict[str, str], where: str | None, *, json: bool) -> None:
+    """List runs, of which there may be millions: none is held that is not shown."""
     from penstock.cli.run_records import ListedRun
     from penstock.store.one_run import list_runs
 
-    fields = {**wanted, **({} if status is None else {"status": status})}
-    parts = [f"{name} = ?" for name in fields]
-    parts += [] if where is None else [f"({where})"]
+    parts = [*(f"{name} = ?" for name in wanted), *([] if where is None else [f"({where})"])]
+    columns = ["error_info" if name == "error" else name for name in _FIELDS]
+    rows = list_runs(store, columns, " AND ".join(parts) or "1", [*wanted.values()])
     try:
-        rows = list_runs(store, " AND ".join(parts) or "1", list(fields.values()))
+        if json:
+            for row in rows:
+                emit(ListedRun(**dict(zip(_FIELDS, row, strict=True))))
+        else:
+            _tell_list(rows)
     except sqlite3.Error as error:
         if where is None:
             raise
@@ -95,50 +97,43 @@ def _listed(
         said = f"--where is not a condition over the columns of the view `runs`: {error}"
         raise typer.BadParameter(said) from None
 
-    names = ListedRun.model_fields.keys() - {"event", "error"}
-    return [
-        ListedRun(error=row["error_info"], **{name: row[name] for name in names}) for row in rows
-    ]
+
+def _tell_list(rows: Iterator[tuple[Any, ...]]) -> None:
+    """Say once what all runs have in common of what names a run, and show the first of them."""
+    first = list(islice(rows, _LISTED))
+    count, same = 0, {*range(_NAMING)} if len(first) > 1 else set()
+    for count, row in enumerate(chain(first, rows), 1):  # noqa: B007 - how many there were
+        same = {at for at in same if row[at] == first[0][at]}
+
+    shown = [_row(*row) for row in first]
+    held = ", ".join(filter(None, (shown[0][at] for at in sorted(same))))
+    said = counted(count, "run")
+    differ = [tuple(cell for at, cell in enumerate(row) if at not in same) for row in shown]
+    say(f"{said}: {held}" if held else said, *listed(differ, most=_LISTED, of=count))
 
 
-def _tell_list(found: list[ListedRun], *, json: bool) -> None:
-    if json:
-        for each in found:
-            emit(each)
-
-        return
-
-    rows = [_row(each) for each in found]
-    held, differ = _apart(rows) if len(rows) > 1 else ("", rows)
-    said = counted(len(found), "run")
-    say(f"{said}: {held}" if held else said, *listed(differ, most=_LISTED))
-
-
-def _apart(rows: list[tuple[str, ...]]) -> tuple[str, list[tuple[str, ...]]]:
-    """Say once what all rows have in common of what names a run, and leave it out of them."""
-    columns = list(zip(*rows, strict=True))
-    same = [len(set(column)) == 1 for column in columns[:_NAMING]]
-    differ = [each for each, is_same in zip_longest(columns, same) if not is_same]
-    return ", ".join(filter(None, compress(rows[0], same))), list(zip(*differ, strict=True))
-
-
+_FIELDS = (
+    "run_id",
+    "status",
+    "condition_id",
+    "problem_id",
+    "agent_id",
+    "replicate",
+    "cost_usd",
+    "latency_s",
+    "primary_outcome",
+    "error",
+    "attempts",
+)
 _NAMING = 6
-"""How many columns of a row come before those that are measured."""
+"""How many of them name a run; the others are measured."""
 
 
-def _row(run: ListedRun) -> tuple[str, ...]:
-    said = run.error or ("" if run.primary_outcome is None else str(run.primary_outcome))
-    return (
-        run.run_id,
-        run.status,
-        run.condition_id,
-        run.problem_id or "",
-        run.agent_id or "",
-        f"#{run.replicate}",
-        _money(run.cost_usd),
-        f"{run.latency_s:.2f} s",
-        in_one_line(said),
-    )
+def _row(*run: Any) -> tuple[str, ...]:
+    *names, replicate, cost_usd, latency_s, outcome, error, _ = run
+    said = error or ("" if outcome is None else str(outcome))
+    measured = _money(cost_usd), f"{latency_s:.2f} s", in_one_line(said)
+    return (*(name or "" for name in names), f"#{replicate}", *measured)
 
 
 def _shown(one: OneRun) -> ShownRun:
