@@ -74,13 +74,12 @@ def _cpu_us(call: Callable[[Any], Awaitable[Any]], runs: int) -> float:
 
 def _seeding_us(runs: int) -> float:
     generators = global_random()
-    host = generators.save()
-    start = process_time()
+    spent_s = 0.0
     for number in range(runs):
-        generators.enter(number, None)
-
-    spent_s = process_time() - start
-    generators.load(host)
+        start = process_time()
+        lent = generators.lend(number, None)
+        spent_s += process_time() - start
+        generators.take_back(lent)
 
     return spent_s / runs * 1e6
 

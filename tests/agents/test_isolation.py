@@ -127,4 +127,4 @@ def test_where_the_states_are_not_found_in_memory_the_generators_own_functions_a
     monkeypatch.setattr(global_random, "_view", lambda _, size: memoryview(bytearray(size)))
     assert not global_random._stdlib_is_proved()
     assert global_random._numpy_is_proved() is None
-    assert global_random.global_random.__wrapped__().load is global_random._plain_load
+    assert global_random.global_random.__wrapped__().lend is global_random._plain_lend

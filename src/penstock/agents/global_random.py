@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from penstock.agents.turn import Turn
 
-__all__ = ["GlobalRandom", "global_random"]
+__all__ = ["GlobalRandom", "Lent", "global_random"]
 
 _BLOCK = 625 * 4  # 624 words of key and the position in it
 _GAUSS = 16  # whether a second normal deviate is kept, and it
@@ -43,24 +43,34 @@ def _import_what_draws() -> None:
 _import_what_draws()
 
 
+class Lent(NamedTuple):
+    """What is remembered while a run has the generators.
+
+    Attributes:
+        host: The states of the host.
+        seeded: The state of numpy's as it was seeded, where the run has not drawn from it before.
+    """
+
+    host: Any
+    seeded: Any = None
+
+
 class GlobalRandom(NamedTuple):
     """The process's two global generators, and the right to change them.
 
     Attributes:
         save: Give the states of both.
-        load: Put back what ``save`` gave.
-        enter: Put the states of a run in place: those that ``leave`` gave after its last step,
+        lend: Put the states of a run in place: those that ``take_back`` gave after its last step,
             or None before its first, when they are as ``random.seed`` and ``numpy.random.seed``
-            make them of its seed. Gives what ``leave`` must be told.
-        leave: Give the states of the run that was put in place.
+            make them of its seed. Gives what ``take_back`` must be told.
+        take_back: Put the host's states back, and give those of the run.
         turn: Held while the generators are lent out, so that event loops in several threads take
             turns.
     """
 
     save: Callable[[], Any]
-    load: Callable[[Any], None]
-    enter: Callable[[int, Any], Any]
-    leave: Callable[[Any], Any]
+    lend: Callable[[int, Any], Lent]
+    take_back: Callable[[Lent], Any]
     turn: Turn
 
 
@@ -73,10 +83,10 @@ def global_random() -> GlobalRandom:
     """
     gauss = _numpy_is_proved()
     if gauss is None or not _stdlib_is_proved():
-        return GlobalRandom(_plain_save, _plain_load, _plain_enter, _plain_leave, Turn())
+        return GlobalRandom(_plain_save, _plain_lend, _plain_take_back, Turn())
 
     blocks = _Blocks(gauss)
-    return GlobalRandom(blocks.save, blocks.load, blocks.enter, blocks.leave, Turn())
+    return GlobalRandom(blocks.save, blocks.lend, blocks.take_back, Turn())
 
 
 def _numpy_singleton() -> Any:
@@ -103,17 +113,21 @@ def _plain_load(state: Any) -> None:
     _numpy_singleton().set_state(told)
 
 
-def _plain_enter(seed: int, own: Any) -> None:
-    if own is not None:
+def _plain_lend(seed: int, own: Any) -> Lent:
+    host = _plain_save()
+    if own is None:
+        random.seed(seed)
+        _numpy_seed()(seed)
+    else:
         _plain_load(own)
-        return
 
-    random.seed(seed)
-    _numpy_seed()(seed)
+    return Lent(host)
 
 
-def _plain_leave(_: Any) -> Any:
-    return _plain_save()
+def _plain_take_back(lent: Lent) -> Any:
+    own = _plain_save()
+    _plain_load(lent.host)
+    return own
 
 
 @cache
@@ -148,13 +162,13 @@ class _Blocks:
         "_gauss",
         "_kind",
         "_known",
+        "_read_block",
         "_read_gauss",
         "_read_stdlib",
         "_seed_numpy",
         "_set_bits",
         "_singleton",
         "_stdlib",
-        "_words",
     )
 
     def __init__(self, gauss_offset: int) -> None:
@@ -167,17 +181,42 @@ class _Blocks:
         self._gauss = _view(id(self._singleton) + gauss_offset, _GAUSS)
         self._read_gauss = self._gauss.tobytes
         self._known: Any = None  # the bit generator that was in use last time, and its block
-        self._block = self._words = self._gauss
+        self._block, self._read_block = self._gauss, self._read_gauss
 
     def save(self) -> Any:
+        return self._read_stdlib(), _inst.gauss_next, self._read_numpy()
+
+    def lend(self, seed: int, own: Any) -> Lent:
+        host = self.save()
+        if own is None:
+            Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
+            _inst.gauss_next = None
+        else:
+            self._stdlib[:], _inst.gauss_next, of_numpy = own
+            if of_numpy is not None:
+                self._load_numpy(of_numpy)
+                return Lent(host)
+
+        self._seed_numpy(seed)
+        return Lent(host, self._read_numpy())
+
+    def take_back(self, lent: Lent) -> Any:
+        host, seeded = lent
+        of_numpy = self._read_numpy()
+        # As long as nobody draws from numpy's it is not kept but seeded again, which takes 1 µs:
+        # tens of thousands of runs may be in flight, and few draw from it.
+        own = self._read_stdlib(), _inst.gauss_next, None if of_numpy == seeded else of_numpy
+        self._stdlib[:], _inst.gauss_next, of_host = host
+        self._load_numpy(of_host)
+        return own
+
+    def _read_numpy(self) -> Any:
         bits = self._singleton._bit_generator  # noqa: SLF001 - get_bit_generator(), sooner
         is_known = bits is self._known or self._find(bits)
-        held = self._block.tobytes() if is_known else bits.state
-        return self._read_stdlib(), _inst.gauss_next, (bits, held, self._read_gauss())
+        return bits, self._read_block() if is_known else bits.state, self._read_gauss()
 
-    def load(self, states: Any) -> None:
-        self._stdlib[:], _inst.gauss_next, of_numpy = states
-        bits, held, kept = of_numpy
+    def _load_numpy(self, state: Any) -> None:
+        bits, held, kept = state
         if self._singleton._bit_generator is not bits:  # noqa: SLF001
             self._set_bits(bits)
 
@@ -188,41 +227,10 @@ class _Blocks:
 
         self._gauss[:] = kept
 
-    def enter(self, seed: int, own: Any) -> Any:
-        if own is None:
-            Twister.seed(_inst, seed)  # what random.seed does with a whole number, 1 µs sooner
-            _inst.gauss_next = None
-        elif own[2] is None:
-            self._stdlib[:], _inst.gauss_next, _ = own
-        else:
-            self.load(own)
-            return None
-
-        self._seed_numpy(seed)
-        return self._mark()
-
-    def leave(self, seeded: Any) -> Any:
-        # As long as nobody draws from numpy's it is not kept but seeded again, which takes 1 µs:
-        # tens of thousands of runs may be in flight, and few draw from it.
-        if seeded is None or self._mark() != seeded:
-            return self.save()
-
-        return self._read_stdlib(), _inst.gauss_next, None
-
-    def _mark(self) -> Any:
-        """Return a mark of numpy's state, which is equal only as long as nobody draws."""
-        bits = self._singleton._bit_generator  # noqa: SLF001
-        if bits is not self._known and not self._find(bits):
-            return object()
-
-        # A draw moves the position, and where that comes round, the key is another one.
-        words = self._words
-        return bits, words[624], words[1], words[2], self._read_gauss()
-
     def _find(self, bits: Any) -> bool:
         if type(bits) is self._kind and bits is not self._known:
             self._known, self._block = bits, _view(bits.ctypes.state_address, _BLOCK)
-            self._words = self._block.cast("I")  # the position comes last
+            self._read_block = self._block.tobytes
 
         return bits is self._known
 

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - it makes the tasks an agent starts, whoever is asked for them
 from abc import abstractmethod
-from asyncio import AbstractEventLoop, Task, get_running_loop  # noqa: TID251
+from asyncio import AbstractEventLoop, Task, _get_running_loop  # noqa: TID251
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
 from typing import Any, TypeVar
 
 from penstock.agents.context import RunContext
-from penstock.agents.global_random import global_random
+from penstock.agents.global_random import GlobalRandom, global_random
 
 __all__ = ["isolated"]
 
@@ -34,10 +34,10 @@ def isolated(call: Callable[..., Coroutine[Any, Any, Answer]]) -> Callable[..., 
     Args:
         call: An async function whose first argument is the `RunContext`.
     """
-    global_random()  # looks at the generators now, not within the first run
+    generators = global_random()  # looked at now, not within the first run
 
     def call_isolated(ctx: RunContext, *others: Any) -> Awaitable[Answer]:
-        return _Run(call(ctx, *others), ctx)
+        return _Run(call(ctx, *others), ctx, generators)
 
     return call_isolated
 
@@ -47,13 +47,6 @@ _SHARED = (
     "generators to itself: what it drew from them is not repeatable. An agent that waits for "
     "another study must await it."
 )
-
-
-def _running_loop() -> AbstractEventLoop | None:
-    try:
-        return get_running_loop()
-    except RuntimeError:  # closed by the garbage collector, when the loop is gone
-        return None
 
 
 class _Stepped(Coroutine[Any, Any, Answer]):
@@ -97,11 +90,23 @@ class _Stepped(Coroutine[Any, Any, Answer]):
 class _Run(_Stepped[Answer]):
     """The coroutine of an agent; the states of its run are in place only while it makes a step."""
 
-    __slots__ = ("_ctx", "_has_shared", "_host_factory", "_is_at_it", "_loop", "_own", "_seed")
+    __slots__ = (
+        "_ctx",
+        "_generators",
+        "_has_shared",
+        "_host_factory",
+        "_is_at_it",
+        "_loop",
+        "_own",
+        "_seed",
+    )
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Answer], ctx: RunContext) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Answer], ctx: RunContext, generators: GlobalRandom
+    ) -> None:
         self._coroutine = coroutine
         self._ctx = ctx
+        self._generators = generators
         self._seed = ctx.seed
         self._has_shared = False
         self._own: Any = None
@@ -113,23 +118,22 @@ class _Run(_Stepped[Answer]):
         if self._is_at_it:  # a task that begins within the step of the task that starts it
             return move(*arguments)
 
-        save, load, enter, leave, turn = global_random()
-        if self._loop is None:
-            self._loop = _running_loop()
+        if self._loop is None:  # or closed by the garbage collector, when the loop is gone
+            self._loop = _get_running_loop()
 
+        _, lend, take_back, turn = self._generators
         if not turn.take():
             self._say_shared(turn.patience_s)
             return self._move(move, arguments)
 
+        outer = turn.host
         try:
-            host, outer = save(), turn.host
-            entered = enter(self._seed, self._own)
-            turn.host = host if outer is None else outer
+            lent = lend(self._seed, self._own)
+            turn.host = lent.host if outer is None else outer
             try:
                 return self._move(move, arguments)
             finally:
-                self._own = leave(entered)
-                load(host)
+                self._own = take_back(lent)
                 turn.host = outer
 
         finally:
@@ -141,9 +145,9 @@ class _Run(_Stepped[Answer]):
         if loop is None:
             return move(*arguments)
 
-        self._host_factory = loop.get_task_factory()
+        factory = self._host_factory = loop.get_task_factory()
         start: Any = self._start
-        if (construct := _eager_constructor(self._host_factory)) is not None:
+        if factory is not None and (construct := _eager_constructor(factory)) is not None:
             start = _create_eager_factory(partial(self._construct, construct))
 
         loop.set_task_factory(start)
@@ -153,7 +157,7 @@ class _Run(_Stepped[Answer]):
         finally:
             self._is_at_it = False
             if loop.get_task_factory() is start:  # else the agent has set its own
-                loop.set_task_factory(self._host_factory)
+                loop.set_task_factory(factory)
 
     def _say_shared(self, waited_s: float) -> None:
         """Warn once that what the run draws from now on may not be its own."""

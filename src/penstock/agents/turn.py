@@ -21,14 +21,16 @@ class Turn:
     Attributes:
         patience_s: How long another thread may hold it before nobody waits for it any more.
         host: The states of the host, while a step of a run has the generators; else None.
+        give_back: Called to release the turn to another thread.
     """
 
-    __slots__ = ("_is_held_up", "_lock", "host", "patience_s")
+    __slots__ = ("_acquire", "_is_held_up", "give_back", "host", "patience_s")
 
     def __init__(self) -> None:
         self.patience_s = _LONGEST_WAIT_S
         self.host: Any = None
-        self._lock = RLock()
+        lock = RLock()
+        self._acquire, self.give_back = lock.acquire, lock.release
         self._is_held_up = False
 
     def take(self) -> bool:
@@ -36,9 +38,9 @@ class Turn:
 
         Once somebody has waited in vain, others no longer wait until it is given back.
         """
-        if not self._lock.acquire(blocking=False):
+        if not self._acquire(blocking=False):
             patience_s = 0.0 if self._is_held_up else self.patience_s
-            if not self._lock.acquire(timeout=patience_s):
+            if not self._acquire(timeout=patience_s):
                 self._is_held_up = True
                 return False
 
@@ -47,8 +49,4 @@ class Turn:
 
     def take_at_once(self) -> bool:
         """Take the turn if no other thread has it; return whether it was to be had."""
-        return self._lock.acquire(blocking=False)
-
-    def give_back(self) -> None:
-        """Release the turn to another thread."""
-        self._lock.release()
+        return self._acquire(blocking=False)
