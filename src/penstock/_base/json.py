@@ -100,13 +100,14 @@ def _written(value: Any, path: str) -> tuple[str, bool]:
 
 def decode(text: str) -> Any:
     """Read what `encode` wrote."""
-    if _may_hold_long_number(text):
-        return json.loads(text)  # orjson would round a whole number of more than 64 bits
-
     try:
-        return orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         return json.loads(text)
+
+    # orjson has rounded whole numbers of more than 64 bits, where it has read any number at all.
+    is_rounded = not _holds_texts_alone(value) and _may_hold_long_number(text)
+    return json.loads(text) if is_rounded else value
 
 
 def _may_hold_long_number(text: str) -> bool:

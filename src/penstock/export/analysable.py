@@ -22,6 +22,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,8 @@ class Analysable:
         model, outcome = RUN_COLUMNS.index("model_name"), RUN_COLUMNS.index("primary_outcome")
         known = [f"coalesce({name}, 0)" if name in AMOUNTS else name for name in RUN_COLUMNS]
         columns = f"{', '.join(known)}, {self.condition}"
-        for *cells, is_kept in self._store.table(f"SELECT {columns} FROM runs"):  # noqa: S608
-            row = tuple(cells)
+        for found in self._store.table(f"SELECT {columns} FROM runs"):  # noqa: S608
+            row, is_kept = found[:-1], found[-1]
             self.models.add(row[model])
             self.runs += is_kept
             yield row, _with_number(row, outcome) if is_kept else None
@@ -83,11 +84,10 @@ class Analysable:
     def event_pairs(self) -> Iterator[Pair]:
         """Yield the rows of ``events.csv``, after those of the runs."""
         places = [EVENT_COLUMNS.index(name) for name in ("timestamp", "text", "meta_json")]
-        for *cells, started_at, is_kept in self._of_runs(
-            EVENTS_IN_ORDER, *EVENT_COLUMNS, "run_start_time"
-        ):
-            row = tuple(cells)
-            said_at, text, meta = (row[place] for place in places)
+        cells = itemgetter(*places)
+        for found in self._of_runs(EVENTS_IN_ORDER, *EVENT_COLUMNS, "run_start_time"):
+            row, (started_at, is_kept) = found[:-2], found[-2:]
+            said_at, text, meta = cells(row)
             if not is_kept:
                 yield row, None
             elif _is_moment(said_at) and not (_is_long(text) or _is_long(meta)):
@@ -104,8 +104,8 @@ class Analysable:
             ("evaluator_id", "metric_name", "metric_value", "notes_json"),
         )
         shared = self._shared_metrics()
-        for *cells, is_kept in self._of_runs("evaluations", *EVALUATION_COLUMNS):
-            row = tuple(cells)
+        for found in self._of_runs("evaluations", *EVALUATION_COLUMNS):
+            row, is_kept = found[:-1], found[-1]
             if not is_kept:
                 yield row, None
                 continue
