@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 import pytest
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from penstock._base.yaml_text import yaml_text
-from penstock.errors import UnstableValueError
 from tests.look_alikes import LOOK_ALIKES
 
 texts = st.text() | st.text("a: \n#-'\"\\é", max_size=12) | st.sampled_from(LOOK_ALIKES)
@@ -80,8 +78,3 @@ ends: |-
 rare: 1.0e-07
 """
     )
-
-
-def test_what_has_no_stable_json_form_is_refused_with_its_place() -> None:
-    with pytest.raises(UnstableValueError, match=r"\$\.levels\[0\]"):
-        yaml_text({"levels": [date(2020, 1, 1)]})

@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from penstock._base.frozen import frozen_json
-
 __all__ = ["yaml_text"]
 
 _PLAIN = re.compile(r"[A-Za-z_](?:[\w ./+-]*[\w./+-])?")
@@ -28,15 +26,15 @@ _LONGEST_KEY = 128
 
 
 def yaml_text(value: Any) -> str:
-    """Write a value with a stable JSON form as YAML 1.1 and 1.2 readers alike understand it.
+    """Write a value of JSON as YAML 1.1 and 1.2 readers alike understand it.
 
     Mappings and lists are blocks, an item a line, in their own order. Texts of several lines are
     written as such, and what a reader could take for something else than text is in quotes.
 
-    Raises:
-        UnstableValueError: it holds something without a stable JSON form.
+    Args:
+        value: A value as JSON has it; see `penstock._base.frozen.frozen_json` for others.
     """
-    return "".join(f"{line}\n" for line in _lines(frozen_json(value)))
+    return "".join(f"{line}\n" for line in _lines(value))
 
 
 def _lines(value: Any) -> Iterator[str]:

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from penstock._base.frozen import frozen_json
 from penstock._base.yaml_text import yaml_text
 from penstock.errors import ValidationError
 from penstock.export import tables
@@ -78,7 +79,7 @@ def read_json(path: str | Path) -> Any:
 def write_yaml(path: str | Path, payload: Any) -> Path:
     """Write a value as a YAML file, its keys in their order; return the file."""
     file = _with_folder(path)
-    write_text(file, yaml_text(payload))
+    write_text(file, yaml_text(frozen_json(payload)))
     return file
 
 
