@@ -30,17 +30,38 @@ def test_the_version_is_told(cli: Any) -> None:
     assert cli("--version").stdout.startswith("penstock ")
 
 
-def test_help_loads_nothing_that_only_commands_need() -> None:
+@pytest.mark.parametrize(
+    ("command", "unwanted"),
+    [
+        ("--help", "pydantic rich.console numpy structlog aiosqlite asyncio penstock.runner"),
+        ("status DONE", "numpy rich.console structlog aiosqlite asyncio penstock.study.model"),
+    ],
+)
+def test_no_command_waits_for_what_it_does_not_need(
+    command: str, unwanted: str, folder: StudyFolder, cli: Any
+) -> None:
+    cli("run", str(folder.file), "--no-report")
+    arguments = [str(folder.results) if each == "DONE" else each for each in command.split()]
     script = (
         "import sys\nfrom penstock.cli import app\n"
-        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('aiosqlite', 'numpy', 'structlog', "
-        "'penstock.cli.session', 'penstock.runner') if name in sys.modules])"
+        f"try:\n    app({arguments})\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"print([name for name in {unwanted.split()} if name in sys.modules])"
     )
     told = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert told.stdout.endswith("[]\n")
+
+
+def test_python_runs_penstock_as_a_module() -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "penstock", "--version"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith("penstock ")
+
+
+def test_what_stands_in_brackets_in_the_help_is_shown(cli: Any) -> None:
+    assert "penstock[dask]" in cli("run", "--help").stdout
 
 
 @pytest.mark.field("studies-SEC11")

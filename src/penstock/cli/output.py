@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 import typer
 from rich.cells import cell_len, set_cell_size
 
-from penstock._base.fact import Fact
 from penstock._base.memory import out_of_memory
 from penstock._base.open_files import lack_of_files
 from penstock._base.text import printable
@@ -23,6 +22,7 @@ from penstock.cli.exit_codes import ExitCode
 from penstock.errors import PenstockError, StudyFileError, SubscriberError, ValidationError
 
 if TYPE_CHECKING:
+    from penstock._base.fact import Fact
     from penstock.summary import Failure
 
 __all__ = [

@@ -39,7 +39,7 @@ _PANEL = "The same under other names"
 
 def _older(function: Callable[..., None]) -> typer.Typer:
     """Make a command that the help lists apart from those of today."""
-    command = typer.Typer(add_completion=False)
+    command = typer.Typer(add_completion=False, rich_markup_mode=None)
     command.command(rich_help_panel=_PANEL)(function)
     return command
 
