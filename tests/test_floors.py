@@ -22,6 +22,7 @@ TOLERANCE = 1.1  # "about"
 # Files beside the rooms; a room says its floor in the docstring of its ``__init__.py``.
 FLOORS_OF_FILES = {
     "__init__": 6,
+    "__main__": 7,
     "errors": 0,
     "hooks": 6,
     "options": 6,

@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any, Never
 from uuid import UUID
 
 from penstock.errors import UnstableValueError
-
-if TYPE_CHECKING:
-    import pydantic
 
 __all__ = ["FrozenDict", "FrozenList", "frozen_json"]
 
@@ -110,9 +107,7 @@ def _frozen(value: Any, path: str) -> Any:  # noqa: PLR0911 - one line per kind 
         held = {field.name: getattr(value, field.name) for field in fields(value)}
         return _frozen_mapping(held, path)
 
-    from pydantic import BaseModel  # noqa: PLC0415 - so that JSON can be written without it
-
-    if isinstance(value, BaseModel):
+    if hasattr(type(value), "model_dump"):  # pydantic is not imported to write JSON
         return _frozen(_without_pydantic(value, path), path)
 
     raise UnstableValueError(path, value, "it has no stable JSON form")
@@ -126,7 +121,7 @@ def _without_numpy(value: Any, path: str) -> Any:
     return value.tolist()
 
 
-def _without_pydantic(value: pydantic.BaseModel, path: str) -> dict[str, Any]:
+def _without_pydantic(value: Any, path: str) -> Any:
     try:
         return value.model_dump()
     except Exception as error:
