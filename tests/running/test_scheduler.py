@@ -434,7 +434,7 @@ async def test_nothing_is_started_while_the_gate_is_closed() -> None:
     gate.close()
     running = start(Scheduler(work, 3, gate), work.jobs(6))
     await settled()
-    assert (work.started, work.pulled) == ([], 0)
+    assert (work.started, work.pulled) == ([], 1)  # the one that waits
 
     gate.open()
     await settled()
@@ -453,7 +453,18 @@ async def test_a_stop_does_not_wait_for_the_gate() -> None:
     scheduler.stop()
     await running
 
-    assert work.pulled == 0
+    assert (work.started, work.pulled) == ([], 1)
+
+
+async def test_a_gate_that_stays_closed_keeps_nobody_where_nothing_is_left() -> None:
+    work, gate = Work(), Gate()
+    running = start(Scheduler(work, 3, gate), work.jobs(2))
+    await settled()
+    gate.close()
+    await let_go_until_done(work, running)
+    assert work.started == [0, 1]
+
+    await Scheduler(work, 3, gate).run(work.jobs(0))
 
 
 async def test_a_long_row_of_starts_lets_others_have_their_turn() -> None:

@@ -21,7 +21,7 @@ from penstock._base.loop import call_soon_from_threads, leave_tasks_behind
 from penstock.running.garbage import relaxed_gc
 from penstock.running.signal_watch import heard_in_thread
 
-__all__ = ["Interruptible", "run_interruptibly"]
+__all__ = ["Interruptible", "run_interruptibly", "stopping_signals"]
 
 _LEFT_TASKS_S = 0.5
 """How long tasks that agents have left may take to end; their runs have had their grace."""
@@ -145,7 +145,7 @@ class _Interrupts:
     @contextmanager
     def received(self) -> Iterator[None]:
         """Receive signals inside the block; afterwards they do what they did before."""
-        for each in _stopping_signals():
+        for each in stopping_signals():
             self._before[each] = signal.signal(each, self._receive)
 
         try:
@@ -218,7 +218,8 @@ class _Interrupts:
         return "what had ended is saved"
 
 
-def _stopping_signals() -> Iterator[signal.Signals]:
+def stopping_signals() -> Iterator[signal.Signals]:
+    """Yield the signals with which people and systems stop a process."""
     yield signal.SIGINT
     yield signal.SIGTERM
     # The terminal is gone, and a study that dies with it loses the calls in flight.

@@ -193,33 +193,36 @@ class Scheduler(Generic[Job]):
     async def _feed(self, jobs: Iterator[Job]) -> None:
         burst = 0
         exhausted = False
+        job: Job | None = None
         while not self.orders.stopped:
             if len(self._tasks) >= self._limit:
                 await self._woken()
                 continue
 
-            if (held_back := self._gate()) is not None:
-                with anyio.CancelScope() as self._held_back:
-                    await held_back
+            if job is None:
+                job = self._due()
 
-                self._held_back = None
-                continue
-
-            job = self._due()
             # What waits to be tried again counts: else it would grow with the plan.
             if job is None and not exhausted and len(self._waiting) < max(self._limit, _BURST):
                 job = next(jobs, None)
                 exhausted = job is None
 
-            if job is not None:
+            if job is None:
+                if not self._tasks and not self._waiting:
+                    return
+
+                await self._woken(at=self._waiting[0][0] if self._waiting else None)
+            elif (held_back := self._gate()) is not None:  # asked only where there is a job for it
+                with anyio.CancelScope() as self._held_back:
+                    await held_back
+
+                self._held_back = None
+            else:
                 self._start(job)
+                job = None
                 burst += 1
                 if burst % _BURST == 0:
                     await asyncio.sleep(0)
-            elif self._tasks or self._waiting:
-                await self._woken(at=self._waiting[0][0] if self._waiting else None)
-            else:
-                return
 
     def _start(self, job: Job) -> None:
         self._starting = job  # an eager task makes its first step before it is known here
