@@ -108,9 +108,8 @@ def engine_at(address: str | None, output_dir: Path) -> Engine:
 
     file = output_dir / FILE
     if rank:
-        from penstock.engines.dask_process import leave, work_when_told
+        from penstock.engines.dask_process import begin_anew, leave, work_when_told
 
-        anyio.run(partial(work_when_told, file))
-        leave(0)
+        leave(0) if anyio.run(partial(work_when_told, file)) else begin_anew()
 
     return DaskEngine(rendezvous=file, awaited=others_in(os.environ))

@@ -17,5 +17,5 @@ loaded the same study by itself, and what it comes to is sent back. Nothing but 
     local       an engine in this event loop, for tests and simulations
     dask        an engine on Dask: dask_cluster makes one for a study, dask_members hears who
                 is there, dask_process is a worker, dask_worker what any worker is taught
-                (dask_draws: apart from what agents draw)
+                (dask_draws: apart from what agents draw; leave_signals: what it is told to do)
 """

@@ -27,13 +27,14 @@ import dask
 import numpy as np
 from distributed import Worker
 
-import penstock.engines.dask_worker  # noqa: F401 - the workers need it, and what it imports
 from penstock.engines.dask_cluster import NoDashboard, security_of, silence
+from penstock.engines.dask_worker import HostsAgents
+from penstock.engines.leave_signals import AskedToLeave, asked_to_leave
 from penstock.engines.ranks import read_word
 from penstock.engines.worker_processes import CAN_FORK
 from penstock.errors import EngineError
 
-__all__ = ["leave", "main", "work_when_told"]
+__all__ = ["begin_anew", "leave", "main", "work_when_told"]
 
 _REACHED_WITHIN_S = 30.0
 _TOLD_WITHIN_S = 300.0
@@ -63,19 +64,37 @@ async def work(told: dict[str, str]) -> None:
     dask.config.set(
         {"distributed.worker.profile.enabled": False}
     )  # of Dask's tasks; there are none
-    async with _QuietWorker(
-        told["address"],
-        security=security_of(told),
-        nthreads=1,
-        memory_limit=0,
-        dashboard=False,
-        death_timeout=_REACHED_WITHIN_S,
-    ) as worker:
-        await worker.finished()
+    with asked_to_leave() as asked:
+        async with (
+            _QuietWorker(
+                told["address"],
+                security=security_of(told),
+                nthreads=1,
+                memory_limit=0,
+                dashboard=False,
+                death_timeout=_REACHED_WITHIN_S,
+            ) as worker,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_leave_when_asked, worker, asked)
+            await worker.finished()
+            tasks.cancel_scope.cancel()
 
 
-async def work_when_told(file: Path) -> None:
+async def _leave_when_asked(worker: Any, asked: AskedToLeave) -> None:
+    await asked.event.wait()
+    hosts = worker.plugins.get(HostsAgents.name)
+    if hosts is not None:
+        await hosts.drain()
+
+    await worker.close()
+
+
+async def work_when_told(file: Path) -> bool:
     """Work for the first process of a job, once it has left word where it is.
+
+    Returns:
+        Whether it has taken its word back: else it was killed, and another may come in its place.
 
     Args:
         file: Where it does. What one has left that was killed leads nowhere, and is read again.
@@ -90,7 +109,7 @@ async def work_when_told(file: Path) -> None:
                 with suppress(OSError, TimeoutError):
                     patience.deadline = inf
                     await work(told)
-                    return
+                    return read_word(file) != told
 
                 patience.deadline = anyio.current_time() + _TOLD_WITHIN_S
 
@@ -119,6 +138,13 @@ def leave(code: int) -> Never:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def begin_anew() -> Never:
+    """Run the command of this process again in its place: nothing that agents did is left."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - no shell is meant
 
 
 def main() -> None:

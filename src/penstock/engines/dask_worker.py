@@ -17,6 +17,8 @@ from penstock.engines.host_thread import HostThread
 
 __all__ = ["HostsAgents"]
 
+_LOOK_S = 0.1
+
 
 class HostsAgents(WorkerPlugin):
     """Lets drivers lease attempts to a Dask worker.
@@ -96,6 +98,17 @@ class HostsAgents(WorkerPlugin):
     async def leave(self, session: str) -> None:
         """Cancel every attempt of a session."""
         self._close(session)
+
+    async def drain(self) -> None:
+        """Have nothing new sent here, and wait until all that is made here is saved."""
+        for hosted in self._hosted.values():
+            hosted.leave()
+
+        while True:
+            if all(hosted.has_left for hosted in self._hosted.values()):
+                return
+
+            await anyio.sleep(_LOOK_S)
 
     def _tell(self) -> None:
         self._news.set()

@@ -20,6 +20,7 @@ from penstock.engines.messages import (
     FromWorker,
     Granted,
     Lease,
+    Leaving,
     Observed,
     Revoke,
     Stalled,
@@ -76,7 +77,7 @@ class AgentHost:
         self.unsaved: dict[int, Sequence[FromWorker]] = {}
         self._thread, self._call_soon = get_ident(), call_soon_from_threads()
         self._heard_at = anyio.current_time()
-        self._is_closed = False
+        self._is_closed = self._is_leaving = False
         self._watch()
 
     @property
@@ -95,6 +96,16 @@ class AgentHost:
     def say_stalled(self, duration_s: float, culprit: str, stack: str, run_id: str | None) -> None:
         """Say that the event loop stood still."""
         self._say(Stalled(duration_s, culprit, stack, run_id))
+
+    def leave(self) -> None:
+        """Say that nothing new is to come, and end what is under way."""
+        self._is_leaving = True
+        self._say(Leaving())
+
+    @property
+    def has_left(self) -> bool:
+        """Whether all has ended, and is saved, that was under way; any thread may ask."""
+        return self._is_leaving and not (self._leases or self._outbox or self.unsaved)
 
     def receive(self, messages: Sequence[ToWorker]) -> None:
         """Do what the driver says."""

@@ -80,6 +80,16 @@ class HostThread:
         """Whether nothing was heard of the driver for the length of a lease."""
         return monotonic() - self._heard_at > self._boot.lease_s
 
+    def leave(self) -> None:
+        """Have the driver send nothing new."""
+        if self._host is not None:
+            self._call_soon(self._host.leave)
+
+    @property
+    def has_left(self) -> bool:
+        """Whether all that was under way is over and saved, after `leave`."""
+        return self._host is None or self._host.has_left
+
     def close(self) -> None:
         """Cancel every attempt, and end the thread."""
         self._call_soon(self._end)

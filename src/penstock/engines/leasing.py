@@ -29,6 +29,7 @@ from penstock.engines.messages import (
     Ended,
     FromWorker,
     GiveBack,
+    Leaving,
     Observed,
     Revoke,
     Stalled,
@@ -222,7 +223,8 @@ class Leasing:
 
         leases = list(worker.leases.values())
         self._suspicions.note_end({leased.position for leased in leases})
-        logger().warning("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
+        log = logger().warning if leases or worker.capacity else logger().info  # it was leaving
+        log("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
         for leased in leases:
             is_culprit = self._suspicions.is_culprit(leased.position)
             leased.attempt.ctx.provenance["worker"] = worker.name
@@ -237,8 +239,8 @@ class Leasing:
     def _take(self, batch: Batch) -> None:
         worker, ended = self._roster.get(batch.worker), []
         for message in batch.messages:
-            if isinstance(message, Stalled):
-                self._announce(LoopStalled, worker=batch.worker, **message.told())
+            if isinstance(message, Stalled | Leaving):
+                self._hear_of(batch.worker, message)
                 continue
 
             leased = None if worker is None else worker.leases.get(message.lease)
@@ -253,6 +255,12 @@ class Leasing:
         self._acknowledging.expect(batch.worker, batch.seq, ended)
         if ended:
             self._place()
+
+    def _hear_of(self, worker: str, message: Stalled | Leaving) -> None:
+        if isinstance(message, Stalled):
+            self._announce(LoopStalled, worker=worker, **message.told())
+        else:
+            self._roster.retire(worker)
 
     def _hear(self, worker: Worker, leased: Leased, message: FromWorker) -> None:
         match message:
@@ -304,8 +312,7 @@ class Leasing:
                 break
 
             leased = self._waiting.popleft()
-            leased.worker = worker
-            worker.leases[leased.number] = leased
+            self._roster.note_begin(worker, leased)
             worker.most = min(worker.most, most)
             worker.say(leased.terms())
 

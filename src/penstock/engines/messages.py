@@ -44,6 +44,7 @@ __all__ = [
     "GiveBack",
     "Granted",
     "Lease",
+    "Leaving",
     "Observed",
     "Revoke",
     "Stalled",
@@ -186,6 +187,10 @@ class Stalled(NamedTuple):
         return self._asdict()
 
 
+class Leaving(NamedTuple):
+    """The worker takes nothing new: it ends what it makes, and then itself."""
+
+
 class Turn(NamedTuple):
     """A call waits for its turn from now on, or does not any more: it is sent."""
 
@@ -218,7 +223,7 @@ class Answer(NamedTuple):
 
 
 ToWorker = Lease | Revoke | Turn | Answer | Granted
-FromWorker = Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack | Stalled
+FromWorker = Observed | Answered | Ended | Ask | Drop | Borrow | GiveBack | Stalled | Leaving
 
 _Read = Mapping[str, Callable[[Any], Any]]
 
@@ -228,7 +233,7 @@ def _readers(*kinds: type[NamedTuple]) -> _Read:
 
 
 _TO_WORKER = _readers(Lease, Revoke, Turn, Answer, Granted)
-_FROM_WORKER = _readers(Observed, Answered, Ended, Ask, Drop, Borrow, GiveBack, Stalled)
+_FROM_WORKER = _readers(Observed, Answered, Ended, Ask, Drop, Borrow, GiveBack, Stalled, Leaving)
 
 
 def written(messages: Iterable[ToWorker | FromWorker]) -> bytes:

@@ -69,11 +69,24 @@ class Roster:
 
         return worker
 
+    def retire(self, name: str) -> None:
+        """Have a worker make what it makes, and no more: it is leaving."""
+        worker = self._there.get(name)
+        if worker is not None:
+            worker.capacity = 0
+            logger().info("worker.leaving", worker=name, runs=len(worker.leases))
+
     def let_go(self) -> None:
         """Have nobody wait any more for what workers make: they are gone, or hang."""
         for worker in self._there.values():
             for leased in worker.leases.values():
                 leased.is_over.set()
+
+    def note_begin(self, worker: Worker, leased: Leased) -> None:
+        """Note that a worker is to make an attempt."""
+        leased.worker = worker
+        worker.leases[leased.number] = leased
+        self._has_changed.set()
 
     def note_end(self, worker: Worker, leased: Leased) -> None:
         """Note that a worker has made an attempt."""

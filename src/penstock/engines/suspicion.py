@@ -45,7 +45,7 @@ class Suspicions:
     def note_end(self, positions: Collection[int]) -> None:
         """Note that a worker has ended while runs were in flight there."""
         is_alone = len(positions) == 1
-        if not is_alone:  # workers end for another reason, or because of another run
+        if len(positions) > 1:  # workers end for another reason, or because of another run
             for suspect in self._suspects.values():
                 suspect.alone_in_a_row = 0
 
