@@ -372,7 +372,6 @@ def test_a_failed_run_leaves_events_a_traceback_and_tables_that_can_be_analysed(
         "StudyStarted": 1,
         "RunStarted": 2,
         "RunFailed": 1,
-        "RunAnswered": 1,
         "RunSucceeded": 1,
         "RunsSaved": heard.count("RunsSaved"),
         "StudyFinished": 1,

@@ -18,12 +18,12 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-import anyio
 import anyio.from_thread
 import anyio.lowlevel
 
 from penstock._base.loop import call_soon_from_threads, running_loop
 from penstock._base.memory import has_room_for_thread
+from penstock._base.scopes import new_scope
 
 __all__ = ["Crew", "ThreadCall", "not_of_a_person"]
 
@@ -45,7 +45,6 @@ class Crew:
     def __init__(self, most: float, name: str) -> None:
         self.loop = running_loop()
         self.token = anyio.lowlevel.current_token()
-        self.make_scope = type(anyio.CancelScope())  # by its own name it costs twice as much
         self.idle: list[_Worker] = []
         self.workers: set[_Worker] = set()
         self.name = name
@@ -194,7 +193,7 @@ class ThreadCall(Generic[Result]):
         crew: Crew,
         waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self.scope = crew.make_scope()
+        self.scope = new_scope()
         self.is_taken = self.is_queueing = False
         self._function = function
         self._crew = crew

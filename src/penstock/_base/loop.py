@@ -17,6 +17,8 @@ from typing import Any, Self, TypeVar
 
 import anyio
 
+from penstock._base.scopes import new_scope
+
 __all__ = [
     "Once",
     "OwnTask",
@@ -149,7 +151,7 @@ class TimeLimit:
     """
 
     def __init__(self, seconds: float, *, raises: bool = False) -> None:
-        self.scope = anyio.CancelScope()
+        self.scope = new_scope()
         self._seconds = seconds
         self._raises = raises
         self._excuses = _MOST_EXCUSES
@@ -300,15 +302,15 @@ def call_soon_from_threads() -> Callable[..., None]:
     return call_soon
 
 
-def call_later(delay_s: float, function: Callable[..., None], *args: Any) -> None:
-    """Schedule a call in the running event loop after so many seconds."""
-    asyncio.get_running_loop().call_later(delay_s, function, *args)
+def call_later(delay_s: float, function: Callable[..., None], *args: Any) -> asyncio.TimerHandle:
+    """Schedule a call in the running event loop after so many seconds; it may be cancelled."""
+    return asyncio.get_running_loop().call_later(delay_s, function, *args)
 
 
 @contextmanager
 def calling_later(delay_s: float, function: Callable[..., None], *args: Any) -> Iterator[None]:
     """Schedule a call after so many seconds; leaving the block first cancels it."""
-    alarm = asyncio.get_running_loop().call_later(delay_s, function, *args)
+    alarm = call_later(delay_s, function, *args)
     try:
         yield
     finally:

@@ -11,7 +11,7 @@
     ├─ RunEvent(run_id)
     │   ├─ RunStarted(spec, attempt)
     │   ├─ RunObserved(observation)
-    │   ├─ RunAnswered(result)            its answer is there; what may take long begins to score it
+    │   ├─ RunAnswered(result)            its answer is there; it takes long to score it
     │   ├─ RunRetried(result, wait_s)     this attempt failed; another follows after wait_s
     │   ├─ RunCancelled(result)           this attempt was given up; the run is made again
     │   │   └─ RunAbandoned               it ignored its cancellation and was left behind
@@ -181,9 +181,9 @@ class RunObserved(RunEvent):
 
 
 class RunAnswered(RunEvent):
-    """A run's answer is there, and evaluators that may take long begin to score it.
+    """A run's answer is there, and evaluators are at work that take long to score it.
 
-    Runs whose evaluators are all built in have no such event: they are over at once.
+    Where they are over within some 20 ms, as those that are built in are, there is no such event.
 
     Args:
         result: The attempt as it is saved meanwhile, with the status ``scoring``.

@@ -11,8 +11,8 @@ from time import perf_counter
 from typing import Any
 
 from penstock._base.fact import unchecked
-from penstock._base.first_wait import told_first_wait
 from penstock._base.json import Parts, encode
+from penstock._base.long_wait import told_long_wait
 from penstock._base.loop import is_closed_by, take_back_cancellations, was_asked_to_cancel
 from penstock._base.secrets import without_secrets
 from penstock.agents.answers import AgentResult, as_agent_result
@@ -158,8 +158,8 @@ class Attempt:
             self._keep(answer)
 
         if evaluators and self.error is None:
-            on_wait = None if on_answer is None else lambda: on_answer(self.so_far())
-            await told_first_wait(self.score(evaluators), on_wait)
+            tell = None if on_answer is None else lambda: on_answer(self.so_far())
+            await told_long_wait(self.score(evaluators), tell)
 
         if was_asked_to_cancel():
             await take_back_cancellations()

@@ -46,8 +46,7 @@ _FINISHED = {
     RunStatus.FAILED: RunFailed,
     RunStatus.SKIPPED: RunSkipped,
 }
-
-
+_WITHOUT_SCORES = {"evaluations": (), "scored": ()}
 _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
 
@@ -116,7 +115,6 @@ class Lifecycle:
         self._attempts = attempts or AttemptsHere(bindings, plan.study.outcomes)
         self._watch = OutcomeWatch(plan.study.outcomes, plan.study.evaluators)
         self._on_observe = self._observed  # bound once, not for every run
-        self._on_answer = self._say_answered
         self.enter: Callable[[RunContext], None] | None = None
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
@@ -141,7 +139,7 @@ class Lifecycle:
             earlier = await undisturbed(partial(job.recall, job.position))
             result = await self._rescored(job, attempt, earlier)
         else:
-            task = Task(self.execution.timeout_s, self._on_answer)
+            task = Task(self.execution.timeout_s, partial(self._say_answered, job))
             result = await self._attempts(attempt, task)
 
         # An attempt that was left behind was over then, for counts, events and store alike.
@@ -194,7 +192,8 @@ class Lifecycle:
         evaluator_timeout_s = self.execution.evaluator_timeout_s or None
         return Attempt(ctx, self._orders, self._outcomes, evaluator_timeout_s)
 
-    def _say_answered(self, result: RunResult) -> None:
+    def _say_answered(self, job: Job, result: RunResult) -> None:
+        job.told_answer_of = result.attempt
         self._announce(RunAnswered, run_id=result.run_id, result=result)
 
     def _count_call(self, job: Job, count: int) -> None:
@@ -220,6 +219,8 @@ class Lifecycle:
         """Score an answer again that was recalled, or lost its worker, in the midst of it."""
         if job.answered is None:
             self.tally.count_answer(answered)
+            if job.told_answer_of != answered.attempt:  # it was cut before it had waited for long
+                self._say_answered(job, answered.model_copy(update=_WITHOUT_SCORES))
 
         job.answered, job.earlier_attempts = answered, answered.attempt
         return None if self._orders.stopped else 0.0

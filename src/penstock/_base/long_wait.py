@@ -1,4 +1,4 @@
-"""Hearing that something has to wait, and is not over at once."""
+"""Hearing that something has to wait for long, and is not over soon."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ from collections.abc import Callable, Coroutine, Generator
 from types import coroutine
 from typing import Any, TypeVar
 
-__all__ = ["told_first_wait"]
+from penstock._base.loop import call_later
+
+__all__ = ["told_long_wait"]
 
 Result = TypeVar("Result")
 
+_LONG_S = 0.02
+"""To be told of a wait may cost more than what is waited for, as where a thread has it at once."""
+
 
 @coroutine
-def told_first_wait(
+def told_long_wait(
     work: Coroutine[Any, Any, Result], tell: Callable[[], None] | None
 ) -> Generator[Any, Any, Result]:
     """Await a coroutine as ``await work`` does.
 
     Args:
         work: The coroutine.
-        tell: Called when it waits for the first time; not called where it never does.
+        tell: Called when it has waited for a while; not called where it ends before.
     """
+    alarm = None
     try:
         waited_for = work.send(None)
         if tell is not None:
-            tell()
+            alarm = call_later(_LONG_S, tell)
 
         while True:
             try:
@@ -40,3 +46,6 @@ def told_first_wait(
     except StopIteration as end:
         result: Result = end.value
         return result
+    finally:
+        if alarm is not None:
+            alarm.cancel()
