@@ -258,7 +258,7 @@ def _database(folder: Path) -> Iterator[sqlite3.Connection]:
     )
     others = ", ".join(ATTEMPT_COLUMNS[1:])
     try:
-        connection.execute("PRAGMA page_size = 16384")
+        connection.execute("PRAGMA page_size = 8192")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"CREATE TABLE attempt (id INTEGER PRIMARY KEY, {others})")

@@ -158,7 +158,7 @@ def test_runs_without_a_result_are_told(results: Path, cli: Any) -> None:
 
 def test_a_damaged_file_is_told(results: Path, cli: Any) -> None:
     store = results / "study.sqlite"
-    page = 16384
+    page = 8192
     content = store.read_bytes()
     store.write_bytes(content[: 2 * page] + b"\xa5" * page * 6 + content[8 * page :])
     told = cli("doctor", results)

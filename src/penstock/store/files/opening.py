@@ -87,6 +87,16 @@ async def _look_into_tables(connection: aiosqlite.Connection) -> None:
         await connection.execute_fetchall(f'SELECT 1 FROM "{quoted}" LIMIT 1')  # noqa: S608
 
 
+async def _with_pages(connection: aiosqlite.Connection) -> None:
+    """Set how large pages are, on the disk of a new store, and how many are kept in memory."""
+    # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty, and on
+    # larger ones much of those that hold answers of 10 KB. A run that is saved alone writes five.
+    await connection.execute("PRAGMA page_size = 8192")
+    # Runs are found by ids that are hashes: where that index is larger than what is kept in memory,
+    # each run that is saved reads a page of it first.
+    await connection.execute("PRAGMA cache_size = -16000")
+
+
 async def _with_log(connection: aiosqlite.Connection, path: Path) -> None:
     """Write to a log beside the store from here on, so that readers hold nobody up."""
     try:
@@ -143,11 +153,7 @@ async def _prepare(connection: aiosqlite.Connection, path: Path, *, durable: boo
     if not tables:
         refuse_lost_store(path)
 
-    # Results are about 2 KB: on SQLite's pages of 4 KB half of each page would stay empty.
-    await connection.execute("PRAGMA page_size = 16384")
-    # Runs are found by ids that are hashes: where that index is larger than what is kept in memory,
-    # each run that is saved reads a page of it first.
-    await connection.execute("PRAGMA cache_size = -16000")
+    await _with_pages(connection)
     await _with_log(connection, path)
     # Never OFF: then a crash of the machine could take the store and not only its last results.
     await connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
