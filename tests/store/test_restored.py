@@ -15,6 +15,7 @@ from penstock.store.continuing import restored
 from penstock.store.continuing.beginning import declared_problems
 from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader, holds_plan
+from penstock.store.schema import UNFINISHED
 from tests.builders import make_error, make_plan, make_result, make_study
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +41,7 @@ async def test_what_was_done_is_known_from_indexes_alone(tmp_path: Path) -> None
 
     for looked_at, index in (
         (restored._FINISHED, "INDEX result_by_position"),
-        (f"{restored._ATTEMPTED} WHERE {restored._UNFINISHED}", "COVERING INDEX unfinished_by_"),
+        (f"{restored._ATTEMPTED} WHERE {UNFINISHED}", "COVERING INDEX unfinished_by_"),
     ):
         ((*_, step),) = query(tmp_path, f"EXPLAIN QUERY PLAN {looked_at}")
         assert index in step

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from penstock.planning.fingerprint import fingerprint_of
@@ -22,10 +23,9 @@ from penstock.summary import StudySummary
 
 __all__ = ["Restored", "restored", "would_restore"]
 
-_FINISHED = "SELECT position FROM attempt WHERE final AND position IS NOT NULL"
-_ATTEMPTED = "SELECT position, final, status, number, error_stage FROM attempt"
-_WHEREVER = "SELECT id, position, final, status, number, error_stage FROM attempt"
-_UNFINISHED = f"position IS NOT NULL AND {UNFINISHED}"
+_FINISHED = "SELECT id, position FROM attempt WHERE final"
+_ATTEMPTED = "SELECT id, position, final, status, number, error_stage FROM attempt"
+_OUTSIDE = "SELECT id, problem_id FROM attempt NOT INDEXED WHERE position IS NULL"
 
 
 class Restored(NamedTuple):
@@ -118,23 +118,31 @@ class Restored(NamedTuple):
 
 
 def restored(
-    connection: sqlite3.Connection, planned: int, *, scorings: Scorings, refused: Refused
+    connection: sqlite3.Connection,
+    planned: int,
+    *,
+    scorings: Scorings,
+    refused: Refused,
+    moved: Mapping[int, int | None] = MappingProxyType({}),
 ) -> Restored:
     """Find what earlier sessions left, in indexes alone: no result is read.
 
     Args:
-        connection: The store; its positions are those of the plan.
+        connection: The store.
         planned: How many runs the plan holds.
         scorings: Which answers are scored again; where that is all of them, all are read.
         refused: Which runs were refused for good.
+        moved: Attempt -> its position in the plan, where it does not stand there yet.
     """
     left = Restored.nothing(planned)
-    for (position,) in connection.execute(_FINISHED):
-        left.done[position] = 1
+    for attempt_id, stored in connection.execute(_FINISHED):
+        if (position := moved.get(attempt_id, stored)) is not None:
+            left.done[position] = 1
 
-    looked_at = "position IS NOT NULL" if scorings.is_redone else _UNFINISHED
-    for position, *attempt in connection.execute(f"{_ATTEMPTED} WHERE {looked_at}"):
-        _leave(left, position, _Attempt(*attempt))
+    where = "1" if scorings.is_redone else UNFINISHED
+    for attempt_id, stored, *attempt in connection.execute(f"{_ATTEMPTED} WHERE {where}"):
+        if (position := moved.get(attempt_id, stored)) is not None:
+            _leave(left, position, _Attempt(*attempt))
 
     return _with_scorings(left, scorings, refused)
 
@@ -181,7 +189,7 @@ def would_restore(
     """
     ((fingerprint,),) = connection.execute("SELECT fingerprint FROM study")
     is_moved = fingerprint != fingerprint_of(plan)
-    moved = moved_in(connection, directory, plan) if is_moved else None
+    moved = moved_in(connection, directory, plan) if is_moved else {}
     if has_scores_of_before(connection):
         scorings = Scorings(is_redone=rescore)  # a session says first what made them
     else:
@@ -190,30 +198,21 @@ def would_restore(
             plan,
             bindings,
             rescore=rescore,
-            returned=bindings.problems if is_moved else None,
+            returned=_returned(connection, moved) if is_moved else None,
             moved=moved,
         )
 
     refused = find_refused(connection, plan, bindings, retry_failed=retry_failed, moved=moved)
-    if moved is None:
-        return restored(connection, len(plan), scorings=scorings, refused=refused)
+    return restored(connection, len(plan), scorings=scorings, refused=refused, moved=moved)
 
-    left = Restored.nothing(len(plan))
-    attempts = [
-        (position, _Attempt(*attempt))
-        for attempt_id, stored, *attempt in connection.execute(_WHEREVER)
-        if (position := moved.get(attempt_id, stored)) is not None
-    ]
-    for position, attempt in attempts:
-        if attempt.final:
-            left.done[position] = 1
 
-    for position, attempt in attempts:
-        is_success = attempt.final and attempt.status == RunStatus.SUCCESS
-        if scorings.is_redone or not is_success:
-            _leave(left, position, attempt)
-
-    return _with_scorings(left, scorings, refused)
+def _returned(connection: sqlite3.Connection, moved: Mapping[int, int | None]) -> set[str]:
+    """Return the problems of attempts that come back to the plan (see `find_scorings`)."""
+    return {
+        problem_id
+        for attempt_id, problem_id in connection.execute(_OUTSIDE)
+        if moved.get(attempt_id) is not None
+    }
 
 
 def _with_scorings(left: Restored, scorings: Scorings, refused: Refused) -> Restored:
