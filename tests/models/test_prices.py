@@ -4,9 +4,12 @@ import socket
 import subprocess
 import sys
 import threading
+from math import ceil
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.models.chat_model import Usage
 from penstock.models.gate.prices import Prices
@@ -140,3 +143,11 @@ def test_without_the_extra_no_published_price_is_known(monkeypatch: pytest.Monke
 )
 def test_tokens_are_estimated_by_a_plain_rule(text: str, tokens: int) -> None:
     assert estimate_tokens(text) == tokens
+
+
+@given(st.text(st.characters() | st.sampled_from("0189aZ \u0660\ud800")))
+def test_the_rule_looks_at_each_character(text: str) -> None:
+    digits = sum(each in "0123456789" for each in text)
+    plain = sum(each.isascii() for each in text) - digits
+    others = sum(len(each.encode("utf-8", "surrogatepass")) for each in text if not each.isascii())
+    assert estimate_tokens(text) == digits + ceil(plain / 3) + ceil(others / 2)

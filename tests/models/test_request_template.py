@@ -89,3 +89,32 @@ def test_what_a_message_cannot_be_filled_in_with_is_told_with_its_place(tmp_path
 
 def test_a_study_without_messages_is_written_as_it_ever_was() -> None:
     assert "messages" not in ChatOptions(base_url=URL, model="m").model_dump()
+
+
+def test_fields_that_are_the_same_in_every_run_need_nothing_of_it_but_its_seed() -> None:
+    options = ChatOptions(
+        base_url=URL, model="m", temperature=0.5, stop=["A"], extra={"top_k": 1}, seed=True
+    )
+    ctx = make_context()
+    scope = scope_of(ctx.spec, ctx.problem, ctx.condition)
+    filled = RequestTemplate("agent 'gpt'", options).fields(scope, 1)
+
+    template = RequestTemplate("agent 'gpt'", options)
+    assert template.has_fixed_fields
+    assert [template.fields({}, seed) for seed in (1, 2)] == [filled, {**filled, "seed": 2}]
+    template.fields({}, 3)["model"] = "other"
+    assert template.fields({}, 1) == filled, "each run has its own"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "{{ condition.tone }}"},
+        {"model": "m", "temperature": "{{ run.replicate / 10 }}"},
+        {"model": "m", "stop": ["{{ condition.tone }}"]},
+        {"model": "m", "extra": {"user": "{{ run.run_id }}"}},
+    ],
+)
+def test_a_field_that_a_run_fills_in_is_filled_in_for_each(fields: dict[str, Any]) -> None:
+    template = RequestTemplate("agent 'gpt'", ChatOptions(base_url=URL, **fields))
+    assert not template.has_fixed_fields

@@ -84,8 +84,9 @@ class CallCounts:
 
     def are_recorded_again(self, metrics: Mapping[str, Any]) -> bool:
         """Return whether an agent has recorded itself what was counted of its calls already."""
-        both = (("cost_usd",), ("input_tokens", "output_tokens"))
-        return any(all(self._is_double(name, metrics) for name in names) for names in both)
+        tokens = ("input_tokens", "output_tokens")
+        is_double = self._is_double
+        return is_double("cost_usd", metrics) or all(is_double(name, metrics) for name in tokens)
 
     def _is_double(self, name: str, metrics: Mapping[str, Any]) -> bool:
         counted, known = self.counted.get(name, 0.0), metrics.get(name)

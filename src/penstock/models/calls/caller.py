@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -77,17 +77,17 @@ class Caller:
             digest = digest_of(self.place, request, messages)
             before = ctx.calls.note(digest) if is_counted else 0
 
-        made = self._maker(ctx, request, messages or ())
+        keep = self._keeper(ctx, request, messages or ())
         if digest in ctx.calls.refused:
             refusal: Refusal = ctx.calls.refused[digest]
             ctx.calls.refused_before += 1
-            await calls.keep(ctx, made(digest, *reversed(refusal), is_replayed=True))
+            await keep(digest, refusal.completion, refusal.error, is_replayed=True)
             raise _again(refusal)
 
         left: LeftCall | None = (ctx.calls.left or {}).get((digest, before))
         if gives_again and left is not None:
             ctx.record(replayed_calls=1)
-            await calls.keep(ctx, made(digest, left.completion, None, is_replayed=True))
+            await keep(digest, left.completion, None, is_replayed=True)
             return left.completion
 
         try:
@@ -97,11 +97,11 @@ class Caller:
             if error.is_for_good:
                 digest = digest or digest_of(self.place, request, messages)
 
-            await calls.keep(ctx, made(digest, error.completion, _error_of(error)))
+            await keep(digest, error.completion, _error_of(error))
             raise
 
         ctx.calls.refused_before = 0  # what its attempt may still fail of is another thing
-        await calls.keep(ctx, made(digest, completion, None))
+        await keep(digest, completion, None)
         return completion
 
     async def _answer(
@@ -138,26 +138,30 @@ class Caller:
 
         return self._origin._replace(evaluator_id=ctx.calls.evaluator_id)
 
-    def _maker(
+    def _keeper(
         self,
         ctx: RunContext,
         request: CompletionRequest,
         messages: tuple[bytes, ...],
-    ) -> Callable[..., KeptCall]:
-        """Begin a call; what is returned ends it, and gives what is kept of it."""
+    ) -> Callable[..., Awaitable[None]]:
+        """Begin a call; what is returned ends it, and keeps it where calls are kept."""
+        calls = self._endpoints.calls
+        if not calls.are_kept:
+            return _forget
+
         number, started_at, begun = ctx.calls.total, datetime.now(UTC), perf_counter()
         origin = self._origin_in(ctx)
 
-        def made(
+        async def keep(
             digest: str,
             completion: Completion | None,
             error: CallError | None,
             *,
             is_replayed: bool = False,
-        ) -> KeptCall:
+        ) -> None:
             has_waited = completion is not None and not (is_replayed or completion.is_cached)
             provider_s = completion.provider_s if completion is not None else 0.0
-            return KeptCall(
+            call = KeptCall(
                 ctx.spec.run_id,
                 ctx.attempt,
                 number,
@@ -171,8 +175,13 @@ class Caller:
                 max(0.0, perf_counter() - begun - provider_s) if has_waited else 0.0,
                 is_replayed,
             )
+            await calls.keep(ctx, call)
 
-        return made
+        return keep
+
+
+async def _forget(*_: object, **__: object) -> None:
+    """Keep nothing of a call."""
 
 
 _FREE = {"cost_usd": 0.0}

@@ -48,6 +48,11 @@ class KeptCalls:
         self._tasks: TaskGroup | None = None
 
     @property
+    def are_kept(self) -> bool:
+        """Whether calls are kept at all."""
+        return self._store is not None and self._tasks is not None
+
+    @property
     def gives_again(self) -> bool:
         """Whether what an attempt was answered that is cut off is given again."""
         return self._store is not None and self._has_texts

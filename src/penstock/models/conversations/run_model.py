@@ -48,7 +48,8 @@ class RunModel:
         self._ctx = ctx
         self._template, self._caller = asking.of({})
         self.base_url = _address(self._caller.base_url)
-        scope = scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt)
+        is_fixed = self._template.has_fixed_fields
+        scope = {} if is_fixed else scope_of(ctx.spec, ctx.problem, ctx.condition, ctx.attempt)
         self._declared = self._template.fields(scope, ctx.seed)
 
     def __repr__(self) -> str:
@@ -157,6 +158,10 @@ def _messages(messages: Messages) -> Iterator[ChatMessage]:
         raise TypeError("there are no messages; a conversation has at least one")
 
     for place, message in enumerate(messages):
+        if isinstance(message, ChatMessage):
+            yield message
+            continue
+
         try:
             yield ChatMessage.model_validate(message)
         except pydantic.ValidationError as error:

@@ -55,6 +55,8 @@ class BudgetExhaustedError(StopStudy):
 class Reservation:
     """What one call may spend at most; held until it is known what it did spend."""
 
+    __slots__ = ("_is_open", "_spending", "cost_usd", "is_begun", "tokens")
+
     def __init__(self, spending: Spending, cost_usd: float, tokens: int) -> None:
         self.cost_usd = cost_usd
         self.tokens = tokens

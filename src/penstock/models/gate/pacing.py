@@ -158,7 +158,9 @@ class Rate:
 
     def free_at(self, amount: int, now: float) -> float:
         """Return when to ask again whether an amount may be used; now where it may."""
-        return max(self._window.free_at(amount, now), self._allowance.free_at(amount, now))
+        allowed_at = self._allowance.free_at(amount, now)
+        window = self._window
+        return allowed_at if window.limit is None else max(window.free_at(amount, now), allowed_at)
 
     def take(self, amount: int, now: float) -> Entry:
         """Use an amount now."""

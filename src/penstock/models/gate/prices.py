@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from penstock._base.fact import unchecked
 from penstock.models.chat_model import Usage
 from penstock.study.model_options import SIMULATED
 from penstock.study.spending import Price
@@ -17,6 +18,7 @@ from penstock.study.spending import Price
 __all__ = ["Prices"]
 
 _PER_MILLION = 1e-6
+_usage = unchecked(Usage)
 _FREE = Price(input_usd_per_million=0.0, output_usd_per_million=0.0)
 
 
@@ -86,7 +88,7 @@ class Prices:
             base_url: The endpoint, as in `cost_usd`.
             writes_cache: Whether the prompt is written to the provider's cache, for an hour.
         """
-        usage = Usage(input_tokens=input_tokens, output_tokens=max_tokens)
+        usage = _usage(input_tokens=input_tokens, output_tokens=max_tokens)
         plain_usd = self.cost_usd(model, usage, base_url)
         if plain_usd is None or not writes_cache:
             return plain_usd

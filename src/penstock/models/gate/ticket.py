@@ -38,6 +38,19 @@ class Ticket:
         waited_s: How long it waited for its turn, in seconds.
     """
 
+    __slots__ = (
+        "_admitted_at",
+        "_alarm",
+        "_entries",
+        "_failure",
+        "_gate",
+        "_is_told",
+        "_woken",
+        "group",
+        "tokens",
+        "waited_s",
+    )
+
     def __init__(self, gate: _OfTickets, group: str, tokens: int) -> None:
         self.group = group
         self.tokens = tokens

@@ -66,9 +66,9 @@ class Answer:
         if kind.lower().startswith("text/event-stream"):
             return await self._read_stream(response)
 
-        pieces = []
-        while piece := await self._next(response):
-            pieces.append(piece)
+        pieces = [await self._next(response)]
+        while not response.content.at_eof():
+            pieces.append(await self._next(response))
 
         whole = b"".join(pieces)
         if not looks_streamed(whole):

@@ -17,7 +17,7 @@ Facts, as the providers' documentation states them or as they were seen:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
@@ -86,8 +86,8 @@ def usage_of(
     """
     said = counted if isinstance(counted, dict) else _NO_COUNTS
     details = _details(said)
-    reasoning = _count(details, *_REASONED) or _count(said, *_REASONED) or 0
-    asked, answered, total = (_count(said, *names) for names in (_ASKED, _ANSWERED, _TOTAL))
+    reasoning = _count(details, _REASONED) or _count(said, _REASONED) or 0
+    asked, answered, total = (_count(said, names) for names in (_ASKED, _ANSWERED, _TOTAL))
     if not asked and answered and total:
         asked = max(0, total - answered)
 
@@ -120,14 +120,14 @@ def _input(
     total: int | None,
 ) -> tuple[int | None, int, int]:
     """Read the tokens of the prompt, of them those from the cache, and those written to it."""
-    cached = _count(details, "cached_tokens")
+    cached = _count(details, ("cached_tokens",))
     if cached is None:
-        cached = _count(said, *_CACHED)
+        cached = _count(said, _CACHED)
 
-    read = _count(said, "cache_read_input_tokens") or 0
-    written = _count(said, "cache_creation_input_tokens") or 0
+    read = _count(said, ("cache_read_input_tokens",)) or 0
+    written = _count(said, ("cache_creation_input_tokens",)) or 0
     if asked is None or not read + written:
-        return asked, cached or read, written or _count(details, "cache_write_tokens") or 0
+        return asked, cached or read, written or _count(details, ("cache_write_tokens",)) or 0
 
     apart = asked + read + written
     is_apart = read + written > asked  # so it cannot be counted within
@@ -142,7 +142,7 @@ def _input(
 def _long_lived(said: Mapping[str, Any]) -> int:
     """Read how many of the tokens written to a cache stay there for an hour, and cost more."""
     created = said.get("cache_creation")
-    return _count(created, "ephemeral_1h_input_tokens") or 0 if isinstance(created, dict) else 0
+    return _count(created, ("ephemeral_1h_input_tokens",)) or 0 if isinstance(created, dict) else 0
 
 
 def _output(
@@ -193,7 +193,7 @@ def _cost_usd(said: Mapping[str, Any], header_cost: str | None) -> float | None:
     return float(charged_usd)
 
 
-def _count(said: Mapping[str, Any], *names: str) -> int | None:
+def _count(said: Mapping[str, Any], names: Sequence[str]) -> int | None:
     """Read the first of these that is not 0; gateways write zeros for what they leave out."""
     found = None
     for name in names:

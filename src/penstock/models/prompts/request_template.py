@@ -33,6 +33,10 @@ class RequestTemplate:
 
     Raises:
         ValidationError: a field is not a template, or ``json_schema`` cannot be used.
+
+    Attributes:
+        has_fixed_fields: Whether all of a request but its messages and its seed is the same in
+            every run.
     """
 
     def __init__(
@@ -60,6 +64,10 @@ class RequestTemplate:
         if errors:
             raise ValidationError(errors)
 
+        self.has_fixed_fields = all(
+            template.is_fixed or _is_told(field) for field, template in self._templates.items()
+        )
+        self._always: dict[str, Any] | None = None
         self._is_extra_fixed = not any(field.startswith("extra.") for field in self._templates)
         self._fixed: dict[str, Any] = {
             "logprobs": options.logprobs,
@@ -146,11 +154,17 @@ class RequestTemplate:
         Raises:
             PromptError: a template cannot be filled in.
         """
+        fields = self._always or self._fields(scope)
+        if self.has_fixed_fields:
+            self._always = fields
+
+        return {**fields, "seed": seed if self.options.seed else None}
+
+    def _fields(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         options = self.options
         stop = [self._field(f"stop.{place}", scope) for place in range(len(options.stop))]
         return {
             "model": self._field("model", scope),
-            "seed": seed if options.seed else None,
             "reasoning_effort": self._value("reasoning_effort", scope),
             "stop": tuple(text for text in stop if text is not None),
             "extra": options.extra if self._is_extra_fixed else self._extra(scope),
@@ -266,6 +280,11 @@ def _sources(options: ChatOptions) -> Iterator[tuple[str, str]]:
     for path, source in _texts(options.extra, "extra"):
         if "{{" in source or "{%" in source or "{#" in source:
             yield path, source
+
+
+def _is_told(field: str) -> bool:
+    """Return whether a field is a part of the messages."""
+    return field in {"system", "prompt"} or field.startswith("messages.") or _is_image(field)
 
 
 def _is_image(field: str) -> bool:

@@ -25,10 +25,10 @@ def estimate_tokens(text: str) -> int:
     three bytes of other scripts, so this is rather too many than too few: what is reserved by it
     is corrected by what the provider counts.
     """
-    ascii_bytes = text.encode("ascii", "ignore")
-    digits = len(ascii_bytes) - len(ascii_bytes.translate(None, b"0123456789"))
-    others = len(text.encode("utf-8", "surrogatepass")) - len(ascii_bytes)
-    characters = len(ascii_bytes) - digits
+    data = text.encode("utf-8", "surrogatepass")
+    others = 0 if text.isascii() else len(data) - len(text.encode("ascii", "ignore"))
+    digits = len(data) - len(data.translate(None, b"0123456789"))
+    characters = len(data) - others - digits
     return (
         digits
         + -(-characters // _ASCII_CHARACTERS_PER_TOKEN)
@@ -49,7 +49,7 @@ def prompt_tokens(request: CompletionRequest) -> int:
 
 def _message_tokens(message: ChatMessage) -> int:
     called = [f"{call.id} {call.name} {call.arguments}" for call in message.tool_calls]
-    said = [message.text, message.tool_call_id or "", message.sealed_reasoning or "", *called]
+    said = filter(None, (message.text, message.tool_call_id, message.sealed_reasoning, *called))
     seen = sum(image_tokens(image.url) for image in message.images)
     return sum(map(estimate_tokens, said)) + seen + _TOKENS_PER_MESSAGE
 
