@@ -131,6 +131,42 @@ async def test_what_a_call_says_comes_before_what_the_model_says(tmp_path: Path)
     assert (two["user"], two["top_k"]) == ("me", 3)
 
 
+async def test_what_a_call_says_is_heard_in_whatever_way_it_was_said_before(tmp_path: Path) -> None:
+    said: list[dict[str, Any]] = [
+        *({}, {"temperature": 0.5}, {"temperature": 0.25}, {}, {"temperature": None}),
+        *({"temperature": 1}, {"temperature": 1.0}, {"temperature": 0.0}, {"temperature": -0.0}),
+        *({"stop": ["a"]}, {"stop": ["b"]}, {"seed": 1}, {"seed": 2}, {"logprobs": True}, {}),
+        *({"temperature": 0.1, "seed": number} for number in range(200)),
+        {"temperature": 0.5},
+    ]
+    bodies: list[Any] = []
+
+    async def handler(request: Any) -> Any:
+        bodies.append(await request.json())
+        return await answers()(request)
+
+    async def agent(ctx: ps.RunContext) -> str:
+        for number, options in enumerate(said):
+            await ctx.model("small").chat(f"{number}", **options)
+
+        return "done"
+
+    async with http_server(handler) as url:
+        await run(a_study(tmp_path, agent, url))
+
+    heard = [{k: v for k, v in body.items() if k not in _ALWAYS_SENT} for body in bodies]
+    wanted = [{k: v for k, v in options.items() if v is not None} for options in said]
+    for options in wanted:
+        if "temperature" in options:
+            options["temperature"] = float(options["temperature"])
+
+    assert list(map(repr, heard)) == list(map(repr, wanted))
+    assert [body["messages"][0]["content"] for body in bodies] == list(map(str, range(len(said))))
+
+
+_ALWAYS_SENT = {"model", "messages", "max_tokens"}
+
+
 async def test_the_fields_of_an_answer_in_json_are_read(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 

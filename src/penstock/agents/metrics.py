@@ -21,11 +21,12 @@ def plain_metric(name: str, value: Any) -> Any:
     Raises:
         OutputError: it has no stable JSON form, or is one of those that are summed and cannot be.
     """
-    if name in AMOUNTS:
-        return _amount(name, value)
-
-    if type(value) in _NUMBERS:
+    is_amount = name in AMOUNTS
+    if type(value) in _NUMBERS and (not is_amount or 0 <= value <= _LARGEST_AMOUNT):
         return value
+
+    if is_amount:
+        return _amount(name, value)
 
     try:
         return frozen_json(value, f"metrics.{name}")
@@ -49,9 +50,7 @@ def _amount(name: str, value: Any) -> int | float | None:
     if isinstance(value, (Decimal, Fraction)):
         value = float(value)  # what libraries of prices return
 
-    kind = type(value)
-    is_single = kind not in _NUMBERS and kind.__module__ == "numpy" and value.size == 1
-    plain = value.item() if is_single else value
+    plain = value.item() if type(value).__module__ == "numpy" and value.size == 1 else value
     if not isinstance(plain, (int, float)):
         raise OutputError(f"metrics.{name}", f"{value!r} is not a number")
 

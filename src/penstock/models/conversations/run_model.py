@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 import pydantic
 
+from penstock._base.fact import changed
 from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock._base.pydantic_errors import in_one_sentence
@@ -44,6 +45,7 @@ class RunModel:
 
     def __init__(self, name: str, asking: Asking, servers: ToolServers, ctx: RunContext) -> None:
         self.name = name
+        self._asking = asking
         self._servers = servers
         self._ctx = ctx
         self._template, self._caller = asking.of({})
@@ -112,6 +114,26 @@ class RunModel:
         return await self._caller.complete(self._ctx, request)
 
     def _request(self, messages: Messages, options: Mapping[str, Any]) -> CompletionRequest:
+        is_same = self._template.has_fixed_fields and not self._template.options.seed
+        if not is_same or not all(type(value) in _PLAIN for value in options.values()):
+            return changed(self._checked(options), messages=self._read(messages))
+
+        checked = self._asking.checked
+        key = tuple(f"{name}={value!r}" for name, value in options.items())
+        if key not in checked:
+            if len(checked) >= _MOST_CHECKED:  # each run asks in another way
+                checked.clear()
+
+            checked[key] = self._checked(options)
+
+        return changed(checked[key], messages=self._read(messages))
+
+    def _checked(self, options: Mapping[str, Any]) -> CompletionRequest:
+        """Make a request without messages.
+
+        Raises:
+            TypeError: the model cannot be asked so.
+        """
         if unknown := [name for name in options if name not in _FIELDS]:
             raise TypeError("; ".join(map(_unknown, unknown)))
 
@@ -128,7 +150,7 @@ class RunModel:
 
         try:
             given["extra"] = frozen_json(given["extra"])
-            return CompletionRequest(messages=self._read(messages), **given)
+            return CompletionRequest(messages=(), **given)
         except pydantic.ValidationError as error:
             raise TypeError(
                 f"model {self.name!r} cannot be asked so: {in_one_sentence(error)}"
@@ -140,6 +162,8 @@ def _address(base_url: str) -> str:
     return base_url if "://" in base_url else f"http://{base_url}/v1"
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+_MOST_CHECKED = 64
 _FIELDS = frozenset(ChatFields.__annotations__)
 _LIMITS = frozenset({"max_tokens", "max_completion_tokens"})
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from penstock.models.calls.elsewhere import ModelCaller
+from penstock.models.chat_model import CompletionRequest
 from penstock.models.prompts.images import ImageFile
 from penstock.models.prompts.prompts import PromptError
 from penstock.models.prompts.request_template import RequestTemplate
@@ -27,10 +28,14 @@ class Asking:
     Args:
         requests: Give the template of a run's request.
         callers: Send it: one for each model that may be asked.
+
+    Attributes:
+        checked: Requests without messages that were found right, by what calls said themselves.
     """
 
     def __init__(self, requests: Requests, callers: Mapping[str, ModelCaller]) -> None:
         self.requests = requests
+        self.checked: dict[tuple[str, ...], CompletionRequest] = {}
         self._callers = callers
 
     @property
