@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from io import StringIO
@@ -108,13 +109,18 @@ async def test_a_cluster_that_cannot_be_reached_is_an_error_before_anything_is_r
 
 
 HOLDS = """
+import json
 import os
 import re
 from pathlib import Path
 
+import psutil
+
 
 async def holds(ctx):
-    Path(__file__).with_name("pid").write_text(str(os.getpid()))
+    sockets = psutil.Process().net_connections()
+    hosts = [each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN]
+    Path(__file__).with_name("told").write_text(json.dumps([os.getpid(), hosts]))
     re.match(r"(a+)+$", "a" * 60 + "b")  # no other thread of this process runs until it is over
 """
 
@@ -127,13 +133,15 @@ async def test_a_worker_ends_with_the_study_though_its_agent_lets_no_thread_run(
     study = write_study(tmp_path / "study", "holds", code=AGENTS + HOLDS)
     options: Any = {"workers": 1, "concurrency": 1, "grace_s": 0.0, "stall_threshold_s": None}
     runner = ps.StudyRunner(study, output_dir=tmp_path / "there", **options)
-    told = tmp_path / "study" / "pid"
+    told = tmp_path / "study" / "told"
     async with anyio.create_task_group() as group:
         group.start_soon(runner.run)
         await anyio.to_thread.run_sync(_until, lambda: told.exists() and told.read_text())
         runner.cancel("that is enough")
 
-    process = Path("/proc", told.read_text(), "cmdline")
+    pid, hosts = json.loads(told.read_text())
+    assert hosts == ["127.0.0.1"]
+    process = Path("/proc", str(pid), "cmdline")
     _until(lambda: not process.exists() or not process.read_bytes())  # empty where it has ended
 
 

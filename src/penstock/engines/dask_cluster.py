@@ -39,8 +39,9 @@ class OwnCluster:
         security: Its certificate, made for this study, which workers need too.
     """
 
-    def __init__(self, scheduler: Any, security: Any, log_level: int) -> None:
+    def __init__(self, scheduler: Any, security: Any, host: str | None, log_level: int) -> None:
         self.address: str = scheduler.address
+        self._host = host
         self.security = security
         self._scheduler = scheduler
         self._log_level = log_level
@@ -50,7 +51,8 @@ class OwnCluster:
         """Start a scheduler.
 
         Args:
-            host: The address that it listens on; None for all, so that other machines reach it.
+            host: The address that it listens on, and its workers too; None for all, so that other
+                machines reach it.
 
         Raises:
             EngineError: it cannot be started.
@@ -65,12 +67,13 @@ class OwnCluster:
             _LOGGER.setLevel(level)
             raise EngineError(f"a scheduler cannot be started: {error}") from error
 
-        return cls(scheduler, security, level)
+        return cls(scheduler, security, host, level)
 
     def credentials(self) -> dict[str, str]:
         """Return what a worker needs to join: for nobody else's eyes."""
         return {
             "address": self.address,
+            "host": self._host or "",
             "certificate": self.security.tls_ca_file,
             "key": self.security.tls_scheduler_key,
             "path": os.pathsep.join(sys.path),

@@ -68,6 +68,7 @@ async def work(told: dict[str, str]) -> None:
         async with (
             _QuietWorker(
                 told["address"],
+                host=told["host"] or None,
                 security=security_of(told),
                 nthreads=1,
                 memory_limit=0,
