@@ -36,6 +36,10 @@ class Scheduled:
     def subscribe_topic(self, _: str, hear: Any) -> None:
         self.hear = hear
 
+    def unsubscribe_topic(self, topic: str) -> None:
+        assert topic == "all"
+        del self.hear
+
 
 async def test_workers_that_came_and_went_while_the_scheduler_was_away_are_found() -> None:
     client, said = Scheduled("one", "two"), list[tuple[str, Any]]()
@@ -66,6 +70,7 @@ async def test_workers_that_came_and_went_while_the_scheduler_was_away_are_found
     await anyio.sleep(2)
     assert said == [("failed", "the scheduler at tls://there:1 is gone")]
     members.close()
+    assert not hasattr(client, "hear")  # else the scheduler logs that nobody hears it
 
 
 class Silent:

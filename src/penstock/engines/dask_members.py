@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -103,3 +104,5 @@ class Members:
         """Hear nothing more."""
         if self._watch is not None:
             self._watch.cancel()
+            with suppress(OSError, ValueError):  # it is gone
+                self._client.unsubscribe_topic("all")
