@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
 from penstock.results import RunResult, RunStatus, reported_in
@@ -13,11 +13,9 @@ from penstock.store.announced import NO_WAITS, Listed, Waits, listed
 from penstock.store.continuing.origins import Origins
 from penstock.store.continuing.restored import Restored
 from penstock.store.scores import score_rows
-from penstock.store.transaction import Statement
+from penstock.store.transaction import Row, Statement
 
 __all__ = ["Answered", "Group", "SessionKeys", "count_group", "counts", "made_group"]
-
-Row: TypeAlias = tuple[Any, ...]
 
 _COUNT = f"UPDATE session SET {', '.join(f'{name} = ?' for name in COUNTED)} WHERE id = ?"  # noqa: S608
 
@@ -117,7 +115,7 @@ def made_group(
             (rows.DELETE_OBSERVATIONS, replaced),
             (rows.SUPERSEDE, superseded),
             *rows.insert_attempts(made),
-            (rows.INSERT_OBSERVATION, observed),
+            *rows.insert_observations(observed),
             (score_rows.INSERT_SCORED, scored),
             (score_rows.INSERT_EVALUATION, evaluated),
         ],

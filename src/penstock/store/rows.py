@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 from penstock._base.json import encode
 from penstock._base.text import readable_json
 from penstock.results import (
+    Observation,
     RunResult,
     RunStatus,
     answer_of,
@@ -18,7 +18,7 @@ from penstock.results import (
     timestamp,
 )
 from penstock.store.schema import EVENT_COLUMNS, UNFINISHED
-from penstock.store.transaction import Statement
+from penstock.store.transaction import Inserts, Row
 from penstock.store.views import ANSWER, LAST
 from penstock.study.identity import answer_event_id
 
@@ -28,7 +28,6 @@ __all__ = [
     "DELETE_ATTEMPT",
     "DELETE_ENDING",
     "DELETE_OBSERVATIONS",
-    "INSERT_OBSERVATION",
     "KEEP_UNSCORED",
     "OBSERVED_COLUMNS",
     "SUPERSEDE",
@@ -36,12 +35,11 @@ __all__ = [
     "attempt_row",
     "cell_of",
     "insert_attempts",
+    "insert_observations",
     "last_rows",
     "observation_rows",
     "score_cells",
 ]
-
-Row: TypeAlias = tuple[Any, ...]
 
 _ERROR_COLUMNS = (
     "error_kind",
@@ -99,18 +97,15 @@ OBSERVED_COLUMNS = tuple(
     name for name in EVENT_COLUMNS if name not in ("study_id", "run_id", "condition_id")
 )
 
-_OBSERVED_CELLS = attrgetter(*OBSERVED_COLUMNS)
-
-
-def _insert(table: str, columns: Sequence[str]) -> str:
-    marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our own names
-
-
-_INSERT_SUCCESS, _INSERT_FAILURE = (
-    _insert("attempt", columns) for columns in (_OF_A_SUCCESS, ATTEMPT_COLUMNS)
+_TOLD = OBSERVED_COLUMNS.index("trial_id")
+_observed_cells, _observed_links = (
+    attrgetter(*names) for names in (OBSERVED_COLUMNS[:_TOLD], OBSERVED_COLUMNS[_TOLD:])
 )
-INSERT_OBSERVATION = _insert("observation", ("attempt_id", "number", *OBSERVED_COLUMNS))
+_NO_LINKS = (None,) * len(OBSERVED_COLUMNS[_TOLD:])
+
+
+insert_attempts = Inserts("attempt", ATTEMPT_COLUMNS, len(_OF_A_SUCCESS))
+insert_observations = Inserts("observation", ("attempt_id", "number", *OBSERVED_COLUMNS), 2 + _TOLD)
 
 SUPERSEDE = "UPDATE attempt SET final = 0 WHERE final AND position = ?"
 UPDATE_SCORES = (
@@ -179,15 +174,6 @@ def attempt_row(
     return row if result.error is None else row + _failure_cells(result)
 
 
-def insert_attempts(attempts: Sequence[Row]) -> list[Statement]:
-    """Insert attempts; to hand SQLite a null takes longer than to leave a column out."""
-    parts = list[Row](), list[Row]()
-    for row in attempts:
-        parts[len(row) > len(_OF_A_SUCCESS)].append(row)
-
-    return [*zip((_INSERT_SUCCESS, _INSERT_FAILURE), parts, strict=True)]
-
-
 def score_cells(session_id: int, result: RunResult) -> tuple[Any, ...]:
     """Write what scoring an answer again changes, in the order of `UPDATE_SCORES`."""
     return (
@@ -246,18 +232,24 @@ def observation_rows(
             the view makes it, and it is the last.
     """
     rows = [
-        (attempt_id, number, *_OBSERVED_CELLS(each))
+        _observation_row(attempt_id, number, each)
         for number, each in enumerate(result.observations)
         if not is_answer(each, result.ended_at)
     ]
     return rows if answer_id is not None else rows + last_rows(attempt_id, result)
 
 
+def _observation_row(attempt_id: int, number: int, observed: Observation) -> Row:
+    links = _observed_links(observed)
+    row = (attempt_id, number, *_observed_cells(observed))
+    return row if links == _NO_LINKS else row + links
+
+
 def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
     """Write those events of an attempt that depend on how its answer was scored."""
     if _answer_event_id(result) is not None and _is_hard_to_read(result):
         answer = answer_of(result.spec, result.outputs_json, result.ended_at)
-        return [(attempt_id, ANSWER, *_OBSERVED_CELLS(answer))]
+        return [_observation_row(attempt_id, ANSWER, answer)]
 
     error = result.error
     if error is None or result.status is RunStatus.SUCCESS:

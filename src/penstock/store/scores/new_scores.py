@@ -66,7 +66,7 @@ def _rescored(
     return [
         (rows.UPDATE_SCORES, [(*rows.score_cells(session.id, result), attempt_id)]),
         (rows.DELETE_ENDING, [(attempt_id,)]),
-        (rows.INSERT_OBSERVATION, rows.last_rows(attempt_id, result)),
+        *rows.insert_observations(rows.last_rows(attempt_id, result)),
         ("DELETE FROM evaluation WHERE attempt_id = ? AND scoring_id = 0", [(attempt_id,)]),
         (score_rows.INSERT_SCORED, scored),
         (score_rows.INSERT_EVALUATION, evaluated),
