@@ -118,7 +118,7 @@ class RunContext:
         self._waits = 0
         self._waits_since = 0.0
         self._is_over = False
-        self._endings: list[Callable[[], None]] = []
+        self._endings: tuple[Callable[[], None], ...] = ()
 
     @property
     def seed(self) -> int:
@@ -317,7 +317,7 @@ class RunContext:
 
     def at_end(self, act: Callable[[], None]) -> None:
         """Register a function that is called when the attempt ends."""
-        self._endings.append(act)
+        self._endings = (*self._endings, act)
 
     @property
     def is_over(self) -> bool:

@@ -5,12 +5,12 @@ Whatever is raised on the way becomes a typed failure that keeps all that was ga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
 
-from penstock._base.fact import unchecked
+from penstock._base.fact import EMPTY, unchecked
 from penstock._base.json import Parts, encode
 from penstock._base.long_wait import told_long_wait
 from penstock._base.loop import is_closed_by, take_back_cancellations, was_asked_to_cancel
@@ -38,7 +38,7 @@ from penstock.running.gathered import (
     kept_outputs,
     metrics_of,
     plain_text,
-    whose_outcome,
+    provenance_of,
 )
 from penstock.running.scheduler import Orders
 from penstock.running.time_limits import in_time
@@ -47,7 +47,7 @@ from penstock.study.hypotheses import Outcome
 __all__ = ["Attempt"]
 
 _ended = unchecked(RunResult)
-_NO_ANSWER = AgentResult()
+_NO_ANSWER, _NO_OUTPUTS = AgentResult(), Parts()
 
 
 class Attempt:
@@ -67,12 +67,13 @@ class Attempt:
 
     __slots__ = (
         "_begun",
+        "_family",
         "_has_answered",
         "_latency_s",
+        "_metadata",
         "_orders",
         "_outcomes",
         "_outputs",
-        "_provenance",
         "_refused",
         "_run",
         "_stage",
@@ -107,14 +108,10 @@ class Attempt:
         self.evaluator_timeout_s = evaluator_timeout_s
         self._stage = RunStage.AGENT
         self._has_answered = False
-        self._outputs = Parts()
+        self._outputs = _NO_OUTPUTS
         self._text: str | None = None
         self._refused: list[BaseException] = []
-        self._provenance: dict[str, Any] = (
-            {"execution_mode": "condition_runner"}
-            if ctx.spec.problem_spec_ref is None
-            else {"problem_family": ctx.problem.family}
-        )
+        self._metadata: Mapping[str, Any] = EMPTY
         # Now, for an agent may put anything in their places.
         self._run: dict[str, Any] = {
             "spec": ctx.spec,
@@ -123,6 +120,7 @@ class Attempt:
             "started_order": ctx.started_order,
             "started_at": datetime.now(UTC),
         }
+        self._family = ctx.problem.family if ctx.spec.problem_id else None
         self._latency_s: float | None = None
         self._begun = perf_counter()
 
@@ -224,7 +222,9 @@ class Attempt:
     def end(self) -> RunResult:
         """Return the result; from here on the agent reports to nobody."""
         self.ctx.end()
-        self._stop_the_clock()
+        if self._latency_s is None:
+            self._stop_the_clock()
+
         gathered = self.gathered()
         if refused := [*self.ctx.refused, *self._refused]:
             self.error = failures.error_of_parts(refused, self.error)
@@ -245,7 +245,7 @@ class Attempt:
             scored=self.scored,
             observations=self.observed(gathered.observations, self._outputs.text, ended_at),
             trace_refs=self.answer.trace_refs,
-            provenance={**gathered.provenance, **self._provenance, **whose_outcome(gathered)},
+            provenance=provenance_of(gathered, self._family, self._metadata),
             error=error,
         )
 
@@ -275,9 +275,8 @@ class Attempt:
         self.fail(error)
 
     def _stop_the_clock(self) -> None:
-        if self._latency_s is None:
-            waited_s = self.ctx.waited_s if isinstance(self.ctx.waited_s, float) else 0.0
-            self._latency_s = perf_counter() - self._begun - waited_s
+        waited_s = self.ctx.waited_s if isinstance(self.ctx.waited_s, float) else 0.0
+        self._latency_s = perf_counter() - self._begun - waited_s
 
     def _keep(self, answer: Any) -> None:
         """Keep the agent's answer, and of what belongs to it all that can be stored."""
@@ -315,7 +314,7 @@ class Attempt:
 
     def _keep_metadata(self) -> None:
         encode(self.answer.metadata, "metadata")
-        self._provenance = {**self._provenance, **without_secrets(self.answer.metadata)}
+        self._metadata = without_secrets(self.answer.metadata)
 
     def _keep_events(self) -> None:
         for event in self.answer.events:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from penstock.evaluators.rules import RuledEvaluator
 from penstock.events.tree import Event
@@ -63,19 +63,19 @@ class AttemptsHere:
         self._bindings = bindings
         self._outcomes = outcomes
 
-    async def __call__(self, attempt: Attempt, task: Task) -> RunResult:
+    def __call__(self, attempt: Attempt, task: Task) -> Coroutine[Any, Any, RunResult]:
         """Call the agent and the evaluators, or, where there is an answer, the evaluators alone."""
         spec, bindings = attempt.ctx.spec, self._bindings
         evaluators = bindings.evaluators[spec.problem_id]
         if task.earlier is None:
-            return await attempt.execute(
+            return attempt.execute(
                 bindings.agents[spec.agent_id],
                 evaluators,
                 timeout_s=task.timeout_s,
                 on_answer=task.on_answer if spec.problem_id in bindings.take_long else None,
             )
 
-        return await rescore(
+        return rescore(
             attempt,
             task.earlier,
             [

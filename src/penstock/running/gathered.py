@@ -29,7 +29,7 @@ __all__ = [
     "plain_text",
     "primary_outcome",
     "primary_rule",
-    "whose_outcome",
+    "provenance_of",
 ]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -172,9 +172,22 @@ def primary_outcome(
     return metrics.get(column)
 
 
-def whose_outcome(gathered: Gathered) -> Mapping[str, str]:
-    """Return the provenance of a run whose agent measured its primary outcome itself."""
-    return OWN_OUTCOME if PRIMARY in gathered.metrics else EMPTY
+def provenance_of(
+    gathered: Gathered, family: str | None, metadata: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return who answered what, and whether the agent measured its primary outcome itself.
+
+    Args:
+        gathered: What the agent has left in its context.
+        family: The family of the problem; None where a condition runner has done the run.
+        metadata: What the answer said of who answered.
+    """
+    what = _OF_A_CONDITION if family is None else {"problem_family": family}
+    own = OWN_OUTCOME if PRIMARY in gathered.metrics else EMPTY
+    return {**gathered.provenance, **what, **metadata, **own}
+
+
+_OF_A_CONDITION = {"execution_mode": "condition_runner"}
 
 
 def primary_rule(outcomes: Iterable[Outcome]) -> tuple[str, str]:

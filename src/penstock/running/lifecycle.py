@@ -51,11 +51,8 @@ _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
 
 
-def _calls_after(last: Attempt | None, number: int) -> CallCounts:
+def _calls_after(last: Attempt) -> CallCounts:
     """Begin the counts of an attempt, which goes on where one was that was lost or recalled."""
-    if last is None:
-        return CallCounts(number)
-
     is_lost = last.error is not None and last.error.kind == WorkerLostError.__name__
     is_cut = is_lost or last.is_recalled
     return last.ctx.calls.of_lost_attempt() if is_cut else last.ctx.calls.of_another_attempt()
@@ -172,8 +169,9 @@ class Lifecycle:
     def _begin(self, job: Job, spec: RunSpec) -> Attempt:
         failed = job.attempt
         job.tries += 1
-        number = job.earlier_attempts + (0 if job.is_answered else job.tries)
+        number = job.earlier_attempts
         if not job.is_answered:
+            number += job.tries
             self._count_call(job, 1)
 
         self._announce(RunStarted, run_id=spec.run_id, spec=spec, attempt=number)
@@ -186,7 +184,7 @@ class Lifecycle:
             started_order=self.tally.started,
             limiters=self._limiters,
             models=self._bindings.models,
-            calls=_calls_after(failed, number),
+            calls=None if failed is None else _calls_after(failed),
             on_observe=self._on_observe,
         )
         evaluator_timeout_s = self.execution.evaluator_timeout_s or None
