@@ -87,17 +87,13 @@ def _copy(file: IO[str], other: IO[str]) -> None:
 
 def csv_line(row: Iterable[Any]) -> str:
     """Write a row as `csv.writer` does, which looks at every character of an answer in turn."""
-    cells = [cell if isinstance(cell, str) else _cell(cell) for cell in row]
+    cells = [cell if isinstance(cell, str) else "" if cell is None else str(cell) for cell in row]
     line = ",".join(cells)
     is_plain = '"' not in line and "\n" not in line and "\r" not in line
     if not is_plain or line.count(",") >= len(cells):
         line = ",".join(map(_quoted_cell, cells))
 
     return f"{line}\r\n" if line or len(cells) != 1 else '""\r\n'  # an empty line is not a row
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)
 
 
 def _quoted_cell(cell: str) -> str:
