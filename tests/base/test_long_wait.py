@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
-from penstock._base.long_wait import told_long_wait
+from penstock._base.long_wait import told_first_wait, told_long_wait
 
 pytestmark = pytest.mark.anyio
 
@@ -62,6 +63,21 @@ async def test_it_is_told_once_and_only_where_it_waits_for_a_while(
     assert len(told) == times
 
 
+@pytest.mark.parametrize(
+    ("work", "times"),
+    [(_returns, 0), (_raises, 0), (_waits_a_little, 1), (_waits_twice, 1), (_waits_and_raises, 1)],
+)
+@pytest.mark.virtual_time
+async def test_of_a_first_wait_it_is_told_at_once(
+    work: Callable[[], Coroutine[Any, Any, str]], times: int
+) -> None:
+    told: list[str] = []
+    with suppress(KeyError):
+        await told_first_wait(work(), lambda: told.append("waits"))
+
+    assert len(told) == times
+
+
 async def test_a_cancellation_arrives_where_it_waits() -> None:
     said: list[str] = []
 
@@ -72,7 +88,7 @@ async def test_a_cancellation_arrives_where_it_waits() -> None:
             said.append("ended")
 
     with anyio.CancelScope() as scope:
-        await told_long_wait(work(), scope.cancel)
+        await told_first_wait(work(), scope.cancel)
 
     assert scope.cancelled_caught
     assert said == ["ended"]

@@ -1,4 +1,4 @@
-"""Hearing that something has to wait for long, and is not over soon."""
+"""Hearing that something has to wait, and is not over at once, or not soon."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from penstock._base.loop import call_later
 
-__all__ = ["told_long_wait"]
+__all__ = ["told_first_wait", "told_long_wait"]
 
 Result = TypeVar("Result")
 
@@ -16,22 +16,39 @@ _LONG_S = 0.02
 """To be told of a wait may cost more than what is waited for, as where a thread has it at once."""
 
 
-@coroutine
-def told_long_wait(
+async def told_long_wait(
     work: Coroutine[Any, Any, Result], tell: Callable[[], None] | None
-) -> Generator[Any, Any, Result]:
+) -> Result:
     """Await a coroutine as ``await work`` does.
 
     Args:
         work: The coroutine.
         tell: Called when it has waited for a while; not called where it ends before.
     """
-    alarm = None
+    if tell is None:
+        return await work
+
+    alarms: list[Any] = []
+    try:
+        return await told_first_wait(work, lambda: alarms.append(call_later(_LONG_S, tell)))
+    finally:
+        for alarm in alarms:
+            alarm.cancel()
+
+
+@coroutine
+def told_first_wait(
+    work: Coroutine[Any, Any, Result], tell: Callable[[], None]
+) -> Generator[Any, Any, Result]:
+    """Await a coroutine as ``await work`` does.
+
+    Args:
+        work: The coroutine.
+        tell: Called when it waits for the first time; not called where it never does.
+    """
     try:
         waited_for = work.send(None)
-        if tell is not None:
-            alarm = call_later(_LONG_S, tell)
-
+        tell()
         while True:
             try:
                 sent = yield waited_for
@@ -46,6 +63,3 @@ def told_long_wait(
     except StopIteration as end:
         result: Result = end.value
         return result
-    finally:
-        if alarm is not None:
-            alarm.cancel()

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from math import isfinite
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import anyio
@@ -145,12 +144,14 @@ class TimeLimit:
     Args:
         seconds: How long it may take.
         raises: Whether TimeoutError is raised then.
+        is_set: Whether the alarm is set at once, and not by `set_alarm`.
 
     Attributes:
         scope: The cancel scope.
     """
 
-    def __init__(self, seconds: float, *, raises: bool = False) -> None:
+    def __init__(self, seconds: float, *, raises: bool = False, is_set: bool = True) -> None:
+        self._is_set = is_set
         self.scope = new_scope()
         self._seconds = seconds
         self._raises = raises
@@ -160,21 +161,24 @@ class TimeLimit:
     def __enter__(self) -> Self:
         self.scope.__enter__()
         self._loop = asyncio.get_running_loop()
-        self.deadline = self._loop.time() + self._seconds
+        self._deadline = self._loop.time() + self._seconds
+        if self._is_set:
+            self.set_alarm()
+
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool:
+    def __exit__(self, *error: object) -> bool:
         self._forget_alarm()
-        is_ended = bool(self.scope.__exit__(kind, error, traceback))
+        leave: Any = self.scope.__exit__
+        is_ended = bool(leave(*error))
         if is_ended and self._raises and self.scope.cancelled_caught:
             raise TimeoutError
 
         return is_ended
+
+    def set_alarm(self) -> None:
+        """Set the alarm; what never waits needs none."""
+        self.deadline = self._deadline
 
     @property
     def deadline(self) -> float:

@@ -100,8 +100,8 @@ def _bound(
 
     async def evaluate(ctx: RunContext, outputs: Outputs) -> Sequence[Evaluation]:
         call = arguments.call(function, ctx, outputs)
-        scores = call() if runs_in_loop else await threads.call(call, ctx.waiting)
-        if inspect.isawaitable(scores):
+        scores = await (call() if runs_in_loop else threads.call(call, ctx.waiting))
+        if not runs_in_loop and inspect.isawaitable(scores):
             scores = await scores
 
         return tuple(reader.rows(scores, ctx.spec.run_id))

@@ -38,7 +38,7 @@ async def score_by(
     begun, spent_usd = perf_counter(), _recorded_usd(ctx)
     rule, is_quick = None, False
     if isinstance(evaluate, RuledEvaluator):
-        rule, is_quick = evaluate.rule, evaluate.is_quick
+        rule, is_quick, evaluate = evaluate.rule, evaluate.is_quick, evaluate.evaluate
 
     name = ctx.calls.evaluator_id = "evaluator" if rule is None else rule.evaluator_id
     try:

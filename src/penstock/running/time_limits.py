@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import ExitStack
 from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, Self
 
+from penstock._base.long_wait import told_first_wait
 from penstock._base.loop import TimeLimit, calling_later
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
@@ -77,11 +78,17 @@ async def within(
     """
     answer: Any = _NOTHING
     error: BaseException | None = None
-    limit = ctx.timeout_scope = TimeLimit(timeout_s)
+    limit = ctx.timeout_scope = TimeLimit(timeout_s, is_set=False)
     try:
         with limit:
             try:
-                answer = await call()
+                work = call()
+                if isinstance(work, Coroutine):  # most evaluators never wait
+                    work = told_first_wait(work, limit.set_alarm)
+                else:
+                    limit.set_alarm()
+
+                answer = await work
             except Exception as raised:  # noqa: BLE001 - raised again, as what it is
                 error = raised
     except RuntimeError as leak:
