@@ -65,6 +65,7 @@ MADE = {
     "a failure": FAILED,
     "odd values": SUCCEEDED
     | {
+        "observations": (ANSWER,),
         "metrics": {"big": 10**30, "least": float("-inf"), "none": None, "rows": [{"x": 0.1}]},
         "evaluations": (Evaluation(run_id="run-3", metric_value=True),),
         "provenance": {"model": "m"},
@@ -95,11 +96,10 @@ def test_a_result_says_which_worker_made_it() -> None:
     assert sent(result, "worker-1").provenance == {"model": "m", "worker": "worker-1"}
 
 
-def test_the_event_that_is_the_answer_is_not_sent() -> None:
-    result = RunResult(
-        spec=SPEC, attempt=1, started_at=AT, ended_at=AT, latency_s=0.5, **MADE["an answer alone"]
-    )
-    assert not {"spec", "observations"} & told(result).keys()
+def test_an_answer_that_is_no_event_yet_becomes_one_where_it_is_read() -> None:
+    made = {"spec": SPEC, "attempt": 1, "started_at": AT, "ended_at": AT, "latency_s": 0.5}
+    assert sent(RunResult(**made, **SUCCEEDED), None).observations == (ANSWER,)
+    assert sent(RunResult(**made, **FAILED), None).observations == ()
 
 
 VALUES = st.recursive(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from threading import get_ident
 
@@ -27,7 +28,7 @@ from penstock.engines.messages import (
     ToWorker,
     told,
 )
-from penstock.results import RunResult
+from penstock.results import Observation, RunResult
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import AttemptsHere, Task
 from penstock.running.scheduler import Orders
@@ -35,6 +36,21 @@ from penstock.running.scheduler import Orders
 __all__ = ["AgentHost"]
 
 _MOST_IN_BATCH = 512
+
+
+class _Attempt(Attempt):
+    """An attempt whose answer is no event yet: the driver makes one of what it is told."""
+
+    __slots__ = ()
+
+    def observed(
+        self,
+        reported: Sequence[Observation],
+        outputs_json: str,  # noqa: ARG002 - the other way to see it
+        ended_at: datetime,  # noqa: ARG002
+    ) -> tuple[Observation, ...]:
+        """Return what the agent reported."""
+        return tuple(reported)
 
 
 @dataclass(slots=True)
@@ -167,7 +183,7 @@ class AgentHost:
             on_observe=partial(self._observed, lease.lease),
         )
         self._calling.begin(lease.lease, ctx)
-        attempt = Attempt(ctx, orders, self._outcomes, lease.evaluator_timeout_s)
+        attempt = _Attempt(ctx, orders, self._outcomes, lease.evaluator_timeout_s)
         leased = self._leases[lease.lease] = _Leased(attempt, orders)
         leased.task = OwnTask(
             self._make(lease, attempt),

@@ -30,7 +30,6 @@ from penstock.results import (
     RunStatus,
     Scored,
     answer_of,
-    reported_in,
 )
 
 __all__ = [
@@ -280,11 +279,7 @@ def _of_text(said: Any) -> Any:
     return json.loads(said) if type(said) is str else said
 
 
-_TOLD = {
-    name: field.default
-    for name, field in RunResult.model_fields.items()
-    if name not in {"spec", "observations"}
-}
+_TOLD = {name: field.default for name, field in RunResult.model_fields.items() if name != "spec"}
 _READ: _Read = {
     "status": RunStatus,
     "started_at": datetime.fromisoformat,
@@ -295,17 +290,14 @@ _READ: _Read = {
     "error": RunError.model_validate,
     "scored": TypeAdapter(tuple[Scored, ...]).validate_python,
 }
+_HAVE_ANSWERED = (RunStatus.SUCCESS, RunStatus.SCORING)
 _made = unchecked(RunResult)
 
 
 def told(result: RunResult) -> dict[str, Any]:
     """Return what the driver is told of a result."""
     values = vars(result)
-    said = {name: values[name] for name, default in _TOLD.items() if values[name] != default}
-    if reported_in(result) or not result.observations:
-        said["observations"] = result.observations
-
-    return said
+    return {name: values[name] for name, default in _TOLD.items() if values[name] != default}
 
 
 def result_of(said: Mapping[str, Any], spec: RunSpec, worker: str | None) -> RunResult:
@@ -320,7 +312,7 @@ def result_of(said: Mapping[str, Any], spec: RunSpec, worker: str | None) -> Run
     if worker is not None:
         fields["provenance"] = {**said.get("provenance", EMPTY), "worker": worker}
 
-    if "observations" not in fields:
+    if "observations" not in fields and fields["status"] in _HAVE_ANSWERED:
         answer = answer_of(spec, fields.get("outputs_json", "{}"), fields["ended_at"])
         fields["observations"] = (answer,)
 
