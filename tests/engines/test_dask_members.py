@@ -13,6 +13,7 @@ from penstock.engines.dask import DaskEngine
 from penstock.engines.dask_members import Members
 from penstock.engines.engine import Batch, Joined, Lost
 from penstock.engines.messages import Ended, written
+from penstock.errors import EngineError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
 
@@ -102,14 +103,46 @@ class Silent:
         self.left += 1
 
 
-async def test_a_worker_that_was_silent_is_heard_again_and_joins_under_another_name() -> None:
-    ended = Ended(lease=1, run_id="r", result={"attempt": 1})
-    worker = Silent(written([ended]))
+class OfAnotherVersion(Silent):
+    """A worker whose code is not ours, and does not know what it is told."""
+
+    async def penstock_boot(self, **_: Any) -> dict[str, Any]:
+        raise ValueError("extra fields not permitted")
+
+
+def engine_of(worker: Silent) -> Any:
     engine: Any = DaskEngine("tls://there:1")
     engine._boot = Boot(study="{}", base_dir=None, study_file=None, fingerprint="")
     engine._pool = worker
     engine._arrivals, engine._arrived = anyio.create_memory_object_stream[Any](10)
     engine._greet("tls://worker:1")
+    return engine
+
+
+async def test_a_worker_that_does_not_understand_is_refused_with_what_it_says() -> None:
+    engine = engine_of(OfAnotherVersion(b""))
+    assert await anext(engine.incoming()) == Joined("worker-1", 0, "extra fields not permitted")
+    engine._arrivals.close()
+    engine._arrived.close()
+
+
+class WithoutPenstock(Scheduled):
+    """A cluster one of whose workers cannot import what it is taught."""
+
+    async def register_plugin(self, plugin: Any) -> None:
+        raise Exception("ModuleNotFoundError(\"No module named 'penstock'\")")
+
+
+async def test_a_cluster_whose_workers_lack_penstock_is_an_error_that_says_so() -> None:
+    members = Members(WithoutPenstock("one"), *[lambda _: None] * 3)
+    with pytest.raises(EngineError, match=r"No module named 'penstock'.*install penstock\[dask\]"):
+        await members.begin()
+
+
+async def test_a_worker_that_was_silent_is_heard_again_and_joins_under_another_name() -> None:
+    ended = Ended(lease=1, run_id="r", result={"attempt": 1})
+    worker = Silent(written([ended]))
+    engine = engine_of(worker)
     arrivals = engine.incoming()
     assert await anext(arrivals) == Joined("worker-1", 5)
     worker.is_silent = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from itertools import count
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from penstock.engines.engine import Arrival, Batch, Joined, Lost
 from penstock.engines.messages import ToWorker, read_from_worker, written
 from penstock.engines.ranks import leave_word, take_word_back
 from penstock.engines.worker_processes import WorkerProcesses
-from penstock.errors import EngineError, ValidationError
+from penstock.errors import EngineError, ValidationError, message_of
 
 __all__ = ["DaskEngine"]
 
@@ -86,7 +87,7 @@ class DaskEngine:
         self._members: Any = None
         self._pool: Any = None
         self._names: dict[str, str] = {}
-        self._known: set[str] = set()
+        self._numbers = count(1)
         self._attending: dict[str, _Attended] = {}
         self._silent: set[str] = set()
         self._heard_again: list[OwnTask] = []
@@ -204,7 +205,7 @@ class DaskEngine:
         self._arrived.close()
 
     async def _let_go(self, worker: str) -> None:
-        with suppress(TimeoutError):
+        with suppress(Exception):
             await self._call(self._attending[worker], "penstock_leave")
 
     def _note_gone(self, address: str) -> None:
@@ -216,9 +217,7 @@ class DaskEngine:
         if address in self._names:
             return
 
-        name = f"worker-{len(self._known) + 1}"
-        self._known.add(name)
-        self._names[address] = name
+        name = self._names[address] = f"worker-{next(self._numbers)}"
         attended = self._attending[name] = _Attended(address)
         attended.task = OwnTask(self._attend(name, attended), name=name)
 
@@ -246,6 +245,11 @@ class DaskEngine:
                 self._arrive(name, attended, batches)
         except TimeoutError:
             self._lose(name, "it did not answer in time", may_live=True)
+        except Exception as error:  # noqa: BLE001 - whatever code of another version raises there
+            why = message_of(error) or type(error).__name__
+            attended.has_joined = True
+            self._arrivals.send_nowait(Joined(name, 0, why, self._to_come()))
+            self._lose(name, why)
 
     def _to_come(self) -> int:
         joined = sum(each.has_joined for each in self._attending.values())

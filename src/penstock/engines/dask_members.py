@@ -10,7 +10,7 @@ import anyio
 
 from penstock._base.loop import OwnTask
 from penstock.engines.dask_worker import HostsAgents
-from penstock.errors import EngineError
+from penstock.errors import EngineError, message_of
 
 __all__ = ["Members"]
 
@@ -46,13 +46,23 @@ class Members:
 
         Raises:
             OSError, TimeoutError: the scheduler cannot be reached.
+            EngineError: a worker cannot be taught.
         """
         self._address = self._client.scheduler.address
         await self._hear()
         self._watch = OwnTask(self._look(), name="scheduler")
 
     async def _hear(self) -> None:
-        await self._client.register_plugin(HostsAgents())
+        try:
+            await self._client.register_plugin(HostsAgents())
+        except (OSError, TimeoutError):
+            raise
+        except Exception as error:  # whatever importing raises where a worker is
+            raise EngineError(
+                f"a worker of the scheduler at {self._address} cannot make runs "
+                f"({message_of(error)}); install penstock[dask] where workers run, as it is here"
+            ) from error
+
         self._client.subscribe_topic("all", self._note)
         found = set((await self._client.scheduler.identity())["workers"])
         for address in self._there - found:
@@ -74,7 +84,11 @@ class Members:
             if status != "running":
                 was_away = True
             elif was_away:
-                was_away = await self._is_away()
+                try:
+                    was_away = await self._is_away()
+                except EngineError as error:
+                    self._fail(error)
+                    return
 
     async def _is_away(self) -> bool:
         try:

@@ -197,7 +197,7 @@ class Leasing:
 
     async def _stop_without_others(self, refused: Joined) -> None:
         """Stop the study where a worker cannot run it and no other is there that can."""
-        await anyio.sleep(_OTHERS_COME_S)
+        await anyio.sleep(_SHARE_KEPT_S if refused.others else _OTHERS_COME_S)
         if not self._roster:
             self._stop(f"worker {refused.worker} cannot run this study: {refused.refusal}")
 
