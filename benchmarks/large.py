@@ -1,7 +1,8 @@
 """What a large study costs that is done, or almost: CPU time to look at it and to go on with it.
 
 By hand the ids of the runs that succeeded are read from the store into a set, and a SELECT counts
-runs by their status. Answers are short, for what is measured does not read them.
+runs by their status, front to back, for through the index that SQLite would choose it takes six
+times as long. Answers are short, for what is measured does not read them.
 
     python benchmarks/large.py [--runs 1000000]
 """
@@ -30,7 +31,7 @@ LEFT = CONDITIONS * PROBLEMS
 """A replicate."""
 
 IDS = "SELECT run_id FROM attempt WHERE status = 'success'"
-COUNTS = "SELECT status, count(*) FROM attempt WHERE final GROUP BY status"
+COUNTS = "SELECT status, count(*) FROM attempt NOT INDEXED WHERE final GROUP BY status"
 
 
 def main() -> None:
