@@ -54,7 +54,7 @@ def told_by(results: Iterable[RunResult], counted: Container[int]) -> tuple[floa
     """Add up what agents say that they spent otherwise than by calls that were counted then.
 
     Args:
-        results: Attempts that are about to be saved.
+        results: Attempts that are about to be saved, each once.
         counted: The positions of those whose answer is saved already.
 
     Returns:
