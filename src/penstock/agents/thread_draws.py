@@ -51,7 +51,8 @@ class ThreadDraws:
                 self._say([name] if is_certain else sorted(self._at_work), ctx)
 
             self._at_work[name] -= 1
-            self._at_work += Counter()  # without those that are no longer at work
+            if not self._at_work[name]:
+                del self._at_work[name]
 
     def _say(self, names: Sequence[str], ctx: RunContext) -> None:
         """Report the agent that drew, or those among which one did."""
