@@ -50,7 +50,7 @@ def test_a_system_without_our_way_of_writing_counts_the_same(
     starts.note()
     assert read_starts(tmp_path) == (3, 2)
     starts.close()
-    assert _seek_and_write(-1, b"", 0, 0) == -1
+    assert _seek_and_write(-1, b"") == -1
 
 
 def test_a_directory_that_cannot_be_written_holds_nothing_up(tmp_path: Path) -> None:

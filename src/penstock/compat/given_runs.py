@@ -143,8 +143,9 @@ class GivenPlan(Plan):
 
         self.conditions = tuple(conditions)
         self.cells = tuple(
-            Cell(known[spec.condition_id], (spec.agent_id,), (spec.problem_id,), 1)
+            Cell(condition, (spec.agent_id,), (spec.problem_id,), 1, condition.fingerprint)
             for spec in specs
+            for condition in (known[spec.condition_id],)
         )
         self.starts = tuple(range(len(specs) + 1))
         self._specs = [

@@ -49,7 +49,7 @@ def _blocked(plan: Plan, rng: Random) -> Iterator[int]:
             block: list[int] = []
             for cells, digit in places[problem]:
                 for index in cells:
-                    _, agents, radix, replicates = plan.cells[index]
+                    _, agents, radix, replicates, _ = plan.cells[index]
                     if replicate < replicates:
                         stride = len(radix)
                         first = plan.starts[index] + replicate * len(agents) * stride + digit

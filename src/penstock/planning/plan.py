@@ -46,6 +46,8 @@ class Cell(NamedTuple):
     agents: tuple[str, ...]
     problems: tuple[str, ...]
     replicates: int
+    fingerprint: str
+    """The condition's, which is written once and not for every run."""
 
     @property
     def size(self) -> int:
@@ -70,6 +72,7 @@ class Plan(Sequence[RunSpec]):
                 condition,
                 *(_NOBODY if standalone else _who_and_what(study, condition)),
                 study.replicates * condition.replicates,
+                condition.fingerprint,
             )
             for condition in conditions
             if condition.admissible
@@ -104,7 +107,7 @@ class Plan(Sequence[RunSpec]):
     def at(self, position: int) -> RunSpec:
         """Make the run at a position of the plan."""
         index = bisect_right(self.starts, position) - 1
-        condition, agents, problems, _ = self.cells[index]
+        condition, agents, problems, _, fingerprint = self.cells[index]
         rest, problem = divmod(position - self.starts[index], len(problems))
         replicate, agent = divmod(rest, len(agents))
         study_id, condition_id = self.study.study_id, condition.condition_id
@@ -119,7 +122,7 @@ class Plan(Sequence[RunSpec]):
             agent_id=agent_id,
             replicate=replicate + 1,
             seed=self._seed(*hashed),
-            condition_fingerprint=condition.fingerprint,
+            condition_fingerprint=fingerprint,
         )
 
     def condition_of(self, spec: RunSpec) -> Condition:
@@ -249,7 +252,7 @@ def refuse_collisions(made: Plan) -> None:
 
 def _run_ids(made: Plan) -> Iterator[str]:
     study_id = made.study.study_id
-    for condition, agents, problems, replicates in made.cells:
+    for condition, agents, problems, replicates, _ in made.cells:
         for replicate in range(1, replicates + 1):
             for agent in agents:
                 for problem in problems:

@@ -233,8 +233,9 @@ class Lifecycle:
     ) -> float | None:
         """Count an attempt that is over, and say how it ended: once, and in one way."""
         answered = job.answered
-        if not result.is_rescored and answered is None:  # else they are what was reported then
-            self._say_observed(attempt.ctx, reported_in(result))
+        # Of another answer, or one that is scored again, they are what was reported then.
+        if not result.is_rescored and answered is None and (reported := reported_in(result)):
+            self._say_observed(attempt.ctx, reported)
 
         if attempt.is_interrupted:
             self._interrupt()
