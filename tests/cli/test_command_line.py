@@ -53,6 +53,17 @@ def test_no_command_waits_for_what_it_does_not_need(
     assert told.stdout.endswith("[]\n")
 
 
+def test_what_a_command_imports_is_not_searched_for_garbage() -> None:
+    script = (
+        "import atexit, gc\nfrom penstock.cli import main\n"
+        "before = gc.get_stats()\natexit.register(lambda: print(gc.get_stats() == before))\nmain()"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", script, "--version"], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.endswith("True\n")
+
+
 def test_python_runs_penstock_as_a_module() -> None:
     told = subprocess.run(
         [sys.executable, "-m", "penstock", "--version"], capture_output=True, text=True, check=True

@@ -7,6 +7,7 @@ for, and what it needs when it does its work, so that no command waits for what 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -17,6 +18,7 @@ import typer
 from penstock.cli.commands import Commands
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import ensure_descriptors
+from penstock.running.garbage import NEW_OBJECTS
 
 __all__ = ["app", "main"]
 
@@ -36,6 +38,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line, and exit with its code."""
     ensure_descriptors()
+    gc.set_threshold(NEW_OBJECTS)  # this process is ours, and nothing that it imports is garbage
     try:
         app()
     except SystemExit as ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from contextlib import suppress
 from functools import partial
@@ -87,6 +88,7 @@ class _Session:
     def run(self) -> ExitCode:
         """Run to the end, or to where a person interrupts it."""
         self._runner.on(StudyStarted)(self.launch)
+        gc.freeze()  # what is imported stays; `relaxed_gc` would look through it for garbage first
         try:
             anyio.run(partial(run_interruptibly, self._runner, self._on_interrupt, self._leave))
         except KeyboardInterrupt:  # it came before, or after, the study could receive it

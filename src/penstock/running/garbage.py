@@ -6,9 +6,9 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["relaxed_gc"]
+__all__ = ["NEW_OBJECTS", "relaxed_gc"]
 
-_NEW_OBJECTS = 50_000
+NEW_OBJECTS = 50_000
 """How many new objects start a collection; Python's own threshold is 700.
 
 A thousand runs that begin together are some 20,000, and none of them is garbage.
@@ -33,7 +33,7 @@ def relaxed_gc() -> Iterator[None]:
     thresholds = gc.get_threshold()
     gc.collect()  # what is garbage now would be kept
     gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, *thresholds[1:])
+    gc.set_threshold(NEW_OBJECTS, *thresholds[1:])
     try:
         yield
     finally:
