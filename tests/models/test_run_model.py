@@ -131,6 +131,21 @@ async def test_what_a_call_says_comes_before_what_the_model_says(tmp_path: Path)
     assert (two["user"], two["top_k"]) == ("me", 3)
 
 
+async def test_an_agent_that_breaks_its_own_clock_keeps_no_turn_from_others(tmp_path: Path) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        if ctx.spec.replicate == 1:
+            ctx.waited_s = "long"  # type: ignore[assignment]
+
+        return (await ctx.model("small").chat("?")).text
+
+    async with SimulatedProvider(SimulatorOptions(latency_s=0.0)) as provider:
+        limits = {provider.url: {"max_in_flight": 1}}
+        study = a_study(tmp_path, agent, provider.url, limits=limits, replicates=3)
+        results = await run(study, concurrency=1)
+
+    assert (results.summary.succeeded, results.summary.failed) == (2, 1)
+
+
 async def test_what_a_call_says_is_heard_in_whatever_way_it_was_said_before(tmp_path: Path) -> None:
     said: list[dict[str, Any]] = [
         *({}, {"temperature": 0.5}, {"temperature": 0.25}, {}, {"temperature": None}),

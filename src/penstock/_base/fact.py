@@ -144,11 +144,10 @@ def unchecked(kind: Callable[Fields, Stated]) -> Callable[Fields, Stated]:
 def changed(fact: Stated, **values: Any) -> Stated:
     """Copy a fact with other values for some fields, which are known to be right (`unchecked`)."""
     copy = type(fact).__new__(type(fact))
-    put = object.__setattr__
-    put(copy, "__dict__", fact.__dict__ | values)
-    put(copy, "__pydantic_fields_set__", fact.__pydantic_fields_set__ | values.keys())
-    put(copy, "__pydantic_extra__", None)
-    put(copy, "__pydantic_private__", None)
+    _put_values(copy, fact.__dict__ | values)
+    _put_given(copy, fact.__pydantic_fields_set__ | values.keys())
+    _put_extra(copy, None)
+    _put_private(copy, None)
     return copy
 
 

@@ -54,7 +54,6 @@ class RunContext:
 
     __slots__ = (
         "_announced",
-        "_deadline",
         "_endings",
         "_is_over",
         "_limiters",
@@ -62,6 +61,7 @@ class RunContext:
         "_log",
         "_models",
         "_on_observe",
+        "_stopped",
         "_streams",
         "_waits",
         "_waits_since",
@@ -114,9 +114,9 @@ class RunContext:
         self._on_observe = on_observe
         self._lock = Lock()
         self._announced = 0
-        self._deadline = inf
         self._waits = 0
         self._waits_since = 0.0
+        self._stopped: tuple[TimeLimit, float] | None = None
         self._is_over = False
         self._endings: tuple[Callable[[], None], ...] = ()
 
@@ -203,9 +203,8 @@ class RunContext:
     def _begin_waiting(self) -> None:
         if self._waits == 0:
             self._waits_since = monotonic()
-            scope = self.timeout_scope
-            if scope is not None:
-                self._deadline, scope.deadline = scope.deadline, inf
+            if (limit := self.timeout_scope) is not None:
+                self._stopped, limit.deadline = (limit, limit.deadline), inf
 
         self._waits += 1
 
@@ -214,8 +213,9 @@ class RunContext:
         if self._waits == 0:
             waited_s = monotonic() - self._waits_since
             self.waited_s += waited_s
-            if self.timeout_scope is not None:
-                self.timeout_scope.deadline = self._deadline + waited_s
+            if self._stopped is not None:
+                (limit, deadline), self._stopped = self._stopped, None
+                limit.deadline = deadline + waited_s
 
     def record(self, /, **metrics: Any) -> None:
         """Add to this run's metrics: numbers add up, anything else is replaced.

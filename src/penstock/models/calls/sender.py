@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from time import perf_counter
 
@@ -16,9 +16,7 @@ from penstock.models.chat_model import Completion, CompletionRequest, Usage
 from penstock.models.clients import EndpointClient
 from penstock.models.endings import ending_of, fault_of
 from penstock.models.endpoints import StudyEndpoints
-from penstock.models.gate.budget import Reservation
-from penstock.models.gate.ticket import Ticket
-from penstock.models.gate.worst_case import Expected
+from penstock.models.gate.passage import Passage
 from penstock.models.model_errors import ModelConnectionError, ModelError, RetryAfterTooLongError
 from penstock.study.execution import Retry
 
@@ -115,13 +113,34 @@ class Sender:
     async def _ask_once(self, ctx: RunContext, request: CompletionRequest) -> Completion:
         expected = self._endpoints.worst_cases.expect(request, self._base_url)
         waited_s = ctx.waited_s
-        with ctx.waiting():
-            reservation, ticket = await self._passage(ctx, expected)
-
-        queued_s = ctx.waited_s - waited_s
-        begun = perf_counter()
+        gate = self._endpoints.gate(self._client)
+        passage = Passage(expected, gate.admit(ctx.spec.condition_id, expected.tokens))
         try:
-            reservation.begin()
+            with ctx.waiting():
+                await self._enter(ctx, passage)
+
+            return await self._sent(ctx, request, passage, ctx.waited_s - waited_s)
+        finally:
+            passage.end()
+
+    async def _enter(self, ctx: RunContext, passage: Passage) -> None:
+        """Wait for a part of the budget and a turn, but only where both are not there now."""
+        endpoints, expected = self._endpoints, passage.expected
+        if not endpoints.stopping.is_begun:
+            passage.reservation = endpoints.reserve_at_once(expected)
+
+        if passage.reservation is None or not passage.ticket.enter_at_once():
+            with self._until_stopped(ctx):
+                passage.reservation = passage.reservation or await endpoints.reserve(expected)
+                await passage.ticket.enter()
+
+    async def _sent(
+        self, ctx: RunContext, request: CompletionRequest, passage: Passage, queued_s: float
+    ) -> Completion:
+        ticket = passage.ticket
+        begun = perf_counter()
+        passage.reserved.begin()
+        try:
             completion = await self._completed(request)
         except ModelError as error:
             self._record(ctx, queued_s=queued_s, provider_s=perf_counter() - begun)
@@ -129,43 +148,20 @@ class Sender:
             if error.usage is not None:
                 ticket.settle(error.usage.tokens)
 
-            self._settle_failure(ctx, request, error, expected, reservation)
+            self._settle_failure(ctx, request, error, passage)
             raise
         except BaseException:
             # Cut off from outside, after it was sent: the provider may bill it all the same.
             self._record(ctx, queued_s=queued_s, provider_s=perf_counter() - begun)
-            self._set_aside(ctx, expected, reservation)
+            self._set_aside(ctx, passage)
             raise
-        else:
-            ticket.succeeded(headers=completion.rate_limits)
-            ticket.settle(completion.usage.tokens)
-            times = {"queued_s": queued_s, "provider_s": completion.provider_s}
-            cost_usd = self._settle(
-                ctx, request, completion.usage, expected, reservation, times=times
-            )
-            self._tell(ctx, completion)
-            return changed(completion, cost_usd=cost_usd)
-        finally:
-            ticket.leave()
-            reservation.release()
 
-    async def _passage(self, ctx: RunContext, expected: Expected) -> tuple[Reservation, Ticket]:
-        """Reserve what a call may cost and take a turn; wait only where both are not there now."""
-        endpoints = self._endpoints
-        ticket = endpoints.gate(self._client).admit(ctx.spec.condition_id, expected.tokens)
-        is_stopped = endpoints.stopping.is_begun
-        reservation = None if is_stopped else endpoints.reserve_at_once(expected)
-        if reservation is not None and ticket.enter_at_once():
-            return reservation, ticket
-
-        async with AsyncExitStack() as stack:
-            with self._until_stopped(ctx):
-                reservation = reservation or await endpoints.reserve(expected)
-                stack.callback(reservation.release)
-                await stack.enter_async_context(ticket)
-
-            stack.pop_all()
-            return reservation, ticket
+        ticket.succeeded(headers=completion.rate_limits)
+        ticket.settle(completion.usage.tokens)
+        times = {"queued_s": queued_s, "provider_s": completion.provider_s}
+        cost_usd = self._settle(ctx, request, completion.usage, passage, times)
+        self._tell(ctx, completion)
+        return changed(completion, cost_usd=cost_usd)
 
     async def _completed(self, request: CompletionRequest) -> Completion:
         """Ask, and see that what comes is an answer, whoever the provider is."""
@@ -181,13 +177,12 @@ class Sender:
         ctx: RunContext,
         request: CompletionRequest,
         usage: Usage,
-        expected: Expected,
-        reservation: Reservation,
-        *,
+        passage: Passage,
         times: Mapping[str, float] = EMPTY,
     ) -> float | None:
+        expected = passage.expected
         cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._base_url)
-        reservation.settle(cost_usd or 0.0, usage.tokens)
+        passage.reserved.settle(cost_usd or 0.0, usage.tokens)
         used = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
         self._record_all(ctx, {**times, **used}, cost_usd)
         for name in ("cached_input_tokens", "reasoning_tokens"):
@@ -207,23 +202,19 @@ class Sender:
         return cost_usd
 
     def _settle_failure(
-        self,
-        ctx: RunContext,
-        request: CompletionRequest,
-        error: ModelError,
-        expected: Expected,
-        reservation: Reservation,
+        self, ctx: RunContext, request: CompletionRequest, error: ModelError, passage: Passage
     ) -> None:
         """Account for a call that failed: what the provider counted, or may be billing unseen."""
         if error.usage is not None:
-            error.cost_usd = self._settle(ctx, request, error.usage, expected, reservation)
+            error.cost_usd = self._settle(ctx, request, error.usage, passage)
         elif error.may_be_billed:
-            self._set_aside(ctx, expected, reservation)
+            self._set_aside(ctx, passage)
         else:
-            reservation.release()
+            passage.reserved.release()
 
-    def _set_aside(self, ctx: RunContext, expected: Expected, reservation: Reservation) -> None:
-        reservation.settle(expected.cost_usd or 0.0, expected.tokens)
+    def _set_aside(self, ctx: RunContext, passage: Passage) -> None:
+        expected = passage.expected
+        passage.reserved.settle(expected.cost_usd or 0.0, expected.tokens)
         self._record(
             ctx,
             uncounted_cost_usd=expected.cost_usd or 0.0,

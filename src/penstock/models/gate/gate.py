@@ -224,9 +224,11 @@ class Gate:
         elif ticket._woken is not None:
             ticket._woken.set()
 
-    def _leave(self) -> None:
-        self._in_flight -= 1
-        self._give_turns()
+    def _leave(self, ticket: Ticket) -> None:
+        if ticket._admitted_at is not None:
+            ticket._admitted_at = None
+            self._in_flight -= 1
+            self._give_turns()
 
     def _correct(self, ticket: Ticket, *, requests: int, tokens: int) -> None:
         self._pace.correct(ticket._entries, requests=requests, tokens=tokens)

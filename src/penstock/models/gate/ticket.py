@@ -20,7 +20,7 @@ class _OfTickets(Protocol):
 
     def _enter_at_once(self, ticket: Ticket) -> bool: ...
     async def _enter(self, ticket: Ticket) -> None: ...
-    def _leave(self) -> None: ...
+    def _leave(self, ticket: Ticket) -> None: ...
     def _settle(self, ticket: Ticket, tokens: int) -> None: ...
     def _succeeded(self, ticket: Ticket, headers: RateLimitHeaders | None) -> None: ...
     def _rejected(self, ticket: Ticket, error: ModelError) -> None: ...
@@ -29,8 +29,8 @@ class _OfTickets(Protocol):
 class Ticket:
     """One call's turn at the gate: ``async with gate.admit(group, tokens) as ticket: ...``.
 
-    Inside the block the call has a slot; leaving the block gives it back, whatever happened. Who
-    need not wait may do without the block: `enter_at_once`, and then `leave`.
+    Inside the block the call has a slot; leaving the block gives it back, whatever happened.
+    Without a block it is `enter`, or `enter_at_once`, and then `leave`.
 
     Attributes:
         group: Between whom turns are given in rotation: the condition's id.
@@ -64,7 +64,7 @@ class Ticket:
         self._failure: ModelError | None = None
 
     async def __aenter__(self) -> Self:
-        await self._gate._enter(self)
+        await self.enter()
         return self
 
     async def __aexit__(
@@ -79,9 +79,13 @@ class Ticket:
         """Take a turn where there is one now; return whether there was."""
         return self._gate._enter_at_once(self)
 
+    async def enter(self) -> None:
+        """Wait for a turn."""
+        await self._gate._enter(self)
+
     def leave(self) -> None:
-        """Give the slot back."""
-        self._gate._leave()
+        """Give the slot back, where it has one."""
+        self._gate._leave(self)
 
     def settle(self, tokens: int) -> None:
         """Count the tokens that the call really used in place of the estimate."""
