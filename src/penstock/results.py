@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from penstock._base.fact import EMPTY, Fact, unchecked
-from penstock._base.json import decode, encode
+from penstock._base.json import decode, encode, is_plain_json
 from penstock.planning.run_spec import RunSpec
 from penstock.study.identity import answer_event_id
 
@@ -28,6 +28,7 @@ __all__ = [
     "Scored",
     "answer_of",
     "is_answer",
+    "known_to_be_plain",
     "reported_in",
     "says_answer",
     "text_of",
@@ -177,7 +178,6 @@ class RunResult(Fact):
         planned_order: The run's place in the order in which runs were to be started, from 0.
         started_order: Its place among the attempts of its session as they started, from 1.
         outputs_json: What the agent returned, as the JSON text that is stored.
-        is_plain: Whether that is known to hold nothing that SQL cannot read.
         metrics: What was measured, by name.
         observations: What the agent reported; where it reported nothing and succeeded, its answer.
         cost_usd: What the attempt cost, in US dollars.
@@ -196,7 +196,6 @@ class RunResult(Fact):
     ended_at: datetime
     latency_s: float
     outputs_json: str = "{}"
-    is_plain: bool = False
     metrics: dict[str, Any] = EMPTY
     evaluations: tuple[Evaluation, ...] = ()
     observations: tuple[Observation, ...] = ()
@@ -211,6 +210,11 @@ class RunResult(Fact):
         """What the agent returned, as it is stored."""
         outputs: Mapping[str, Any] = decode(self.outputs_json)
         return outputs
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether SQL can read what the agent returned."""
+        return is_plain_json(self.outputs_json)
 
     @property
     def run_id(self) -> str:
@@ -231,6 +235,12 @@ class RunResult(Fact):
     def primary_outcome(self) -> Any:
         """The value of the study's primary outcome in this run."""
         return self.metrics.get("primary_outcome")
+
+
+def known_to_be_plain(result: RunResult) -> RunResult:
+    """Return a result of which it need not be looked for whether SQL can read it."""
+    vars(result)["is_plain"] = True  # where the property keeps what it has found
+    return result
 
 
 _reported = unchecked(Observation)

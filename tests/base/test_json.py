@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from penstock._base.json import decode, encode, encode_parts
+from penstock._base.json import decode, encode, encode_parts, is_plain_json
 from penstock.errors import OutputError
 
 any_text = st.text() | st.sampled_from(["\ud83d", "\x00", "null", "NaN"])
@@ -203,6 +203,8 @@ def test_a_long_text_is_known_to_be_plain_and_nothing_is_that_sql_cannot_read() 
     long = "the answer — and why. " * 20
     assert encode_parts({"text": long}, "output").is_plain
     for hard in ("\x00", "\ud83d"):
-        assert not encode_parts({"text": long + hard}, "output").is_plain
+        written = encode_parts({"text": long + hard}, "output")
+        assert not written.is_plain
+        assert not is_plain_json(written.text)
 
     assert not encode_parts({"text": long, "loss": math.nan}, "output").is_plain

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import penstock as ps
 from penstock._base.json import encode
+from penstock._base.text import readable
 from penstock.results import (
     Evaluation,
     Observation,
@@ -158,6 +160,25 @@ def scored_again(announced: RunResult, other: RunResult) -> RunResult:
         "is_rescored": True,
     }
     return announced.model_copy(update=changed)
+
+
+@pytest.mark.parametrize("end", ["", " — and why", "\0", "\ud83d", "NaN", "\n"])
+def test_a_long_answer_is_read_back_as_it_was_announced(tmp_path: Path, end: str) -> None:
+    study = ps.Study(study_id="s", title="t", problem_ids=("p1",), agent_specs=("a",))
+    runner = ps.StudyRunner(
+        study,
+        agent_bindings={"a": lambda ctx: {"text": "it is 42; " * 50 + end}},
+        problem_registry={"p1": ps.Problem(problem_id="p1")},
+        output_dir=tmp_path,
+        show_progress=False,
+    )
+    announced = []
+    runner.on(ps.RunFinished)(lambda event: announced.append(event.result))
+    anyio.run(runner.run)
+    with StoreReader(tmp_path) as reader:
+        assert [*reader.results()] == announced
+        ((text,),) = reader.table("SELECT text FROM events")
+        assert text == readable(announced[0].outputs["text"])
 
 
 @pytest.mark.field("studies-R2")

@@ -9,6 +9,7 @@ of the two wrote it: what is not plain JSON goes through `frozen_json` in both.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import orjson
 from penstock._base.frozen import FrozenDict, frozen_json
 from penstock.errors import OutputError, UnstableValueError
 
-__all__ = ["Parts", "decode", "encode", "encode_parts"]
+__all__ = ["Parts", "decode", "encode", "encode_parts", "is_plain_json"]
 
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 _SHORT = 256
@@ -49,7 +50,7 @@ class Parts(NamedTuple):
     """Why each other part cannot be stored."""
 
     is_plain: bool = False
-    """Whether it is known to hold nothing that SQL cannot read; who must know looks at it else."""
+    """Whether it is known to be what `is_plain_json` says; who must know looks at it else."""
 
 
 def encode_parts(parts: Mapping[Any, Any], path: str) -> Parts:
@@ -108,6 +109,23 @@ def decode(text: str) -> Any:
     # orjson has rounded whole numbers of more than 64 bits, where it has read any number at all.
     is_rounded = not _holds_texts_alone(value) and _may_hold_long_number(text)
     return json.loads(text) if is_rounded else value
+
+
+def is_plain_json(text: str) -> bool:
+    """Return whether SQLite can look into JSON, and reads what we read.
+
+    It knows no NaN and no infinity, reads no half surrogate pairs, and ends a text at a NUL.
+    """
+    # A letter is found thirty times as fast as a word, and these three are not in every answer.
+    return not (
+        ("N" in text and "NaN" in text)
+        or ("I" in text and "Infinity" in text)
+        or ("\\" in text and _HARD_ESCAPE.search(text) is not None)
+    )
+
+
+_HARD_ESCAPE = re.compile(r"\\u(?:d|0000)")
+"""Where line breaks are escaped too, `in` takes ten times as long."""
 
 
 def _may_hold_long_number(text: str) -> bool:

@@ -29,6 +29,7 @@ from penstock.results import (
     RunStatus,
     Scored,
     answer_of,
+    known_to_be_plain,
 )
 from penstock.running import failures
 from penstock.running.evaluating import score_by
@@ -233,13 +234,12 @@ class Attempt:
 
     def _result(self, gathered: Gathered, status: RunStatus, error: RunError | None) -> RunResult:
         latency_s, ended_at = self._latency_s or 0.0, datetime.now(UTC)
-        return _ended(
+        result = _ended(
             **self._run,
             status=status,
             ended_at=ended_at,
             latency_s=latency_s,
             outputs_json=self._outputs.text,
-            is_plain=self._outputs.is_plain,
             metrics=metrics_of(gathered, latency_s, self.evaluations, self._outcomes),
             evaluations=self.evaluations,
             scored=self.scored,
@@ -248,6 +248,7 @@ class Attempt:
             provenance=provenance_of(gathered, self._family, self._metadata),
             error=error,
         )
+        return known_to_be_plain(result) if self._outputs.is_plain else result
 
     def gathered(self, fail: Callable[[BaseException], None] | None = None) -> Gathered:
         """Return what the context holds, but for what cannot be stored.

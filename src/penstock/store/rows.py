@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from operator import attrgetter
 from typing import Any
 
@@ -206,7 +205,7 @@ def _failure_cells(result: RunResult) -> tuple[Any, ...]:
 def _answer_id(result: RunResult) -> str | None:
     """Return the id of the event that is the answer, where SQL can read its text."""
     event_id = _answer_event_id(result)
-    return None if event_id is not None and _is_hard_to_read(result) else event_id
+    return None if event_id is not None and not result.is_plain else event_id
 
 
 def _answer_event_id(result: RunResult) -> str | None:
@@ -247,7 +246,7 @@ def _observation_row(attempt_id: int, number: int, observed: Observation) -> Row
 
 def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
     """Write those events of an attempt that depend on how its answer was scored."""
-    if _answer_event_id(result) is not None and _is_hard_to_read(result):
+    if _answer_event_id(result) is not None and not result.is_plain:
         answer = answer_of(result.spec, result.outputs_json, result.ended_at)
         return [_observation_row(attempt_id, ANSWER, answer)]
 
@@ -266,27 +265,6 @@ def last_rows(attempt_id: int, result: RunResult) -> list[tuple[Any, ...]]:
         "level": "run",
     }
     return [(attempt_id, LAST, *map(event.get, OBSERVED_COLUMNS))]
-
-
-def _is_hard_to_read(result: RunResult) -> bool:
-    """Return whether SQLite cannot look into outputs.
-
-    It knows no NaN and no infinity, reads no half surrogate pairs, and ends a text at a NUL.
-    """
-    if result.is_plain:
-        return False
-
-    # A letter is found thirty times as fast as a word, and these three are not in every answer.
-    outputs_json = result.outputs_json
-    return (
-        ("N" in outputs_json and "NaN" in outputs_json)
-        or ("I" in outputs_json and "Infinity" in outputs_json)
-        or ("\\" in outputs_json and _HARD_ESCAPE.search(outputs_json) is not None)
-    )
-
-
-_HARD_ESCAPE = re.compile(r"\\u(?:d|0000)")
-"""Where line breaks are escaped too, `in` takes ten times as long."""
 
 
 def cell_of(value: Any) -> Any:
