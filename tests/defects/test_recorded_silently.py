@@ -316,7 +316,12 @@ def test_two_runs_under_one_id_are_found_before_anything_runs(
     def collides(*run: Any, **named: Any) -> str:
         return run_id(*run, **named).replace(unlucky, lucky)
 
+    def numbers(study: str, condition: str, replicates: int, *who: Any) -> list[int]:
+        ids = (collides(study, condition, each + 1, *who) for each in range(replicates))
+        return [int(each.removeprefix("run-"), 16) for each in ids]
+
     monkeypatch.setattr("penstock.planning.plan.run_id", collides)
+    monkeypatch.setattr("penstock.planning.plan.run_numbers", numbers)
     with pytest.raises(ps.ValidationError, match=r"Two runs have the id run-.* by chance") as found:
         run(study, lambda: "never called", tmp_path / "out")
 
@@ -335,6 +340,7 @@ async def test_a_large_plans_ids_are_compared_before_it_is_run(
         monkeypatch.setattr(f"{module}.COMPARED_AT_ONCE", 1)
 
     monkeypatch.setattr("penstock.planning.plan.run_id", lambda *_, **__: "run-0123456789ab")
+    monkeypatch.setattr("penstock.planning.plan.run_numbers", lambda *_: [0x0123456789AB])
     runner = ps.StudyRunner(
         make_study(), agent_bindings={"agent-a": lambda: "x"}, output_dir=tmp_path / "out"
     )

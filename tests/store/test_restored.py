@@ -124,6 +124,7 @@ async def test_a_large_plans_ids_are_compared_once_and_not_in_every_session(
 
     await run("a", "b")
     monkeypatch.setattr("penstock.planning.plan.run_id", lambda *_, **__: "run-0123456789ab")
+    monkeypatch.setattr("penstock.planning.plan.run_numbers", lambda *_: [0x0123456789AB])
 
     assert (await run("a", "b")).session.restored == 2  # they would be found to collide
     for levels, is_fresh in (("abc", False), ("ab", True)):

@@ -21,6 +21,7 @@ from penstock.study.identity import (
     event_id,
     hash_identifier,
     run_id,
+    run_numbers,
     run_seed,
     stable_json_dumps,
 )
@@ -72,6 +73,15 @@ def test_event_ids_are_those_of_the_worked_examples() -> None:
     given_event = {"event_type": "assistant_output", "index": 0, "run_id": "run-0123456789ab"}
     assert hash_identifier("evt", given_event) == "evt-702d3b5cdc64"
     assert answer_event_id("run-0123456789ab") == "evt-8fec491a0420"
+
+
+@given(any_text, any_text, st.none() | any_text, st.none() | any_text)
+def test_ids_that_are_compared_as_numbers_are_those_of_the_runs(
+    study: str, condition: str, agent: str | None, problem: str | None
+) -> None:
+    ids = [run_id(study, condition, replicate, agent, problem) for replicate in range(1, 12)]
+    numbers = run_numbers(study, condition, 11, agent, problem)
+    assert [f"run-{number:012x}" for number in numbers] == ids
 
 
 @given(any_text, any_text, st.integers(1), st.none() | any_text, st.none() | any_text)

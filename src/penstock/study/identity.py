@@ -8,7 +8,7 @@ stable JSON form is refused, with the place where it stands.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any
@@ -23,6 +23,7 @@ __all__ = [
     "hash_identifier",
     "paired_seed",
     "run_id",
+    "run_numbers",
     "run_seed",
     "stable_json_dumps",
 ]
@@ -62,12 +63,28 @@ def run_id(
     The canonical JSON is written by hand here because a plan names millions of runs; a property
     test holds it to `hash_identifier`.
     """
-    return _named(
-        "run",
-        f'{{"agent_id":{_quoted(agent_id)},"condition_id":{quote(condition_id)},'
-        f'"problem_id":{_quoted(problem_id)},"replicate":{replicate},'
-        f'"study_id":{quote(study_id)}}}',
-    )
+    before, after = _around_replicate(study_id, condition_id, agent_id, problem_id)
+    return _named("run", f"{before}{replicate}{after}")
+
+
+def run_numbers(
+    study_id: str, condition_id: str, replicates: int, agent_id: str | None, problem_id: str | None
+) -> Iterator[int]:
+    """Yield the ids of runs that are alike but for their replicate, from 1, as whole numbers."""
+    before, after = _around_replicate(study_id, condition_id, agent_id, problem_id)
+    begun = sha256(before.encode())
+    for replicate in range(1, replicates + 1):
+        hashed = begun.copy()
+        hashed.update(f"{replicate}{after}".encode())
+        yield int.from_bytes(hashed.digest()[:6], "big")
+
+
+def _around_replicate(
+    study_id: str, condition_id: str, agent_id: str | None, problem_id: str | None
+) -> tuple[str, str]:
+    who = f'"agent_id":{_quoted(agent_id)},"condition_id":{quote(condition_id)}'
+    what = f'"problem_id":{_quoted(problem_id)},"replicate":'
+    return f"{{{who},{what}", f',"study_id":{quote(study_id)}}}'
 
 
 def run_seed(
