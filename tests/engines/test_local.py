@@ -334,6 +334,15 @@ async def test_a_worker_whose_code_differs_is_refused_and_the_study_stops(tmp_pa
     assert "evaluator 'grade'" in why
 
 
+async def test_what_hears_a_study_is_imported_by_its_driver_alone(tmp_path: Path) -> None:
+    study, hearing = write_study(tmp_path / "study", "solve"), tmp_path / "study" / "hearing.py"
+    study = study.model_copy(update={"subscribers": ("hearing.py:hear",)})
+    hearing.write_text("async def hear(stream):\n    async for _ in stream:\n        pass\n")
+    runner = ps.StudyRunner(study, engine=LocalEngine(), output_dir=tmp_path / "there")
+    hearing.write_text("raise ImportError('it is not installed where workers are')")
+    assert (await runner.run()).succeeded == 4
+
+
 @pytest.mark.parametrize(
     "options",
     [{"agent_bindings": {"solve": print}}, {"problem_registry": {}}],

@@ -103,8 +103,10 @@ def bound(boot: Boot, calls: CallsElsewhere) -> tuple[Plan, Bindings]:
     Raises:
         ValidationError: it cannot be loaded here, or something differs; all of it at once.
     """
-    fields = {**decode(boot.study), "base_dir": boot.base_dir, "study_file": boot.study_file}
-    study, isolate = Study(**fields), boot.isolate_random
+    places = {"base_dir": boot.base_dir, "study_file": boot.study_file}
+    # The driver alone is heard, and what hears it may not be installed here.
+    study = Study(**{**decode(boot.study), **places, "subscribers": ()})
+    isolate = boot.isolate_random
     plan, bindings = prepare(study, isolate_random=isolate, elsewhere=calls).ready()
     if differences := list(_differences(boot, plan, bindings)):
         raise ValidationError(differences)
