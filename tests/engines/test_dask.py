@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+import structlog
 
 import penstock as ps
 from penstock.engines.dask import DaskEngine
@@ -120,6 +121,8 @@ import psutil
 async def holds(ctx):
     sockets = psutil.Process().net_connections()
     hosts = [each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN]
+    ctx.log.info("agent.is_shy")
+    ctx.log.warning("agent.is_loud")
     Path(__file__).with_name("told").write_text(json.dumps([os.getpid(), hosts]))
     re.match(r"(a+)+$", "a" * 60 + "b")  # no other thread of this process runs until it is over
 """
@@ -127,9 +130,10 @@ async def holds(ctx):
 
 @pytest.mark.skipif(not CAN_FORK, reason="elsewhere the system ends no process with its parent")
 async def test_a_worker_ends_with_the_study_though_its_agent_lets_no_thread_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "stderr", StringIO())  # as in a notebook, whose has no number
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     study = write_study(tmp_path / "study", "holds", code=AGENTS + HOLDS)
     options: Any = {"workers": 1, "concurrency": 1, "grace_s": 0.0, "stall_threshold_s": None}
     runner = ps.StudyRunner(study, output_dir=tmp_path / "there", **options)
@@ -139,6 +143,10 @@ async def test_a_worker_ends_with_the_study_though_its_agent_lets_no_thread_run(
         await anyio.to_thread.run_sync(_until, lambda: told.exists() and told.read_text())
         runner.cancel("that is enough")
 
+    structlog.reset_defaults()
+    out, err = capfd.readouterr()
+    assert "agent.is_loud" in out + err
+    assert "agent.is_shy" not in out + err
     pid, hosts = json.loads(told.read_text())
     assert hosts == ["127.0.0.1"]
     process = Path("/proc", str(pid), "cmdline")

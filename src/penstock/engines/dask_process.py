@@ -27,6 +27,7 @@ import dask
 import numpy as np
 from distributed import Worker
 
+from penstock._base.logger import log_from
 from penstock.engines.dask_cluster import NoDashboard, security_of, silence
 from penstock.engines.dask_worker import HostsAgents
 from penstock.engines.leave_signals import AskedToLeave, asked_to_leave
@@ -155,6 +156,7 @@ def main() -> None:
     _print_at_once()
     told = json.loads(_line_of(driver))
     sys.path[:] = [*dict.fromkeys([*sys.path, *told["path"].split(os.pathsep)])]
+    log_from(told["log_from"])
     if CAN_FORK:
         _have_workers(told, driver)
     else:

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 
+from penstock._base.logger import logged_from
 from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
 from penstock.errors import EngineError
@@ -89,7 +90,7 @@ class WorkerProcesses:
     def _tell(self, process: subprocess.Popen[bytes], share: int) -> None:
         if process.stdin is not None:  # it stays open: where it ends, so do the workers
             with suppress(OSError):
-                told = {**self._told, "workers": share}
+                told = {**self._told, "workers": share, "log_from": logged_from()}
                 process.stdin.write(json.dumps(told).encode() + b"\n")
                 process.stdin.flush()
 
