@@ -404,6 +404,7 @@ def test_what_is_worked_out_once_is_not_worked_out_for_every_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D37"""
+    run(make_study(), lambda ctx: "x", tmp_path / "first")  # it imports what it uses
     counted: Counter[str] = Counter()
     for owner, name in ((inspect, "signature"), (planning_plan, "build_design")):
         real = getattr(owner, name)
