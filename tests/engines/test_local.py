@@ -84,6 +84,22 @@ async def test_the_first_worker_to_come_leaves_the_others_their_share_of_the_run
 
 
 @pytest.mark.virtual_time
+async def test_runs_that_nobody_has_begun_are_dropped_where_a_study_stops_and_none_is_counted(
+    tmp_path: Path,
+) -> None:
+    study, engine = write_study(tmp_path / "study", "waits", replicates=2), OneComesLater()
+    runner = ps.StudyRunner(study, engine=engine, output_dir=tmp_path / "there")
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.run)
+        await anyio.sleep(0.5)
+        runner.stop("that is enough")
+
+    assert (runner.summary.succeeded, runner.summary.remaining) == (4, 4)
+    assert runner.summary.attempts == runner.summary.session.started == 4
+    assert ps.StudyRunner(study, output_dir=tmp_path / "there").summary.lost_calls == 0
+
+
+@pytest.mark.virtual_time
 async def test_a_study_that_waits_for_workers_says_so_seldomer_and_seldomer(
     tmp_path: Path,
 ) -> None:

@@ -132,12 +132,13 @@ class Leasing:
                 self._acknowledging.note_saved(result.run_id, result.attempt)
 
     @asynccontextmanager
-    async def open(self, _: Session) -> AsyncIterator[None]:
+    async def open(self, session: Session) -> AsyncIterator[None]:
         """Have workers inside ``async with``.
 
         Raises:
             EngineError: they cannot be started, or found.
         """
+        session.on_stop(self._drop_waiting)
         await self._engine.start(self._boot)
         failure: BaseException | None = None
         try:
@@ -174,11 +175,15 @@ class Leasing:
             for name in self._roster.names:
                 self._lose(Lost(name, str(error)))
 
-            for leased in self._waiting:
-                leased.lost = StopStudy(str(error))  # nobody has begun it
-                leased.is_over.set()
+            self._drop_waiting(str(error))
 
-            self._waiting.clear()
+    def _drop_waiting(self, why: str) -> None:
+        """Leave attempts that nobody has begun to the next session: the study stops."""
+        for leased in self._waiting:
+            leased.lost = StopStudy(why)
+            leased.is_over.set()
+
+        self._waiting.clear()
 
     def _join(self, joined: Joined) -> None:
         if joined.refusal:
@@ -192,7 +197,6 @@ class Leasing:
             self._tasks.start_soon(self._share_all)
 
         self._tasks.start_soon(self._send_to, worker)
-        logger().info("worker.joined", worker=worker.name, capacity=worker.capacity)
         self._place()
 
     async def _stop_without_others(self, refused: Joined) -> None:
@@ -217,14 +221,12 @@ class Leasing:
                 await anyio.sleep(self._boot.flush_s)  # what is said meanwhile goes together
 
     def _lose(self, lost: Lost) -> None:
-        worker = self._roster.lose(lost.worker)
+        worker = self._roster.lose(lost.worker, lost.why)
         if worker is None:
             return
 
         leases = list(worker.leases.values())
         self._suspicions.note_end({leased.position for leased in leases})
-        log = logger().warning if leases or worker.capacity else logger().info  # it was leaving
-        log("worker.lost", worker=worker.name, reason=lost.why, runs=len(leases))
         for leased in leases:
             is_culprit = self._suspicions.is_culprit(leased.position)
             leased.attempt.ctx.provenance["worker"] = worker.name
@@ -239,8 +241,12 @@ class Leasing:
     def _take(self, batch: Batch) -> None:
         worker, ended = self._roster.get(batch.worker), []
         for message in batch.messages:
-            if isinstance(message, Stalled | Leaving):
-                self._hear_of(batch.worker, message)
+            if isinstance(message, Stalled):
+                self._announce(LoopStalled, worker=batch.worker, **message.told())
+                continue
+
+            if isinstance(message, Leaving):
+                self._roster.retire(batch.worker)
                 continue
 
             leased = None if worker is None else worker.leases.get(message.lease)
@@ -255,12 +261,6 @@ class Leasing:
         self._acknowledging.expect(batch.worker, batch.seq, ended)
         if ended:
             self._place()
-
-    def _hear_of(self, worker: str, message: Stalled | Leaving) -> None:
-        if isinstance(message, Stalled):
-            self._announce(LoopStalled, worker=worker, **message.told())
-        else:
-            self._roster.retire(worker)
 
     def _hear(self, worker: Worker, leased: Leased, message: FromWorker) -> None:
         match message:

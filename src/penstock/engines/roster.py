@@ -57,8 +57,9 @@ class Roster:
         self._there[worker.name] = worker
         self.to_come = to_come
         self._has_changed.set()
+        logger().info("worker.joined", worker=worker.name, capacity=worker.capacity)
 
-    def lose(self, name: str) -> Worker | None:
+    def lose(self, name: str, why: str) -> Worker | None:
         """Have one less; return which, where it was there."""
         worker = self._there.pop(name, None)
         if worker is not None:
@@ -66,6 +67,9 @@ class Roster:
             worker.has_mail.set()
             self._gone.append(worker.now())
             self._has_changed.set()
+            runs = len(worker.leases)
+            log = logger().warning if runs or worker.capacity else logger().info  # it was leaving
+            log("worker.lost", worker=name, reason=why, runs=runs)
 
         return worker
 
