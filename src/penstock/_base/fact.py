@@ -102,9 +102,13 @@ def nothing() -> FrozenDict:
 
 
 class Fact(BaseModel):
-    """Something stated once and never changed: frozen, keyword-only, no unknown fields."""
+    """Something stated once and never changed: frozen, keyword-only, no unknown fields.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What validates it is built when it is first needed: a command imports many facts, and validates
+    few.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 # What an instance of pydantic's consists of; its own way of setting an attribute refuses facts.
