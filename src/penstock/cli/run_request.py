@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 import anyio
 import typer
 
+from penstock._base.extras import load_extra
 from penstock.cli.target import Target
 from penstock.options import RunnerOptions
 from penstock.planning.selection import Selection
@@ -108,8 +109,8 @@ def engine_at(address: str | None, output_dir: Path) -> Engine:
 
     file = output_dir / FILE
     if rank:
-        from penstock.engines.dask_process import begin_anew, leave, work_when_told
-
-        leave(0) if anyio.run(partial(work_when_told, file)) else begin_anew()
+        process = load_extra("penstock.engines.dask_process", extra="dask", what="a worker")
+        has_ended = anyio.run(partial(process.work_when_told, file))
+        process.leave(0) if has_ended else process.begin_anew()
 
     return DaskEngine(rendezvous=file, awaited=others_in(os.environ))
