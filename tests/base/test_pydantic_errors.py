@@ -27,6 +27,21 @@ from penstock.study.model import Study
             ["factors[0].levels: must be a list (got 3)"],
         ),
         ({"study_id": "s", "title": "t", "zzz": 1}, ["zzz: unknown key"]),
+        (
+            {"study_id": "s", "title": "t", "concurrency": 3, "system": "", "unit": 1},
+            [
+                "concurrency: unknown key; its place is `execution`",
+                "system: unknown key; its place is `agents.chat` or `evaluators.judge`",
+                "unit: unknown key; its place is `outcomes`",
+            ],
+        ),
+        (
+            {"study_id": "s", "title": "t", "execution": {"timeout": 3, "run_order": "plan"}},
+            [
+                "execution.timeout: unknown key; did you mean `timeout_s`?",
+                "execution.run_order: unknown key; its place is the top of the file",
+            ],
+        ),
     ],
 )
 def test_each_error_is_a_sentence_with_its_place(

@@ -30,6 +30,8 @@ _WORDS = {
 }
 """What pydantic says in the words of Python, in those of a study file."""
 
+_MOST_PLACES = 3
+"""A key that belongs in more places than that says nothing of what was meant."""
 
 _QUOTED = re.compile(r"'([^']*)'")
 
@@ -37,7 +39,7 @@ _QUOTED = re.compile(r"'([^']*)'")
 def sentences_of(
     error: pydantic.ValidationError, model: type[pydantic.BaseModel], root: str = ""
 ) -> Iterator[str]:
-    """Write each error with its place and, for an unknown key, the key that was probably meant.
+    """Write each error with its place and, for an unknown key, the place or key that was meant.
 
     Args:
         error: What pydantic found.
@@ -50,7 +52,8 @@ def sentences_of(
         if kind == "extra_forbidden":
             key = str(detail["loc"][-1])
             known = _fields_at(model, detail["loc"][:-1])
-            yield f"{place}: unknown key{did_you_mean(key, known, mark='`')}"
+            meant = _belongs(key, model) if not root else ""
+            yield f"{place}: unknown key{meant or did_you_mean(key, known, mark='`')}"
         elif kind in {"missing", "value_error"}:
             yield f"{place}: {_WORDS.get(kind, detail['msg'].removeprefix('Value error, '))}"
         else:
@@ -87,6 +90,28 @@ def _fields_at(model: Any, loc: Sequence[int | str]) -> list[str]:
         model = next(_models_in(model if field is None else field.annotation), model)
 
     return list(_fields_by_key(model))
+
+
+def _belongs(key: str, model: type[pydantic.BaseModel]) -> str:
+    """Say where a key belongs that stands elsewhere; nothing where it could be many places."""
+    places = list(dict.fromkeys(_places_of(key, model)))
+    if not 1 <= len(places) <= _MOST_PLACES:
+        return ""
+
+    *others, last = (f"`{'.'.join(place)}`" if place else "the top of the file" for place in places)
+    return f"; its place is {', '.join(others)}{' or ' if others else ''}{last}"
+
+
+def _places_of(
+    key: str, model: type[pydantic.BaseModel], place: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    for name, field in _fields_by_key(model).items():
+        if name == key:
+            yield place
+
+        if name not in place:  # tools of tools
+            for part in _models_in(field.annotation):
+                yield from _places_of(key, part, (*place, name))
 
 
 def _fields_by_key(model: type[pydantic.BaseModel]) -> dict[str, FieldInfo]:
