@@ -86,11 +86,6 @@ async def test_an_agent_may_seed_the_generators_itself_and_set_their_states() ->
     assert await at_once(seeding, 3) == [expected] * 3
 
 
-async def test_more_runs_at_once_than_states_are_remembered_draw_what_each_would_alone() -> None:
-    many = global_random._REMEMBERED + 100
-    assert await at_once(drawing, many) == [drawn_alone(seed) for seed in range(many)]
-
-
 @pytest.mark.usefixtures("way")
 async def test_an_agent_may_use_another_bit_generator() -> None:
     async def replacing(ctx: Any) -> list[float]:

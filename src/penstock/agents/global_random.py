@@ -14,7 +14,7 @@ import random
 import struct
 from _random import Random as Twister
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from penstock.agents.turn import Turn
@@ -23,8 +23,6 @@ __all__ = ["GlobalRandom", "Lent", "global_random"]
 
 _BLOCK = 625 * 4  # 624 words of key and the position in it
 _GAUSS = 16  # whether a second normal deviate is kept, and it
-_NO_GAUSS = bytes(_GAUSS)
-_REMEMBERED = 1024  # states as seeds make them, of 2.5 kB each
 
 # The generators behind random.random(), numpy.random.random() and their siblings have no public
 # names; that of numpy is looked up in _numpy_singleton, when numpy is there.
@@ -50,8 +48,7 @@ class Lent(NamedTuple):
 
     Attributes:
         host: The states of the host.
-        seeded: The state of numpy's as the seed makes it, where the run has not drawn from it
-            before.
+        seeded: The state of numpy's as it was seeded, where the run has not drawn from it before.
     """
 
     host: Any
@@ -120,7 +117,7 @@ def _plain_lend(seed: int, own: Any) -> Lent:
     host = _plain_save()
     if own is None:
         random.seed(seed)
-        _seed_numpy(seed)
+        _numpy_seed()(seed)
     else:
         _plain_load(own)
 
@@ -133,13 +130,20 @@ def _plain_take_back(lent: Lent) -> Any:
     return own
 
 
-def _seed_numpy(seed: int) -> None:
+@cache
+def _numpy_seed() -> Callable[[int], None]:
     from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
-    if not isinstance(mtrand.get_bit_generator(), MT19937):  # the host's cannot be seeded
-        mtrand.set_bit_generator(MT19937(0))
+    singleton = _numpy_singleton()
+    legacy_seed, set_bit_generator = singleton.seed, mtrand.set_bit_generator
 
-    mtrand.seed(seed % 2**32)
+    def seed(seed: int) -> None:
+        if not isinstance(singleton._bit_generator, MT19937):  # noqa: SLF001 - see `save` below
+            set_bit_generator(MT19937(0))  # the host's cannot be seeded
+
+        legacy_seed(seed % 2**32)
+
+    return seed
 
 
 def _view(address: int, size: int) -> memoryview:
@@ -161,30 +165,23 @@ class _Blocks:
         "_read_block",
         "_read_gauss",
         "_read_stdlib",
-        "_seeded",
+        "_seed_numpy",
         "_set_bits",
         "_singleton",
-        "_spare",
-        "_spare_block",
         "_stdlib",
     )
 
     def __init__(self, gauss_offset: int) -> None:
-        from numpy.random import MT19937, RandomState, mtrand  # noqa: PLC0415 - as above
+        from numpy.random import MT19937, mtrand  # noqa: PLC0415 - as above
 
         self._kind, self._set_bits = MT19937, mtrand.set_bit_generator
-        self._singleton = _numpy_singleton()
+        self._singleton, self._seed_numpy = _numpy_singleton(), _numpy_seed()
         self._stdlib = _view(id(_inst) + object.__basicsize__, _BLOCK)
         self._read_stdlib = self._stdlib.tobytes
         self._gauss = _view(id(self._singleton) + gauss_offset, _GAUSS)
         self._read_gauss = self._gauss.tobytes
         self._known: Any = None  # the bit generator that was in use last time, and its block
         self._block, self._read_block = self._gauss, self._read_gauss
-        bits = MT19937(0)
-        self._spare, self._spare_block = RandomState(bits), _view(bits.ctypes.state_address, _BLOCK)
-        # Tens of thousands of runs may be in flight, and few draw from numpy's: until one does, its
-        # state is not kept but found here, or made again.
-        self._seeded = lru_cache(_REMEMBERED)(self._seed)
 
     def save(self) -> Any:
         return self._read_stdlib(), _inst.gauss_next, self._read_numpy()
@@ -200,26 +197,18 @@ class _Blocks:
                 self._load_numpy(of_numpy)
                 return Lent(host)
 
-        bits = host[2][0]
-        if bits is not self._known:  # it cannot be seeded so
-            bits = self._kind(0)
-
-        seeded = bits, self._seeded(seed), _NO_GAUSS
-        self._load_numpy(seeded)
-        return Lent(host, seeded)
+        self._seed_numpy(seed)
+        return Lent(host, self._read_numpy())
 
     def take_back(self, lent: Lent) -> Any:
         host, seeded = lent
         of_numpy = self._read_numpy()
+        # As long as nobody draws from numpy's it is not kept but seeded again, which takes 1 µs:
+        # tens of thousands of runs may be in flight, and few draw from it.
         own = self._read_stdlib(), _inst.gauss_next, None if of_numpy == seeded else of_numpy
         self._stdlib[:], _inst.gauss_next, of_host = host
         self._load_numpy(of_host)
         return own
-
-    def _seed(self, seed: int) -> bytes:
-        """Return the block of a generator that ``numpy.random.seed`` has seeded."""
-        self._spare.seed(seed % 2**32)
-        return self._spare_block.tobytes()
 
     def _read_numpy(self) -> Any:
         bits = self._singleton._bit_generator  # noqa: SLF001 - get_bit_generator(), sooner
