@@ -12,6 +12,8 @@ import httpx
 import pytest
 import uvicorn
 
+import penstock as ps
+import penstock.web
 from penstock.web import serving
 from tests.command_line import StudyFolder
 
@@ -92,6 +94,7 @@ def test_serve_warns_of_an_address_that_others_reach(
 def test_without_the_extra_it_is_said_what_to_install(
     folder: StudyFolder, cli: Any, missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ps, "web", penstock.web)  # to be put back where it is imported anew
     for name in [each for each in sys.modules if each.startswith("penstock.web")]:
         monkeypatch.delitem(sys.modules, name)
 
