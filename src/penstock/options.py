@@ -73,7 +73,7 @@ class RunnerOptions(TypedDict, total=False):
         endpoints: What this study shares with others of the process that ask the same endpoints:
             the gate of each address and key, at the lowest of their limits (see `Endpoints`).
         isolate_random: Whether each run of an async agent has a global ``random`` and
-            ``numpy.random`` of its own. Without it runs are some 10 µs cheaper, and what an agent
+            ``numpy.random`` of its own. Without it runs are a quarter cheaper, and what an agent
             draws from these depends on what else runs.
         condition_runner: A plain or async function that takes a `RunSpec` and a `Condition`, by
             position, and returns a `RunOutput`. It does each run in place of the study's agents,
