@@ -8,9 +8,10 @@ from statistics import NormalDist
 
 from penstock.analysis.adjustment import ALPHA
 from penstock.analysis.analysis_facts import OutcomeAnalysis
+from penstock.analysis.missingness import Flow
 from penstock.analysis.winners import Winner
 from penstock.page.sentences import difference_told, p_told, value_told
-from penstock.page.view import ConditionRow, FlowRow, Matrix, TimePoint
+from penstock.page.view import ConditionRow, Matrix, TimePoint
 
 __all__ = [
     "conditions_finding",
@@ -63,7 +64,7 @@ def _best(winner: Winner) -> str:
     return f"{told} came out best, which is not shown: {winner.runner_up} is close."
 
 
-def flow_finding(rows: Sequence[FlowRow], planned: int, found: OutcomeAnalysis | None) -> str:
+def flow_finding(rows: Sequence[Flow], planned: int, found: OutcomeAnalysis | None) -> str:
     """Write how many runs have no outcome, and whether that depends on the condition."""
     scored = sum(row.scored for row in rows)
     told = f"{planned - scored:,} of {planned:,} planned runs have no outcome."

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from penstock._base.fact import changed
 from penstock.analysis.analysis_facts import Analysis, OutcomeAnalysis
 from penstock.analysis.covariates import Covariate
 from penstock.analysis.missingness import Flow
 from penstock.analysis.readings import Readings
 from penstock.analysis.sample import Sample
 from penstock.page.sentences import MINUS
-from penstock.page.view import BoundsRow, ConditionRow, DesignRow, FlowRow, Matrix, TimePoint
+from penstock.page.view import BoundsRow, ConditionRow, DesignRow, Matrix, TimePoint
 
 __all__ = [
     "bounds_rows",
@@ -84,13 +85,10 @@ def costs_of(readings: Readings, whole: Sample) -> dict[str, tuple[float | None,
     }
 
 
-def flow_rows(flow: Iterable[Flow], whole: Sample) -> tuple[FlowRow, ...]:
+def flow_rows(flow: Iterable[Flow], whole: Sample) -> tuple[Flow, ...]:
     """Return what became of each condition's runs, those without any at the end."""
     labels = {arm.name: label_of(arm.levels) for arm in whole.arms}
-    return tuple(
-        FlowRow(name=labels.get(each.name, each.name), **each.model_dump(exclude={"name"}))
-        for each in flow
-    )
+    return tuple(changed(each, name=labels.get(each.name, each.name)) for each in flow)
 
 
 def bounds_rows(found: OutcomeAnalysis) -> Iterable[BoundsRow]:

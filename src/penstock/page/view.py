@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from penstock._base.fact import EMPTY, Fact
+from penstock.analysis.missingness import Flow
 
 __all__ = [
     "ASKED",
@@ -18,7 +19,6 @@ __all__ = [
     "ConditionRow",
     "DesignRow",
     "Details",
-    "FlowRow",
     "Matrix",
     "ReportView",
     "RunTable",
@@ -87,20 +87,6 @@ class ConditionRow(Fact):
     cost_usd: float | None
     latency_s: float | None
     note: str = ""
-
-
-class FlowRow(Fact):
-    """What became of a condition's runs."""
-
-    name: str
-    planned: int
-    started: int
-    ended: int
-    failed: int
-    skipped: int
-    scored: int
-    analysed: int
-    failures: dict[str, int] = EMPTY
 
 
 class BoundsRow(Fact):
@@ -253,7 +239,7 @@ class ReportView(Fact):
     rows: str = ""
     python: str = ""
     conditions_finding: str = ""
-    flow: tuple[FlowRow, ...] = ()
+    flow: tuple[Flow, ...] = ()
     flow_finding: str = ""
     winners_finding: str = ""
     bounds: tuple[BoundsRow, ...] = ()
