@@ -37,6 +37,7 @@ number = 3
 @pytest.fixture
 def python(folder: StudyFolder) -> StudyFolder:
     (folder.path / "tones.py").write_text(IN_PYTHON)
+    (folder.path / "empty").mkdir()
     return folder
 
 
@@ -70,7 +71,7 @@ def test_a_study_is_taken_from_a_module_of_the_working_directory(
         ("no_such_module:study", "No module named"),
         ("nothing", "there is no study 'nothing'"),
         ("missing.yaml", "No such file"),
-        (".", "is a folder"),
+        ("empty", "is a folder without results (study.sqlite) and without study.yaml"),
     ],
 )
 def test_what_is_not_a_study_is_refused_with_what_to_do(
@@ -92,6 +93,36 @@ def test_where_no_study_is_named_it_is_the_study_file_that_lies_there(
     ended = cli(command)
     assert ended.exit_code == 0, ended.stderr
     assert "tones" in ended.stderr or str(folder.results) in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "plan", "run", "status", "export", "doctor"])
+@pytest.mark.parametrize(("here", "named"), [(".", "."), ("..", "{folder}"), ("inside", "../")])
+def test_a_folder_stands_for_the_study_file_that_lies_in_it(  # noqa: PLR0917 - as parametrized
+    folder: StudyFolder, cli: Any, monkeypatch: Any, command: str, here: str, named: str
+) -> None:
+    (folder.path / "inside").mkdir()
+    assert cli("run", folder.file).exit_code == 0
+    by_file = json_lines(cli(command, folder.file, "--json").stdout)
+    monkeypatch.chdir(folder.path / here)
+    by_folder = cli(command, named.format(folder=folder.path.name), "--json")
+    assert by_folder.exit_code == 0, by_folder.stderr
+    assert json_lines(by_folder.stdout)[-1].get("output_dir") == by_file[-1].get("output_dir")
+
+
+def test_a_folder_whose_study_was_not_run_has_no_results(folder: StudyFolder, cli: Any) -> None:
+    refused = cli("status", folder.path)
+    assert refused.exit_code == 3
+    assert str(folder.results) in refused.stderr
+
+
+def test_the_study_file_among_results_whose_store_is_gone_stands_for_no_study(
+    folder: StudyFolder, cli: Any
+) -> None:
+    assert cli("run", folder.file).exit_code == 0
+    (folder.results / "study.sqlite").unlink()
+    refused = cli("run", folder.results)
+    assert refused.exit_code == 3
+    assert "is a folder without results" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "run", "status", "export", "doctor"])

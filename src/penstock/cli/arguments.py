@@ -54,8 +54,8 @@ TargetArgument = Annotated[
     typer.Argument(
         metavar="STUDY|DIR",
         parser=given_text,
-        help="A study file, or the output directory of a study; ./study.yaml if not given. Or "
-        "module:attr or file.py:attr, where attr is a Study or a function that returns one.",
+        help="A study file, its folder, or a study's output directory; ./study.yaml if not given. "
+        "Or module:attr or file.py:attr, where attr is a Study or a function that returns one.",
         show_default=False,
     ),
 ]
@@ -64,8 +64,8 @@ StudyArgument = Annotated[
     typer.Argument(
         metavar="STUDY",
         parser=given_text,
-        help="A study file (.yaml, .yml, .json), or module:attr or file.py:attr, where attr is a "
-        "Study or a function that returns one.",
+        help="A study file (.yaml, .yml, .json) or its folder, or module:attr or file.py:attr, "
+        "where attr is a Study or a function that returns one.",
         show_default=False,
     ),
 ]

@@ -34,9 +34,9 @@ def find_target(named: str | None, output_dir: Path | None = None) -> Target:
     """Load the study that a person named.
 
     Args:
-        named: A study file, the output directory of a study that was read from one, or
-            ``module:attr`` or ``file.py:attr``; where not given, the working directory if it
-            holds results, else ``./study.yaml``.
+        named: A study file, the folder of a ``study.yaml``, the output directory of a study that
+            was read from a file, or ``module:attr`` or ``file.py:attr``; where not given, the
+            working directory if it holds results, else ``./study.yaml``.
         output_dir: Where results go, in place of the study's own; relative to the working
             directory.
 
@@ -68,10 +68,11 @@ def find_directory(named: str | None) -> Path:
     if (directory := _results(named)) is not None:
         return directory
 
-    if named is not None and Path(named).is_dir():
-        return Path(named)
+    path = Path(named or _DEFAULT)
+    if path.is_dir() and not _holds_study_file(path):
+        return path
 
-    if named is not None and not Path(named).suffix and ":" not in named:
+    if not (path.exists() or path.suffix or ":" in path.name):
         raise StoreError(
             f"there is no directory {named!r}; give a study's output directory or its study file"
         )
@@ -124,9 +125,13 @@ def find_study(named: str | None, output_dir: Path | None = None) -> Study:
         raise BindingError(f"{named} is Python; say which study in it: {named}:NAME")
 
     if path.is_dir():
-        raise BindingError(
-            f"{named} is a folder without results ({STORE_FILE}); give the study file in it"
-        )
+        if not _holds_study_file(path):
+            raise BindingError(
+                f"{named} is a folder without results ({STORE_FILE}) and without {_DEFAULT}; give "
+                "the study file, with its name"
+            )
+
+        path /= _DEFAULT
 
     if not path.exists() and file_ref and attribute:
         return _from_python(file_ref, attribute)
@@ -135,6 +140,13 @@ def find_study(named: str | None, output_dir: Path | None = None) -> Study:
         raise BindingError(f"there is no study {named!r}; give a file, or module:attr")
 
     return _from_file(path, output_dir)
+
+
+def _holds_study_file(folder: Path) -> bool:
+    from penstock.store.files.ownership import RECORD
+
+    # What lies among results is a copy, also where their store is gone.
+    return (folder / _DEFAULT).is_file() and not (folder / RECORD).is_file()
 
 
 def _default() -> Path:
