@@ -39,6 +39,8 @@ def main() -> None:
     """Run the command line, and exit with its code."""
     ensure_descriptors()
     gc.set_threshold(NEW_OBJECTS)  # this process is ours, and nothing that it imports is garbage
+    # numpy's threads, one a processor, spin while they wait; they sleep at once instead.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     try:
         app()
     except SystemExit as ending:
@@ -48,6 +50,7 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(ending.code if isinstance(ending.code, int) else 1)
 
+        gc.freeze()  # else the interpreter looks through all of it for garbage before it ends
         raise
 
 
