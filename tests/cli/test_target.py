@@ -95,7 +95,7 @@ def test_where_no_study_is_named_it_is_the_study_file_that_lies_there(
     assert "tones" in ended.stderr or str(folder.results) in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["check", "plan", "run", "status", "export", "doctor"])
+@pytest.mark.parametrize("command", ["check", "plan", "run", "export", "doctor"])
 @pytest.mark.parametrize(("here", "named"), [(".", "."), ("..", "{folder}"), ("inside", "../")])
 def test_a_folder_stands_for_the_study_file_that_lies_in_it(  # noqa: PLR0917 - as parametrized
     folder: StudyFolder, cli: Any, monkeypatch: Any, command: str, here: str, named: str
@@ -110,7 +110,7 @@ def test_a_folder_stands_for_the_study_file_that_lies_in_it(  # noqa: PLR0917 - 
 
 
 def test_a_folder_whose_study_was_not_run_has_no_results(folder: StudyFolder, cli: Any) -> None:
-    refused = cli("status", folder.path)
+    refused = cli("doctor", folder.path)
     assert refused.exit_code == 3
     assert str(folder.results) in refused.stderr
 

@@ -55,10 +55,10 @@ def serve(
     import webbrowser
 
     from penstock._base.extras import load_extra
-    from penstock.cli.target import find_directory
+    from penstock.cli.target import find_folder
 
     serving = load_extra("penstock.web.serving", extra="web", what="the live page")
-    directories = [find_directory(each) for each in studies] if studies else [find_directory(None)]
+    directories = [find_folder(each) for each in studies] if studies else [find_folder(None)]
     with serving.listen(host, port) as at:
         server, address = serving.open_server(directories, at, control=control)
         if host not in serving.LOOPBACK:

@@ -20,10 +20,10 @@ __all__ = ["status"]
 @errors_told()
 def status(study: TargetArgument = None, *, json: JsonOption = False) -> None:
     """Show where a study stands, also while it runs; of a folder, all studies below it."""
-    from penstock.cli.target import find_directory
+    from penstock.cli.target import find_folder
     from penstock.store.files.directory import results_below
 
-    directory = find_directory(study)
+    directory = find_folder(study)
     below = results_below(directory)
     found = [_standing(each) for each in below or [directory]]
     if json:

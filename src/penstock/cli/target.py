@@ -18,7 +18,7 @@ from penstock.store.reader import StoreReader
 if TYPE_CHECKING:  # imported where a study is read: a look at a directory reads none
     from penstock.study.model import Study
 
-__all__ = ["Target", "find_directory", "find_study", "find_target"]
+__all__ = ["Target", "find_directory", "find_folder", "find_study", "find_target"]
 
 _DEFAULT = Path("study.yaml")
 
@@ -78,6 +78,15 @@ def find_directory(named: str | None) -> Path:
         )
 
     return find_target(named).output_dir
+
+
+def find_folder(named: str | None) -> Path:
+    """Return the directory that a person named, which may hold several studies' results.
+
+    What is no directory is a study, and stands for its output directory (see `find_directory`).
+    """
+    folder = Path(named or "")
+    return folder if named and folder.is_dir() else find_directory(named)
 
 
 def _results(named: str | None) -> Path | None:
