@@ -54,7 +54,7 @@ def stalled(tmp_path: Path) -> tuple[Any, list[Any]]:
     hosted.wait_until_ready()
     assert not hosted.refusal
     hosted.receive(written([Lease(lease=1, position=0, attempt=1)]))
-    has_ended.wait()
+    assert has_ended.wait(30)
     hosted.close()
     return boot, [each for batch in hosted.batches.values() for each in read_from_worker(batch)]
 

@@ -36,7 +36,7 @@ class Boot(Fact):
         isolate_random: See `RunnerOptions`.
         capacity: How many attempts a worker makes at once.
         stall_threshold_s: See `Execution`.
-        flush_s: How long what a worker says waits for more, in seconds.
+        flush_s: How long after the last batch what is said waits for more, in seconds.
         lease_s: After so many seconds without a word from the driver a worker cancels everything.
     """
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from math import inf
 from threading import get_ident
 
 import anyio
 
-from penstock._base.loop import OwnTask, call_later, call_soon_from_threads
+from penstock._base.loop import OwnTask, call_later, call_soon_from_threads, running_loop
 from penstock.agents.context import RunContext
 from penstock.engines.boot import Boot, bound
 from penstock.engines.calling import Calling
@@ -90,6 +91,7 @@ class AgentHost:
         self._outbox: list[FromWorker] = []
         self._seq = 0
         self._last = 0
+        self._flushed_at = -inf
         self.unsaved: dict[int, Sequence[FromWorker]] = {}
         self._thread, self._call_soon = get_ident(), call_soon_from_threads()
         self._heard_at = anyio.current_time()
@@ -243,11 +245,13 @@ class AgentHost:
         if len(self._outbox) >= _MOST_IN_BATCH:
             self._flush()
         elif len(self._outbox) == 1:
-            call_later(self._boot.flush_s, self._flush)
+            next_batch_at = self._flushed_at + self._boot.flush_s
+            call_later(max(0.0, next_batch_at - running_loop().time()), self._flush)
 
     def _flush(self) -> None:
         if self._outbox and not self._is_closed:
             self._seq += 1
+            self._flushed_at = running_loop().time()
             self.unsaved[self._seq] = batch = self._outbox
             self._outbox = []
             self._deliver(self._seq, batch)
