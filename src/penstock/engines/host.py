@@ -138,14 +138,11 @@ class AgentHost:
             else:
                 self._calling.hear(message)
 
-    def hear(self) -> None:
-        """Note that the driver is there."""
+    def hear(self, saved: Sequence[int] = ()) -> None:
+        """Note that the driver is there, and forget the batches whose messages are saved."""
         self._heard_at = anyio.current_time()
-
-    def saved(self, seq: int) -> None:
-        """Forget a batch: what it holds is saved."""
-        self.hear()
-        self.unsaved.pop(seq, None)
+        for seq in saved:
+            self.unsaved.pop(seq, None)
 
     def cancel(self) -> None:
         """Cancel every attempt."""

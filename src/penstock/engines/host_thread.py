@@ -69,11 +69,9 @@ class HostThread:
         self._heard_at = monotonic()
         for seq in saved:
             self.batches.pop(seq, None)
-            if self._host is not None:
-                self._call_soon(self._host.saved, seq)
 
         if self._host is not None:
-            self._call_soon(self._host.hear)
+            self._call_soon(self._host.hear, saved)
 
     @property
     def is_left(self) -> bool:

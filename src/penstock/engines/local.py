@@ -111,7 +111,7 @@ class LocalEngine:
     def saved(self, worker: str, seq: int) -> None:
         """Let a worker forget a batch."""
         if worker in self.hosts and worker not in self._cut_off:
-            self.hosts[worker].saved(seq)
+            self.hosts[worker].hear((seq,))
 
     async def aclose(self) -> None:
         """End all workers."""
