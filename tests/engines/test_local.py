@@ -12,7 +12,7 @@ import structlog
 
 import penstock as ps
 from penstock.engines.boot import Boot
-from penstock.engines.engine import Arrival
+from penstock.engines.engine import Arrival, Joined
 from penstock.engines.local import LocalEngine
 from penstock.errors import EngineError, ValidationError
 from penstock.events import Event, RunAnswered, RunFinished, RunObserved, RunStarted, WorkersChanged
@@ -80,6 +80,30 @@ async def test_the_first_worker_to_come_leaves_the_others_their_share_of_the_run
 
         await anyio.sleep(10)
         assert [host.in_flight for host in engine.hosts.values()] == ([4, 4] if comes else [8])
+        runner.cancel("that is enough")
+
+
+class TheOtherIsRefused(LocalEngine):
+    """Two workers, of which the second cannot run the study."""
+
+    def add(self) -> str:
+        if not self._count:
+            return super().add()
+
+        self._arrivals.send_nowait(Joined("local-2", 0, refusal="it has another Python"))
+        return "local-2"
+
+
+@pytest.mark.virtual_time
+async def test_nobody_keeps_a_share_of_the_runs_for_a_worker_that_was_refused(
+    tmp_path: Path,
+) -> None:
+    study, engine = write_study(tmp_path / "study", "for_ever", replicates=2), TheOtherIsRefused(2)
+    runner = ps.StudyRunner(study, engine=engine, output_dir=tmp_path / "there", grace_s=0)
+    async with anyio.create_task_group() as group:
+        group.start_soon(runner.run)
+        await anyio.sleep(5)
+        assert [host.in_flight for host in engine.hosts.values()] == [8]
         runner.cancel("that is enough")
 
 

@@ -188,6 +188,8 @@ class Leasing:
     def _join(self, joined: Joined) -> None:
         if joined.refusal:
             logger().warning("worker.refused", worker=joined.worker, reason=joined.refusal)
+            self._roster.to_come = joined.others  # nobody keeps a share for it
+            self._place()
             self._tasks.start_soon(self._stop_without_others, joined)
             return
 
