@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from io import StringIO
@@ -13,10 +14,12 @@ from typing import Any
 import anyio
 import pytest
 import structlog
+from distributed.core import Status
 
 import penstock as ps
+from penstock.engines.boot import Boot
 from penstock.engines.dask import DaskEngine
-from penstock.engines.worker_processes import CAN_FORK
+from penstock.engines.worker_processes import CAN_FORK, WorkerProcesses
 from penstock.errors import EngineError, ValidationError
 from penstock.store.reader import StoreReader
 from tests.engines.studies import AGENTS, tables, write_study
@@ -107,6 +110,33 @@ async def test_a_cluster_that_cannot_be_reached_is_an_error_before_anything_is_r
         await runner.run()
 
     assert runner.summary.session.started == 0
+
+
+async def test_an_engine_that_cannot_leave_word_for_others_ends_what_it_has_begun(
+    tmp_path: Path,
+) -> None:
+    engine: Any = DaskEngine(rendezvous=tmp_path / "missing" / ".workers.json")
+    with pytest.raises(OSError, match=r"\.workers\.json"):
+        await engine.start(Boot(study="{}", base_dir=None, study_file=None, fingerprint=""))
+
+    assert engine._own._scheduler.status == Status.closed
+
+
+def test_no_more_workers_are_started_than_there_are_runs(tmp_path: Path) -> None:
+    study = write_study(tmp_path / "study", "solve")
+    runner: Any = ps.StudyRunner(study, workers=1000, output_dir=tmp_path / "there")
+    assert runner._attempts._engine._workers == len(runner.plan) == 4
+
+
+async def test_who_asks_for_many_more_workers_than_cores_is_told_what_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    with structlog.testing.capture_logs() as logs:
+        for count in (8, 9):
+            await WorkerProcesses(count).aclose()
+
+    assert [(log["event"], log["workers"]) for log in logs] == [("worker.many", 9)]
 
 
 HOLDS = """

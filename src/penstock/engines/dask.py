@@ -108,13 +108,13 @@ class DaskEngine:
                 self._processes = WorkerProcesses(self._workers)
 
             await self._reach()
+            if self._processes is not None:
+                self._processes.begin(self._own.credentials(), self._arrivals.send_nowait)
+
+            if self._rendezvous is not None:
+                leave_word(self._rendezvous, self._own.credentials())
+
             stack.pop_all()
-
-        if self._processes is not None:
-            self._processes.begin(self._own.credentials(), self._arrivals.send_nowait)
-
-        if self._rendezvous is not None:
-            leave_word(self._rendezvous, self._own.credentials())
 
     async def _reach(self) -> None:
         """Reach a cluster, and have every worker taught what it is to do."""

@@ -53,7 +53,7 @@ def engaged(
         raise ValidationError(errors)
 
     if engine is None:
-        engine = DaskEngine(workers=execution.workers or 1)
+        engine = DaskEngine(workers=min(execution.workers or 1, max(1, len(plan))))
 
     isolate = options["isolate_random"]
     boot = boot_of(plan.study, plan, bindings, execution, isolate_random=isolate)

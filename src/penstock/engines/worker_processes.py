@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from typing import Any
 
 import anyio
 
-from penstock._base.logger import logged_from
+from penstock._base.logger import logged_from, logger
 from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
 from penstock.errors import EngineError
@@ -24,6 +25,11 @@ CAN_FORK = sys.platform == "linux"
 _LOOK_S = 0.25
 _MOST_FAILURES = 3
 _END_S = 5.0
+_MANY_A_CORE = 8
+_FEWER = (
+    "each takes some 40 MB, and a core while it computes: give fewer, and where agents wait for "
+    "answers a higher concurrency"
+)
 
 
 class WorkerProcesses:
@@ -37,6 +43,10 @@ class WorkerProcesses:
     """
 
     def __init__(self, count: int) -> None:
+        cores = os.cpu_count() or 1
+        if count > _MANY_A_CORE * cores:
+            logger().warning("worker.many", workers=count, cores=cores, what_to_do=_FEWER)
+
         self._shares = [count] if CAN_FORK else [1] * count
         self._processes = [_start() for _ in self._shares]
         self._count = count
