@@ -11,11 +11,7 @@ from math import inf
 import anyio
 
 from penstock._base.logger import logger
-from penstock._base.loop import (
-    is_closed_by,
-    take_back_cancellations,
-    undisturbed,
-)
+from penstock._base.loop import is_closed_by, take_back_cancellations, undisturbed
 from penstock.engines.answering import Answering
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Batch, Engine, Joined, Lost
