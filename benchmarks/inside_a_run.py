@@ -1,9 +1,9 @@
 """What is done inside a run costs: observations, threads for blocking agents, evaluators.
 
 Each is measured as what a durable run takes beyond the same run without it, in turns in one
-process. By hand stands the least of the same: rows of observations inserted in groups, and a
-`ThreadPoolExecutor` of as many threads that is waited for from the event loop. How busy slots are
-is by the clock.
+process. By hand stands the least of the same: rows of observations and of scores inserted in
+groups, and a `ThreadPoolExecutor` of as many threads that is waited for from the event loop. How
+busy slots are is by the clock.
 
     python benchmarks/inside_a_run.py [--runs 4000] [--rounds 3]
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio  # noqa: TID251 - what one would write by hand
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -23,7 +23,7 @@ from time import monotonic, sleep
 from types import MappingProxyType
 from typing import Any
 
-from by_hand import run_by_hand
+from by_hand import GROUP, run_by_hand
 from figures import Figure, options, report
 from measure import cpu_us, in_turns
 from studies import ANSWER, Agent, make_runner, run_alone, until_durable_us
@@ -34,6 +34,12 @@ from penstock.store.rows import OBSERVED_COLUMNS
 
 OBSERVED = 20
 """How often the agent of the first part observes and records something."""
+
+SCORED_COLUMNS = ("attempt_id", "scoring_id", "session_id", "rows", "latency_s", "cost_usd")
+EVALUATION_COLUMNS = (
+    *("attempt_id", "scoring_id", "number", "evaluator_id", "metric_name", "metric_value"),
+    *("metric_type", "metric_unit", "aggregation_level", "notes_json"),
+)
 
 IN_FLIGHT = (64, 500)
 SLEEP_S = 0.05
@@ -89,25 +95,38 @@ def observing(runs: int, rounds: int) -> Iterator[Figure]:
 
 
 def _rows_of_observations_us(rows: int) -> float:
-    marks = ", ".join("?" * (2 + len(OBSERVED_COLUMNS)))
-    columns = ", ".join(OBSERVED_COLUMNS)
     cells = ["2026-01-01T00:00:00.000000+00:00", "evt-0123456789ab", "has looked at it"]
     cells += ["x"] * (len(OBSERVED_COLUMNS) - 3)
+    columns = ("attempt_id", "number", *OBSERVED_COLUMNS)
+    return _inserted_us(columns, ((n // OBSERVED, n, *cells) for n in range(rows)), rows)
+
+
+def _rows_of_scores_us(runs: int) -> float:
+    """Give what the two rows of an evaluator's score take: the score, and what it took."""
+    value = ("score", "score", 1.0, None, "unitless", "run", "{}")
+    scores = _inserted_us(EVALUATION_COLUMNS, ((n, 1, 0, *value) for n in range(runs)), runs)
+    scored = _inserted_us(SCORED_COLUMNS, ((n, 1, 1, 1, 1e-5, 0.0) for n in range(runs)), runs)
+    return scores + scored
+
+
+def _inserted_us(columns: Sequence[str], rows: Iterable[tuple[Any, ...]], count: int) -> float:
+    """Give what a row takes that is inserted in groups, found by its first two columns."""
+    each, marks = [*rows], ", ".join("?" * len(columns))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "by_hand.sqlite"
         with closing(sqlite3.connect(path, isolation_level=None)) as store:
             store.execute("PRAGMA journal_mode = WAL")
-            key = "PRIMARY KEY (attempt_id, number)"
-            store.execute(f"CREATE TABLE o (attempt_id, number, {columns}, {key}) WITHOUT ROWID")
+            key = f"PRIMARY KEY ({columns[0]}, {columns[1]})"
+            store.execute(f"CREATE TABLE kept ({', '.join(columns)}, {key}) WITHOUT ROWID")
 
             def insert() -> None:
-                for first in range(0, rows, 5_000):
-                    each = [(n // OBSERVED, n, *cells) for n in range(first, first + 5_000)]
+                for first in range(0, count, GROUP):
                     store.execute("BEGIN")
-                    store.executemany(f"INSERT INTO o VALUES ({marks})", each)
+                    group = each[first : first + GROUP]
+                    store.executemany(f"INSERT INTO kept VALUES ({marks})", group)
                     store.execute("COMMIT")
 
-            return cpu_us(insert, rows)
+            return cpu_us(insert, count)
 
 
 def threads(runs: int, rounds: int) -> Iterator[Figure]:
@@ -190,8 +209,8 @@ def evaluators(runs: int, rounds: int) -> Iterator[Figure]:
     bare = {"problems": problems}
 
     def us(name: str) -> float:
-        if name == "hop":
-            return _hop_us(runs)
+        if name in BY_HAND:
+            return BY_HAND[name](runs)
 
         scored = {} if name == "bare" else {"evaluators": {"score": EVALUATORS[name][0]}}
         return durable_us(Agent(), runs, 500, {**bare, **scored})
@@ -199,11 +218,12 @@ def evaluators(runs: int, rounds: int) -> Iterator[Figure]:
     for name in EVALUATORS:
         us(name)  # imports what it uses
 
-    measured = in_turns(("hop", "bare", *EVALUATORS), us, rounds)
+    measured = in_turns((*BY_HAND, "bare", *EVALUATORS), us, rounds)
+    rows_us, hop_us = (median(measured[name]) for name in BY_HAND)
     for name, (_, at_most) in EVALUATORS.items():
-        hop_us = median(measured["hop"]) if name == "def" else None
+        by_hand_us = rows_us + hop_us if name == "def" else rows_us
         spent_us = _above(measured, name, "bare")
-        yield Figure(f"an evaluator, {name}, at 500", spent_us, "µs", hop_us, at_most=at_most)
+        yield Figure(f"an evaluator, {name}, at 500", spent_us, "µs", by_hand_us, at_most=at_most)
 
 
 def _hop_us(hops: int) -> float:
@@ -216,6 +236,9 @@ def _hop_us(hops: int) -> float:
                 await loop.run_in_executor(executor, _scores_blocking, "x")
 
     return cpu_us(lambda: asyncio.run(every()), hops)
+
+
+BY_HAND = {"rows": _rows_of_scores_us, "hop": _hop_us}
 
 
 if __name__ == "__main__":
