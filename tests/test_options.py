@@ -173,3 +173,63 @@ async def test_a_study_that_is_carried_out_otherwise_goes_on_in_its_directory(
 
     assert first.succeeded == 2
     assert (again.session.restored, again.remaining) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("fresh", "no", "fresh: must be true or false (got 'no')"),
+        ("rescore", 1, "rescore: must be true or false (got 1)"),
+        ("isolate_random", "false", "isolate_random: must be true or false"),
+        ("checkpoint", None, "checkpoint: must be true or false (got None)"),
+        ("show_progress", "auto", "show_progress: must be true or false"),
+        ("agent_bindings", [print], "agent_bindings: must be a mapping from names to agents"),
+        ("problem_registry", (), "problem_registry: must be a mapping from ids to problems"),
+        ("subscribers", print, "subscribers: must be a list of coroutine functions"),
+        ("only", {"limit": 3}, "only: must be a penstock.Selection (got {'limit': 3})"),
+        ("endpoints", {}, "endpoints: must be a penstock.Endpoints (got {})"),
+        ("output_dir", 3, "output_dir: must be a path (got 3)"),
+        ("conditions", [{"tone": "a"}], "conditions[0]: must be a condition (got {'tone': 'a'})"),
+        ("conditions", {"tone": "a"}, "conditions: must be a condition (got {'tone': 'a'})"),
+        ("conditions", iter(()), "penstock.conditions(rows) makes a list of them"),
+    ],
+)
+def test_an_option_of_another_kind_is_refused_before_anything_is_written(
+    tmp_path: Path, option: str, value: Any, said: str
+) -> None:
+    with pytest.raises(ps.ValidationError) as refused:
+        ps.run_study(make_study(), **{"output_dir": tmp_path / "new", option: value})
+
+    assert said in str(refused.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_all_options_that_are_wrong_are_told_at_once() -> None:
+    with pytest.raises(ps.ValidationError) as refused:
+        ps.StudyRunner(make_study(), fresh="no", rescore="yes", concurrency=0)  # type: ignore[arg-type]
+
+    told = [error.partition(":")[0] for error in refused.value.errors]
+    assert told == ["fresh", "rescore", "concurrency"]
+
+
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        ("study.yaml", "'study.yaml' is not a study; penstock.load_study('study.yaml') reads one"),
+        (Path("a.yaml"), "penstock.load_study('a.yaml') reads one"),
+        ({"study_id": "s"}, "penstock.Study(**fields) makes one"),
+        (None, "None is not a study; penstock.Study makes one"),
+        (ps.Study, "is not a study; penstock.Study makes one"),
+    ],
+)
+@pytest.mark.parametrize(
+    "take",
+    [ps.run_study, ps.StudyRunner, ps.check, ps.plan, ps.build_design, ps.validate_study],
+)
+def test_what_is_no_study_is_refused_with_how_to_make_one(
+    take: Any, given: Any, advice: str
+) -> None:
+    with pytest.raises(TypeError) as refused:
+        take(given)
+
+    assert advice in str(refused.value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
@@ -134,6 +135,23 @@ HOST_DEFAULTS: RunnerOptions = {
 }
 """The options that only Python gives, and what holds where they are not given."""
 
+_FLAG = (bool, "true or false")
+_HOST_KINDS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
+    "agent_bindings": (Mapping, "a mapping from names to agents"),
+    "problem_registry": (Mapping, "a mapping from ids to problems"),
+    "checkpoint": _FLAG,
+    "show_progress": _FLAG,
+    "output_dir": ((str, PathLike), "a path"),
+    "subscribers": (Iterable, "a list of coroutine functions"),
+    "fresh": _FLAG,
+    "rescore": _FLAG,
+    "retry_failed": _FLAG,
+    "only": (Selection, "a penstock.Selection"),
+    "endpoints": (Endpoints, "a penstock.Endpoints"),
+    "isolate_random": _FLAG,
+}
+"""What the value of an option must be that only Python gives; others say so where they are used."""
+
 _OLDER_NAMES = {"parallelism": "concurrency"}
 _MAY_BE_NONE = frozenset(
     name for name, field in Execution.model_fields.items() if NoneType in get_args(field.annotation)
@@ -149,6 +167,15 @@ def refuse_unknown_options(options: Mapping[str, Any]) -> None:
     known = RunnerOptions.__annotations__
     if unknown := [name for name in options if name not in known]:
         raise TypeError("; ".join(map(_unknown, unknown)))
+
+
+def _misread(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield which options have a value that would be taken for something else, as text for true."""
+    defaults: Mapping[str, Any] = HOST_DEFAULTS
+    for name, (kinds, said) in _HOST_KINDS.items():
+        value = options.get(name, defaults[name])
+        if value is not defaults[name] and not isinstance(value, kinds):
+            yield f"{name}: must be {said} (got {value!r:.80})"
 
 
 def _unknown(name: str) -> str:
@@ -173,7 +200,15 @@ def effective_execution(study: Study, options: RunnerOptions) -> Execution:
     elif given.get("fail_fast"):
         declared["max_failures"] = None
 
-    execution = Execution(**declared | given)
+    errors = [*_misread(options)]
+    try:
+        execution = Execution(**declared | given)
+    except ValidationError as error:
+        raise ValidationError([*errors, *error.errors]) from error
+
+    if errors:
+        raise ValidationError(errors)
+
     workers, concurrency = execution.workers, execution.concurrency
     if workers is None or not isinstance(concurrency, int) or concurrency >= workers:
         return execution

@@ -16,6 +16,7 @@ from penstock.options import RunnerOptions
 from penstock.runner import StudyRunner
 from penstock.running.beside import run_beside
 from penstock.running.interrupts import run_interruptibly
+from penstock.study.given import refuse_other_study
 from penstock.study.model import Study
 from penstock.study_result import StudyResult
 
@@ -111,6 +112,7 @@ def runner_of_own_process(study: Study, options: RunnerOptions) -> StudyRunner:
 
     Other processes of this user may look at it, unless the study or an option says otherwise.
     """
+    refuse_other_study(study)
     raise_file_limit()  # before it is known how many runs may be in flight
     given: RunnerOptions = {**options, "report": False}
     if study.execution.control is None and options.get("control") is None:

@@ -39,6 +39,7 @@ from penstock.store.files.lock import move_aside
 from penstock.store.files.opening import open_store
 from penstock.store.reader import holds_plan
 from penstock.store.writer import Store
+from penstock.study.given import refuse_other_study
 from penstock.study.model import Study
 from penstock.study.settings import Settings
 from penstock.subscribers import checkpoint, export, log, progress, reporting
@@ -64,12 +65,13 @@ class StudyRunner(HostControls):
     """
 
     def __init__(self, study: Study, **options: Unpack[RunnerOptions]) -> None:
+        refuse_other_study(study)
         refuse_unknown_options(options)
+        execution = effective_execution(study, options)
         given: RunnerOptions = {**HOST_DEFAULTS, **options}
         where = study.resolve(given["output_dir"] or study.output_dir or ".")
-        output_dir = resolved_directory(where)
-        super().__init__(study, output_dir)
-        self.execution = execution = effective_execution(study, options)
+        super().__init__(study, resolved_directory(where))
+        self.execution = execution
         self.plan, self.bindings = prepare(
             study,
             conditions=given["conditions"],

@@ -33,6 +33,7 @@ from penstock.designs.squares import GRAECO_LATIN_SQUARE, LATIN_SQUARE
 from penstock.designs.williams import SUBJECTS, WILLIAMS_SQUARE
 from penstock.errors import BindingError, ValidationError
 from penstock.study.conditions import Condition, make_conditions
+from penstock.study.given import refuse_other_study
 from penstock.study.model import Study
 from penstock.study.policies import DESIGN_GROUP, DesignSpec
 from penstock.study.references import load_reference
@@ -81,6 +82,7 @@ def build_design(study: Study, design_spec: DesignSpec | None = None) -> list[Co
         ValidationError: the design cannot be built from these factors and options, or a
             constraint cannot be evaluated; everything that is wrong is listed.
     """
+    refuse_other_study(study)
     spec = design_spec or study.design_spec
     design = find_design(study, spec)
     spec = spec.model_copy(update=dict(design.implies))

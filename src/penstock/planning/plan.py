@@ -19,6 +19,7 @@ from penstock.designs import build_design
 from penstock.errors import ValidationError
 from penstock.planning.run_spec import RunSpec
 from penstock.study.conditions import Condition
+from penstock.study.given import refuse_other_conditions, refuse_other_study
 from penstock.study.identity import paired_seed, run_id, run_numbers, run_seed
 from penstock.study.model import Study
 from penstock.study.policies import SeedPolicy, SeedStrategy
@@ -165,6 +166,10 @@ def plan(
         ValidationError: the design cannot be built, the plan holds no run or too many, or two
             runs could not be told apart.
     """
+    refuse_other_study(study)
+    if conditions is not None:
+        refuse_other_conditions(conditions)
+
     given = build_design(study) if conditions is None else conditions
     made = Plan(study, given, standalone=standalone)
     if not made.cells:

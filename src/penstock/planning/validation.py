@@ -14,6 +14,7 @@ from penstock.planning.claims import claim_errors
 from penstock.planning.estimability import estimability_errors
 from penstock.planning.plan import PROBLEM_FACTORS, Plan, plan
 from penstock.study.conditions import Condition
+from penstock.study.given import refuse_other_conditions, refuse_other_study
 from penstock.study.identity import stable_json_dumps
 from penstock.study.model import Study
 from penstock.study.run_columns import EVERY_RUN, RUN_COLUMNS
@@ -31,6 +32,7 @@ def validate_study(study: Study) -> list[str]:
     None of the study's code is imported. A study that names neither agents nor problems is taken
     for one of a condition runner.
     """
+    refuse_other_study(study)
     _, errors = planned_or_errors(study, standalone=not study.agent_specs)
     return list(dict.fromkeys(errors))  # planning finds some of them as well
 
@@ -48,10 +50,15 @@ def planned_or_errors(
     Returns:
         The plan, which is None where none can be made, and what is wrong, a sentence each.
     """
-    errors = declaration_errors(study, conditions, standalone=standalone)
+    refuse_other_study(study)
+    errors: list[str] = []
     try:
         if conditions is None:
             errors += center_errors(study)
+        else:
+            refuse_other_conditions(conditions)
+
+        errors += declaration_errors(study, conditions, standalone=standalone)
 
         made = plan(study, conditions, standalone=standalone)
         errors += estimability_errors(study, made.conditions)
