@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from penstock.models.chat_model import Usage
 from penstock.models.openai.usage import counted_in, usage_of
@@ -154,3 +156,33 @@ def test_a_header_of_litellm_tells_the_cost_where_the_body_does_not() -> None:
     assert usage_of(counted, REQUEST, ("42",), "0.0123").cost_usd == 0.0123
     assert usage_of(counted | {"cost": 0.5}, REQUEST, ("42",), "0.0123").cost_usd == 0.5
     assert usage_of(counted, REQUEST, ("42",), "None").cost_usd is None
+
+
+_COUNTS = st.integers(0, 50) | st.sampled_from([0, 7, 10**8, -1, None, True, 2.5, "12", "many"])
+_PLAIN = ("prompt_tokens", "completion_tokens", "total_tokens")
+_WORDS = {
+    "OpenAI": ("cached_tokens", "reasoning_tokens", "cache_creation"),
+    "Anthropic": ("cache_read_input_tokens", "cache_creation_input_tokens", "input_tokens"),
+    "DeepSeek": ("prompt_cache_hit_tokens", "prompt_cache_miss_tokens"),
+    "Gemini": ("promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"),
+    "OpenRouter": ("cost", "estimated_cost", "cost_in_usd_ticks", "reasoning_tokens"),
+}
+_DETAILS = ("cached_tokens", "cache_write_tokens", "reasoning_tokens", "thinking_tokens", "audio")
+
+
+@st.composite
+def _usages(draw: st.DrawFn) -> dict[str, Any]:
+    words = (*_PLAIN, *_WORDS[draw(st.sampled_from(sorted(_WORDS)))])
+    of_parts = st.dictionaries(st.sampled_from(_DETAILS), _COUNTS, max_size=2)
+    parts = st.sampled_from(["prompt_tokens_details", "completion_tokens_details"])
+    said: dict[str, Any] = {name: draw(st.integers(0, 50)) for name in _PLAIN}
+    said |= draw(st.dictionaries(st.sampled_from(words), _COUNTS, max_size=2))
+    return said | draw(st.dictionaries(parts, of_parts, max_size=2))
+
+
+@settings(max_examples=500)
+@given(_usages())
+def test_plain_counts_are_read_as_all_others_are(said: dict[str, Any]) -> None:
+    by_the_long_way = usage_of(said, REQUEST, ("an answer",), "not a cost")
+
+    assert usage_of(said, REQUEST, ("an answer",)) == by_the_long_way

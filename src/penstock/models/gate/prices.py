@@ -100,6 +100,10 @@ class Prices:
 
 def _cost_usd(price: Price, usage: Usage) -> float:
     plain_usd = price.input_usd_per_million
+    if not (usage.cached_input_tokens or usage.cache_write_tokens):
+        asked_usd = usage.input_tokens * plain_usd
+        return _PER_MILLION * (asked_usd + usage.output_tokens * price.output_usd_per_million)
+
     cached_usd = price.cached_input_usd_per_million
     written_usd = price.cache_write_usd_per_million
     cached_tokens = min(usage.cached_input_tokens, usage.input_tokens)

@@ -22,6 +22,7 @@ REASONING_TEXTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking
 """The fields that hold reasoning as text, the one that is taken first where there are two."""
 
 _REASONING_FIELDS = (*REASONING_TEXTS, "reasoning_details", "thinking_blocks")
+_REASONS = frozenset(_REASONING_FIELDS)
 _THOUGHTS = frozenset(
     {"reasoning", "reasoning_content", "reasoning_text", "thinking", "thought", "summary_text"}
 )
@@ -30,6 +31,7 @@ _THOUGHTS = frozenset(
 _MARKS = {"[THINK]": "[/THINK]", "◁think▷": "◁/think▷", "<|channel>thought": "<channel|>"}
 """Marks that are not tags: Magistral's, Kimi's and Gemma's."""
 
+_BEGINNINGS = tuple(mark[0] for mark in _MARKS)
 _OPENED = re.compile(
     rf"\s*(?:<((?i:{THOUGHT_TAG}))(?:\s[^<>]*)?>|({'|'.join(map(re.escape, _MARKS))}))"
 )
@@ -99,6 +101,9 @@ def without_thoughts(text: str) -> tuple[str, str]:
 
     What has no end is reasoning to its end; what has an end and no beginning began in the prompt.
     """
+    if "<" not in text and not text.lstrip().startswith(_BEGINNINGS):
+        return text, ""
+
     if "<|message|>" in text and (final := _CHANNELS.search(text)) is not None:
         return final[1].strip(), _CONTROL.sub(" ", text[: final.start()]).strip()
 
@@ -121,6 +126,9 @@ def without_thoughts(text: str) -> tuple[str, str]:
 
 def _reasoning_of(message: Mapping[str, Any]) -> str:
     """Read the first field that holds reasoning; gateways send the same in two."""
+    if _REASONS.isdisjoint(message):
+        return ""
+
     for name in _REASONING_FIELDS:
         found = message.get(name)
         if isinstance(found, list):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import orjson
@@ -50,19 +49,23 @@ def _fields_of(request: CompletionRequest) -> dict[str, Any]:
 
 def _turns(messages: Sequence[ChatMessage]) -> Iterator[dict[str, Any]]:
     """Write messages; the images of tools follow in one of the user, as no tool may show any."""
-    for is_of_tools, group in groupby(messages, lambda message: message.role == "tool"):
-        shown: list[Any] = []
-        for message in group:
-            fields = with_sealed(message_fields(message), message.sealed_reasoning)
-            if is_of_tools and message.images:
-                shown.append(f"Shown by the tool of call {message.tool_call_id}:")
-                shown += message.images
-                fields["content"] = message.text or "[shown below]"
-
-            yield fields
-
-        if shown:
+    shown: list[Any] = []
+    for message in messages:
+        is_of_tool = message.role == "tool"
+        if shown and not is_of_tool:
             yield {"role": "user", "content": list(map(_part, shown))}
+            shown = []
+
+        fields = with_sealed(message_fields(message), message.sealed_reasoning)
+        if is_of_tool and message.images:
+            shown.append(f"Shown by the tool of call {message.tool_call_id}:")
+            shown += message.images
+            fields["content"] = message.text or "[shown below]"
+
+        yield fields
+
+    if shown:
+        yield {"role": "user", "content": list(map(_part, shown))}
 
 
 def message_fields(message: ChatMessage) -> dict[str, Any]:

@@ -111,19 +111,30 @@ def rate_limits_of(headers: Mapping[str, str]) -> RateLimitHeaders | None:
         headers: Headers of a response, whatever the case of their names.
     """
     said: dict[str, Any] = {}
-    ranks: dict[str, int] = {}
-    for name, text in headers.items():
-        place = _RATE_LIMITS.get(name.lower())
-        if place is None:
-            continue
-
-        field, rank, read = place
-        if rank < ranks.get(field, _LOWEST_RANK):
-            value = read(text)
-            if value is not None:
-                said[field], ranks[field] = value, rank
+    texts = tuple(headers.values())
+    for place, field, read in _limits_among(tuple(headers)):
+        if field not in said and (value := read(texts[place])) is not None:
+            said[field] = value
 
     return _rate_limits(**said) if said else None
+
+
+@lru_cache(1024)
+def _limits_among(
+    names: tuple[str, ...],
+) -> tuple[tuple[int, str, Callable[[str], float | None]], ...]:
+    """Find the headers about limits, the one that holds first where several are of one field.
+
+    An endpoint sends the same names with each of its answers.
+    """
+    found = [(place, _RATE_LIMITS.get(name.lower())) for place, name in enumerate(names)]
+    ranked = sorted(
+        (rank, place, field, read)
+        for place, of in found
+        if of is not None
+        for field, rank, read in [of]
+    )
+    return tuple(each[1:] for each in ranked)
 
 
 def _unit(found: re.Match[str]) -> str:
@@ -197,7 +208,6 @@ def _spelt_s(text: str) -> float | None:
     return _decimal(text)
 
 
-_LOWEST_RANK = 99
 _rate_limits = unchecked(RateLimitHeaders)
 """Each of its numbers is read by a function of its own."""
 

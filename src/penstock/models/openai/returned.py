@@ -39,16 +39,16 @@ def sealed_in(message: Mapping[str, Any]) -> str | None:
     return encode(sealed) if sealed else None
 
 
-def with_sealed(fields: Mapping[str, Any], sealed: str | None) -> dict[str, Any]:
+def with_sealed(fields: dict[str, Any], sealed: str | None) -> dict[str, Any]:
     """Return the fields of a message with what its endpoint wants back.
 
     Args:
         fields: As chat completions have them.
         sealed: What `sealed_in` has returned; what another format seals is left out.
     """
-    found = decode(sealed) if sealed else {}
+    found = decode(sealed) if sealed else None
     if not isinstance(found, dict):
-        return dict(fields)
+        return fields
 
     calls = list(fields.get(_CALLS, ()))
     for place, signed in enumerate(found.pop(_CALLS, ())[: len(calls)]):

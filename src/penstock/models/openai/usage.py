@@ -51,6 +51,14 @@ _CACHED = (
 _REASONED = ("reasoning_tokens", "thinking_tokens", "thoughtsTokenCount")
 
 _DETAILS = tuple(f"{part}_tokens_details" for part in ("prompt", "input", "completion", "output"))
+_WRITTEN = ("cache_read_input_tokens", "cache_creation_input_tokens", "cache_write_tokens")
+_CHARGED = ("cost", "total_cost", "estimated_cost", "cost_in_usd_ticks")
+_READ = {*_ASKED, *_ANSWERED, *_TOTAL, *_CACHED, *_REASONED, *_WRITTEN, *_CHARGED, "cache_creation"}
+_FURTHER = _READ - {"prompt_tokens", "completion_tokens", "total_tokens"}
+_FURTHER_DETAILS = _READ - {"cached_tokens", "reasoning_tokens"}
+"""Whatever is read of a usage, and of its details, but for what most answers say."""
+
+_WHOLE = {int}
 _NO_COUNTS: Mapping[str, Any] = {}
 _usage = unchecked(Usage)
 """Every number of it is one that `_count` or `_amount` has let pass."""
@@ -86,6 +94,10 @@ def usage_of(
     """
     said = counted if isinstance(counted, dict) else _NO_COUNTS
     details = _details(said)
+    plain = _plain(said, details) if header_cost is None else None
+    if plain is not None:
+        return plain
+
     reasoning = _count(details, _REASONED) or _count(said, _REASONED) or 0
     asked, answered, total = (_count(said, names) for names in (_ASKED, _ANSWERED, _TOTAL))
     if not asked and answered and total:
@@ -109,6 +121,32 @@ def usage_of(
         reasoning_tokens=min(reasoning, answered),
         is_estimated=not is_counted,
         cost_usd=_cost_usd(said, header_cost),
+    )
+
+
+def _plain(said: Mapping[str, Any], details: Mapping[str, Any]) -> Usage | None:
+    """Read counts that say all there is to say, as those of most answers do; None where not.
+
+    What follows is the same, for a fifth of the work.
+    """
+    if not _FURTHER.isdisjoint(said) or not _FURTHER_DETAILS.isdisjoint(details):
+        return None
+
+    asked, answered = said.get("prompt_tokens"), said.get("completion_tokens")
+    total, cached = said.get("total_tokens", 0), details.get("cached_tokens", 0)
+    reasoning = details.get("reasoning_tokens", 0)
+    counts = (asked, answered, total, cached, reasoning)
+    if set(map(type, counts)) != _WHOLE or min(counts) < 0 or max(counts) >= _MOST_TOKENS:
+        return None
+
+    if not asked or not answered or reasoning > answered:
+        return None
+
+    return _usage(
+        input_tokens=asked,
+        output_tokens=max(answered, total - asked),
+        cached_input_tokens=min(cached, asked),
+        reasoning_tokens=reasoning,
     )
 
 

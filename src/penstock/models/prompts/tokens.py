@@ -41,17 +41,27 @@ def prompt_tokens(request: CompletionRequest) -> int:
 
     Tools and JSON schemas are told to the model, and billed, as text.
     """
-    others = [request.json_schema, request.tools, *request.extra.values()]
-    return sum(map(_message_tokens, request.messages)) + sum(
-        estimate_tokens(encode(each)) for each in others if each and not _is_small(each)
-    )
+    tokens = sum(map(_message_tokens, request.messages))
+    for other in (request.json_schema, request.tools, *request.extra.values()):
+        if other and not _is_small(other):
+            tokens += estimate_tokens(encode(other))
+
+    return tokens
 
 
 def _message_tokens(message: ChatMessage) -> int:
-    called = [f"{call.id} {call.name} {call.arguments}" for call in message.tool_calls]
-    said = filter(None, (message.text, message.tool_call_id, message.sealed_reasoning, *called))
-    seen = sum(image_tokens(image.url) for image in message.images)
-    return sum(map(estimate_tokens, said)) + seen + _TOKENS_PER_MESSAGE
+    tokens = _TOKENS_PER_MESSAGE + estimate_tokens(message.text)
+    for said in (message.tool_call_id, message.sealed_reasoning):
+        if said:
+            tokens += estimate_tokens(said)
+
+    for call in message.tool_calls:
+        tokens += estimate_tokens(f"{call.id} {call.name} {call.arguments}")
+
+    for image in message.images:
+        tokens += image_tokens(image.url)
+
+    return tokens
 
 
 def _is_small(value: Any) -> bool:
