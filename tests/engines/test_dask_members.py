@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from time import time
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
+import structlog
 
 from penstock.engines.boot import Boot
 from penstock.engines.dask import DaskEngine
 from penstock.engines.dask_members import Members
 from penstock.engines.engine import Batch, Joined, Lost
 from penstock.engines.messages import Ended, written
+from penstock.engines.roster import Roster
 from penstock.errors import EngineError
 
 pytestmark = [pytest.mark.anyio, pytest.mark.virtual_time]
@@ -101,6 +104,27 @@ class Silent:
 
     async def penstock_leave(self, **_: Any) -> None:
         self.left += 1
+
+
+class OfAnotherTime(Silent):
+    """A worker whose clock is an hour behind."""
+
+    async def penstock_boot(self, **of: Any) -> dict[str, Any]:
+        return {**await super().penstock_boot(**of), "now": time() - 3600}
+
+
+async def test_a_worker_whose_clock_differs_is_told_of() -> None:
+    engine = engine_of(OfAnotherTime(b""))
+    joined = await anext(engine.incoming())
+    engine._attending["worker-1"].task.cancel()
+    engine._arrivals.close()
+    engine._arrived.close()
+    with structlog.testing.capture_logs() as logs:
+        Roster(print).join(Joined("worker-0", 5))
+        Roster(print).join(joined)
+
+    warned = [(log["worker"], log["ahead_s"]) for log in logs if log["log_level"] == "warning"]
+    assert warned == [("worker-1", -3600)]
 
 
 class OfAnotherVersion(Silent):

@@ -11,6 +11,7 @@ from functools import partial
 from itertools import count
 from math import inf
 from pathlib import Path
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -28,13 +29,11 @@ from penstock.errors import EngineError, ValidationError, message_of
 
 __all__ = ["DaskEngine"]
 
-_CONNECT_S = 10
-_TRY_AGAIN_S = 0.2
+_CONNECT_S, _TRY_AGAIN_S = 10, 0.2
 _LOADS_WITHIN = 4
 """A worker has so many times the length of a lease to load the study."""
 
-_LATE_S = 2.0
-_LEAVE_S = 2.0
+_LATE_S = _LEAVE_S = 2.0
 _NO_CERTIFICATE = (
     "no certificate is configured for it; set distributed.comm.tls.ca-file, and client.cert and "
     "client.key beside it, in Dask's configuration"
@@ -228,8 +227,9 @@ class DaskEngine:
             told, patience_s = self._boot.model_dump_json(), _LOADS_WITHIN * lease_s
             begun = await self._call(attended, "penstock_boot", patience_s, boot=told)
             attended.has_joined = True
-            joined = Joined(name, begun["capacity"], begun["refusal"], self._to_come())
-            self._arrivals.send_nowait(joined)
+            ahead_s = round(begun.get("now", time()) - time())
+            joined = begun["capacity"], begun["refusal"], self._to_come(), ahead_s
+            self._arrivals.send_nowait(Joined(name, *joined))
             if self._processes is not None:
                 self._processes.note_joined()
 

@@ -59,7 +59,11 @@ class OwnCluster:
         """
         level = silence()
         try:
-            security = _Security.temporary()
+            from penstock.engines.certificate import (  # noqa: PLC0415 - workers make none
+                new_certificate,
+            )
+
+            security = security_of(*new_certificate())
             scheduler = await _QuietScheduler(
                 host=host, port=0, protocol="tls", security=security, dashboard=False
             )
@@ -114,14 +118,11 @@ def silence() -> int:
     return level
 
 
-def security_of(told: dict[str, str]) -> Any:
-    """Return what a worker speaks TLS with."""
-    certificate, key = told["certificate"], told["key"]
-    return _Security(
-        require_encryption=True,
-        tls_ca_file=certificate,
-        tls_worker_cert=certificate,
-        tls_worker_key=key,
-        tls_client_cert=certificate,
-        tls_client_key=key,
-    )
+def security_of(certificate: str, key: str) -> Any:
+    """Return what each process of a cluster that is made for a study speaks TLS with."""
+    roles = {
+        f"tls_{role}_{part}": value
+        for role in ("scheduler", "worker", "client")
+        for part, value in (("cert", certificate), ("key", key))
+    }
+    return _Security(require_encryption=True, tls_ca_file=certificate, **roles)

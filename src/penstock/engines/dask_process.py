@@ -70,7 +70,7 @@ async def work(told: dict[str, str]) -> None:
             _QuietWorker(
                 told["address"],
                 host=told["host"] or None,
-                security=security_of(told),
+                security=security_of(told["certificate"], told["key"]),
                 nthreads=1,
                 memory_limit=0,
                 dashboard=False,

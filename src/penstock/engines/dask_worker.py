@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from time import time
 from typing import Any
 
 import anyio
@@ -60,7 +61,7 @@ class HostsAgents(WorkerPlugin):
         call_soon = call_soon_from_threads()
         hosted = self._hosted[session] = HostThread(told, partial(call_soon, self._tell))
         await call_in_thread(hosted.wait_until_ready)
-        return {"capacity": told.capacity, "refusal": hosted.refusal}
+        return {"capacity": told.capacity, "refusal": hosted.refusal, "now": time()}
 
     async def send(self, session: str, data: bytes) -> bool:
         """Do what the driver says; return whether it was heard."""

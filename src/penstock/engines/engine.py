@@ -19,12 +19,14 @@ class Joined(NamedTuple):
         capacity: How many attempts it makes at once.
         refusal: Why it cannot make any of this study, where that is so.
         others: How many more are on their way, whose share of the first runs is kept for them.
+        clock_ahead_s: By how much its clock is ahead of the driver's, in whole seconds.
     """
 
     worker: str
     capacity: int
     refusal: str = ""
     others: int = 0
+    clock_ahead_s: int = 0
 
 
 class Lost(NamedTuple):

@@ -189,8 +189,7 @@ class Leasing:
             self._tasks.start_soon(self._stop_without_others, joined)
             return
 
-        worker = Worker(joined.worker, joined.capacity)
-        self._roster.join(worker, joined.others)
+        worker = self._roster.join(joined)
         if joined.others:
             self._tasks.start_soon(self._share_all)
 

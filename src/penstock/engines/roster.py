@@ -9,6 +9,7 @@ from math import ceil, inf
 import anyio
 
 from penstock._base.logger import logger
+from penstock.engines.engine import Joined
 from penstock.engines.leased import Leased, Worker
 from penstock.events.tree import WorkersChanged
 from penstock.summary import WorkerNow
@@ -18,6 +19,8 @@ __all__ = ["Roster"]
 _TELL_S = 1.0
 _MISSED_S = 30.0
 _ADVICE = "runs wait until a worker joins; see what those print that should, and whether they run"
+_CLOCKS_DIFFER_S = 2
+_SET_CLOCKS = "when its runs began and ended is told by its clock: have both machines set by NTP"
 _MOST_NAMED = 100
 _MOST_GONE = 20
 
@@ -52,12 +55,17 @@ class Roster:
         """The names of those that are there."""
         return list(self._there)
 
-    def join(self, worker: Worker, to_come: int = 0) -> None:
+    def join(self, joined: Joined) -> Worker:
         """Have one more, and keep the share of others for them that are on their way."""
-        self._there[worker.name] = worker
-        self.to_come = to_come
+        worker = self._there[joined.worker] = Worker(joined.worker, joined.capacity)
+        self.to_come = joined.others
         self._has_changed.set()
         logger().info("worker.joined", worker=worker.name, capacity=worker.capacity)
+        if abs(joined.clock_ahead_s) > _CLOCKS_DIFFER_S:
+            said = {"worker": worker.name, "ahead_s": joined.clock_ahead_s}
+            logger().warning("worker.clock_differs", **said, what_to_do=_SET_CLOCKS)
+
+        return worker
 
     def lose(self, name: str, why: str) -> Worker | None:
         """Have one less; return which, where it was there."""
