@@ -20,7 +20,6 @@ from penstock.results import (
     RunError,
     RunResult,
     RunStatus,
-    answer_of,
 )
 from penstock.study.factors import Factor, Level
 from penstock.study.model import Study
@@ -110,12 +109,7 @@ def make_result(
         "provenance": {"problem_family": "unknown"},
         "error": error,
     }
-    made = RunResult(**(given | fields))
-    if made.status is not RunStatus.SUCCESS or "observations" in fields:
-        return made
-
-    answer = answer_of(spec, made.outputs_json, made.ended_at)
-    return made.model_copy(update={"observations": (answer,)})
+    return RunResult(**(given | fields))
 
 
 def stopping_after(runs: int, agent: Agent) -> Agent:

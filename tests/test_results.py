@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from penstock.planning.plan import plan
-from penstock.results import RunError, RunResult, RunStage, RunStatus, timestamp
+from penstock.results import RunError, RunResult, RunStage, RunStatus, answer_of, timestamp
 from penstock.study.factors import Factor
 from penstock.study.model import Study
 from penstock.summary import SessionSummary, StudySummary
@@ -55,6 +55,15 @@ def test_a_result_gives_what_the_agent_returned_and_measured() -> None:
 def test_a_result_without_a_cost_costs_nothing() -> None:
     assert result_of().cost_usd == 0.0
     assert result_of(metrics={"cost_usd": None}).cost_usd == 0.0
+
+
+@pytest.mark.parametrize("status", RunStatus)
+def test_an_answer_is_an_event_where_its_agent_has_reported_nothing(status: RunStatus) -> None:
+    result = result_of(status=status, outputs_json='{"text":"yes"}')
+    has_answered = status in (RunStatus.SUCCESS, RunStatus.SCORING)
+    assert [each.text for each in result.observations] == ["yes"] * has_answered
+    reported = answer_of(result.spec, '{"text":"no"}', MOMENT)
+    assert result_of(status=status, reported=(reported,)).observations == (reported,)
 
 
 def test_a_failure_is_told_as_its_class_and_message() -> None:

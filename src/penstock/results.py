@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from penstock._base.fact import EMPTY, Fact, unchecked
+from penstock._base.fact import EMPTY, Fact
 from penstock._base.json import decode, encode, is_plain_json
 from penstock.planning.run_spec import RunSpec
 from penstock.study.identity import answer_event_id
@@ -27,9 +27,7 @@ __all__ = [
     "RunStatus",
     "Scored",
     "answer_of",
-    "is_answer",
     "known_to_be_plain",
-    "reported_in",
     "says_answer",
     "text_of",
     "timestamp",
@@ -179,7 +177,7 @@ class RunResult(Fact):
         started_order: Its place among the attempts of its session as they started, from 1.
         outputs_json: What the agent returned, as the JSON text that is stored.
         metrics: What was measured, by name.
-        observations: What the agent reported; where it reported nothing and succeeded, its answer.
+        reported: What the agent reported; its answer is not among it.
         cost_usd: What the attempt cost, in US dollars.
         latency_s: How long the attempt took, in seconds of a monotonic clock.
         is_rescored: Whether the answer is an earlier one that was scored again: it cost nothing.
@@ -198,7 +196,7 @@ class RunResult(Fact):
     outputs_json: str = "{}"
     metrics: dict[str, Any] = EMPTY
     evaluations: tuple[Evaluation, ...] = ()
-    observations: tuple[Observation, ...] = ()
+    reported: tuple[Observation, ...] = ()
     trace_refs: tuple[str, ...] = ()
     provenance: dict[str, Any] = EMPTY
     error: RunError | None = None
@@ -215,6 +213,14 @@ class RunResult(Fact):
     def is_plain(self) -> bool:
         """Whether SQL can read what the agent returned."""
         return is_plain_json(self.outputs_json)
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """What the agent reported; where it reported nothing and has answered, its answer."""
+        if self.reported or self.status not in _HAVE_ANSWERED:
+            return self.reported
+
+        return (answer_of(self.spec, self.outputs_json, self.ended_at),)
 
     @property
     def run_id(self) -> str:
@@ -243,47 +249,29 @@ def known_to_be_plain(result: RunResult) -> RunResult:
     return result
 
 
-_reported = unchecked(Observation)
-_OF_AN_ANSWER = '{"auto_generated":true}'
+_HAVE_ANSWERED = (RunStatus.SUCCESS, RunStatus.SCORING)
 
 
-def answer_of(
-    spec: RunSpec, outputs_json: str, ended_at: datetime, text: str | None = None
-) -> Observation:
+def answer_of(spec: RunSpec, outputs_json: str, ended_at: datetime) -> Observation:
     """Make the event that is a run's answer, for an agent that has reported nothing.
 
     Args:
         spec: The run.
         outputs_json: What it answered.
         ended_at: When.
-        text: The text of that, where it is known.
     """
-    return _reported(
+    return Observation(
         timestamp=timestamp(ended_at),
         record_id=answer_event_id(spec.run_id),
-        text=text_of(decode(outputs_json)) if text is None else text,
+        text=text_of(decode(outputs_json)),
         session_id=spec.run_id,
         actor_id="agent",
         event_type="assistant_output",
-        meta_json=_OF_AN_ANSWER,
+        meta_json='{"auto_generated":true}',
         study_id=spec.study_id,
         run_id=spec.run_id,
         condition_id=spec.condition_id,
     )
-
-
-def is_answer(observation: Observation, ended_at: datetime) -> bool:
-    """Return whether an event of a run that ended then is its answer, and no agent's own."""
-    meta = observation.meta_json
-    is_made_here = meta is _OF_AN_ANSWER  # by `answer_of`; what is read from elsewhere equals it
-    return is_made_here or (meta == _OF_AN_ANSWER and observation.timestamp == timestamp(ended_at))
-
-
-def reported_in(result: RunResult) -> Sequence[Observation]:
-    """Return what the agent of a run has reported itself."""
-    observed = result.observations
-    is_alone = len(observed) == 1 and is_answer(observed[0], result.ended_at)
-    return () if is_alone else observed
 
 
 def says_answer(result: RunResult) -> bool:
@@ -293,7 +281,7 @@ def says_answer(result: RunResult) -> bool:
     """
     return any(
         each.event_type == "assistant_output" and each.text == text_of(result.outputs)
-        for each in result.observations
+        for each in result.reported
     )
 
 

@@ -73,9 +73,9 @@ def test_a_worker_says_in_which_run_its_event_loop_stood_still(
     assert told == [(LoopStalled, {"worker": "worker-1", **first.told()})]
 
 
-def test_a_worker_leaves_it_to_the_driver_to_make_an_event_of_an_answer(
+def test_a_worker_says_neither_which_run_it_was_nor_the_event_of_its_answer(
     stalled: tuple[Any, list[Any]],
 ) -> None:
     ended = next(each for each in stalled[1] if isinstance(each, Ended))
     assert ended.result["outputs_json"] == '{"text":"x"}'
-    assert not {"spec", "observations"} & ended.result.keys()
+    assert not {"spec", "reported"} & ended.result.keys()

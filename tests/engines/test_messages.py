@@ -26,7 +26,6 @@ from penstock.results import (
     RunResult,
     RunStage,
     RunStatus,
-    answer_of,
 )
 
 SPEC = RunSpec(
@@ -40,7 +39,6 @@ SPEC = RunSpec(
     seed=7,
 )
 AT = datetime(2026, 1, 1, 0, 0, 5, 250, tzinfo=UTC)
-ANSWER = answer_of(SPEC, '{"text":"yes"}', AT)
 SAID: dict[str, Any] = {
     "timestamp": "2026-01-01T00:00:01.000000+00:00",
     "record_id": "r",
@@ -59,13 +57,12 @@ FAILED: dict[str, Any] = {
     "error": RunError(kind="ValueError", message="no", stage=RunStage.AGENT),
 }
 MADE = {
-    "an answer alone": SUCCEEDED | {"observations": (ANSWER,)},
-    "reports": SUCCEEDED | {"observations": (Observation(**SAID), Observation(**SAID))},
-    "one report": SUCCEEDED | {"observations": (Observation(**SAID),)},
+    "an answer alone": SUCCEEDED,
+    "reports": SUCCEEDED | {"reported": (Observation(**SAID), Observation(**SAID))},
+    "one report": SUCCEEDED | {"reported": (Observation(**SAID),)},
     "a failure": FAILED,
     "odd values": SUCCEEDED
     | {
-        "observations": (ANSWER,),
         "metrics": {"big": 10**30, "least": float("-inf"), "none": None, "rows": [{"x": 0.1}]},
         "evaluations": (Evaluation(run_id="run-3", metric_value=True),),
         "provenance": {"model": "m"},
@@ -94,12 +91,6 @@ def test_a_result_says_which_worker_made_it() -> None:
         spec=SPEC, attempt=1, started_at=AT, ended_at=AT, latency_s=0.5, **MADE["odd values"]
     )
     assert sent(result, "worker-1").provenance == {"model": "m", "worker": "worker-1"}
-
-
-def test_an_answer_that_is_no_event_yet_becomes_one_where_it_is_read() -> None:
-    made = {"spec": SPEC, "attempt": 1, "started_at": AT, "ended_at": AT, "latency_s": 0.5}
-    assert sent(RunResult(**made, **SUCCEEDED), None).observations == (ANSWER,)
-    assert sent(RunResult(**made, **FAILED), None).observations == ()
 
 
 VALUES = st.recursive(

@@ -93,7 +93,7 @@ async def test_texts_are_what_was_said_in_every_plane_of_unicode(tmp_path: Path)
     results = [
         make_result(
             spec,
-            observations=(make_observation(spec, text=text, tool_name=text, meta_json='{"a": 1}'),),
+            reported=(make_observation(spec, text=text, tool_name=text, meta_json='{"a": 1}'),),
             scores={"score": text},
         )
         for spec, text in zip(plan, HOSTILE, strict=True)
@@ -111,7 +111,7 @@ async def test_nothing_an_empty_text_and_na_are_three_things(tmp_path: Path) -> 
     results = [
         make_result(
             spec,
-            observations=(make_observation(spec, tool_name=name),),
+            reported=(make_observation(spec, tool_name=name),),
             metrics={"primary_outcome": name},
         )
         for spec, name in zip(plan, (None, "", "NA"), strict=True)
@@ -173,7 +173,7 @@ async def test_a_timestamp_is_a_moment_and_how_it_was_given_is_kept(
 ) -> None:
     plan = make_plan(["a"])
     observed = (make_observation(plan[0], timestamp=said),)
-    read = await exported(tmp_path, plan, [make_result(plan[0], observations=observed)])
+    read = await exported(tmp_path, plan, [make_result(plan[0], reported=observed)])
 
     reported, _ = rows(read["events"], "timestamp", "timestamp_text")
     assert reported == (moment, text)

@@ -23,7 +23,6 @@ from penstock.results import (
     RunResult,
     RunStage,
     RunStatus,
-    answer_of,
 )
 from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
@@ -101,9 +100,6 @@ def results(draw: st.DrawFn) -> RunResult:
     outputs = draw(st.dictionaries(st.sampled_from(["text", "answer"]), JSON, max_size=2))
     started_at = draw(MOMENTS)
     ended_at = started_at + timedelta(microseconds=draw(st.integers(0, 10**9)))
-    observed: tuple[Observation, ...] = tuple(draw(OBSERVATIONS))
-    if not observed and status is RunStatus.SUCCESS:
-        observed = (answer_of(SPEC, encode(outputs), ended_at),)
 
     own = {name: draw(AMOUNTS) for name in ("cost_usd", "input_tokens", "output_tokens")}
     return RunResult(
@@ -118,7 +114,7 @@ def results(draw: st.DrawFn) -> RunResult:
         outputs_json=encode(outputs),
         metrics={**draw(st.dictionaries(WORD, JSON, max_size=3)), **own},
         evaluations=draw(EVALUATIONS),
-        observations=observed,
+        reported=tuple(draw(OBSERVATIONS)),
         trace_refs=tuple(draw(st.lists(TEXT, max_size=2))),
         provenance=draw(st.dictionaries(WORD, JSON, max_size=2)),
         error=None if status is RunStatus.SUCCESS else draw(ERRORS),
@@ -149,14 +145,11 @@ async def test_a_result_that_is_read_back_is_the_one_that_was_announced(
 
 def scored_again(announced: RunResult, other: RunResult) -> RunResult:
     """The same answer with the scores and the error of another result."""
-    answer = (answer_of(SPEC, announced.outputs_json, announced.ended_at),)
-    reported = tuple(each for each in announced.observations if (each,) != answer)
     changed = {
         "status": other.status,
         "error": other.error,
         "metrics": {**announced.metrics, "again": 1},
         "evaluations": other.evaluations,
-        "observations": reported or (answer if other.status is RunStatus.SUCCESS else ()),
         "is_rescored": True,
     }
     return announced.model_copy(update=changed)

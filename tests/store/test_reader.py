@@ -28,7 +28,7 @@ async def stored(directory: Path, plan: Plan, *positions: int) -> None:
                         plan[position],
                         scores={"score": position},
                         metrics={"cost_usd": 0.5, "latency_s": 9.0, "mine": position},
-                        observations=(make_observation(plan[position], text=f"said {position}"),),
+                        reported=(make_observation(plan[position], text=f"said {position}"),),
                     ),
                     True,
                 )

@@ -34,7 +34,7 @@ from penstock.events import (
     StudyStarted,
 )
 from penstock.events.bus import EventBus
-from penstock.results import RunResult, RunStatus, reported_in
+from penstock.results import RunResult, RunStatus
 from penstock.store.announced import SAVED
 from penstock.store.files.opening import open_store
 from penstock.store.reader import StoreReader
@@ -179,7 +179,7 @@ async def test_what_is_saved_is_told_again_as_it_was_announced(
         each
         for event in said.events
         if isinstance(event, (ps.RunFinished, RunRetried, RunCancelled)) and event.result
-        for each in reported_in(event.result)
+        for each in event.result.reported
     )
     numbers = [each.seq for each in again]
     assert numbers == list(range(1, len(again) + 1))

@@ -116,7 +116,7 @@ async def test_what_is_saved_is_read_back_as_it_was(tmp_path: Path) -> None:
         outputs_json='{"text":"42","n":[1,2.5,null,true]}',
         metrics={"cost_usd": 0.25, "input_tokens": 7, "primary_outcome": 0.5, "note": "n"},
         scores={"a": 1, "b": 0.5, "c": "good", "d": None},
-        observations=(make_observation(spec), make_observation(spec, tool_name="web", level="run")),
+        reported=(make_observation(spec), make_observation(spec, tool_name="web", level="run")),
         trace_refs=("t.json",),
         provenance={"model_name": "m", "problem_family": "unknown"},
         planned_order=5,
@@ -462,7 +462,7 @@ async def test_half_a_surrogate_pair_is_kept_wherever_it_stands(tmp_path: Path) 
         make_result(plan[1], outputs_json=json.dumps({"text": HALF})),
         make_result(
             plan[2],
-            observations=(make_observation(plan[2], text=HALF),),
+            reported=(make_observation(plan[2], text=HALF),),
             scores={HALF: HALF},
             metrics={"primary_outcome": HALF},
             provenance={"problem_family": "f", "model_name": HALF, "deep": [{HALF: HALF}]},
@@ -616,9 +616,9 @@ async def test_an_answer_that_was_saved_before_its_scores_is_one_attempt_and_cos
     plan = make_plan()
     spec = plan[0]
     seen = (make_observation(spec),)
-    result = make_result(spec, metrics={"cost_usd": 0.25}, scores={"a": 1}, observations=seen)
+    result = make_result(spec, metrics={"cost_usd": 0.25}, scores={"a": 1}, reported=seen)
     judged = result.model_copy(update={"metrics": {**result.metrics, "judge_cost_usd": 0.5}})
-    scoring = make_result(spec, metrics={"cost_usd": 0.25}, observations=seen).model_copy(
+    scoring = make_result(spec, metrics={"cost_usd": 0.25}, reported=seen).model_copy(
         update={"status": RunStatus.SCORING, "error": make_error(stage=RunStage.EVALUATOR)}
     )
     async with open_store(tmp_path) as store:

@@ -114,7 +114,7 @@ async def test_rows_are_in_plan_order_whenever_they_were_saved(tmp_path: Path) -
         [
             make_result(
                 plan[i],
-                observations=(
+                reported=(
                     make_observation(plan[i], text="first"),
                     make_observation(plan[i], text="second"),
                 ),

@@ -125,7 +125,7 @@ def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
             {"run_id": run_id, **row, "notes_json": _as_text(row.get("notes_json", {}))}
             for row in fields.pop("evaluator_outputs", ())
         ),
-        "observations": tuple(
+        "reported": tuple(
             each if isinstance(each, results.Observation) else _observed(run_id, each)
             for each in fields.pop("observations", ())
         ),

@@ -29,7 +29,6 @@ from penstock.results import (
     RunResult,
     RunStatus,
     Scored,
-    answer_of,
 )
 
 __all__ = [
@@ -285,12 +284,11 @@ _READ: _Read = {
     "started_at": datetime.fromisoformat,
     "ended_at": datetime.fromisoformat,
     "evaluations": TypeAdapter(tuple[Evaluation, ...]).validate_python,
-    "observations": TypeAdapter(tuple[Observation, ...]).validate_python,
+    "reported": TypeAdapter(tuple[Observation, ...]).validate_python,
     "trace_refs": tuple,
     "error": RunError.model_validate,
     "scored": TypeAdapter(tuple[Scored, ...]).validate_python,
 }
-_HAVE_ANSWERED = (RunStatus.SUCCESS, RunStatus.SCORING)
 _made = unchecked(RunResult)
 
 
@@ -311,9 +309,5 @@ def result_of(said: Mapping[str, Any], spec: RunSpec, worker: str | None) -> Run
     fields = {name: _READ[name](value) if name in _READ else value for name, value in said.items()}
     if worker is not None:
         fields["provenance"] = {**said.get("provenance", EMPTY), "worker": worker}
-
-    if "observations" not in fields and fields["status"] in _HAVE_ANSWERED:
-        answer = answer_of(spec, fields.get("outputs_json", "{}"), fields["ended_at"])
-        fields["observations"] = (answer,)
 
     return _made(spec=spec, **fields)

@@ -22,13 +22,11 @@ from penstock.errors import AgentReportedFailure, OutputError, StudyCancelled
 from penstock.evaluators.port import BoundEvaluator
 from penstock.results import (
     Evaluation,
-    Observation,
     RunError,
     RunResult,
     RunStage,
     RunStatus,
     Scored,
-    answer_of,
     known_to_be_plain,
 )
 from penstock.running import failures
@@ -38,7 +36,6 @@ from penstock.running.gathered import (
     gather,
     kept_outputs,
     metrics_of,
-    plain_text,
     provenance_of,
 )
 from penstock.running.scheduler import Orders
@@ -78,7 +75,6 @@ class Attempt:
         "_refused",
         "_run",
         "_stage",
-        "_text",
         "answer",
         "ctx",
         "error",
@@ -110,7 +106,6 @@ class Attempt:
         self._stage = RunStage.AGENT
         self._has_answered = False
         self._outputs = _NO_OUTPUTS
-        self._text: str | None = None
         self._refused: list[BaseException] = []
         self._metadata: Mapping[str, Any] = EMPTY
         # Now, for an agent may put anything in their places.
@@ -243,7 +238,7 @@ class Attempt:
             metrics=metrics_of(gathered, latency_s, self.evaluations, self._outcomes),
             evaluations=self.evaluations,
             scored=self.scored,
-            observations=self.observed(gathered.observations, self._outputs.text, ended_at),
+            reported=gathered.observations,
             trace_refs=self.answer.trace_refs,
             provenance=provenance_of(gathered, self._family, self._metadata),
             error=error,
@@ -261,15 +256,6 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - an agent may leave anything behind
             fail(error)
             return Gathered()
-
-    def observed(
-        self, reported: Sequence[Observation], outputs_json: str, ended_at: datetime
-    ) -> tuple[Observation, ...]:
-        """Return what the agent reported; where that is nothing and it succeeded, its answer."""
-        if reported or self.status is not RunStatus.SUCCESS:
-            return tuple(reported)
-
-        return (answer_of(self._run["spec"], outputs_json, ended_at, self._text),)
 
     def _fail_to_store(self, error: BaseException) -> None:
         self._stage = RunStage.OUTPUT
@@ -309,7 +295,6 @@ class Attempt:
         except OutputError as error:
             self.fail(error)
         else:
-            self._text = plain_text(kept)
             if kept is not self.answer.outputs:
                 self.answer = self.answer.model_copy(update={"outputs": kept})
 

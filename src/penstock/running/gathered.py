@@ -26,7 +26,6 @@ __all__ = [
     "gather",
     "kept_outputs",
     "metrics_of",
-    "plain_text",
     "primary_outcome",
     "primary_rule",
     "provenance_of",
@@ -111,12 +110,6 @@ def kept_outputs(
         refuse(error)
 
     return written, kept
-
-
-def plain_text(outputs: Mapping[str, Any]) -> str | None:
-    """Return the text of an answer that needs no reading back from JSON to be known; else None."""
-    text = outputs.get("text") if type(outputs) is dict else None
-    return text if type(text) is str else None
 
 
 def metrics_of(

@@ -25,7 +25,7 @@ from penstock.events.tree import (
     RunSucceeded,
 )
 from penstock.planning.plan import Plan, RunSpec
-from penstock.results import Observation, RunResult, RunStatus, reported_in
+from penstock.results import Observation, RunResult, RunStatus
 from penstock.running.alike import AlikeWatch, Asked
 from penstock.running.attempt import Attempt
 from penstock.running.attempts import Attempts, AttemptsHere, Task
@@ -234,8 +234,8 @@ class Lifecycle:
         """Count an attempt that is over, and say how it ended: once, and in one way."""
         answered = job.answered
         # Of another answer, or one that is scored again, they are what was reported then.
-        if not result.is_rescored and answered is None and (reported := reported_in(result)):
-            self._say_observed(attempt.ctx, reported)
+        if result.reported and not result.is_rescored and answered is None:
+            self._say_observed(attempt.ctx, result.reported)
 
         if attempt.is_interrupted:
             self._interrupt()

@@ -16,7 +16,6 @@ from penstock.results import (
     RunStage,
     RunStatus,
     Scored,
-    reported_in,
 )
 from penstock.running.attempt import Attempt
 from penstock.running.gathered import Gathered, metrics_of, primary_outcome
@@ -75,9 +74,6 @@ async def rescore(
             "evaluations": evaluations,
             "scored": scored,
             "metrics": metrics_of(kept, earlier.latency_s, evaluations, outcomes),
-            "observations": attempt.observed(
-                reported_in(earlier), earlier.outputs_json, earlier.ended_at
-            ),
             "is_rescored": True,
         }
     )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
 from penstock._base.json import decode, encode
-from penstock.results import RunResult, RunStatus, reported_in, timestamp
+from penstock.results import RunResult, RunStatus, timestamp
 from penstock.running.tally import COUNTED, Tally
 from penstock.store.transaction import Statement
 
@@ -136,7 +136,7 @@ def listed(
     """
     before = _SCORED_AGAIN if result.is_rescored else said
     if result.status is RunStatus.SCORING:
-        return Listed(attempt_id, "answered", len(reported_in(result)))
+        return Listed(attempt_id, "answered", len(result.reported))
 
     if result.status is RunStatus.CANCELLED:
         return Listed(attempt_id, "cancelled", before)
@@ -186,7 +186,7 @@ def announced_group(
         tally: What the session has counted with them.
     """
     pairs = zip(attempts, results, strict=True)
-    events = 1 + sum(each.events(len(reported_in(result))) for each, (result, _) in pairs)
+    events = 1 + sum(each.events(len(result.reported)) for each, (result, _) in pairs)
     told = {
         "attempts": [each.attempt_id if each[1:] == _PLAIN else each for each in attempts],
         "counts": {name: getattr(tally, name) for name in COUNTED if getattr(tally, name)},

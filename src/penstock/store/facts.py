@@ -16,11 +16,10 @@ from penstock.results import (
     RunStage,
     RunStatus,
     Scored,
-    answer_of,
-    text_of,
 )
 from penstock.store.rows import OBSERVED_COLUMNS
 from penstock.store.schema import EVALUATION_COLUMNS
+from penstock.study.identity import answer_event_id
 
 __all__ = ["result_from_row", "score_of"]
 
@@ -33,11 +32,7 @@ def result_from_row(
 ) -> RunResult:
     """Read an attempt back, with what its agent reported and how it was scored."""
     spec = RunSpec(**{name: row[name] for name in RunSpec.model_fields})
-    ended_at = datetime.fromisoformat(row["ended_at"])
-    observations = tuple(_observation(each, row) for each in observed)
-    if not observations and row["status"] == RunStatus.SUCCESS:
-        observations = (answer_of(spec, row["outputs"], ended_at),)
-
+    answer_id = answer_event_id(spec.run_id)  # a row in older layouts
     return RunResult(
         spec=spec,
         status=RunStatus(row["status"]),
@@ -45,7 +40,7 @@ def result_from_row(
         planned_order=row["planned_order"],
         started_order=row["started_order"],
         started_at=datetime.fromisoformat(row["started_at"]),
-        ended_at=ended_at,
+        ended_at=datetime.fromisoformat(row["ended_at"]),
         latency_s=row["latency_s"],
         outputs_json=row["outputs"],
         metrics=decode(row["metrics"]),
@@ -53,7 +48,9 @@ def result_from_row(
         scored=tuple(
             Scored(**{name: each[name] for name in Scored.model_fields}) for each in scored
         ),
-        observations=observations,
+        reported=tuple(
+            _observation(each, row) for each in observed if each["record_id"] != answer_id
+        ),
         provenance=decode(row["provenance"]),
         trace_refs=tuple(decode(row["trace_refs"])),
         error=_error(row),
@@ -98,9 +95,6 @@ def score_of(value: Any, kind: str | None) -> Any:
 
 def _observation(row: Mapping[str, Any], attempt: Mapping[str, Any]) -> Observation:
     cells = {name: row[name] for name in OBSERVED_COLUMNS}
-    if cells["text"] is None:  # an older layout wrote an answer so
-        cells["text"] = text_of(decode(attempt["outputs"]))
-
     cells["session_id"] = cells["session_id"] or attempt["run_id"]
     return Observation(
         **cells, **{name: attempt[name] for name in ("study_id", "run_id", "condition_id")}

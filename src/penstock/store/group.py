@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from penstock._base.fact import EMPTY
-from penstock.results import RunResult, RunStatus, reported_in
+from penstock.results import RunResult, RunStatus
 from penstock.running.tally import COUNTED, Tally
 from penstock.store import rows
 from penstock.store.announced import NO_WAITS, Listed, Waits, listed
@@ -91,16 +91,15 @@ def made_group(
             attempt_id, said = answered.attempt_id, answered.reported
             replaced.append((attempt_id,))
 
-        reported = reported_in(result)
         if result.status is RunStatus.SCORING:
-            left[position] = Answered(attempt_id, result.metrics, len(reported))
+            left[position] = Answered(attempt_id, result.metrics, len(result.reported))
 
         told.append(listed(attempt_id, result, final=final, said=said, waits=waits))
-
         by = session.origins.of(result.spec.problem_id, result.spec.agent_id)
         row = rows.attempt_row(attempt_id, session.id, result, final=final, made=by)
         made.append(row)
-        if reported or row[rows.ANSWER_ID] is None:  # else there is the answer alone, in its row
+        # Else there is the answer alone, in its row.
+        if result.reported or row[rows.ANSWER_ID] is None:
             observed += rows.observation_rows(attempt_id, result, row[rows.ANSWER_ID])
 
         by_whom, scores = session.score_rows(attempt_id, result)

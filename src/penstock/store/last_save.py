@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from penstock._base.json import decode
-from penstock.results import RunResult, RunStatus, reported_in
+from penstock.results import RunResult, RunStatus
 from penstock.running.tally import COUNTED, Tally
 from penstock.store.announced import NO_WAITS, Waits, announced_group, gained_in
 from penstock.store.continuing.restored import Restored
@@ -112,7 +112,7 @@ class LastSave(NamedTuple):
             if status != RunStatus.SCORING or result.status is RunStatus.SCORING:
                 return True
 
-            known = Answered(attempt_id, decode(metrics), len(reported_in(result)))
+            known = Answered(attempt_id, decode(metrics), len(result.reported))
             scoring[result.spec.position] = known
 
         return False

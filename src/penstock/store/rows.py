@@ -12,7 +12,6 @@ from penstock.results import (
     RunResult,
     RunStatus,
     answer_of,
-    is_answer,
     says_answer,
     timestamp,
 )
@@ -212,10 +211,6 @@ def _answer_event_id(result: RunResult) -> str | None:
     if result.status is not RunStatus.SUCCESS:
         return None
 
-    observed = result.observations
-    if len(observed) == 1 and is_answer(observed[0], result.ended_at):
-        return observed[0].record_id
-
     return None if says_answer(result) else answer_event_id(result.run_id)
 
 
@@ -231,9 +226,7 @@ def observation_rows(
             the view makes it, and it is the last.
     """
     rows = [
-        _observation_row(attempt_id, number, each)
-        for number, each in enumerate(result.observations)
-        if not is_answer(each, result.ended_at)
+        _observation_row(attempt_id, number, each) for number, each in enumerate(result.reported)
     ]
     return rows if answer_id is not None else rows + last_rows(attempt_id, result)
 

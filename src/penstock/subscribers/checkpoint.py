@@ -187,7 +187,7 @@ def _refused(result: RunResult, error: Exception) -> RunResult:
             "outputs_json": "{}",
             "metrics": amounts,
             "evaluations": (),
-            "observations": (),
+            "reported": (),
             "trace_refs": (),
             "provenance": {},
             "error": error_of(error, RunStage.OUTPUT),

@@ -30,7 +30,7 @@ from opentelemetry.trace import (
 )
 
 from penstock._base.json import decode
-from penstock.results import Observation, ObservationLevel, RunResult, RunStatus, reported_in
+from penstock.results import Observation, ObservationLevel, RunResult, RunStatus
 from penstock.store.told_again.telling import moment_of
 
 __all__ = ["Trace", "call_attributes", "is_exported", "moment_ns"]
@@ -138,7 +138,7 @@ class Trace:
             said,
             error=_error_of(result),
         )
-        for number, observation in enumerate(reported_in(result)):
+        for number, observation in enumerate(result.reported):
             if observation.level is ObservationLevel.TOOL_CALL and observation.tool_name:
                 yield self._tool(observation, own, number, result.ended_at)
 

@@ -23,7 +23,7 @@ from penstock.events.tree import (
     StudyFinished,
     StudyStarted,
 )
-from penstock.results import Observation, RunResult, RunStatus, reported_in
+from penstock.results import Observation, RunResult, RunStatus
 from penstock.store.announced import Listed
 
 __all__ = ["KEPT", "Step", "kept_types", "moment_of", "steps_of"]
@@ -93,7 +93,7 @@ def steps_of(listed: Listed, result: RunResult, *, saved_at: datetime) -> Iterat
         began = {"run_id": run_id, "spec": result.spec, "attempt": result.attempt}
         yield Step(RunStarted, began_at, began)
 
-    reported = reported_in(result)
+    reported = result.reported
     for number in listed.observed(len(reported)):
         observation = reported[number]
         said = {"run_id": run_id, "observation": observation}
