@@ -44,7 +44,7 @@ async def killer(ctx):
 
 
 async def test_a_study_that_kills_a_worker_has_the_tables_that_it_has_without_workers(
-    tmp_path: Path,
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     study = write_study(tmp_path / "study", "killer", "solve", code=AGENTS + KILLER)
     runner = ps.StudyRunner(study, workers=2, output_dir=tmp_path / "there")
@@ -56,6 +56,11 @@ async def test_a_study_that_kills_a_worker_has_the_tables_that_it_has_without_wo
     with StoreReader(tmp_path / "there") as store:
         told = "SELECT error_kind FROM attempts WHERE status = 'cancelled'"
         assert list(store.table(told)) == [("WorkerLostError",)] * lost
+
+    if CAN_FORK:
+        said = "".join(capfd.readouterr())
+        assert "worker.process_ended" in said
+        assert "SIGKILL" in said or "exit code 1" in said  # which comes first ends the other's too
 
     code = AGENTS + KILLER.replace("is_worker and", "False and")
     same = write_study(tmp_path / "study", "killer", "solve", code=code)

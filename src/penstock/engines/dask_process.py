@@ -27,13 +27,14 @@ import dask
 import numpy as np
 from distributed import Worker
 
-from penstock._base.logger import log_from
+from penstock._base.logger import log_from, logger
 from penstock.engines.dask_cluster import NoDashboard, security_of, silence
 from penstock.engines.dask_worker import HostsAgents
 from penstock.engines.leave_signals import AskedToLeave, asked_to_leave
 from penstock.engines.ranks import read_word
 from penstock.engines.worker_processes import CAN_FORK
 from penstock.errors import EngineError
+from penstock.running.interrupts import stopping_signals
 
 __all__ = ["begin_anew", "leave", "main", "work_when_told"]
 
@@ -45,6 +46,10 @@ _CANNOT_BEGIN = 71
 """The exit code of a worker that has not reached its scheduler."""
 
 _MOST_FAILURES = 3
+_IF_MEMORY_IS_SHORT = (
+    "the system ends what takes the most memory where that is short: see its log, and give fewer "
+    "workers or a lower concurrency"
+)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -186,11 +191,26 @@ def _have_workers(told: dict[str, Any], driver: int) -> Never:
         _fork(told, driver)
 
     while failures < _MOST_FAILURES:
-        _, status = os.wait()
-        failures = failures + 1 if os.waitstatus_to_exitcode(status) == _CANNOT_BEGIN else 0
+        process, status = os.wait()
+        code = os.waitstatus_to_exitcode(status)
+        failures = failures + 1 if code == _CANNOT_BEGIN else 0
+        _say_how_it_ended(process, code)
         _fork(told, driver)
 
     leave(1)
+
+
+def _say_how_it_ended(process: int, code: int) -> None:
+    """Say how a worker ended that nobody has told to; its driver only hears that it is gone."""
+    if code in {0, _CANNOT_BEGIN} or -code in {*stopping_signals()}:
+        return
+
+    how = f"exit code {code}" if code > 0 else signal.Signals(-code).name
+    said = {"process": process, "how": how}
+    if code == -signal.SIGKILL:
+        said["what_to_do"] = _IF_MEMORY_IS_SHORT
+
+    logger().warning("worker.process_ended", **said)
 
 
 def _fork(told: dict[str, Any], driver: int) -> None:
