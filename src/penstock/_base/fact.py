@@ -147,9 +147,9 @@ def unchecked(kind: Callable[Fields, Stated]) -> Callable[Fields, Stated]:
 
 def changed(fact: Stated, **values: Any) -> Stated:
     """Copy a fact with other values for some fields, which are known to be right (`unchecked`)."""
-    copy = type(fact).__new__(type(fact))
+    copy, given = type(fact).__new__(type(fact)), fact.__pydantic_fields_set__
     _put_values(copy, fact.__dict__ | values)
-    _put_given(copy, fact.__pydantic_fields_set__ | values.keys())
+    _put_given(copy, given if values.keys() <= given else given | values.keys())
     _put_extra(copy, None)
     _put_private(copy, None)
     return copy

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import anyio
 
-from penstock._base.fact import EMPTY, changed
+from penstock._base.fact import changed
 from penstock.agents.context import RunContext
 from penstock.agents.metrics import AMOUNTS
 from penstock.models.chat_model import Completion, CompletionRequest, Usage
@@ -81,7 +81,7 @@ class Sender:
                 jitter = jitter or Random(f"{ctx.spec.seed}:{ctx.attempt}")  # noqa: S311 - spreads waits
                 wait_s = _WAITS.backoff_s(refusals, jitter.random(), error.retry_after_s)
                 waited_s += wait_s
-                self._record(ctx, refusals=1, refused_s=wait_s)
+                self._record(ctx, {"refusals": 1, "refused_s": wait_s})
                 self._check_patience(error, waited_s)
 
             with ctx.waiting(), self._until_stopped(ctx):
@@ -111,57 +111,62 @@ class Sender:
             raise error
 
     async def _ask_once(self, ctx: RunContext, request: CompletionRequest) -> Completion:
-        expected = self._endpoints.worst_cases.expect(request, self._base_url)
-        waited_s = ctx.waited_s
-        gate = self._endpoints.gate(self._client)
-        passage = Passage(expected, gate.admit(ctx.spec.condition_id, expected.tokens))
-        try:
-            with ctx.waiting():
-                await self._enter(ctx, passage)
+        """Enter, send, settle, record: what a call comes to is written down once, however it ends.
 
-            return await self._sent(ctx, request, passage, ctx.waited_s - waited_s)
+        Raises:
+            ModelError: there is no answer.
+            BudgetExhaustedError: the study's budget does not allow the call.
+            StopStudy: the study stopped before the call was sent.
+        """
+        endpoints = self._endpoints
+        expected = endpoints.worst_cases.expect(request, self._base_url)
+        ticket = endpoints.gate(self._client).admit(ctx.spec.condition_id, expected.tokens)
+        passage = Passage(expected, ticket)
+        try:
+            await self._enter(ctx, passage)
+            completion = await self._sent(request, passage)
+            cost_usd = self._settle(request, completion.usage, passage)
+            self._look_at(completion, passage)
+            return changed(completion, cost_usd=cost_usd)
+        except ModelError as error:
+            if passage.is_sent:
+                self._settle_failure(request, error, passage)
+
+            raise
         finally:
             passage.end()
+            self._record(ctx, passage.metrics)
 
     async def _enter(self, ctx: RunContext, passage: Passage) -> None:
-        """Wait for a part of the budget and a turn, but only where both are not there now."""
-        endpoints, expected = self._endpoints, passage.expected
+        """Take a part of the budget and a turn; wait only where both are not there now."""
+        endpoints, expected, waited_s = self._endpoints, passage.expected, ctx.waited_s
         if not endpoints.stopping.is_begun:
             passage.reservation = endpoints.reserve_at_once(expected)
 
         if passage.reservation is None or not passage.ticket.enter_at_once():
-            with self._until_stopped(ctx):
+            with ctx.waiting(), self._until_stopped(ctx):
                 passage.reservation = passage.reservation or await endpoints.reserve(expected)
                 await passage.ticket.enter()
 
-    async def _sent(
-        self, ctx: RunContext, request: CompletionRequest, passage: Passage, queued_s: float
-    ) -> Completion:
-        ticket = passage.ticket
+        passage.metrics["queued_s"] = ctx.waited_s - waited_s
+
+    async def _sent(self, request: CompletionRequest, passage: Passage) -> Completion:
+        """Ask; from here on the provider may bill the call, whatever comes of it."""
         begun = perf_counter()
         passage.reserved.begin()
         try:
             completion = await self._completed(request)
-        except ModelError as error:
-            self._record(ctx, queued_s=queued_s, provider_s=perf_counter() - begun)
-            ticket.rejected(error)
-            if error.usage is not None:
-                ticket.settle(error.usage.tokens)
+        except BaseException as error:
+            passage.metrics["provider_s"] = perf_counter() - begun
+            if not isinstance(error, ModelError):
+                # Cut off from outside, after it was sent: the provider may bill it all the same.
+                passage.set_aside()
 
-            self._settle_failure(ctx, request, error, passage)
-            raise
-        except BaseException:
-            # Cut off from outside, after it was sent: the provider may bill it all the same.
-            self._record(ctx, queued_s=queued_s, provider_s=perf_counter() - begun)
-            self._set_aside(ctx, passage)
             raise
 
-        ticket.succeeded(headers=completion.rate_limits)
-        ticket.settle(completion.usage.tokens)
-        times = {"queued_s": queued_s, "provider_s": completion.provider_s}
-        cost_usd = self._settle(ctx, request, completion.usage, passage, times)
-        self._tell(ctx, completion)
-        return changed(completion, cost_usd=cost_usd)
+        passage.metrics["provider_s"] = completion.provider_s
+        passage.ticket.succeeded(headers=completion.rate_limits)
+        return completion
 
     async def _completed(self, request: CompletionRequest) -> Completion:
         """Ask, and see that what comes is an answer, whoever the provider is."""
@@ -172,59 +177,49 @@ class Sender:
 
         return completion
 
-    def _settle(
-        self,
-        ctx: RunContext,
-        request: CompletionRequest,
-        usage: Usage,
-        passage: Passage,
-        times: Mapping[str, float] = EMPTY,
-    ) -> float | None:
-        expected = passage.expected
-        cost_usd = self._endpoints.prices.cost_usd(request.model, usage, self._base_url)
+    def _settle(self, request: CompletionRequest, usage: Usage, passage: Passage) -> float | None:
+        """Account for what a provider has counted; return what it cost, where that is known."""
+        endpoints, expected, metrics = self._endpoints, passage.expected, passage.metrics
+        cost_usd = endpoints.prices.cost_usd(request.model, usage, self._base_url)
+        passage.ticket.settle(usage.tokens)
         passage.reserved.settle(cost_usd or 0.0, usage.tokens)
-        used = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
-        self._record_all(ctx, {**times, **used}, cost_usd)
-        for name in ("cached_input_tokens", "reasoning_tokens"):
-            if tokens := getattr(usage, name):
-                self._record(ctx, **{name: tokens})
+        metrics["input_tokens"] = usage.input_tokens
+        metrics["output_tokens"] = usage.output_tokens
+        metrics["cost_usd"] = cost_usd
+        if usage.cached_input_tokens:
+            metrics["cached_input_tokens"] = usage.cached_input_tokens
+
+        if usage.reasoning_tokens:
+            metrics["reasoning_tokens"] = usage.reasoning_tokens
 
         if cost_usd is None:
-            self._endpoints.tell_once("model.price_unknown", self._base_url, request.model)
+            endpoints.tell_once("model.price_unknown", self._base_url, request.model)
 
         if _is_prompt_cut(expected.prompt_tokens, usage):
-            self._record(ctx, prompts_cut=1)
-            self._endpoints.tell_once("model.prompt_cut", self._base_url, request.model)
+            metrics["prompts_cut"] = 1
+            endpoints.tell_once("model.prompt_cut", self._base_url, request.model)
 
-        if self._endpoints.worst_cases.note(request, self._base_url, expected, usage, cost_usd):
-            self._endpoints.tell_once("model.billed_more", self._base_url, request.model)
+        if endpoints.worst_cases.note(request, self._base_url, expected, usage, cost_usd):
+            endpoints.tell_once("model.billed_more", self._base_url, request.model)
 
         return cost_usd
 
     def _settle_failure(
-        self, ctx: RunContext, request: CompletionRequest, error: ModelError, passage: Passage
+        self, request: CompletionRequest, error: ModelError, passage: Passage
     ) -> None:
         """Account for a call that failed: what the provider counted, or may be billing unseen."""
+        passage.ticket.rejected(error)
         if error.usage is not None:
-            error.cost_usd = self._settle(ctx, request, error.usage, passage)
+            error.cost_usd = self._settle(request, error.usage, passage)
         elif error.may_be_billed:
-            self._set_aside(ctx, passage)
+            passage.set_aside()
         else:
             passage.reserved.release()
 
-    def _set_aside(self, ctx: RunContext, passage: Passage) -> None:
-        expected = passage.expected
-        passage.reserved.settle(expected.cost_usd or 0.0, expected.tokens)
-        self._record(
-            ctx,
-            uncounted_cost_usd=expected.cost_usd or 0.0,
-            uncounted_tokens=expected.tokens,
-        )
-
-    def _tell(self, ctx: RunContext, completion: Completion) -> None:
+    def _look_at(self, completion: Completion, passage: Passage) -> None:
         """Log once what is odd about an answer that is kept all the same."""
         if not ending_of(completion.finish_reason).is_known:
-            self._record(ctx, unknown_endings=1)
+            passage.metrics["unknown_endings"] = 1
             self._endpoints.tell_once(
                 "model.unknown_ending",
                 self._base_url,
@@ -232,7 +227,19 @@ class Sender:
                 finish_reason=completion.finish_reason,
             )
 
-    def _record(self, ctx: RunContext, **metrics: float) -> None:
+    def _record(self, ctx: RunContext, metrics: dict[str, Any]) -> None:
+        """Record what a call used and cost; where one's cost is not known, the run's is not either.
+
+        What is known of it stays beside it, for it was spent.
+        """
+        if "cost_usd" in metrics:
+            cost_usd = metrics["cost_usd"]
+            before_usd = ctx.metrics.get(f"{self._prefix}cost_usd", 0.0)
+            if cost_usd is None or before_usd is None:
+                metrics["cost_usd"] = None
+                if known_usd := (before_usd or 0.0) + (cost_usd or 0.0):
+                    metrics["known_cost_usd"] = known_usd
+
         if self._prefix:
             ctx.record(**{self._prefix + name: value for name, value in metrics.items()})
             return
@@ -240,29 +247,15 @@ class Sender:
         ctx.record(**metrics)
         counted = ctx.calls.counted
         for name in AMOUNTS & metrics.keys():
-            counted[name] = counted.get(name, 0) + metrics[name]
-
-    def _record_all(
-        self, ctx: RunContext, metrics: Mapping[str, float], cost_usd: float | None
-    ) -> None:
-        """Record what a call used and cost; where one's cost is not known, the run's is not either.
-
-        What is known of it stays beside it, for it was spent.
-        """
-        name = f"{self._prefix}cost_usd"
-        before = ctx.metrics.get(name, 0.0)
-        if before is not None and cost_usd is not None:
-            self._record(ctx, **metrics, cost_usd=cost_usd)
-            return
-
-        self._record(ctx, **metrics)
-        ctx.record(**{name: None})
-        if known_usd := (before or 0.0) + (cost_usd or 0.0):
-            self._record(ctx, known_cost_usd=known_usd)
+            if metrics[name] is not None:
+                counted[name] = counted.get(name, 0) + metrics[name]
 
 
 def with_ids(completion: Completion, request: CompletionRequest) -> Completion:
     """Give each call of a tool an id of its own; some servers give none, or one to several."""
+    if not completion.tool_calls:
+        return completion
+
     given = [call.id for call in completion.tool_calls]
     if all(given) and len(set(given)) == len(given):
         return completion

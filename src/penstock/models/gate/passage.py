@@ -1,6 +1,8 @@
-"""What a call has to have before it is sent, and gives back whatever becomes of it."""
+"""What a call has to have before it is sent, and the one account of what became of it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from penstock.models.gate.budget import Reservation
 from penstock.models.gate.ticket import Ticket
@@ -10,21 +12,23 @@ __all__ = ["Passage"]
 
 
 class Passage:
-    """A part of the budget and a turn at the gate, as far as a call has them.
+    """A part of the budget and a turn at the gate, as far as a call has them, and its account.
 
     Args:
         expected: What the call may use at most.
         ticket: Its turn.
 
     Attributes:
+        metrics: What is to be recorded of the call, by the names of an agent's metrics.
         reservation: What the budget has set aside for it; None so far.
     """
 
-    __slots__ = ("expected", "reservation", "ticket")
+    __slots__ = ("expected", "metrics", "reservation", "ticket")
 
     def __init__(self, expected: Expected, ticket: Ticket) -> None:
         self.expected = expected
         self.ticket = ticket
+        self.metrics: dict[str, Any] = {}
         self.reservation: Reservation | None = None
 
     @property
@@ -34,6 +38,18 @@ class Passage:
             raise RuntimeError("nothing is reserved for this call")
 
         return self.reservation
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether the call was sent, so that it may be billed."""
+        return self.reservation is not None and self.reservation.is_begun
+
+    def set_aside(self) -> None:
+        """Count the worst case: the provider may bill the call, and nobody has said how much."""
+        expected = self.expected
+        self.reserved.settle(expected.cost_usd or 0.0, expected.tokens)
+        self.metrics["uncounted_cost_usd"] = expected.cost_usd or 0.0
+        self.metrics["uncounted_tokens"] = expected.tokens
 
     def end(self) -> None:
         """Give back what the call has."""

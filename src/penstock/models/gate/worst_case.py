@@ -108,20 +108,23 @@ class WorstCases:
         """
         key = base_url, request.model
         before = self._excess.get(key, _NO_EXCESS)
-        most = request.most_output_tokens
+        most, tokens = request.most_output_tokens, usage.tokens
         beyond = 0 if most is None or usage.is_estimated else usage.output_tokens - most
         factor = usage.input_tokens / max(1, expected.prompt_tokens or prompt_tokens(request))
         cost_factor, most_usd = before.cost_factor, before.cost_usd
         if cost_usd and (before.cost_usd or expected.cost_usd == 0):  # no factor of 0 is more
             most_usd = max(most_usd, cost_usd)
         elif cost_usd is not None and expected.cost_usd:
-            is_counted = usage.tokens <= expected.tokens  # else more tokens are why
+            is_counted = tokens <= expected.tokens  # else more tokens are why
             cost_factor *= max(1.0, cost_usd / expected.cost_usd if is_counted else 1.0)
 
-        after = self._excess[key] = _Excess(
+        after = (
             max(before.input_factor, factor),
             max(before.output_tokens, beyond),
             cost_factor,
             most_usd,
         )
-        return usage.tokens > expected.tokens or after[2:] > before[2:]
+        if after != before:
+            self._excess[key] = _Excess(*after)
+
+        return tokens > expected.tokens or after[2:] > before[2:]
