@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 import structlog
+from distributed.client import ClosedClientError
 
 from penstock.engines.boot import Boot
 from penstock.engines.dask import DaskEngine
@@ -42,6 +43,9 @@ class Scheduled:
 
     def unsubscribe_topic(self, topic: str) -> None:
         assert topic == "all"
+        if self.status == "closed":
+            raise ClosedClientError
+
         del self.hear
 
 
@@ -74,7 +78,14 @@ async def test_workers_that_came_and_went_while_the_scheduler_was_away_are_found
     await anyio.sleep(2)
     assert said == [("failed", "the scheduler at tls://there:1 is gone")]
     members.close()
-    assert not hasattr(client, "hear")  # else the scheduler logs that nobody hears it
+
+
+async def test_a_scheduler_that_stays_hears_that_nobody_listens_to_it_any_more() -> None:
+    client = Scheduled("one")
+    members = Members(client, *[lambda _: None] * 3)
+    await members.begin()
+    members.close()
+    assert not hasattr(client, "hear")  # else it logs that
 
 
 class Silent:

@@ -15,6 +15,8 @@ from penstock.errors import EngineError, message_of
 __all__ = ["Members"]
 
 _LOOK_S = 0.5
+_GONE = ("closing", "closed")
+"""What a client says of itself where its scheduler does not come back."""
 
 
 class Members:
@@ -77,7 +79,7 @@ class Members:
         while True:
             await anyio.sleep(_LOOK_S)
             status = self._client.status
-            if status in {"closing", "closed"}:
+            if status in _GONE:
                 self._fail(EngineError(f"the scheduler at {self._address} is gone"))
                 return
 
@@ -118,5 +120,6 @@ class Members:
         """Hear nothing more."""
         if self._watch is not None:
             self._watch.cancel()
-            with suppress(OSError, ValueError):  # it is gone
-                self._client.unsubscribe_topic("all")
+            if self._client.status not in _GONE:
+                with suppress(OSError, ValueError):
+                    self._client.unsubscribe_topic("all")
