@@ -11,25 +11,22 @@ import asyncio  # noqa: TID251 - see above
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from math import isfinite
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import anyio
-
-from penstock._base.scopes import new_scope
 
 __all__ = [
     "Once",
     "OwnTask",
-    "TimeLimit",
+    "Timer",
     "call_later",
     "call_soon_from_threads",
     "calling_later",
-    "fail_after",
     "has_loop",
     "is_closed_by",
     "leave_tasks_behind",
     "running_loop",
+    "running_task",
     "take_back_cancellations",
     "task_from_threads",
     "undisturbed",
@@ -37,6 +34,9 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
+
+Timer = asyncio.TimerHandle
+"""A call that is scheduled, and may be cancelled."""
 
 _TRIES, _PAUSE_S = 1000, 0.01
 """How often, and after how long, a thread tries again to reach the loop where memory is short."""
@@ -58,6 +58,19 @@ def has_loop() -> bool:
 def running_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop that runs here."""
     return asyncio.get_running_loop()
+
+
+def running_task() -> asyncio.Task[Any]:
+    """Return the task that runs here.
+
+    Raises:
+        RuntimeError: the event loop runs no task at this moment.
+    """
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("the event loop runs no task here")
+
+    return task
 
 
 def is_closed_by(error: BaseException) -> bool:
@@ -133,92 +146,6 @@ class OwnTask:
     def failure(self) -> BaseException | None:
         """What the task raised; it has ended."""
         return asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
-
-
-class TimeLimit:
-    """Cancels what is inside ``with`` when its time is over, but not for a pause of the process.
-
-    A process that was stopped (a closed lid, SIGSTOP) or whose loop stood still finds its time over
-    when it goes on, and what came meanwhile lies in its sockets: that is read first.
-
-    Args:
-        seconds: How long it may take.
-        raises: Whether TimeoutError is raised then.
-        is_set: Whether the alarm is set at once, and not by `set_alarm`.
-
-    Attributes:
-        scope: The cancel scope.
-    """
-
-    def __init__(self, seconds: float, *, raises: bool = False, is_set: bool = True) -> None:
-        self._is_set = is_set
-        self.scope = new_scope()
-        self._seconds = seconds
-        self._raises = raises
-        self._excuses = _MOST_EXCUSES
-        self._alarm: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> Self:
-        self.scope.__enter__()
-        self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + self._seconds
-        if self._is_set:
-            self.set_alarm()
-
-        return self
-
-    def __exit__(self, *error: object) -> bool:
-        self._forget_alarm()
-        leave: Any = self.scope.__exit__
-        is_ended = bool(leave(*error))
-        if is_ended and self._raises and self.scope.cancelled_caught:
-            raise TimeoutError
-
-        return is_ended
-
-    def set_alarm(self) -> None:
-        """Set the alarm; what never waits needs none."""
-        self.deadline = self._deadline
-
-    @property
-    def deadline(self) -> float:
-        """When the time is over, on the clock of the event loop; may be set."""
-        return self._deadline
-
-    @deadline.setter
-    def deadline(self, deadline: float) -> None:
-        self._forget_alarm()
-        self._deadline = deadline
-        if isfinite(deadline):
-            self._alarm = self._loop.call_at(deadline, self._end)
-        elif deadline < 0:
-            self.scope.cancel()
-
-    def _end(self) -> None:
-        """End it; put that off where the loop sees only now that it is over, and long has been."""
-        self._alarm = None
-        now = self._loop.time()
-        if self._excuses and now - self._deadline >= _PAUSE_S:
-            self._excuses -= 1
-            self.deadline = now + min(max(self._seconds, 1.0), _LONGEST_EXCUSE_S)
-        else:
-            self.scope.cancel()
-
-    def _forget_alarm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-
-
-_PAUSE_S = 0.5
-_LONGEST_EXCUSE_S = 5.0
-_MOST_EXCUSES = 3
-"""Or a loop that always stands still would know no limit."""
-
-
-def fail_after(seconds: float) -> TimeLimit:
-    """Raise TimeoutError where what is inside ``with`` takes longer (see `TimeLimit`)."""
-    return TimeLimit(seconds, raises=True)
 
 
 def was_asked_to_cancel() -> bool:

@@ -25,7 +25,7 @@ from penstock.study.problem import Problem
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from penstock._base.loop import TimeLimit
+    from penstock._base.deadlines import TimeLimit
     from penstock.models.conversations.in_hand import ModelInHand
 
 __all__ = ["RunContext"]

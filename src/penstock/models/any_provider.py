@@ -19,8 +19,8 @@ from typing import Any, Self
 import anyio
 import orjson
 
+from penstock._base.deadlines import fail_after
 from penstock._base.extras import load_extra
-from penstock._base.loop import fail_after
 from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError, message_of
 from penstock.models.chat_model import Completion, CompletionRequest

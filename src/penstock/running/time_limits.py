@@ -9,8 +9,9 @@ from math import inf
 from time import monotonic
 from typing import Any, Self
 
+from penstock._base.deadlines import TimeLimit
 from penstock._base.long_wait import told_first_wait
-from penstock._base.loop import TimeLimit, calling_later
+from penstock._base.loop import calling_later
 from penstock.agents.context import RunContext
 from penstock.agents.shapes import BoundAgent
 from penstock.errors import AttemptTimeoutError

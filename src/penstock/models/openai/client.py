@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 import anyio
 
+from penstock._base.deadlines import fail_after
 from penstock._base.extras import load_extra
-from penstock._base.loop import fail_after
 from penstock._base.secrets import Redactor
 from penstock.errors import ValidationError
 from penstock.models.chat_model import Completion, CompletionRequest

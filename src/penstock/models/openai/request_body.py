@@ -104,10 +104,10 @@ def _part(part: str | Image) -> dict[str, Any]:
 def options_of(request: CompletionRequest) -> dict[str, Any]:
     """Return the fields of a request but for its messages."""
     fields: dict[str, Any] = {"model": request.model}
+    values = vars(request)
     for name in _SCALARS:
-        value = getattr(request, name)
-        if value is not None:
-            fields[name] = value
+        if values[name] is not None:
+            fields[name] = values[name]
 
     if request.stop:
         fields["stop"] = request.stop

@@ -69,9 +69,12 @@ def counted_in(payload: Any) -> Any:
     if not isinstance(payload, dict):
         return None
 
+    if usage := payload.get("usage"):
+        return usage
+
     choices = payload.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
-    places = (payload, payload.get("x_groq"), first)
+    places = (payload.get("x_groq"), first)
     found = (place.get("usage") for place in places if isinstance(place, dict))
     return next((usage for usage in found if usage), None)
 
