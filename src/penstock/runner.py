@@ -136,7 +136,8 @@ class StudyRunner(HostControls):
         self._subscriptions += channel.wanted(execution, self)
 
     def _follow(self, settings: Settings) -> None:
-        self.execution = self._lifecycle.execution = settings.execution
+        self.execution = settings.execution
+        self._lifecycle.follow(self.execution)
         self._ending.grace_s = self._scheduler.grace_s = settings.execution.grace_s
 
     async def run(self) -> StudySummary:

@@ -107,7 +107,7 @@ class RunContext:
         self.waited_s = 0.0
         self.timeout_scope: TimeLimit | None = None
         self.calls = calls or CallCounts(attempt)
-        self._limiters = limiters or {}
+        self._limiters = limiters or EMPTY
         self._models = models
         self._streams: dict[str, Generator] = {}
         self._log: Any = None

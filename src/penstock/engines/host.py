@@ -199,7 +199,7 @@ class AgentHost:
     async def _make(self, lease: Lease, attempt: Attempt) -> None:
         task = Task(
             timeout_s=lease.timeout_s,
-            on_answer=lambda result: self._say(Answered(lease=lease.lease, result=told(result))),
+            on_answer=lambda _, result: self._say(Answered(lease=lease.lease, result=told(result))),
             earlier=lease.earlier,
             has_scored=frozenset(lease.has_scored),
         )

@@ -274,7 +274,7 @@ class Leasing:
             case Answered():
                 leased.answered = leased.outcome(message.result)
                 if leased.task.on_answer is not None:
-                    leased.task.on_answer(leased.answered)
+                    leased.task.on_answer(leased.attempt, leased.answered)
 
     def _end(self, worker: Worker, leased: Leased, ended: Ended) -> None:
         self._roster.note_end(worker, leased)

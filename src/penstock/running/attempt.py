@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -59,6 +60,7 @@ class Attempt:
         evaluator_timeout_s: How long an evaluator may take, in seconds; None for any time.
 
     Attributes:
+        has_told_answer: Whether its answer was told before it was scored.
         is_interrupted: Whether a person pressed Ctrl-C during a step of the agent or an evaluator.
         is_recalled: Whether it is cancelled and its run made again in this session.
     """
@@ -69,17 +71,22 @@ class Attempt:
         "_has_answered",
         "_latency_s",
         "_metadata",
+        "_number",
         "_orders",
         "_outcomes",
         "_outputs",
+        "_planned_order",
         "_refused",
-        "_run",
+        "_spec",
         "_stage",
+        "_started_at",
+        "_started_order",
         "answer",
         "ctx",
         "error",
         "evaluations",
         "evaluator_timeout_s",
+        "has_told_answer",
         "is_interrupted",
         "is_recalled",
         "scored",
@@ -99,7 +106,7 @@ class Attempt:
         self.error: RunError | None = None
         self.evaluations: tuple[Evaluation, ...] = ()
         self.scored: tuple[Scored, ...] = ()
-        self.is_interrupted = self.is_recalled = False
+        self.has_told_answer = self.is_interrupted = self.is_recalled = False
         self._orders = orders or Orders()
         self._outcomes = outcomes
         self.evaluator_timeout_s = evaluator_timeout_s
@@ -109,13 +116,9 @@ class Attempt:
         self._refused: list[BaseException] = []
         self._metadata: Mapping[str, Any] = EMPTY
         # Now, for an agent may put anything in their places.
-        self._run: dict[str, Any] = {
-            "spec": ctx.spec,
-            "attempt": ctx.attempt,
-            "planned_order": ctx.planned_order,
-            "started_order": ctx.started_order,
-            "started_at": datetime.now(UTC),
-        }
+        self._spec, self._number = ctx.spec, ctx.attempt
+        self._planned_order, self._started_order = ctx.planned_order, ctx.started_order
+        self._started_at = datetime.now(UTC)
         self._family = ctx.problem.family if ctx.spec.problem_id else None
         self._latency_s: float | None = None
         self._begun = perf_counter()
@@ -126,7 +129,7 @@ class Attempt:
         evaluators: Sequence[BoundEvaluator] = (),
         *,
         timeout_s: float | None = None,
-        on_answer: Callable[[RunResult], None] | None = None,
+        on_answer: Callable[[Attempt, RunResult], None] | None = None,
     ) -> RunResult:
         """Call the agent and score its answer; return what came of it, whatever they do.
 
@@ -152,7 +155,7 @@ class Attempt:
             self._keep(answer)
 
         if evaluators and self.error is None:
-            tell = None if on_answer is None else lambda: on_answer(self.so_far())
+            tell = None if on_answer is None else partial(self._tell, on_answer)
             await told_long_wait(self.score(evaluators), tell)
 
         if was_asked_to_cancel():
@@ -207,6 +210,9 @@ class Attempt:
         self.fail(error or StudyCancelled())
         return self.end()
 
+    def _tell(self, on_answer: Callable[[Attempt, RunResult], None]) -> None:
+        on_answer(self, self.so_far())
+
     def so_far(self) -> RunResult:
         """Return what is kept of an attempt whose answer is there, as if nothing had scored it."""
         scores, self.evaluations, self.scored = (self.evaluations, self.scored), (), ()
@@ -230,8 +236,12 @@ class Attempt:
     def _result(self, gathered: Gathered, status: RunStatus, error: RunError | None) -> RunResult:
         latency_s, ended_at = self._latency_s or 0.0, datetime.now(UTC)
         result = _ended(
-            **self._run,
+            spec=self._spec,
             status=status,
+            attempt=self._number,
+            planned_order=self._planned_order,
+            started_order=self._started_order,
+            started_at=self._started_at,
             ended_at=ended_at,
             latency_s=latency_s,
             outputs_json=self._outputs.text,

@@ -27,7 +27,7 @@ class Task(NamedTuple):
     """
 
     timeout_s: float | None = None
-    on_answer: Callable[[RunResult], None] | None = None
+    on_answer: Callable[[Attempt, RunResult], None] | None = None
     earlier: RunResult | None = None
     has_scored: frozenset[str] = frozenset()
 

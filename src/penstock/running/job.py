@@ -30,7 +30,6 @@ class Job:
         tries: How often this session has tried it.
         lost: How many of these tries were lost with the worker that made them.
         answered: The try whose worker was lost while its answer was scored.
-        told_answer_of: The last attempt whose answer was told before it was scored.
         attempt: The attempt under way.
     """
 
@@ -43,7 +42,6 @@ class Job:
     tries: int = 0
     lost: int = 0
     answered: RunResult | None = None
-    told_answer_of: int = 0
     attempt: Attempt | None = None
 
     @property

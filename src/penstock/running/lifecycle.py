@@ -8,6 +8,7 @@ from threading import get_ident
 
 import anyio
 
+from penstock._base.fact import changed
 from penstock._base.loop import call_soon_from_threads, undisturbed
 from penstock.agents.call_counts import CallCounts
 from penstock.agents.context import RunContext
@@ -46,15 +47,13 @@ _FINISHED = {
     RunStatus.FAILED: RunFailed,
     RunStatus.SKIPPED: RunSkipped,
 }
-_WITHOUT_SCORES = {"evaluations": (), "scored": ()}
 _OF_WAITING = frozenset({"queued_s"})
 """What an attempt records that has only waited: nobody was called."""
 
 
 def _calls_after(last: Attempt) -> CallCounts:
     """Begin the counts of an attempt, which goes on where one was that was lost or recalled."""
-    is_lost = last.error is not None and last.error.kind == WorkerLostError.__name__
-    is_cut = is_lost or last.is_recalled
+    is_cut = last.is_recalled or _is_of(last, WorkerLostError)
     return last.ctx.calls.of_lost_attempt() if is_cut else last.ctx.calls.of_another_attempt()
 
 
@@ -74,7 +73,6 @@ class Lifecycle:
         attempts: Makes attempts; in this event loop, where not given.
 
     Attributes:
-        execution: How jobs are done from now on; may be set.
         enter: Called with each attempt in its own task; may be set.
         held_back: Evaluators that do not score kept answers in this session, for it may cost.
     """
@@ -94,7 +92,7 @@ class Lifecycle:
         attempts: Attempts | None = None,
     ) -> None:
         self.tally = Tally(StudySummary(study_id=plan.study.study_id, planned=len(plan)))
-        self.execution = execution
+        self.follow(execution)
         self.held_back: frozenset[str] = frozenset()
         self._plan = plan
         self._bindings = bindings
@@ -116,6 +114,11 @@ class Lifecycle:
         self._thread: int | None = None
         self._call_soon: Callable[..., None] | None = None
 
+    def follow(self, execution: Execution) -> None:
+        """Do jobs like this from now on."""
+        self.execution = execution
+        self._task = Task(execution.timeout_s, self._say_answered)  # made once, not for every run
+
     async def __call__(self, job: Job) -> float | None:
         """Make one attempt; return the seconds to wait before another, or None when all is over."""
         if self._call_soon is None:
@@ -136,8 +139,7 @@ class Lifecycle:
             earlier = await undisturbed(partial(job.recall, job.position))
             result = await self._rescored(job, attempt, earlier)
         else:
-            task = Task(self.execution.timeout_s, partial(self._say_answered, job))
-            result = await self._attempts(attempt, task)
+            result = await self._attempts(attempt, self._task)
 
         # An attempt that was left behind was over then, for counts, events and store alike.
         if job.attempt is not attempt:
@@ -147,7 +149,7 @@ class Lifecycle:
             result = result.model_copy(update={"status": RunStatus.SCORING, "error": NOT_SCORED})
 
         if result.status is RunStatus.SCORING:
-            return self._score_later(job, result)
+            return self._score_later(job, attempt, result)
 
         return self._settle(job, attempt, result)
 
@@ -190,8 +192,8 @@ class Lifecycle:
         evaluator_timeout_s = self.execution.evaluator_timeout_s or None
         return Attempt(ctx, self._orders, self._outcomes, evaluator_timeout_s)
 
-    def _say_answered(self, job: Job, result: RunResult) -> None:
-        job.told_answer_of = result.attempt
+    def _say_answered(self, attempt: Attempt, result: RunResult) -> None:
+        attempt.has_told_answer = True
         self._announce(RunAnswered, run_id=result.run_id, result=result)
 
     def _count_call(self, job: Job, count: int) -> None:
@@ -213,12 +215,12 @@ class Lifecycle:
 
         return result
 
-    def _score_later(self, job: Job, answered: RunResult) -> float | None:
+    def _score_later(self, job: Job, attempt: Attempt, answered: RunResult) -> float | None:
         """Score an answer again that was recalled, or lost its worker, in the midst of it."""
         if job.answered is None:
             self.tally.count_answer(answered)
-            if job.told_answer_of != answered.attempt:  # it was cut before it had waited for long
-                self._say_answered(job, answered.model_copy(update=_WITHOUT_SCORES))
+            if not attempt.has_told_answer:  # it was cut before it had waited for long
+                self._say_answered(attempt, changed(answered, evaluations=(), scored=()))
 
         job.answered, job.earlier_attempts = answered, answered.attempt
         return None if self._orders.stopped else 0.0
@@ -252,8 +254,7 @@ class Lifecycle:
             wait_s = next_wait_s(self.execution.retry, result, job.tries - job.lost)
 
         counted = None if answered is None else answered.metrics
-        is_retried = wait_s is not None
-        self.tally.count(result, retried=is_retried, replaced=job.replaces, counted=counted)
+        self.tally.count(result, retried=wait_s is not None, replaced=job.replaces, counted=counted)
         if wait_s is not None:
             self._announce(RunRetried, run_id=result.run_id, result=result, wait_s=wait_s)
             return wait_s
@@ -320,7 +321,7 @@ class Lifecycle:
             self._announce(RunObserved, run_id=observation.run_id, observation=observation)
 
 
-def _is_of(result: RunResult, kind: type[Exception]) -> bool:
+def _is_of(result: RunResult | Attempt, kind: type[Exception]) -> bool:
     return result.error is not None and result.error.kind == kind.__name__
 
 
