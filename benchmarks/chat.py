@@ -56,6 +56,7 @@ BODY = {
     "temperature": REQUEST.temperature,
     "max_tokens": REQUEST.max_tokens,
 }
+KEY = "some-key-0123456789"
 _PRICE = Price(input_usd_per_million=1.0, output_usd_per_million=2.0)
 SLOW_CALLS = 500
 """A contender that takes milliseconds a call need not make tens of thousands of them."""
@@ -147,27 +148,37 @@ async def _make(call: Call, in_flight: int, calls: int) -> None:
 
 
 @asynccontextmanager
-async def _raw_aiohttp(base_url: str) -> AsyncIterator[Call]:
-    from aiohttp import ClientSession, TCPConnector  # noqa: PLC0415 - as the client imports it
+async def raw_aiohttp(base_url: str) -> AsyncIterator[Call]:
+    """Ask as one would by hand who looks at every microsecond, with penstock's time limits."""
+    from aiohttp import (  # noqa: PLC0415 - as the client imports it
+        ClientSession,
+        ClientTimeout,
+        DummyCookieJar,
+        TCPConnector,
+    )
+    from yarl import URL  # noqa: PLC0415
 
-    url, headers = f"{base_url}/chat/completions", {"Authorization": "Bearer some-key-0123456789"}
+    url = URL(f"{base_url}/chat/completions")
+    headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
 
     async def call() -> None:
-        async with session.post(url, json=BODY) as response:
+        async with session.post(url, data=orjson.dumps(BODY)) as response:
             answer = orjson.loads(await response.read())
+            assert response.status == 200
             assert answer["choices"][0]["message"]["content"]
 
     async with ClientSession(
         connector=TCPConnector(limit=0),
+        cookie_jar=DummyCookieJar(),
         headers=headers,
-        json_serialize=lambda body: orjson.dumps(body).decode(),
+        timeout=ClientTimeout(total=60.0, connect=10.0),
     ) as session:
         yield call
 
 
 @asynccontextmanager
 async def _penstock(base_url: str) -> AsyncIterator[Call]:
-    async with OpenAIChatModel(base_url, api_key="some-key-0123456789") as model:
+    async with OpenAIChatModel(base_url, api_key=KEY) as model:
         yield _calls(model)
 
 
@@ -189,7 +200,7 @@ async def _official_sdk(base_url: str, *, backend: str | None = None) -> AsyncIt
         assert answer.choices[0].message.content
 
     async with openai.AsyncOpenAI(
-        base_url=base_url, api_key="some-key-0123456789", max_retries=0, **options
+        base_url=base_url, api_key=KEY, max_retries=0, **options
     ) as client:
         yield call
 
@@ -254,7 +265,7 @@ async def _sdk_through_transport(base_url: str) -> AsyncIterator[Call]:
 
 
 FAST: dict[str, Contender] = {
-    "raw aiohttp": _raw_aiohttp,
+    "raw aiohttp": raw_aiohttp,
     "penstock": _penstock,
     **{
         f"ctx.model, keep_calls: {way}": partial(_through_ctx_model, keep_calls=way)

@@ -1,8 +1,9 @@
 """What a chat call of an agent in a durable study costs, and how soon a gate lets calls through.
 
 CPU of a call of an agent that asks once and answers with what it was told: its run with all that is
-kept of it, its gate, budget and prices. By hand: the same request with raw aiohttp, so many at
-once, and nothing kept. The server is a process of its own and answers after 200 ms.
+kept of it, its gate, budget and prices. By hand: the same request with raw aiohttp under the same
+time limits, so many at once, and nothing kept. The server is a process of its own and answers after
+200 ms.
 
 The second part is by the clock: 2,000 calls that begin together through a gate whose
 ``max_in_flight`` is declared to be as many, of a server that answers after 3 s, beside those of raw
@@ -23,9 +24,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import NamedTuple
 
-import orjson
-from aiohttp import ClientSession, TCPConnector
-from chat import BODY, REQUEST, chat_server
+from chat import REQUEST, chat_server, raw_aiohttp
 from figures import Figure, options, report
 from measure import in_turns
 from studies import run_alone
@@ -93,15 +92,9 @@ def _by_hand(url: str, calls: int, in_flight: int) -> Spent:
 
         async def ask() -> None:
             for _ in numbers:
-                async with session.post(f"{url}/chat/completions", json=BODY) as response:
-                    answer = orjson.loads(await response.read())
-                    assert answer["choices"][0]["message"]["content"]
+                await call()
 
-        async with ClientSession(
-            connector=TCPConnector(limit=0),
-            headers={"Authorization": "Bearer some-key-0123456789"},
-            json_serialize=lambda body: orjson.dumps(body).decode(),
-        ) as session:
+        async with raw_aiohttp(url) as call:
             gc.collect()
             begun, begun_cpu = perf_counter(), process_time()
             await asyncio.gather(*(ask() for _ in range(in_flight)))
