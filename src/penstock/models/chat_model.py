@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field, field_validator
 
-from penstock._base.fact import EMPTY, Fact
+from penstock._base.fact import EMPTY, Fact, unchecked
 from penstock.study.model_options import NOT_EXTRA
 
 __all__ = [
@@ -273,12 +273,16 @@ class Completion(Fact):
     @property
     def message(self) -> ChatMessage:
         """The answer as a message of the conversation that goes on."""
-        return ChatMessage(
+        return _message(
             role="assistant",
             content=self.text,
             tool_calls=self.tool_calls,
             sealed_reasoning=self.sealed_reasoning,
         )
+
+
+_message = unchecked(ChatMessage)
+"""Each field of an answer was looked at when it was made."""
 
 
 class ChatModel(Protocol):
