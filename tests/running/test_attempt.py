@@ -672,6 +672,16 @@ async def test_what_cannot_be_stored_of_a_context_fails_its_run_and_the_rest_is_
     assert (result.error.stage, result.error.retryable) == (RunStage.OUTPUT, False)
 
 
+async def test_what_an_agent_puts_in_the_place_of_what_was_refused_is_not_looked_at() -> None:
+    result = await attempt(replacing("refused", None))
+
+    assert (result.status, result.outputs, result.error) == (
+        RunStatus.SUCCESS,
+        {"text": "paid for"},
+        None,
+    )
+
+
 @pytest.mark.field("engine-K12")
 async def test_a_context_may_be_written_to_with_keys_that_are_no_text() -> None:
     result = await attempt(setting("provenance", 1, "abc"))

@@ -103,7 +103,7 @@ class RunContext:
         self.metrics: dict[str, Any] = {}
         self.observations: list[Observation] = []
         self.provenance: dict[str, Any] = {}
-        self.refused: list[OutputError] = []
+        self.refused: list[BaseException] = []
         self.waited_s = 0.0
         self.timeout_scope: TimeLimit | None = None
         self.calls = calls or CallCounts(attempt)

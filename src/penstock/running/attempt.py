@@ -113,10 +113,9 @@ class Attempt:
         self._stage = RunStage.AGENT
         self._has_answered = False
         self._outputs = _NO_OUTPUTS
-        self._refused: list[BaseException] = []
         self._metadata: Mapping[str, Any] = EMPTY
         # Now, for an agent may put anything in their places.
-        self._spec, self._number = ctx.spec, ctx.attempt
+        self._spec, self._number, self._refused = ctx.spec, ctx.attempt, ctx.refused
         self._planned_order, self._started_order = ctx.planned_order, ctx.started_order
         self._started_at = datetime.now(UTC)
         self._family = ctx.problem.family if ctx.spec.problem_id else None
@@ -228,8 +227,8 @@ class Attempt:
             self._stop_the_clock()
 
         gathered = self.gathered()
-        if refused := [*self.ctx.refused, *self._refused]:
-            self.error = failures.error_of_parts(refused, self.error)
+        if self._refused:
+            self.error = failures.error_of_parts(self._refused, self.error)
 
         return self._result(gathered, self.status, self.error)
 
@@ -252,6 +251,7 @@ class Attempt:
             trace_refs=self.answer.trace_refs,
             provenance=provenance_of(gathered, self._family, self._metadata),
             error=error,
+            is_rescored=False,
         )
         return known_to_be_plain(result) if self._outputs.is_plain else result
 
