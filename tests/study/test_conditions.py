@@ -15,7 +15,7 @@ from penstock.designs import build_design
 from penstock.errors import ValidationError
 from penstock.study.conditions import Condition, DesignRow, make_conditions
 from penstock.study.factors import Constraint, Factor, Level
-from penstock.study.identity import stable_json_dumps
+from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
 from penstock.study.model import Study
 from tests.builders import make_study
 
@@ -61,6 +61,16 @@ def test_two_different_assignments_never_share_an_id_and_equal_ones_always_do(
     made = make_conditions(Study(study_id="s", title="t"), rows)
     same = stable_json_dumps(list(rows[0][:2])) == stable_json_dumps(list(rows[1][:2]))
     assert len({condition.condition_id for condition in made}) == len(made) == (1 if same else 2)
+
+
+@given(assignments, assignments)
+def test_a_fingerprint_is_the_canonical_json_of_the_assignments(
+    factors: dict[str, Any], blocks: dict[str, Any]
+) -> None:
+    (made,) = make_conditions(None, [DesignRow(factors, blocks)])
+    fingerprint = assignment_fingerprint(factors, blocks)
+    assert (made.fingerprint, made.condition_id) == (fingerprint, condition_id(fingerprint))
+    assert Condition(**dict(made)) == made
 
 
 def test_equal_rows_are_one_condition_with_more_replicates() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from penstock._base.atomic_files import set_aside
+from penstock._base.frozen import frozen_json
 from penstock._base.json import decode
 from penstock._base.open_files import lack_of_files
 from penstock.errors import SchemaError, StoreError
@@ -181,16 +182,18 @@ class StoreReader:
 
     def conditions(self) -> Iterator[Condition]:
         """Yield the conditions of the current plan in design order, inadmissible ones included."""
-        from penstock.study.conditions import Condition  # noqa: PLC0415 - see above
+        from penstock._base.fact import unchecked  # noqa: PLC0415 - see above
+        from penstock.study.conditions import Condition  # noqa: PLC0415
 
+        stated = unchecked(Condition)  # they were checked when they were kept
         for row in self.rows("SELECT * FROM conditions"):
-            metadata = decode(row["assignment_meta_json"])
-            yield Condition(
+            metadata = frozen_json(decode(row["assignment_meta_json"]))
+            yield stated(
                 condition_id=row["condition_id"],
-                factor_assignments=decode(row["factors"]),
-                block_assignments=decode(row["blocks"]),
+                factor_assignments=frozen_json(decode(row["factors"])),
+                block_assignments=frozen_json(decode(row["blocks"])),
                 admissible=bool(row["admissible"]),
-                constraint_messages=decode(row["constraint_messages"]),
+                constraint_messages=tuple(decode(row["constraint_messages"])),
                 metadata=metadata,
                 replicates=metadata.get("replicates", 1),
             )

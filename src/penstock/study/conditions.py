@@ -7,18 +7,22 @@ from json import JSONEncoder
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from penstock._base.fact import EMPTY, Fact, JsonMapping
+from penstock._base.fact import EMPTY, Fact, JsonMapping, unchecked
 from penstock._base.frozen import FrozenDict, frozen_json
 from penstock._base.suggestions import did_you_mean
 from penstock.errors import ExpressionError, UnstableValueError, ValidationError
 from penstock.study.expressions import compile_expression
 from penstock.study.factors import Constraint, ConstraintSeverity, Factor, Level
-from penstock.study.identity import assignment_fingerprint, condition_id, stable_json_dumps
+from penstock.study.identity import (
+    assignment_fingerprint,
+    condition_id,
+    quote,
+    stable_json_dumps,
+)
 from penstock.study.model import Study
 from penstock.study.references import load_reference
 
-# What `assignment_fingerprint` writes, for values that are frozen already; a test compares them.
-_canonical = JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_encode = JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 __all__ = ["Condition", "DesignRow", "conditions", "make_conditions", "row_errors", "rules_of"]
 
@@ -62,6 +66,9 @@ class Condition(Fact):
         """The assignments as canonical JSON."""
         known = self.metadata.get("fingerprint")
         return known or assignment_fingerprint(self.factor_assignments, self.block_assignments)
+
+
+_stated = unchecked(Condition)
 
 
 class DesignRow(NamedTuple):
@@ -138,7 +145,8 @@ def make_conditions(study: Study | None, rows: Iterable[DesignRow]) -> list[Cond
     for row in rows:
         # Rows hold declared levels, which are frozen, and numbers: nothing is frozen again, and
         # nothing validated, because a design may have a hundred thousand conditions.
-        factors, blocks = FrozenDict(row.factors), FrozenDict(row.blocks or {})
+        factors = FrozenDict(row.factors)
+        blocks = FrozenDict(row.blocks) if row.blocks else EMPTY
         fingerprint = f'{{"blocks":{_canonical(blocks)},"factors":{_canonical(factors)}}}'
         known = made.get(fingerprint)
         if known is not None:
@@ -147,7 +155,7 @@ def make_conditions(study: Study | None, rows: Iterable[DesignRow]) -> list[Cond
             continue
 
         admissible, messages = rules.hold(factors, blocks)
-        made[fingerprint] = Condition.model_construct(
+        made[fingerprint] = _stated(
             condition_id=condition_id(fingerprint),
             factor_assignments=factors,
             block_assignments=blocks,
@@ -162,6 +170,18 @@ def make_conditions(study: Study | None, rows: Iterable[DesignRow]) -> list[Cond
     rules.raise_failures()
     _refuse_collisions(made)
     return [_counted(condition) for condition in made.values()]
+
+
+def _canonical(values: Mapping[str, Any]) -> str:
+    """Write frozen values as `stable_json_dumps` does, which a test holds it to.
+
+    Most levels are texts: the setting up of an encoder takes longer than all that it writes.
+    """
+    written = [
+        f"{quote(name)}:{quote(value) if type(value) is str else _encode(value)}"
+        for name, value in sorted(values.items())
+    ]
+    return f"{{{','.join(written)}}}"
 
 
 def _counted(condition: Condition) -> Condition:

@@ -22,6 +22,7 @@ __all__ = [
     "event_id",
     "hash_identifier",
     "paired_seed",
+    "quote",
     "run_id",
     "run_numbers",
     "run_seed",
