@@ -117,7 +117,7 @@ class _CallContext(RunContext):
 
     Attributes:
         recorded: What the call has recorded.
-        waits: Whether it waits for its turn, or for its answer to be saved, and is not sent.
+        waits: Whether it waits, for its turn or for its answer to be saved, and nothing is sent.
     """
 
     __slots__ = ("_of", "_say_turn", "recorded", "waits")
@@ -126,7 +126,7 @@ class _CallContext(RunContext):
         super().__init__(of.spec, of.problem, of.condition, of.attempt, calls=of.calls)
         self.metrics = of.metrics
         self.recorded: list[dict[str, Any]] = []
-        self.waits = True
+        self.waits = False
         self._of = of
         self._say_turn = say_turn
 

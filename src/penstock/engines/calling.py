@@ -57,7 +57,6 @@ class Calling:
         asked = self._calls[number] = _Asked(ctx)
         try:
             with asked.turn:
-                asked.wait()
                 who = {"caller": caller, "evaluator_id": ctx.calls.evaluator_id}
                 self._say(Ask(lease=lease, call=number, **who, request=request, place=index))
                 try:
