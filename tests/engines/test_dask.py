@@ -72,6 +72,30 @@ async def test_a_study_that_kills_a_worker_has_the_tables_that_it_has_without_wo
     assert there == here
 
 
+STOPS = """
+
+async def stops(ctx):
+    if ctx.spec.position == 0 and ctx.attempt == 1:
+        import asyncio
+
+        asyncio.get_running_loop().stop()
+
+    await anyio.sleep(0.2)
+    return "x"
+"""
+
+
+async def test_a_worker_whose_agent_stops_its_event_loop_begins_anew_and_no_run_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    study = write_study(tmp_path / "study", "stops", code=AGENTS + STOPS)
+    runner = ps.StudyRunner(study, workers=1, concurrency=4, output_dir=tmp_path / "there")
+    with anyio.fail_after(60):
+        summary = await runner.run()
+
+    assert (summary.succeeded, summary.failed, summary.session.cancelled) == (4, 0, 4)
+
+
 CRASHES = """
 import os
 

@@ -20,6 +20,7 @@ import anyio
 from penstock._base.extras import load_extra, refuse_without
 from penstock._base.loop import OwnTask
 from penstock._base.threads import call_in_thread
+from penstock.engines.attended import Attended
 from penstock.engines.boot import Boot
 from penstock.engines.engine import Arrival, Batch, Joined, Lost
 from penstock.engines.messages import ToWorker, read_from_worker, written
@@ -87,7 +88,7 @@ class DaskEngine:
         self._pool: Any = None
         self._names: dict[str, str] = {}
         self._numbers = count(1)
-        self._attending: dict[str, _Attended] = {}
+        self._attending: dict[str, Attended] = {}
         self._silent: set[str] = set()
         self._heard_again: list[OwnTask] = []
 
@@ -163,7 +164,7 @@ class DaskEngine:
             self._lose(worker, why, may_live=True)
         else:
             if not is_heard:
-                self._lose(worker, "it has begun anew")
+                self._greet_again(worker, attended)
 
     def saved(self, worker: str, seq: int) -> None:
         """Let a worker forget a batch, when it is asked for news next."""
@@ -217,10 +218,16 @@ class DaskEngine:
             return
 
         name = self._names[address] = f"worker-{next(self._numbers)}"
-        attended = self._attending[name] = _Attended(address)
+        attended = self._attending[name] = Attended(address)
         attended.task = OwnTask(self._attend(name, attended), name=name)
 
-    async def _attend(self, name: str, attended: _Attended) -> None:
+    def _greet_again(self, name: str, attended: Attended) -> None:
+        """Have a worker join anew that has nothing of this session: what made its runs is gone."""
+        if name in self._attending:
+            self._lose(name, "it has begun anew, or what made its runs there has ended")
+            self._greet(attended.address)
+
+    async def _attend(self, name: str, attended: Attended) -> None:
         """Send a worker what it begins with, and receive what it sends until it is lost."""
         lease_s = self._boot.lease_s
         try:
@@ -239,7 +246,7 @@ class DaskEngine:
                 said: dict[str, Any] = {"saved": saved, "hold_s": hold_s}
                 batches = await self._call(attended, "penstock_poll", after=attended.after, **said)
                 if batches is None:
-                    self._lose(name, "it has begun anew")
+                    self._greet_again(name, attended)
                     return
 
                 self._arrive(name, attended, batches)
@@ -256,7 +263,7 @@ class DaskEngine:
         return max(self._workers + self._awaited, len(self._attending)) - joined
 
     async def _call(
-        self, attended: _Attended, name: str, within_s: float | None = None, **said: Any
+        self, attended: Attended, name: str, within_s: float | None = None, **said: Any
     ) -> Any:
         """Call a worker, and again where its connection breaks: what is said twice does no harm.
 
@@ -288,7 +295,7 @@ class DaskEngine:
                 attended.task = OwnTask(self._hear_again(name, attended), name=name)
                 self._heard_again.append(attended.task)
 
-    async def _hear_again(self, name: str, attended: _Attended) -> None:
+    async def _hear_again(self, name: str, attended: Attended) -> None:
         """Hear what a worker has said that was taken for lost, and have it join anew."""
         address, said = attended.address, {"session": self._session, "saved": []}
         while address in self._silent:
@@ -304,25 +311,10 @@ class DaskEngine:
             except (OSError, TimeoutError):
                 await anyio.sleep(_TRY_AGAIN_S)
 
-    def _arrive(self, name: str, attended: _Attended, batches: Iterable[tuple[int, bytes]]) -> None:
+    def _arrive(self, name: str, attended: Attended, batches: Iterable[tuple[int, bytes]]) -> None:
         for seq, data in batches:
             attended.after = seq
             self._arrivals.send_nowait(Batch(name, seq, read_from_worker(bytes(data))))
-
-
-class _Attended:
-    """A worker that is heard.
-
-    Args:
-        address: Where it is.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.saved: list[int] = []
-        self.after = 0
-        self.has_joined = False
-        self.task: OwnTask
 
 
 def _load(module: str) -> Any:

@@ -66,7 +66,7 @@ class HostsAgents(WorkerPlugin):
     async def send(self, session: str, data: bytes) -> bool:
         """Do what the driver says; return whether it was heard."""
         hosted = self._hosted.get(session)
-        if hosted is None:
+        if hosted is None or hosted.is_gone:
             return False
 
         hosted.receive(bytes(data))
@@ -84,12 +84,12 @@ class HostsAgents(WorkerPlugin):
             hold_s: After so many seconds the answer is that there is nothing.
         """
         hosted = self._hosted.get(session)
-        if hosted is None:
+        if hosted is None or hosted.is_gone:
             return None
 
         hosted.hear(saved)
         with anyio.move_on_after(hold_s):
-            while not (batches := _after(hosted, after)):
+            while not (batches := _after(hosted, after)) and not hosted.is_gone:
                 await self._news.wait()
 
             return batches

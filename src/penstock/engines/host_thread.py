@@ -26,6 +26,8 @@ from penstock.running.watchdog.watching import Sight, Watchdog
 
 __all__ = ["HostThread"]
 
+_LEAVE_THE_LOOP = "an agent may stop its own tasks, and neither all of them nor the event loop"
+
 _END_S = 1.0
 """How long attempts have to end that are cancelled, before their loop is left, in seconds."""
 
@@ -40,11 +42,13 @@ class HostThread:
     Attributes:
         batches: What is to be delivered, as JSON, by number; what is saved is taken out.
         refusal: Why it makes no attempts, where that is so; known once `wait_until_ready` returns.
+        is_gone: Whether its event loop has ended by itself, as where an agent has stopped it.
     """
 
     def __init__(self, boot: Boot, on_batch: Callable[[], None]) -> None:
         self.batches: dict[int, bytes] = {}
         self.refusal = ""
+        self.is_gone = False
         self._boot = boot
         self._heard_at = monotonic()
         self._on_batch = on_batch
@@ -86,7 +90,7 @@ class HostThread:
     @property
     def has_left(self) -> bool:
         """Whether all that was under way is over and saved, after `leave`."""
-        return self._host is None or self._host.has_left
+        return self._host is None or self.is_gone or self._host.has_left
 
     def close(self) -> None:
         """Cancel every attempt, and end the thread."""
@@ -95,6 +99,11 @@ class HostThread:
     def _run(self) -> None:
         try:
             anyio.run(self._serve)
+        except BaseException as error:  # noqa: BLE001 - no attempt raises anything here
+            why = message_of(error) or type(error).__name__
+            logger().error("worker.event_loop_ended", error=why, what_to_do=_LEAVE_THE_LOOP)
+            self.is_gone = True
+            self._on_batch()
         finally:
             self._is_ready.set()
 
@@ -110,7 +119,10 @@ class HostThread:
         self._call_soon = partial(call_soon_from_threads(), copy_context().run)
         self._is_ready.set()
         with relaxed_gc(), self._stalls_told(self._host):
-            await self._ended.wait()
+            try:
+                await self._ended.wait()
+            finally:
+                self._host.close()  # also where an agent ends the loop: none has failed by that
 
         await leave_tasks_behind(_END_S)
 
@@ -133,9 +145,6 @@ class HostThread:
             yield
 
     def _end(self) -> None:
-        if self._host is not None:
-            self._host.close()
-
         self._ended.set()
 
     def _deliver(self, seq: int, batch: Sequence[FromWorker]) -> None:
