@@ -48,6 +48,11 @@ FERRY = """
             return await super().complete(request)
 
 
+    class Odd(Plain):
+        async def complete(self, request):
+            return Completion(text="42", finish_reason="stop", usage=Usage(cost_usd=float("inf")))
+
+
     def broken(options, key):
         raise OSError("no boat")
 """
@@ -58,7 +63,9 @@ def ferry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A package with providers; returns what they were asked."""
     packages = tmp_path / "packages"
     packages.mkdir()
-    registered = {name: f"ferry_kit:{name}" for name in ("Plain", "Opened", "Busy", "broken")}
+    registered = {
+        name: f"ferry_kit:{name}" for name in ("Plain", "Opened", "Busy", "Odd", "broken")
+    }
     install_package(
         packages,
         "ferry-kit",
@@ -110,6 +117,20 @@ def test_a_provider_of_a_package_is_asked_and_open_while_a_session_runs(
     assert client.is_open is (False if provider == "opened" else None)
     assert request.messages[-1].content == "6 x 7?"
     assert {row["model_name"] for row in results.to_rows()} == {"m-1"}
+
+
+@pytest.mark.usefixtures("ferry")
+def test_a_charge_that_cannot_be_counted_is_no_charge_of_nothing(tmp_path: Path) -> None:
+    results = run(
+        tmp_path,
+        {"provider": "odd", "max_tokens": 10},
+        prices={"boat": {"input_usd_per_million": 0.0, "output_usd_per_million": 1e6}},
+        execution={"retry": {"attempts": 1}},
+    )
+
+    assert results.summary.failed == 4
+    assert [result.metrics.get("uncounted_cost_usd") for result in results] == [10.0] * 4
+    assert results.summary.uncounted_cost_usd == 4 * 10.0
 
 
 def test_its_limits_are_those_that_are_declared_under_its_name(ferry: Any, tmp_path: Path) -> None:

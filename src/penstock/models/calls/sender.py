@@ -156,12 +156,8 @@ class Sender:
         passage.reserved.begin()
         try:
             completion = await self._completed(request)
-        except BaseException as error:
+        except BaseException:
             passage.metrics["provider_s"] = perf_counter() - begun
-            if not isinstance(error, ModelError):
-                # Cut off from outside, after it was sent: the provider may bill it all the same.
-                passage.set_aside()
-
             raise
 
         passage.metrics["provider_s"] = completion.provider_s
@@ -207,13 +203,11 @@ class Sender:
     def _settle_failure(
         self, request: CompletionRequest, error: ModelError, passage: Passage
     ) -> None:
-        """Account for a call that failed: what the provider counted, or may be billing unseen."""
+        """Account for a call that failed: what the provider counted, or that it bills nothing."""
         passage.ticket.rejected(error)
         if error.usage is not None:
             error.cost_usd = self._settle(request, error.usage, passage)
-        elif error.may_be_billed:
-            passage.set_aside()
-        else:
+        elif not error.may_be_billed:
             passage.reserved.release()
 
     def _look_at(self, completion: Completion, passage: Passage) -> None:

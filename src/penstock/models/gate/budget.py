@@ -53,16 +53,21 @@ class BudgetExhaustedError(StopStudy):
 
 
 class Reservation:
-    """What one call may spend at most; held until it is known what it did spend."""
+    """What one call may spend at most; held until it is known what it did spend.
 
-    __slots__ = ("_is_open", "_spending", "cost_usd", "is_begun", "tokens")
+    Attributes:
+        is_begun: Whether the call was sent, so that it may be billed.
+        is_open: Whether it is not known yet what it did spend.
+    """
+
+    __slots__ = ("_spending", "cost_usd", "is_begun", "is_open", "tokens")
 
     def __init__(self, spending: Spending, cost_usd: float, tokens: int) -> None:
         self.cost_usd = cost_usd
         self.tokens = tokens
         self.is_begun = False
         self._spending = spending
-        self._is_open = True
+        self.is_open = True
 
     def begin(self) -> None:
         """Note that the call is about to be sent: from now on it may be billed."""
@@ -80,13 +85,13 @@ class Reservation:
             ValueError: an amount is negative or not a finite number.
         """
         _check(cost_usd, tokens)
-        if self._is_open:
-            self._is_open = False
+        if self.is_open:
+            self.is_open = False
             self._spending.close(self, cost_usd, tokens)
 
     def release(self) -> None:
         """Note that nothing was spent; this changes nothing where it was settled before."""
-        if self._is_open:
+        if self.is_open:
             self.settle(0.0, 0)
 
 

@@ -44,15 +44,17 @@ class Passage:
         """Whether the call was sent, so that it may be billed."""
         return self.reservation is not None and self.reservation.is_begun
 
-    def set_aside(self) -> None:
-        """Count the worst case: the provider may bill the call, and nobody has said how much."""
-        expected = self.expected
-        self.reserved.settle(expected.cost_usd or 0.0, expected.tokens)
-        self.metrics["uncounted_cost_usd"] = expected.cost_usd or 0.0
-        self.metrics["uncounted_tokens"] = expected.tokens
-
     def end(self) -> None:
-        """Give back what the call has."""
+        """Give back what the call has.
+
+        Where it was sent, and what it came to was neither settled nor released, its worst case
+        counts: the provider may bill it, whatever has cut it off here.
+        """
         self.ticket.leave()
-        if self.reservation is not None:
+        if self.is_sent and self.reserved.is_open:
+            expected = self.expected
+            self.reserved.settle(expected.cost_usd or 0.0, expected.tokens)
+            self.metrics["uncounted_cost_usd"] = expected.cost_usd or 0.0
+            self.metrics["uncounted_tokens"] = expected.tokens
+        elif self.reservation is not None:
             self.reservation.release()
