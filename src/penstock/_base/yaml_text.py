@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 __all__ = ["yaml_text"]
@@ -34,59 +33,45 @@ def yaml_text(value: Any) -> str:
     Args:
         value: A value as JSON has it; see `penstock._base.frozen.frozen_json` for others.
     """
-    return "".join(f"{line}\n" for line in _lines(value))
+    return f"{_written(value, '')}\n"
 
 
-def _lines(value: Any) -> Iterator[str]:
+def _written(value: Any, indent: str) -> str:
+    """Write a value whose first line is begun already; the others begin with the indentation."""
+    if isinstance(value, str):
+        return _several_lines(value, indent) if "\n" in value else _text(value)
+
     if isinstance(value, dict) and value:
-        for key, held in value.items():
-            yield from _entry(key, held)
-    elif isinstance(value, list) and value:
-        for held in value:
-            first, *others = _lines(held)
-            yield f"- {first}"
-            yield from map(_indented, others)
-    elif isinstance(value, str):
-        yield from _text_lines(value)
-    elif isinstance(value, float):
-        yield _number(value)
-    else:
-        yield json.dumps(value)
+        return f"\n{indent}".join([_entry(key, held, indent) for key, held in value.items()])
+
+    if isinstance(value, list) and value:
+        deeper = f"{indent}  "
+        return f"\n{indent}".join([f"- {_written(held, deeper)}" for held in value])
+
+    return _number(value) if isinstance(value, float) else json.dumps(value)
 
 
-def _entry(key: str, held: Any) -> Iterator[str]:
-    named = f"{_text(key)}:"
-    if len(key) > _LONGEST_KEY:
-        yield f"? {_text(key)}"
-        named = ":"
+def _entry(key: str, held: Any, indent: str) -> str:
+    name = _text(key)
+    named = f"{name}:" if len(key) <= _LONGEST_KEY else f"? {name}\n{indent}:"
+    if isinstance(held, list) and held:  # its dashes are indentation enough
+        return f"{named}\n{indent}{_written(held, indent)}"
 
-    lines = _lines(held)
-    if isinstance(held, dict) and held:
-        yield named
-        yield from map(_indented, lines)
-    elif isinstance(held, list) and held:  # its dashes are indentation enough
-        yield named
-        yield from lines
-    else:
-        yield f"{named} {next(lines)}"
-        yield from map(_indented, lines)
+    deeper = f"{indent}  "
+    begins = f"\n{deeper}" if isinstance(held, dict) and held else " "
+    return f"{named}{begins}{_written(held, deeper)}"
 
 
-def _indented(line: str) -> str:
-    return f"  {line}" if line else ""
-
-
-def _text_lines(text: str) -> Iterator[str]:
-    """Give a text on one line, or as a block of its lines where it has several."""
+def _several_lines(text: str, indent: str) -> str:
+    """Write a text as a block of its lines, where that can be done."""
     lines = text.split("\n")
-    if len(lines) == 1 or not all(map(str.isprintable, lines)):
-        yield _text(text)
-        return
+    if not all(map(str.isprintable, lines)):
+        return _text(text)
 
     begins = "2" if text[0] in " \n" else ""  # else it tells by itself how far it is indented
     ends = "-" if lines[-1] else "" if lines[-2] else "+"  # no line break at its end, one, or more
-    yield f"|{begins}{ends}"
-    yield from lines if lines[-1] else lines[:-1]
+    shown = lines if lines[-1] else lines[:-1]
+    return "\n".join((f"|{begins}{ends}", *(f"{indent}{line}" if line else "" for line in shown)))
 
 
 def _text(text: str) -> str:
