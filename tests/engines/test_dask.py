@@ -118,6 +118,19 @@ async def test_workers_that_crash_while_they_load_the_study_stop_it_and_leave_it
     assert (summary.attempts, summary.failed, summary.remaining) == (0, 0, 4)
 
 
+async def test_a_worker_in_which_the_studys_code_exits_is_refused(tmp_path: Path) -> None:
+    code = AGENTS + CRASHES.replace("import os\n", "import sys\n").replace(
+        "os.abort()", "sys.exit(3)"
+    )
+    study = write_study(tmp_path / "study", "crashes", code=code)
+    runner = ps.StudyRunner(study, workers=1, output_dir=tmp_path / "there")
+    with anyio.fail_after(60):
+        summary = await runner.run()
+
+    assert "worker-1 cannot run this study: SystemExit: 3" in str(summary.stopped_because)
+    assert (summary.attempts, summary.failed, summary.remaining) == (0, 0, 4)
+
+
 def test_a_scheduler_without_tls_is_refused() -> None:
     with pytest.raises(ValidationError, match="tls://"):
         DaskEngine("tcp://127.0.0.1:8786")

@@ -20,7 +20,7 @@ from penstock._base.loop import call_soon_from_threads, leave_tasks_behind
 from penstock.engines.boot import Boot
 from penstock.engines.host import AgentHost
 from penstock.engines.messages import FromWorker, read_to_worker, written
-from penstock.errors import message_of
+from penstock.errors import PenstockError, message_of
 from penstock.running.garbage import relaxed_gc
 from penstock.running.watchdog.watching import Sight, Watchdog
 
@@ -110,8 +110,9 @@ class HostThread:
     async def _serve(self) -> None:
         try:
             self._host = AgentHost(self._boot, self._deliver)
-        except Exception as error:  # noqa: BLE001 - whatever the study's own code raises
-            self.refusal = message_of(error) or type(error).__name__
+        except BaseException as error:  # noqa: BLE001 - whatever the study's own code raises
+            said = [] if isinstance(error, PenstockError) else [type(error).__name__]
+            self.refusal = ": ".join(filter(None, [*said, message_of(error)]))
             return
 
         self._ended = anyio.Event()
