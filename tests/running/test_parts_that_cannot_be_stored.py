@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import penstock as ps
+from penstock.agents.context import RunContext
 from penstock.results import RunStage
 from tests.builders import make_study
 
@@ -111,3 +112,28 @@ def test_all_that_was_left_out_is_told_at_once(tmp_path: Path) -> None:
 
     told = str(result.error)
     assert [path in told for path in ("metrics.a", "metrics.b", "output.when")] == [True] * 3
+
+
+PARTS = [name for name in RunContext.__slots__ if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("name", PARTS)
+@pytest.mark.parametrize("value", [None, 3])
+def test_whatever_an_agent_puts_in_the_place_of_a_part_of_its_context_is_its_own_failure_alone(
+    tmp_path: Path, name: str, value: Any
+) -> None:
+    async def agent(ctx: ps.RunContext) -> str:
+        if ctx.condition["tone"] == "a":
+            setattr(ctx, name, value)
+            raise ValueError("no")
+
+        return "42"
+
+    results = ps.run_study(
+        make_study(("a", "b"), evaluators={"exact": "exact"}),
+        agent_bindings={"agent-a": agent},
+        output_dir=tmp_path,
+        retry=ps.Retry(attempts=2, wait_s=0),
+    )
+    assert [each.attempt for each in results] == [2, 1]
+    assert (results.summary.failed, results.summary.succeeded) == (1, 1)

@@ -60,6 +60,7 @@ class Attempt:
         evaluator_timeout_s: How long an evaluator may take, in seconds; None for any time.
 
     Attributes:
+        calls: What it has asked of models.
         has_told_answer: Whether its answer was told before it was scored.
         is_interrupted: Whether a person pressed Ctrl-C during a step of the agent or an evaluator.
         is_recalled: Whether it is cancelled and its run made again in this session.
@@ -82,6 +83,7 @@ class Attempt:
         "_started_at",
         "_started_order",
         "answer",
+        "calls",
         "ctx",
         "error",
         "evaluations",
@@ -116,6 +118,7 @@ class Attempt:
         self._metadata: Mapping[str, Any] = EMPTY
         # Now, for an agent may put anything in their places.
         self._spec, self._number, self._refused = ctx.spec, ctx.attempt, ctx.refused
+        self.calls = ctx.calls
         self._planned_order, self._started_order = ctx.planned_order, ctx.started_order
         self._started_at = datetime.now(UTC)
         self._family = ctx.problem.family if ctx.spec.problem_id else None
@@ -202,7 +205,7 @@ class Attempt:
         else:
             self.status = failures.status_of(error, self._stage)
 
-        self.error = failures.error_of(error, self._stage, self.ctx.calls)
+        self.error = failures.error_of(error, self._stage, self.calls)
 
     def cut_off(self, error: BaseException | None = None) -> RunResult:
         """Return what there is so far, of an attempt that ignores its cancellation, or is lost."""

@@ -54,7 +54,7 @@ _OF_WAITING = frozenset({"queued_s"})
 def _calls_after(last: Attempt) -> CallCounts:
     """Begin the counts of an attempt, which goes on where one was that was lost or recalled."""
     is_cut = last.is_recalled or _is_of(last, WorkerLostError)
-    return last.ctx.calls.of_lost_attempt() if is_cut else last.ctx.calls.of_another_attempt()
+    return last.calls.of_lost_attempt() if is_cut else last.calls.of_another_attempt()
 
 
 class Lifecycle:
