@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import penstock as ps
@@ -106,9 +107,10 @@ def test_a_row_that_knows_its_blocks_is_not_crossed_with_them() -> None:
     assert finished(design, replicates=3) == [row._replace(replicates=6)]
 
 
-def test_rows_that_do_not_fit_the_study_are_refused_each_with_its_number() -> None:
+@pytest.mark.parametrize("made", [dict, DesignRow])
+def test_rows_that_do_not_fit_the_study_are_refused_each_with_its_number(made: Any) -> None:
     rows: list[dict[str, Any]] = [{"a": 0, "b": 0}, {"a": 0, "bb": 0}, {"a": 0, "b": {1, 2}}]
-    design = Design(kind="mine", rows=lambda study, spec: rows)
+    design = Design(kind="mine", rows=lambda study, spec: map(made, rows))
     with pytest.raises(ValidationError) as caught:
         finished(design)
 
@@ -116,6 +118,30 @@ def test_rows_that_do_not_fit_the_study_are_refused_each_with_its_number() -> No
     assert "row 2: no factor or block is named 'bb'; did you mean 'b'?" in wrong_name
     assert "row 2: no value for 'b'" in missing
     assert "row 3" in unstable
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (3, "row 1: must be a mapping or a DesignRow (got 3)"),
+        ("ab", "row 1: must be a mapping or a DesignRow (got 'ab')"),
+        (DesignRow({"a": 0, "b": 0, 3: 1}), "row 1: no factor or block is named 3"),  # type: ignore[dict-item]
+        (DesignRow({"a": 0, "b": 0}, {"cohrt": "e"}), "its blocks: no value for 'cohort'"),
+        (DesignRow({"a": 0, "b": 0}, {}), "its blocks: no value for 'cohort'"),
+    ],
+)
+def test_what_is_no_row_of_the_study_is_refused(row: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        finished(Design(kind="mine", rows=lambda study, spec: [row]))
+
+    assert said in str(caught.value)
+
+
+def test_numbers_of_numpy_in_a_row_are_the_numbers_that_they_write() -> None:
+    row = DesignRow({"a": np.int64(1), "b": np.float64(0.5)}, {"cohort": "e"})
+    (made,) = finished(Design(kind="mine", rows=lambda study, spec: [row]))
+
+    assert [type(value) for value in made.factors.values()] == [int, float]
 
 
 def test_a_design_in_a_file_beside_the_study_is_named_by_a_reference(beside: Path) -> None:

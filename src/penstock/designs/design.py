@@ -121,21 +121,27 @@ def refuse_too_many(spec: DesignSpec, rows: int) -> None:
 def _checked(
     study: Study, spec: DesignSpec, rows: Iterable[DesignRow | Mapping[str, Any]]
 ) -> list[DesignRow]:
-    """Check rows that are plain mappings against the study's factors."""
-    names = [factor.name for factor in study.factors]
-    metadata = {"design_kind": str(spec.kind)}
+    """Check rows against the study's factors, and freeze their values."""
+    names = dict.fromkeys(factor.name for factor in study.factors)
+    blocks = dict.fromkeys(block.name for block in study.blocks)
     made: list[DesignRow] = []
     errors: list[str] = []
-    for number, row in enumerate(rows, start=1):
+    for number, given in enumerate(rows, start=1):
         refuse_too_many(spec, number)
-        if isinstance(row, DesignRow):
-            made.append(row)
+        place = f"Design {spec.kind}: row {number}"
+        row = _as_row(given, spec)
+        if row is None:
+            errors.append(f"{place}: must be a mapping or a DesignRow (got {given!r:.80})")
             continue
 
-        place = f"Design {spec.kind}: row {number}"
-        errors += row_errors(place, row, names)
+        if row.factors.keys() != names.keys():
+            errors += row_errors(place, row.factors, names)
+
+        if row.blocks is not None and row.blocks.keys() != blocks.keys():
+            errors += row_errors(f"{place}, its blocks", row.blocks, blocks)
+
         try:
-            made.append(DesignRow(frozen_json(row, place), metadata=metadata))
+            made.append(row._replace(factors=frozen_json(row.factors, place)))
         except UnstableValueError as error:
             errors.append(str(error))
 
@@ -143,6 +149,13 @@ def _checked(
         raise ValidationError(errors)
 
     return made
+
+
+def _as_row(given: Any, spec: DesignSpec) -> DesignRow | None:
+    if isinstance(given, Mapping):
+        return DesignRow(given, metadata={"design_kind": str(spec.kind)})
+
+    return given if isinstance(given, DesignRow) else None
 
 
 def _finished_rows(

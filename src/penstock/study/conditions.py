@@ -126,7 +126,7 @@ def row_errors(place: str, row: Mapping[str, Any], names: Iterable[str]) -> Iter
     names = list(names)
     for name in row:
         if name not in names:
-            hint = did_you_mean(name, names)
+            hint = did_you_mean(str(name), names)
             yield f"{place}: no factor or block is named {name!r}{hint}"
 
     yield from (f"{place}: no value for {name!r}" for name in names if name not in row)
