@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,21 @@ from hypothesis import strategies as st
 
 import penstock as ps
 from penstock.export.artifacts import export_artifacts
-from penstock.export.tables import csv_line, quote_formulas, write_csv, write_twins
+from penstock.export.tables import csv_line, quote_formulas, twins, write_csv
 from penstock.store.files.ownership import ARTIFACTS
 
 HEADER = ("one", "other")
+
+
+def write_twins(
+    folder: Path, pairs: Iterable[Any], *, is_linked: bool = False
+) -> tuple[Path, Path]:
+    (folder / "analysis").mkdir(exist_ok=True)
+    with twins(folder, "a", HEADER, is_linked=is_linked) as write:
+        for pair in pairs:
+            write(*pair)
+
+    return folder / "a", folder / "analysis" / "a"
 
 
 @pytest.mark.parametrize("place", [0, 1, 99])
@@ -26,12 +38,11 @@ def test_two_tables_are_alike_up_to_the_row_in_which_they_differ(
     rows = [(f"né {number}\r\n", number) for number in range(100)]
     others: list[Any] = [*rows]
     others[place] = ("changed", None)
-    write_twins(tmp_path / "a", tmp_path / "b", HEADER, zip(rows, others, strict=True))
+    written = write_twins(tmp_path, zip(rows, others, strict=True))
 
-    write_csv(tmp_path / "expected a", HEADER, rows)
-    write_csv(tmp_path / "expected b", HEADER, others)
-    for name in "ab":
-        assert (tmp_path / name).read_bytes() == (tmp_path / f"expected {name}").read_bytes()
+    for path, expected in zip(written, (rows, others), strict=True):
+        write_csv(tmp_path / "expected", HEADER, expected)
+        assert path.read_bytes() == (tmp_path / "expected").read_bytes()
 
 
 _CELLS = st.one_of(
@@ -54,34 +65,34 @@ def test_a_line_is_that_of_the_csv_module(row: list[Any]) -> None:
 
 def test_a_row_may_be_missing_in_the_other_table(tmp_path: Path) -> None:
     rows = [("x", 1), ("y", 2), ("z", 3)]
-    write_twins(tmp_path / "a", tmp_path / "b", HEADER, [(rows[0], None), *((r, r) for r in rows)])
+    one, other = write_twins(tmp_path, [(rows[0], None), *((r, r) for r in rows)])
 
-    assert (tmp_path / "a").read_bytes() == b"one,other\r\nx,1\r\nx,1\r\ny,2\r\nz,3\r\n"
-    assert (tmp_path / "b").read_bytes() == b"one,other\r\nx,1\r\ny,2\r\nz,3\r\n"
+    assert one.read_bytes() == b"one,other\r\nx,1\r\nx,1\r\ny,2\r\nz,3\r\n"
+    assert other.read_bytes() == b"one,other\r\nx,1\r\ny,2\r\nz,3\r\n"
 
 
 def test_equal_tables_are_two_files(tmp_path: Path) -> None:
     row = ("x", 1)
-    write_twins(tmp_path / "a", tmp_path / "b", HEADER, [(row, row)])
-    (tmp_path / "b").write_text("edited")
+    one, other = write_twins(tmp_path, [(row, row)])
+    other.write_text("edited")
 
-    assert (tmp_path / "a").read_bytes() == b"one,other\r\nx,1\r\n"
+    assert one.read_bytes() == b"one,other\r\nx,1\r\n"
 
 
 def test_large_equal_tables_are_one_file_until_they_are_written_again(tmp_path: Path) -> None:
-    row, one, other = ("x", 1), tmp_path / "a", tmp_path / "b"
-    write_twins(one, other, HEADER, [(row, row)], is_linked=True)
+    row = ("x", 1)
+    one, other = write_twins(tmp_path, [(row, row)], is_linked=True)
     assert one.samefile(other)
 
-    write_twins(one, other, HEADER, [(row, None)], is_linked=True)
+    write_twins(tmp_path, [(row, None)], is_linked=True)
     assert one.read_bytes() == b"one,other\r\nx,1\r\n"
     assert other.read_bytes() == b"one,other\r\n"
 
 
 def test_rows_that_end_in_an_error_leave_both_tables_as_they_were(tmp_path: Path) -> None:
     row = ("x", 1)
-    write_twins(tmp_path / "a", tmp_path / "b", HEADER, [(row, None)])
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    written = write_twins(tmp_path, [(row, None)])
+    before = [path.read_bytes() for path in written]
 
     def broken() -> Any:
         yield row, row
@@ -89,17 +100,18 @@ def test_rows_that_end_in_an_error_leave_both_tables_as_they_were(tmp_path: Path
         raise OSError(5, "Input/output error")
 
     with pytest.raises(OSError, match="Input/output"):
-        write_twins(tmp_path / "a", tmp_path / "b", HEADER, broken())
+        write_twins(tmp_path, broken())
 
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert [path.read_bytes() for path in written] == before
+    assert not [*tmp_path.rglob(".*")]
 
 
 def test_halves_of_surrogate_pairs_are_written_out_in_both(tmp_path: Path) -> None:
     rows = [("half \ud83d", 1), ("x", 2)]
-    write_twins(tmp_path / "a", tmp_path / "b", HEADER, [(rows[0], rows[0]), (rows[1], None)])
+    one, other = write_twins(tmp_path, [(rows[0], rows[0]), (rows[1], None)])
 
-    for name, more in (("a", b"x,2\r\n"), ("b", b"")):
-        assert (tmp_path / name).read_bytes() == b"one,other\r\nhalf \\ud83d,1\r\n" + more
+    for path, more in ((one, b"x,2\r\n"), (other, b"")):
+        assert path.read_bytes() == b"one,other\r\nhalf \\ud83d,1\r\n" + more
 
 
 def test_where_the_file_system_has_no_links_the_other_table_is_a_copy(
@@ -110,10 +122,10 @@ def test_where_the_file_system_has_no_links_the_other_table_is_a_copy(
 
     monkeypatch.setattr(Path, "hardlink_to", no_links)
     row = ("x", 1)
-    write_twins(tmp_path / "a", tmp_path / "b", HEADER, [(row, row)], is_linked=True)
+    one, other = write_twins(tmp_path, [(row, row)], is_linked=True)
 
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert not (tmp_path / "a").samefile(tmp_path / "b")
+    assert one.read_bytes() == other.read_bytes()
+    assert not one.samefile(other)
 
 
 @pytest.mark.field("engine-G18")

@@ -20,23 +20,20 @@ otherwise; or None, where the run cannot be analysed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from penstock._base.atomic_files import share_as_folder
-from penstock.agents.metrics import AMOUNTS
 from penstock.export.condition_rows import write_conditions
-from penstock.export.tables import plain_cell, write_csv, write_json, write_twins
+from penstock.export.tables import plain_cell, write_csv, write_json
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
-from penstock.store.views import EVENTS_IN_ORDER
 
-__all__ = ["Analysable", "write_analysis", "write_tables"]
+__all__ = ["Analysable", "Pair", "Row", "write_analysis"]
 
-Row = tuple[Any, ...]
+Row = Sequence[Any]
 Pair = tuple[Row, Row | None]
 
 # Text is greater than any number to SQLite, null is neither, and infinity is beyond.
@@ -59,10 +56,7 @@ class Analysable:
 
     def __init__(self, store: StoreReader) -> None:
         self.runs = 0
-        """How many runs can be analysed, when `run_pairs` has been read."""
-
-        self.models: set[str] = set()
-        """Who answered, when `run_pairs` has been read."""
+        """How many runs can be analysed, of those whose `run_pair` was made."""
 
         self._store = store
         measured = f"{_SUCCEEDED} AND {_IS_NUMBER}"
@@ -70,32 +64,34 @@ class Analysable:
         self.condition = measured if any(store.table(any_measured)) else _SUCCEEDED
         """Says in SQL which rows of ``runs``, and of ``attempt``, can be analysed."""
 
-    def run_pairs(self) -> Iterator[Pair]:
-        """Yield the rows of ``runs.csv``, whose readers want a number where none is known."""
-        model, outcome = RUN_COLUMNS.index("model_name"), RUN_COLUMNS.index("primary_outcome")
-        known = [f"coalesce({name}, 0)" if name in AMOUNTS else name for name in RUN_COLUMNS]
-        columns = f"{', '.join(known)}, {self.condition}"
-        for found in self._store.table(f"SELECT {columns} FROM runs"):  # noqa: S608
-            row, is_kept = found[:-1], found[-1]
-            self.models.add(row[model])
-            self.runs += is_kept
-            yield row, _with_number(row, outcome) if is_kept else None
+    def run_pair(self, row: Row, *, is_kept: bool) -> Pair:
+        """Pair a row of ``runs.csv``.
 
-    def event_pairs(self) -> Iterator[Pair]:
-        """Yield the rows of ``events.csv``, after those of the runs."""
-        places = [EVENT_COLUMNS.index(name) for name in ("timestamp", "text", "meta_json")]
-        cells = itemgetter(*places)
-        for found in self._of_runs(EVENTS_IN_ORDER, *EVENT_COLUMNS, "run_start_time"):
-            row, (started_at, is_kept) = found[:-2], found[-2:]
-            said_at, text, meta = cells(row)
-            if not is_kept:
-                yield row, None
-            elif _is_moment(said_at) and not (_is_long(text) or _is_long(meta)):
-                yield row, row
-            else:
-                moment = said_at if _is_moment(said_at) else started_at
-                changed = (moment, _cut(text), _cut_json(meta))
-                yield row, _changed(row, dict(zip(places, changed, strict=True)))
+        Args:
+            row: The row.
+            is_kept: Whether the run can be analysed.
+        """
+        self.runs += is_kept
+        return row, _with_number(row, _OUTCOME) if is_kept else None
+
+    def event_pair(self, row: Row, started_at: str, *, is_kept: bool) -> Pair:
+        """Pair a row of ``events.csv``.
+
+        Args:
+            row: The row.
+            started_at: When its run started.
+            is_kept: Whether that can be analysed.
+        """
+        if not is_kept:
+            return row, None
+
+        said_at, text, meta = _event_cells(row)
+        is_moment = _is_moment(said_at)
+        if is_moment and not (_is_long(text) or _is_long(meta)):
+            return row, row
+
+        changed = (said_at if is_moment else started_at, _cut(text), _cut_json(meta))
+        return row, _changed(row, dict(zip(_EVENT_PLACES, changed, strict=True)))
 
     def evaluation_pairs(self) -> Iterator[Pair]:
         """Yield the rows of ``evaluations.csv``, after those of the runs."""
@@ -104,9 +100,13 @@ class Analysable:
             ("evaluator_id", "metric_name", "metric_value", "notes_json"),
         )
         shared = self._shared_metrics()
-        for found in self._of_runs("evaluations", *EVALUATION_COLUMNS):
-            row, is_kept = found[:-1], found[-1]
-            if not is_kept:
+        kept = "SELECT run_id FROM attempt NOT INDEXED WHERE "
+        kept = f"run_id IN ({kept} {_FINAL} AND {self.condition})"
+        is_kept = "1" if self.runs == self._store.count() else kept
+        columns = f"{', '.join(EVALUATION_COLUMNS)}, {is_kept}"
+        for found in self._store.table(f"SELECT {columns} FROM evaluations"):  # noqa: S608
+            row = found[:-1]
+            if not found[-1]:
                 yield row, None
                 continue
 
@@ -118,13 +118,6 @@ class Analysable:
                 other = _changed(other, {notes: _cut_json(row[notes])})
 
             yield row, other
-
-    def _of_runs(self, table: str, *columns: str) -> Iterator[Row]:
-        """Read a table, each row with whether its run can be analysed."""
-        kept = "SELECT run_id FROM attempt NOT INDEXED WHERE "
-        kept = f"run_id IN ({kept} {_FINAL} AND {self.condition})"
-        is_kept = "1" if self.runs == self._store.count() else kept
-        return self._store.table(f"SELECT {', '.join(columns)}, {is_kept} FROM {table}")  # noqa: S608
 
     def _shared_metrics(self) -> set[str]:
         """Return the metrics of several evaluators: of all scores, then of those that count."""
@@ -139,6 +132,9 @@ class Analysable:
 
 
 _FINAL = "final AND position IS NOT NULL"
+_OUTCOME = RUN_COLUMNS.index("primary_outcome")
+_EVENT_PLACES = [EVENT_COLUMNS.index(name) for name in ("timestamp", "text", "meta_json")]
+_event_cells = itemgetter(*_EVENT_PLACES)
 
 
 def _cut(text: Any) -> Any:
@@ -184,27 +180,6 @@ _EXCLUDED_COLUMNS = (
     "status",
     "reason",
 )
-
-
-def write_tables(to: Path, analysable: Analysable) -> None:
-    """Write the tables of all runs, and with them those of the runs that can be analysed.
-
-    Args:
-        to: The folder; the others go into the folder ``analysis`` in it.
-        analysable: Where the rows are.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    (to / "analysis").mkdir(exist_ok=True)
-    share_as_folder(to / "analysis")
-    for name, columns, pairs in (
-        ("runs.csv", RUN_COLUMNS, analysable.run_pairs),
-        ("events.csv", EVENT_COLUMNS, analysable.event_pairs),
-        ("evaluations.csv", EVALUATION_COLUMNS, analysable.evaluation_pairs),
-    ):
-        analysed, is_large = to / "analysis" / name, name == "events.csv"
-        write_twins(to / name, analysed, columns, pairs(), is_linked=is_large)
 
 
 def write_analysis(

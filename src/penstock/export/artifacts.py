@@ -14,19 +14,18 @@ from penstock._base.atomic_files import files_aside
 from penstock._base.logger import logger
 from penstock._base.yaml_text import yaml_text
 from penstock.designs import describe_design
-from penstock.export.analysable import Analysable, write_analysis, write_tables
+from penstock.export.analysable import Analysable, write_analysis
 from penstock.export.call_table import has_calls, write_calls
 from penstock.export.condition_rows import write_conditions
 from penstock.export.parquet import CALLS_FILE, PARQUET_FILES, load_parquet, write_parquet
-from penstock.export.tables import write_csv, write_json, write_lines, write_text
-from penstock.export.tidy import tidy_table
+from penstock.export.run_tables import Seen, write_tables
+from penstock.export.tables import write_json, write_lines, write_text
 from penstock.export.up_to_date import are_up_to_date, forget_files, made_from, note_files
 from penstock.results import timestamp
 from penstock.store import STORE_FILE
 from penstock.store.files.directory import make_directory, sync_directory
 from penstock.store.files.ownership import ARTIFACTS, CALLS, TIDY, claim_files, is_foreign
 from penstock.store.reader import StoreReader
-from penstock.store.wide_rows import names_in
 from penstock.study.legacy import with_older_defaults
 from penstock.study.model import SCHEMA_VERSION, Study
 
@@ -105,17 +104,16 @@ def _write_files(to: Path, store: StoreReader, names: Collection[str]) -> None:
     write_json(to / "design.json", _design(store))
     write_conditions(to / "conditions.csv", store)
     analysable = Analysable(store)
-    write_tables(to, analysable)
+    seen = write_tables(to, store, analysable, with_results=TIDY in names)
+    if TIDY not in names:
+        logger().warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
+
     if CALLS in names:
         write_calls(to, store)
 
-    manifest = _manifest(store, analysable.models)
+    manifest = _manifest(store, seen)
     write_json(to / "manifest.json", manifest)
     write_analysis(to / "analysis", store, analysable, manifest)
-    if TIDY in names:
-        write_csv(to / TIDY, *tidy_table(store, names_in(store)))
-    else:
-        logger().warning("table.not_written", table=str(to / TIDY), reason=_NOT_OURS)
 
 
 _NOT_OURS = "a file of that name is there, and is not penstock's"
@@ -149,7 +147,7 @@ def _design(store: StoreReader) -> dict[str, Any]:
     )
 
 
-def _manifest(store: StoreReader, models: set[str]) -> dict[str, Any]:
+def _manifest(store: StoreReader, seen: Seen) -> dict[str, Any]:
     definition = store.definition()
     counts = store.status_counts()
     return {
@@ -157,20 +155,11 @@ def _manifest(store: StoreReader, models: set[str]) -> dict[str, Any]:
         "study_id": definition["study_id"],
         "generated_at": timestamp(),
         "status_counts": counts,
-        "model_ids": sorted(models - {"unknown"}),
-        "unpriced_models": _unpriced(store),
+        "model_ids": sorted(seen.models - {"unknown"}),
+        "unpriced_models": sorted(seen.unpriced),
         "run_count": sum(counts.values()),
         "provenance": definition["provenance_metadata"] or _captured_provenance(),
     }
-
-
-def _unpriced(store: StoreReader) -> list[str]:
-    """Name those whose cost is not known, where ``runs.csv`` has to say 0: models, or agents."""
-    query = (
-        "SELECT DISTINCT iif(model_name = 'unknown', agent_id, model_name) FROM runs "
-        "WHERE cost_usd IS NULL"
-    )
-    return sorted(str(name) for (name,) in store.table(query))
 
 
 def _captured_provenance() -> dict[str, Any]:

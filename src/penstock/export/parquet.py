@@ -25,7 +25,7 @@ from penstock._base.json import encode
 from penstock._base.text import readable
 from penstock.export.call_table import CALL_COLUMNS, CALL_KINDS, call_rows, has_calls
 from penstock.export.condition_rows import CONDITION_COLUMNS, condition_table
-from penstock.export.tidy import tidy_table
+from penstock.export.tidy import TidyTable
 from penstock.results import timestamp
 from penstock.store.reader import StoreReader
 from penstock.store.schema import EVALUATION_COLUMNS, EVENT_COLUMNS, RUN_COLUMNS
@@ -174,12 +174,12 @@ def _results(
 ) -> tuple[dict[str, str], Iterator[Sequence[Any]]]:
     """Return what `_write` takes: the tidy table; levels have the kinds they have in conditions."""
     names = names_in(store)
-    header, rows = tidy_table(store, names, lambda level: level)
+    tidy = TidyTable(store, names, lambda level: level)
     kinds = {name: _kind(store, column) for column, name in names.columns.items()}
     kinds |= {name: levels[name] for name in names.factors}
     kinds |= {name: levels[f"block_{name}"] for name in names.blocks}
     kinds |= {**dict.fromkeys(names.scores.values(), "number"), names.answer: "text"}
-    return {name: kinds.get(name, "string") for name in header}, rows
+    return {name: kinds.get(name, "string") for name in tidy.header}, tidy.rows(store)
 
 
 def _write(path: Path, kinds: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:

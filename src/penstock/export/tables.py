@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -18,12 +18,15 @@ __all__ = [
     "csv_line",
     "plain_cell",
     "quote_formulas",
+    "table",
+    "twins",
     "write_csv",
     "write_json",
     "write_lines",
     "write_text",
-    "write_twins",
 ]
+
+Row = Sequence[Any]
 
 
 def plain_cell(value: Any) -> Any:
@@ -33,35 +36,44 @@ def plain_cell(value: Any) -> Any:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
     """Write a table with a header, row by row, every cell as it is."""
+    with table(path, header) as write:
+        for row in rows:
+            write(row)
+
+
+@contextmanager
+def table(path: Path, header: Sequence[str]) -> Iterator[Callable[[Iterable[Any]], object]]:
+    """Write a table with a header; yield what takes its rows, every cell as it is."""
     with _replaced(path) as file:
         file.write(csv_line(header))
-        file.writelines(map(csv_line, rows))
+        yield lambda row: file.write(csv_line(row))
 
 
-def write_twins(
-    path: Path,
-    twin: Path,
-    header: Sequence[str],
-    pairs: Iterable[tuple[Sequence[Any], Sequence[Any] | None]],
-    *,
-    is_linked: bool = False,
-) -> None:
-    """Write two tables with one header that are much the same, in one pass.
+@contextmanager
+def twins(
+    folder: Path, name: str, header: Row, *, is_linked: bool = False
+) -> Iterator[Callable[[Row, Row | None], None]]:
+    """Write a table of all runs, and in the same pass that of those that can be analysed.
 
     Args:
-        path: The one.
-        twin: The other.
+        folder: Where the one goes; the other goes into the folder ``analysis`` in it.
+        name: Of both.
         header: Of both.
-        pairs: The rows of the one, each with what the other has in its place: the same
-            object, other cells, or None for no row.
         is_linked: Whether equal tables are one file with two names, which who edits the one in its
             place edits under both: for tables that are large.
+
+    Yields:
+        A function that takes a row of the one, and what the other has in its place: the same
+        object, other cells, or None for no row.
     """
+    path, twin = folder / name, folder / "analysis" / name
+    other: IO[str] | None = None
     with ExitStack() as files:
         file = files.enter_context(_replaced(path))
         file.write(csv_line(header))
-        other = None
-        for row, counterpart in pairs:
+
+        def write(row: Row, counterpart: Row | None) -> None:
+            nonlocal other
             if other is None and counterpart is not row:
                 other = files.enter_context(_replaced(twin))
                 _copy(file, other)
@@ -70,6 +82,8 @@ def write_twins(
             file.write(line)
             if other is not None and counterpart is not None:
                 other.write(line if counterpart is row else csv_line(counterpart))
+
+        yield write
 
     if other is None and is_linked:
         link_file(twin, path)

@@ -13,7 +13,15 @@ from __future__ import annotations
 from penstock.store.calls.call_tables import CALLS_VIEW
 from penstock.store.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES, UNTOLD
 
-__all__ = ["ANSWER", "EVENTS_IN_ORDER", "LAST", "SCHEMA", "VIEWS"]
+__all__ = [
+    "ANSWER",
+    "EVENTS_IN_ORDER",
+    "LAST",
+    "REPORTED_IN_ORDER",
+    "RUNS_TO_WRITE",
+    "SCHEMA",
+    "VIEWS",
+]
 
 LAST = 1 << 62
 """The number of the event that ends a run which did not succeed: after all it reported."""
@@ -40,9 +48,8 @@ SELECT study.study_id, condition_id, admissible, constraint_messages,
 FROM condition, study ORDER BY position;
 """
 
-_RUNS = f"""
-CREATE VIEW runs AS
-SELECT study.study_id, condition_id, run_id, problem_id,
+_OF_A_RUN = f"""
+       study.study_id, condition_id, run_id, problem_id,
        coalesce({_PROVENANCE} ->> '$.problem_family', 'unknown') AS problem_family,
        agent_id,
        coalesce({_PROVENANCE} ->> '$.agent_kind', 'unknown') AS agent_kind,
@@ -55,14 +62,19 @@ SELECT study.study_id, condition_id, run_id, problem_id,
        error_kind || ': ' || error_message AS error_info,
        position, planned_order, started_order, number AS attempts, outputs, metrics,
        {_PROVENANCE} ->> '$.finish_reason' AS finish_reason,
-       {_PROVENANCE} ->> '$.worker' AS worker
-FROM attempt, study WHERE {_FINAL} ORDER BY position;
-"""  # noqa: S608 - our own names
+       {_PROVENANCE} ->> '$.worker' AS worker"""
+_IN_ORDER = f"FROM attempt, study WHERE {_FINAL} ORDER BY position"
+_RUNS = f"CREATE VIEW runs AS SELECT {_OF_A_RUN} {_IN_ORDER};"
+
+_ANSWER_ID = "iif(status = 'success', answer_event_id, NULL) AS answer_event_id"
+
+RUNS_TO_WRITE = f"(SELECT {_OF_A_RUN}, {_ANSWER_ID} {_IN_ORDER})"
+"""The rows of the view ``runs``, with the event that is the answer where it is not a row."""
 
 # Most agents report nothing, and the one event of their runs is the answer. It is not a row of its
 # own, for all that it says stands in the attempt. There is no ORDER BY, or a question about one
 # run would read all of them: whoever wants an order says `ORDER BY position, number`.
-_EVENTS_QUERY = f"""
+_REPORTED = f"""
 SELECT o.timestamp, o.record_id,
        coalesce(o.text, {_TEXT}) AS text,
        coalesce(o.session_id, a.run_id) AS session_id, o.actor_id, o.event_type, o.meta_json,
@@ -71,6 +83,8 @@ SELECT o.timestamp, o.record_id,
        a.started_at AS run_start_time, a.position AS position, o.number AS number
 FROM attempt a JOIN observation o ON o.attempt_id = a.id
 WHERE a.final AND a.position IS NOT NULL
+"""  # noqa: S608 - our own names
+_EVENTS_QUERY = f"""{_REPORTED}
 UNION ALL
 SELECT ended_at, answer_event_id,
        {_TEXT},
@@ -85,6 +99,9 @@ _EVENTS = f"CREATE VIEW events AS {_EVENTS_QUERY};"
 
 EVENTS_IN_ORDER = f"({_EVENTS_QUERY} ORDER BY position, number)"
 """The rows of the view ``events`` in plan order, to select from: they come without being sorted."""
+
+REPORTED_IN_ORDER = f"({_REPORTED} ORDER BY position, number)"
+"""Likewise those of them that are rows of the store: what agents have reported, and failures."""
 
 _EVALUATIONS = """
 CREATE VIEW evaluations AS

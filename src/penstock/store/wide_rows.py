@@ -17,7 +17,7 @@ from penstock.store.facts import score_of
 from penstock.store.reader import StoreReader
 from penstock.store.schema import RUN_COLUMNS
 
-__all__ = ["Names", "names_in", "scores_in_order", "wide_rows"]
+__all__ = ["WIDE_COLUMNS", "Names", "by_position", "names_in", "scores_in_order", "wide_rows"]
 
 _ANSWER = "answer"
 _IN_COLUMNS = frozenset(
@@ -25,11 +25,11 @@ _IN_COLUMNS = frozenset(
 )
 """Metrics that are columns of ``runs.csv`` as well."""
 
-_COLUMNS = (*RUN_COLUMNS, "finish_reason", "worker")
+WIDE_COLUMNS = (*RUN_COLUMNS, "finish_reason", "worker")
 """The columns of ``runs.csv``, whose readers know them by heart, and two more."""
 
 _RUNS = f"""
-SELECT runs.position, {", ".join(f"runs.{name}" for name in _COLUMNS)},
+SELECT runs.position, {", ".join(f"runs.{name}" for name in WIDE_COLUMNS)},
        runs.metrics, runs.outputs, factors, blocks
 FROM runs JOIN condition ON condition.condition_id = runs.condition_id ORDER BY runs.position
 """  # noqa: S608 - our own names
@@ -73,7 +73,7 @@ def names_in(store: StoreReader) -> Names:
         [each["name"] for each in definition[kind]] for kind in ("factors", "blocks")
     )
     assigned = {*factors, *blocks}
-    columns = {name: f"run_{name}" if name in assigned else name for name in _COLUMNS}
+    columns = {name: f"run_{name}" if name in assigned else name for name in WIDE_COLUMNS}
     answer = f"run_{_ANSWER}" if _ANSWER in assigned else _ANSWER
     names = Names(factors, blocks, columns, answer, {})
     return names._replace(scores=_names_of_scores(store, names.taken))
@@ -107,22 +107,34 @@ def scores_in_order(store: StoreReader) -> Callable[[int], dict[tuple[str, str],
 
     It reads them in one pass: it is to be asked in the order of the plan.
     """
-    scores = store.table(_SCORES)
-    score = next(scores, None)
+    scores = by_position(store.table(_SCORES))
+    return lambda position: {
+        (evaluator, metric): score_of(value, kind)
+        for _, evaluator, metric, value, kind in scores(position)
+    }
 
-    def scores_at(position: int) -> dict[tuple[str, str], Any]:
-        nonlocal score
-        given = {}
-        while score is not None and score[0] <= position:
-            at, evaluator, metric, value, kind = score
-            if at == position:
-                given[evaluator, metric] = score_of(value, kind)
 
-            score = next(scores, None)
+def by_position(
+    rows: Iterator[tuple[Any, ...]],
+) -> Callable[[int], Iterator[tuple[Any, ...]]]:
+    """Return a function of a run's position that yields the rows of the run.
 
-        return given
+    It reads them in one pass: it is to be asked in the order of the plan.
 
-    return scores_at
+    Args:
+        rows: Rows in the order of the plan, that begin with the position.
+    """
+    row = next(rows, None)
+
+    def rows_at(position: int) -> Iterator[tuple[Any, ...]]:
+        nonlocal row
+        while row is not None and row[0] <= position:
+            if row[0] == position:
+                yield row
+
+            row = next(rows, None)
+
+    return rows_at
 
 
 def _names_of_scores(store: StoreReader, taken: set[str]) -> Mapping[tuple[str, str], str]:
