@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ import penstock as ps
 from penstock.cli import watching
 from penstock.cli.watching import Watching
 from penstock.control.address import CAN_LISTEN, read_address
+from penstock.control.connection import Client, LostStudyError
+from penstock.control.protocol import Snapshot
 from penstock.store.actions import actions
 from penstock.store.reader import StoreReader
 from penstock.store.unblinding import is_blind
@@ -33,9 +35,13 @@ CLAIM = Hypothesis(hypothesis_id="h", label="h", statement="a beats b")
 
 
 class Elsewhere:
-    """A study that another thread runs; its runs end when it is let go, paused or stopped."""
+    """A study that another thread runs; its runs end when it is let go, paused or stopped.
 
-    def __init__(self, results: Path, **options: Any) -> None:
+    Where it is held, they end when it is let go alone.
+    """
+
+    def __init__(self, results: Path, *, is_held: bool = False, **options: Any) -> None:
+        self.is_held = is_held
         self.let_go = threading.Event()
         self.begun = threading.Event()
         self.runner = ps.StudyRunner(
@@ -48,7 +54,10 @@ class Elsewhere:
 
     async def agent(self, ctx: ps.RunContext) -> str:
         steering = self.runner.steering
-        while not (self.let_go.is_set() or steering.is_paused or steering.is_stopped):
+        while not self.let_go.is_set():
+            if (steering.is_paused or steering.is_stopped) and not self.is_held:
+                break
+
             if read_address(self.runner.output_dir) or not self.runner.execution.control:
                 self.begun.set()
 
@@ -203,6 +212,27 @@ def test_a_study_is_stopped_and_a_stop_for_good_shows_what_conditions_came_to(
 
     assert runner.summary.succeeded == 2
     assert kept(tmp_path) == [("stop for good", "no money")]
+
+
+def test_where_a_study_stands_that_has_ended_before_it_was_told_is_read_from_its_store(
+    tmp_path: Path, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Elsewhere(tmp_path, is_held=True)
+
+    async def lost(_: Client) -> AsyncIterator[Snapshot]:
+        study.let_go.set()
+        while not study.runner.bus.is_closed:  # noqa: ASYNC110 - it is another loop's
+            await anyio.sleep(0.002)
+
+        raise LostStudyError("the connection is lost")
+        yield  # type: ignore[unreachable]
+
+    monkeypatch.setattr(Client, "watch", lost)
+    with study.running():
+        stopped = cli("stop", tmp_path)
+
+    assert stopped.exit_code == 0
+    assert "tested is stopped; 6 of 8 runs are left" in stopped.stderr
 
 
 COMMANDS = (

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import anyio
 import typer
 
+from penstock._base.fact import changed
 from penstock.cli.exit_codes import ExitCode
 from penstock.cli.output import counted, emit, say
 from penstock.cli.steering_records import Acted
@@ -64,12 +65,12 @@ async def _acted(directory: Path, do: str, said: dict[str, Any]) -> Snapshot:
     async with connect(directory) as client:
         done = await client.ask(do, **said)
         if do in ("pause", "stop"):
-            return await _settled(client, done)
+            return await _settled(client, directory, done)
 
     return done
 
 
-async def _settled(client: Client, last: Snapshot) -> Snapshot:
+async def _settled(client: Client, directory: Path, last: Snapshot) -> Snapshot:
     """Wait until nothing is in flight, or the session has ended."""
     if flying := last.summary.in_flight:
         say(f"waiting for {counted(flying, 'run')} in flight to end")
@@ -78,8 +79,9 @@ async def _settled(client: Client, last: Snapshot) -> Snapshot:
         async for last in client.watch():  # noqa: PLR1704 - the last one is meant
             if last.is_paused and not last.summary.in_flight and not last.summary.stopped_because:
                 break
-    except LostStudyError:  # it has ended before anybody was told
-        pass
+    except LostStudyError:  # it has ended before anybody was told; its store tells
+        with StoreReader(directory) as store, store.snapshot():
+            return changed(last, summary=read_ledger(store).summary)
 
     return last
 
